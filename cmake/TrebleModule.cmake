@@ -1,0 +1,45 @@
+# One target a folder.
+#
+#   treble_module(NAME [PUBLIC lib…] [PRIVATE lib…] [SUBDIRS dir…])
+#
+# makes the static library treble_NAME of every .cc of the calling folder (and SUBDIRS), and, when tests are built,
+# one program treble_NAME_test of every x_test.cc. tools/check_includes.py holds the includes to the same ladder.
+
+add_library(treble_options INTERFACE)
+target_include_directories(treble_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_compile_features(treble_options INTERFACE cxx_std_20)
+target_compile_options(treble_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  $<$<BOOL:${TREBLE_WARNINGS_AS_ERRORS}>:-Werror>)
+
+function(treble_module name)
+  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE;SUBDIRS" ${ARGN})
+  set(patterns *.cc)
+  foreach(dir ${arg_SUBDIRS})
+    list(APPEND patterns ${dir}/*.cc)
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  add_library(treble_${name} STATIC ${sources})
+  target_link_libraries(treble_${name} PUBLIC treble_options fmt::fmt ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  if(TREBLE_BUILD_TESTS AND tests)
+    treble_test(treble_${name}_test SOURCES ${tests} LIBRARIES treble_${name} ${arg_PRIVATE})
+  endif()
+endfunction()
+
+# treble_test(NAME SOURCES … LIBRARIES … [LABELS …]): a GoogleTest program whose cases ctest lists one by one.
+# A case whose name begins with "Model" needs a real model and carries the label `model`.
+function(treble_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE treble_options ${arg_LIBRARIES} GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE TREBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set(environment "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp"
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER -Model* TEST_PREFIX "${name}."
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${environment}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER Model* TEST_PREFIX "${name}."
+    TEST_LIST ${name}_model_tests PROPERTIES LABELS model TIMEOUT 600 ENVIRONMENT "${environment}")
+endfunction()

@@ -1,0 +1,45 @@
+// The one error type that leaves the library, and what each code means to the outside.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace treble {
+
+enum class ErrorCode {
+  invalid_argument,  ///< an option or a text is not acceptable; the caller can mend it
+  text_too_long,     ///< a text has more tokens than allowed and truncation is `error`
+  not_found,         ///< a model, file or named prompt does not exist
+  invalid_file,      ///< a file exists but lies: damaged, truncated, inconsistent
+  unsupported,       ///< valid input that this version of Treble cannot serve
+  io,                ///< the operating system refused to read or write
+  non_finite,        ///< a NaN or infinity would have left the model
+  interrupted,       ///< stopped on request; what was written so far is valid
+  internal,          ///< a fault in Treble itself; please report it
+};
+
+/// How each code shows outside: one table for the server, the command line and Python.
+struct ErrorMapping {
+  ErrorCode code;
+  const char* name;              ///< stable snake_case name, as in JSON errors
+  int http_status;               ///< for the HTTP API
+  int exit_code;                 ///< for the command line
+  const char* python_exception;  ///< built-in exception class
+};
+
+/// The row of the table for `code`; the reference lives for ever.
+const ErrorMapping& mapping(ErrorCode code) noexcept;
+
+/// Thrown at every public boundary. The message names the input (file, tensor, text), the two sizes where two sizes
+/// disagree, and what to do about it.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+
+  ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace treble

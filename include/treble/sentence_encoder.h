@@ -1,0 +1,85 @@
+// Texts in, vectors out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "treble/options.h"
+
+namespace treble {
+
+/// How many tokens a text had and how many the model read, special tokens and prompt included.
+struct TokenCount {
+  std::int64_t tokens = 0;
+  std::int64_t used = 0;
+};
+
+/// The vectors of a call, in the order of the texts.
+struct Embeddings {
+  std::int64_t count = 0;
+  std::int64_t dim = 0;
+  std::vector<float> values;             ///< [count, dim], row-major
+  std::vector<TokenCount> token_counts;  ///< [count]
+};
+
+/// What a loaded model is; everything `treble info` shows.
+struct ModelInfo {
+  std::string name;            ///< last part of the folder's path, or the "org/model" that was asked for
+  std::string path;            ///< the folder the files were read from
+  std::string model_type;      ///< as in config.json: "bert", "mpnet", …
+  std::string architecture;    ///< as in config.json: "BertModel", …
+  std::string weights_dtype;   ///< as stored: "F32", "F16", "BF16"
+  std::string compute_dtype;   ///< "float32"
+  std::string pooling;         ///< "mean", "cls", "cls+mean", …
+  bool normalizes = false;     ///< modules.json ends in a Normalize module
+  std::int64_t dim = 0;        ///< of the final vectors
+  std::int64_t hidden_size = 0;
+  std::int64_t num_layers = 0;
+  std::int64_t num_heads = 0;
+  std::int64_t vocab_size = 0;
+  std::int64_t num_parameters = 0;
+  std::int64_t max_length = 0;       ///< in force, in tokens
+  std::int64_t position_limit = 0;   ///< the most that max_length may be raised to
+  std::int64_t tempered_layers = 0;  ///< attention modules that a temperature acts on
+  std::vector<std::string> modules;  ///< modules.json in order, with their settings
+  std::map<std::string, std::string> prompts;
+  std::string default_prompt_name;                            ///< empty: none
+  std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
+  int threads = 0;
+};
+
+/// A loaded model. Movable. Calls to `encode` from several threads are safe; they run one after the other, each on all
+/// threads of the model.
+class SentenceEncoder {
+ public:
+  /// Throws Error{not_found, invalid_file, unsupported, invalid_argument}.
+  static SentenceEncoder load(const ModelOptions& options);
+
+  SentenceEncoder(SentenceEncoder&&) noexcept;
+  SentenceEncoder& operator=(SentenceEncoder&&) noexcept;
+  ~SentenceEncoder();
+
+  /// One vector a text. A text's vector depends on nothing but the text and the options: not on its companions, their
+  /// order, batch_tokens or the number of threads (float32: ≤ 1e-6). An empty text is the model's special tokens alone.
+  /// No texts give count = 0. Throws Error{invalid_argument, text_too_long, not_found, non_finite}; a message about one
+  /// text names its index.
+  Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
+
+  const ModelInfo& info() const noexcept;
+
+  /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.
+  const std::string& weights_sha256() const;
+
+ private:
+  struct Impl;
+  explicit SentenceEncoder(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace treble

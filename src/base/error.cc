@@ -1,0 +1,27 @@
+#include "treble/error.h"
+
+#include <array>
+#include <cstddef>
+
+namespace treble {
+
+namespace {
+
+// Exit codes follow sysexits.h where it has a fitting one, so that scripts can tell bad input from a bad disk.
+constexpr std::array<ErrorMapping, 9> kMappings = {{
+    {ErrorCode::invalid_argument, "invalid_argument", 422, 64, "ValueError"},
+    {ErrorCode::text_too_long, "text_too_long", 413, 65, "ValueError"},
+    {ErrorCode::not_found, "not_found", 404, 66, "FileNotFoundError"},
+    {ErrorCode::invalid_file, "invalid_file", 500, 65, "ValueError"},
+    {ErrorCode::unsupported, "unsupported", 501, 69, "NotImplementedError"},
+    {ErrorCode::io, "io", 500, 74, "OSError"},
+    {ErrorCode::non_finite, "non_finite", 500, 70, "ArithmeticError"},
+    {ErrorCode::interrupted, "interrupted", 503, 130, "KeyboardInterrupt"},
+    {ErrorCode::internal, "internal", 500, 70, "RuntimeError"},
+}};
+
+}  // namespace
+
+const ErrorMapping& mapping(ErrorCode code) noexcept { return kMappings[static_cast<std::size_t>(code)]; }
+
+}  // namespace treble

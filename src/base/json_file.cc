@@ -1,0 +1,114 @@
+#include "base/json_file.h"
+
+#include <utility>
+
+#include "base/fail.h"
+#include "base/mapped_file.h"
+
+namespace treble {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
+constexpr int kMaxDepth = 64;
+
+const char* type_name(const Json& value) { return value.type_name(); }
+
+}  // namespace
+
+Json parse_json_text(std::string_view text, std::string_view origin) {
+  if (text.size() > kMaxBytes) {
+    fail(ErrorCode::invalid_file, "{}: {} bytes of JSON, the limit for a config is {}", origin, text.size(), kMaxBytes);
+  }
+  bool too_deep = false;
+  const auto guard = [&](int depth, Json::parse_event_t event, Json&) {
+    const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    too_deep |= opens && depth >= kMaxDepth;
+    return !too_deep;
+  };
+  try {
+    Json value = Json::parse(text.begin(), text.end(), guard);
+    if (too_deep) fail(ErrorCode::invalid_file, "{}: JSON nests deeper than {} levels", origin, kMaxDepth);
+    return value;
+  } catch (const Json::exception& error) {
+    fail(ErrorCode::invalid_file, "{}: not valid JSON: {}", origin, error.what());
+  }
+}
+
+Json parse_json_file(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  return parse_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+}
+
+JsonObject JsonObject::from_text(std::string_view text, std::string origin) {
+  Json value = parse_json_text(text, origin);
+  if (!value.is_object()) {
+    fail(ErrorCode::invalid_file, "{}: expected a JSON object, found {}", origin, type_name(value));
+  }
+  return {std::move(value), std::move(origin)};
+}
+
+JsonObject JsonObject::from_file(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  return from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+}
+
+const Json* JsonObject::find(std::string_view key) const {
+  const auto found = value_.find(key);
+  return found == value_.end() || found->is_null() ? nullptr : &*found;
+}
+
+void JsonObject::fail_type(std::string_view key, const char* wanted, const Json& found) const {
+  fail(ErrorCode::invalid_file, "{}: \"{}\" must be {}, found {}", origin_, key, wanted, type_name(found));
+}
+
+void JsonObject::fail_missing(std::string_view key) const {
+  fail(ErrorCode::invalid_file, "{}: \"{}\" is missing", origin_, key);
+}
+
+std::optional<std::string> JsonObject::string(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) fail_type(key, "a string", *value);
+  return value->get<std::string>();
+}
+
+std::optional<std::int64_t> JsonObject::integer(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number_integer()) fail_type(key, "an integer", *value);
+  if (value->is_number_unsigned() && value->get<std::uint64_t>() > std::uint64_t{INT64_MAX}) {
+    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, more than 64 bits with sign can hold", origin_, key, value->dump());
+  }
+  return value->get<std::int64_t>();
+}
+
+std::optional<double> JsonObject::number(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number()) fail_type(key, "a number", *value);
+  return value->get<double>();
+}
+
+std::optional<bool> JsonObject::boolean(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_boolean()) fail_type(key, "true or false", *value);
+  return value->get<bool>();
+}
+
+std::string JsonObject::required_string(std::string_view key) const {
+  if (auto value = string(key)) return *std::move(value);
+  fail_missing(key);
+}
+
+std::int64_t JsonObject::required_integer(std::string_view key) const {
+  if (const auto value = integer(key)) return *value;
+  fail_missing(key);
+}
+
+}  // namespace treble

@@ -1,0 +1,52 @@
+// Small JSON files (configs) with errors that name the file and the key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace treble {
+
+/// A JSON object with the name of the file it came from.
+class JsonObject {
+ public:
+  /// Reads a file. Throws Error{not_found, io, invalid_file}; invalid_file when it is not one JSON object, is larger
+  /// than 64 MiB or nests deeper than 64 levels.
+  static JsonObject from_file(const std::filesystem::path& path);
+
+  /// Parses `text`; `origin` stands for the file in messages. Same errors.
+  static JsonObject from_text(std::string_view text, std::string origin);
+
+  /// The value of `key`, or nothing when it is absent or null. Throws Error{invalid_file} naming the file, the key, the
+  /// type wanted and the type found.
+  std::optional<std::string> string(std::string_view key) const;
+  std::optional<std::int64_t> integer(std::string_view key) const;
+  std::optional<double> number(std::string_view key) const;
+  std::optional<bool> boolean(std::string_view key) const;
+
+  /// As above, but an absent key is an error too.
+  std::string required_string(std::string_view key) const;
+  std::int64_t required_integer(std::string_view key) const;
+
+  bool contains(std::string_view key) const { return value_.contains(key); }
+  const nlohmann::json& value() const noexcept { return value_; }
+  const std::string& origin() const noexcept { return origin_; }
+
+ private:
+  JsonObject(nlohmann::json value, std::string origin) : value_(std::move(value)), origin_(std::move(origin)) {}
+  const nlohmann::json* find(std::string_view key) const;
+  [[noreturn]] void fail_type(std::string_view key, const char* wanted, const nlohmann::json& found) const;
+  [[noreturn]] void fail_missing(std::string_view key) const;
+
+  nlohmann::json value_;
+  std::string origin_;
+};
+
+/// Parses any JSON value with the same limits and errors (modules.json is an array).
+nlohmann::json parse_json_file(const std::filesystem::path& path);
+nlohmann::json parse_json_text(std::string_view text, std::string_view origin);
+
+}  // namespace treble

@@ -1,0 +1,30 @@
+// A file mapped into memory, read only.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace treble {
+
+/// Maps the whole file; an empty file gives an empty span. Movable; the bytes live as long as the object. Safe to read
+/// from several threads. The file must not be shortened while mapped (reading past the new end kills the process), as
+/// with every memory-mapped reader.
+class MappedFile {
+ public:
+  /// Throws Error{not_found} or Error{io}, naming the path.
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace treble

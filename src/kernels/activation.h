@@ -1,0 +1,25 @@
+// Activation functions under the names that Hugging Face configs use.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace treble {
+
+enum class Activation {
+  identity,
+  gelu,       ///< exact, x Φ(x) with erf: "gelu"
+  gelu_tanh,  ///< tanh approximation: "gelu_new", "gelu_pytorch_tanh", "gelu_fast"
+  relu,
+  silu,  ///< "silu", "swish"
+  tanh,
+  sigmoid,
+};
+
+/// Nothing for a name that no supported model uses.
+std::optional<Activation> activation_from_name(std::string_view name) noexcept;
+
+/// The name to show: "gelu", "gelu_tanh", …
+std::string_view activation_name(Activation activation) noexcept;
+
+}  // namespace treble

@@ -1,0 +1,23 @@
+#include "kernels/execution.h"
+
+#include <algorithm>
+
+namespace treble {
+
+void Execution::for_ranges(std::int64_t count, std::int64_t grain,
+                           const std::function<void(std::int64_t, std::int64_t, int)>& body) const {
+  if (count <= 0) return;
+  const std::int64_t ranges = std::clamp<std::int64_t>(count / std::max<std::int64_t>(grain, 1), 1, threads());
+  if (ranges == 1) {
+    body(0, count, 0);
+    return;
+  }
+  const std::int64_t length = (count + ranges - 1) / ranges;
+  pool->parallel_for(ranges, [&](std::int64_t range, int worker) {
+    const std::int64_t begin = range * length;
+    const std::int64_t end = std::min(count, begin + length);
+    if (begin < end) body(begin, end, worker);
+  });
+}
+
+}  // namespace treble

@@ -1,0 +1,59 @@
+// What follows the encoder in a sentence-transformers folder: the modules of modules.json, in their order.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "batch/packed_batch.h"
+#include "kernels/execution.h"
+#include "tensor/view.h"
+
+namespace treble {
+
+/// What a call may change about the chain.
+struct ModuleChainOptions {
+  std::optional<bool> normalize;             ///< unset: as the folder says
+  std::optional<std::int64_t> dimensions;    ///< keep the first so many, then normalise again if the result should be
+};
+
+/// Pooling, then any number of modules that map a vector to a vector. Immutable; `run` may be called from several
+/// threads at once.
+class ModuleChain {
+ public:
+  /// Reads modules.json and each module's folder. Without modules.json (a plain Hugging Face folder): mean pooling, no
+  /// normalisation, as sentence-transformers does. `hidden_size` is the width of the hidden states.
+  /// Throws Error{invalid_file, unsupported, not_found} naming the file and the key.
+  static ModuleChain load(const std::filesystem::path& model_folder, std::int64_t hidden_size);
+
+  ModuleChain(ModuleChain&&) noexcept;
+  ModuleChain& operator=(ModuleChain&&) noexcept;
+  ~ModuleChain();
+
+  /// Width of the vectors `run` writes. Throws Error{invalid_argument} when options ask for fewer than one dimension or
+  /// for more than the model has, naming both.
+  std::int64_t output_dim(const ModuleChainOptions& options) const;
+
+  /// hidden [batch.total_tokens(), hidden_size] → out [batch.num_sequences(), output_dim(options)].
+  void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, const ModuleChainOptions& options,
+           MatrixView out) const;
+
+  /// True when the folder ends in a normalised vector.
+  bool normalizes() const noexcept;
+  /// "mean", "cls+mean", …
+  std::string pooling_name() const;
+  /// A line a module, for `treble info`.
+  std::vector<std::string> descriptions() const;
+  /// truncate_dim of config_sentence_transformers.json (Matryoshka), if any: applied where options ask for nothing.
+  std::optional<std::int64_t> default_dimensions() const noexcept;
+
+ private:
+  struct Impl;
+  explicit ModuleChain(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace treble

@@ -1,0 +1,74 @@
+// Reading model weights: the safetensors format, memory-mapped and checked before anything is believed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/dtype.h"
+
+namespace treble {
+
+/// A tensor that lies in a mapped file; valid as long as the archive it came from.
+struct StoredTensor {
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+  std::span<const std::byte> bytes;
+  std::string file;  ///< for messages
+
+  std::int64_t num_elements() const noexcept;
+};
+
+/// The tensors of a model folder: model.safetensors, or the shards of model.safetensors.index.json. Movable; may be
+/// read from several threads.
+class TensorArchive {
+ public:
+  /// One file. Every way in which it can lie is an Error{invalid_file} that names the file, the tensor, both sizes.
+  static TensorArchive open_file(const std::filesystem::path& path);
+  /// A model folder. Error{not_found} when it holds neither form (naming pytorch_model.bin if that is what it has).
+  static TensorArchive open_folder(const std::filesystem::path& folder);
+
+  /// nullptr when there is none of this name.
+  const StoredTensor* find(std::string_view name) const;
+  /// In the order of names.
+  const std::map<std::string, StoredTensor, std::less<>>& tensors() const noexcept;
+  /// The weight files, in reading order.
+  const std::vector<std::filesystem::path>& files() const noexcept;
+  /// "__metadata__" of the first file.
+  const std::map<std::string, std::string>& metadata() const noexcept;
+
+  TensorArchive(TensorArchive&&) noexcept;
+  TensorArchive& operator=(TensorArchive&&) noexcept;
+  ~TensorArchive();
+
+ private:
+  struct Impl;
+  explicit TensorArchive(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Widens F32, F16, BF16 (and F64, rounded) to float32, exactly as PyTorch does. `out` has num_elements() floats.
+/// Throws Error{unsupported} for other types, Error{non_finite} naming tensor and index for a NaN or infinity.
+void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out);
+
+/// A tensor to write.
+struct TensorToWrite {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+  std::span<const std::byte> bytes;
+};
+
+/// Writes one safetensors file atomically (temporary file in the same folder, then rename), tensors in the order given,
+/// header padded to 8 bytes. Throws Error{invalid_argument} when bytes do not fit a shape or a name repeats, Error{io}.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace treble
