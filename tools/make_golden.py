@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Write the committed reference data of the tests. Run it with the interpreter that tools/setup_golden.sh prepares:
+
+    .venv-golden/bin/python tools/make_golden.py [tiny|pooling|reference|all]
+
+Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",  # a parallel trainer breaks ties in the order of arrival
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
+    parser.add_argument("part", nargs="?", default="all", choices=("tiny", "pooling", "reference", "all"))
+    parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
+    parser.add_argument("--output", type=Path, default=ROOT / "tests", help="folder to write below")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write what was asked for."""
+    arguments = parse_arguments()
+    os.environ.update(OFFLINE)
+    warnings.filterwarnings("ignore")
+    # Imported late: the environment above must be set before these libraries read it.
+    import torch
+
+    torch.set_num_threads(1)
+    if arguments.part in ("tiny", "all"):
+        from golden import tiny_models
+
+        tiny_models.write_all(arguments.output / "golden")
+    if arguments.part in ("pooling", "all"):
+        from golden import pooling
+
+        pooling.write_all(arguments.output / "golden")
+    if arguments.part in ("reference", "all"):
+        from golden import reference
+
+        reference.write_all(arguments.output / "reference", arguments.models)
+
+
+if __name__ == "__main__":
+    main()
