@@ -27,7 +27,7 @@ class Linear {
   Linear& operator=(Linear&&) noexcept;
   ~Linear();
 
-  /// x [rows, in], y [rows, out]; y must not overlap x. Any number of rows, any stride.
+  /// x [rows, in], y [rows, out], both dense (stride = cols); y must not overlap x. Any number of rows.
   /// Throws Error{internal} when shapes disagree with the weights.
   void run(const Execution& execution, ConstMatrixView x, MatrixView y) const;
 

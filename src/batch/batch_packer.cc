@@ -1,0 +1,39 @@
+#include "batch/batch_packer.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace {
+
+void append(const TokenizedText& text, std::int64_t index, PackedBatch& batch) {
+  if (batch.offsets.empty()) batch.offsets.push_back(0);
+  batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
+  batch.offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
+  batch.text_index.push_back(index);
+  batch.prompt_tokens.push_back(text.prompt_tokens);
+}
+
+}  // namespace
+
+std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, std::int64_t token_budget) {
+  if (token_budget < 1) {
+    fail(ErrorCode::invalid_argument, "batch_tokens must be at least 1, got {}", token_budget);
+  }
+  std::vector<std::size_t> order(texts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return texts[a].ids.size() > texts[b].ids.size(); });
+  std::vector<PackedBatch> batches;
+  for (const std::size_t index : order) {
+    const auto length = static_cast<std::int64_t>(texts[index].ids.size());
+    if (batches.empty() || batches.back().total_tokens() + length > token_budget) batches.emplace_back();
+    append(texts[index], static_cast<std::int64_t>(index), batches.back());
+  }
+  return batches;
+}
+
+}  // namespace treble

@@ -1,0 +1,114 @@
+#include "kernels/reference/reference.h"
+
+#include <cmath>
+#include <cstddef>
+#include <numbers>
+#include <vector>
+
+namespace treble::reference {
+
+double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::identity: return x;
+    case Activation::gelu: return 0.5 * x * (1 + std::erf(x / std::numbers::sqrt2));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case Activation::relu: return x > 0 ? x : 0;
+    case Activation::silu: return x / (1 + std::exp(-x));
+    case Activation::tanh: return std::tanh(x);
+    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
+  }
+  return x;
+}
+
+void linear(ConstMatrixView weight, std::span<const float> bias, Activation activation, bool accumulate,
+            ConstMatrixView x, MatrixView y) {
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    for (std::int64_t out = 0; out < weight.rows; ++out) {
+      double sum = bias.empty() ? 0.0 : bias[static_cast<std::size_t>(out)];
+      for (std::int64_t in = 0; in < weight.cols; ++in) sum += double{x.row(row)[in]} * double{weight.row(out)[in]};
+      if (accumulate) sum += y.row(row)[out];
+      y.row(row)[out] = static_cast<float>(activate(activation, sum));
+    }
+  }
+}
+
+void layer_norm(ConstMatrixView x, std::span<const float> gain, std::span<const float> bias, double eps, MatrixView y) {
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    const auto values = x.row_span(row);
+    double mean = 0;
+    for (const float value : values) mean += value;
+    mean /= static_cast<double>(x.cols);
+    double variance = 0;
+    for (const float value : values) variance += (value - mean) * (value - mean);
+    variance /= static_cast<double>(x.cols);
+    for (std::size_t col = 0; col < values.size(); ++col) {
+      y.row(row)[col] = static_cast<float>((values[col] - mean) / std::sqrt(variance + eps) * gain[col] + bias[col]);
+    }
+  }
+}
+
+namespace {
+
+struct Head {
+  const AttentionInputs& inputs;
+  std::int64_t begin;
+  std::int64_t length;
+  std::int64_t head;
+  double scale;
+  double bias_scale;
+};
+
+std::vector<double> logits(const Head& h, std::int64_t i) {
+  const std::int64_t d = h.inputs.head_dim();
+  std::vector<double> result(static_cast<std::size_t>(h.length));
+  for (std::int64_t j = 0; j < h.length; ++j) {
+    const float* q = h.inputs.q.row(h.begin + i) + h.head * d;
+    const float* k = h.inputs.k.row(h.begin + j) + h.head * d;
+    double dot = 0;
+    for (std::int64_t c = 0; c < d; ++c) dot += double{q[c]} * double{k[c]};
+    double& logit = result[static_cast<std::size_t>(j)];
+    logit = h.scale * dot / std::sqrt(static_cast<double>(d));
+    if (h.inputs.bias_reach > 0) {
+      logit += h.bias_scale * h.inputs.position_bias.row(h.head)[j - i + h.inputs.bias_reach - 1];
+    }
+  }
+  return result;
+}
+
+void softmax(std::vector<double>& values) {
+  double largest = values.front();
+  for (const double value : values) largest = std::max(largest, value);
+  double sum = 0;
+  for (double& value : values) sum += value = std::exp(value - largest);
+  for (double& value : values) value /= sum;
+}
+
+}  // namespace
+
+void attention(const AttentionInputs& inputs, MatrixView out) {
+  const std::int64_t d = inputs.head_dim();
+  const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
+  for (std::int64_t sequence = 0; sequence < num_sequences; ++sequence) {
+    const auto s = static_cast<std::size_t>(sequence);
+    const std::int64_t begin = inputs.offsets[s];
+    const std::int64_t length = inputs.offsets[s + 1] - begin;
+    for (std::int64_t head = 0; head < inputs.num_heads; ++head) {
+      const double scale = inputs.logit_scales[static_cast<std::size_t>(sequence * inputs.num_heads + head)];
+      const Head h{inputs, begin, length, head, scale, inputs.temper_position_bias ? scale : 1.0};
+      for (std::int64_t i = 0; i < length; ++i) {
+        std::vector<double> weights = logits(h, i);
+        softmax(weights);
+        for (std::int64_t c = 0; c < d; ++c) {
+          double sum = 0;
+          for (std::int64_t j = 0; j < length; ++j) {
+            sum += weights[static_cast<std::size_t>(j)] * double{inputs.v.row(begin + j)[head * d + c]};
+          }
+          out.row(begin + i)[head * d + c] = static_cast<float>(sum);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace treble::reference

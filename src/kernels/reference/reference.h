@@ -1,0 +1,26 @@
+// Naive twins of the fast kernels: a few loops each, in double where it costs nothing to be sure. Always built; the
+// kernels' tests compare against them.
+#pragma once
+
+#include <span>
+
+#include "kernels/activation.h"
+#include "kernels/attention.h"
+#include "tensor/view.h"
+
+namespace treble::reference {
+
+/// activation(x), one value.
+double activate(Activation activation, double x);
+
+/// y = activation(x W^T + bias [+ y]); weight [out, in], bias [out] or empty.
+void linear(ConstMatrixView weight, std::span<const float> bias, Activation activation, bool accumulate,
+            ConstMatrixView x, MatrixView y);
+
+/// y = (x − mean) / sqrt(var + eps) · gain + bias, a row at a time (Ba et al., arXiv 1607.06450).
+void layer_norm(ConstMatrixView x, std::span<const float> gain, std::span<const float> bias, double eps, MatrixView y);
+
+/// The attention of kernels/attention.h with the whole n x n matrix in memory.
+void attention(const AttentionInputs& inputs, MatrixView out);
+
+}  // namespace treble::reference

@@ -1,0 +1,356 @@
+// Blocked attention for one head, compiled once for each instruction set and chosen at run time (Highway).
+//
+// Keys and values of the head are packed once a sequence, so that both matrix products stream through memory:
+//   keys   [panel][head_dim][2 vectors]   S = Q K^T  in tiles of 6 rows x 2 vectors (12 accumulators of 16 registers)
+//   values [strip][length][≤ 4 vectors]   O += P V   in tiles of 3 rows x 4 vectors, or 6 rows x 1–2
+#include "kernels/attention.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/fail.h"
+#include "kernels/simd/attention_head.h"
+#include "kernels/simd/choose_target.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/simd/attention.cc"
+#include <hwy/foreach_target.h>
+// Highway wants to come after foreach_target.h.
+#include <hwy/contrib/math/math-inl.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace treble::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+constexpr std::size_t kScoreRows = 6;
+
+struct Workspace {
+  float* keys;
+  float* values;
+  float* queries;  // [kQueryRows, head_dim], scaled
+  float* scores;   // [kQueryRows, kKeyBlock]
+  float* output;   // [kQueryRows, padded_dim]
+  float* largest;  // [kQueryRows]
+  float* sum;      // [kQueryRows]
+  std::size_t padded_dim;
+};
+
+Workspace divide(const HeadTask& task) {
+  Workspace w{};
+  w.padded_dim = round_up(task.head_dim, hn::Lanes(D()));
+  float* next = task.scratch;
+  const auto take = [&next](std::size_t floats) {
+    float* result = next;
+    next += round_up(floats, kMaxLanes);
+    return result;
+  };
+  w.keys = take(round_up(task.length, 2 * hn::Lanes(D())) * task.head_dim);
+  w.values = take(task.length * w.padded_dim);
+  w.queries = take(kQueryRows * task.head_dim);
+  w.scores = take(kQueryRows * kKeyBlock);
+  w.output = take(kQueryRows * w.padded_dim);
+  w.largest = take(kQueryRows);
+  w.sum = take(kQueryRows);
+  return w;
+}
+
+void PackKeys(const HeadTask& task, float* packed) {
+  const std::size_t width = 2 * hn::Lanes(D());
+  for (std::size_t first = 0; first < task.length; first += width, packed += width * task.head_dim) {
+    const std::size_t columns = std::min(width, task.length - first);
+    for (std::size_t column = 0; column < width; ++column) {
+      const float* key = task.k + (first + column) * task.k_stride;
+      for (std::size_t c = 0; c < task.head_dim; ++c) packed[c * width + column] = column < columns ? key[c] : 0.0F;
+    }
+  }
+}
+
+/// Vectors of the strip that starts at vector `first` of the head's width.
+std::size_t StripVectors(std::size_t padded_dim, std::size_t first) {
+  return std::min<std::size_t>(4, padded_dim / hn::Lanes(D()) - first);
+}
+
+void PackValues(const HeadTask& task, std::size_t padded_dim, float* packed) {
+  const std::size_t lanes = hn::Lanes(D());
+  for (std::size_t first = 0; first < padded_dim / lanes; first += 4) {
+    const std::size_t width = StripVectors(padded_dim, first) * lanes;
+    const std::size_t begin = first * lanes;
+    const std::size_t used = std::min(width, task.head_dim - begin);
+    for (std::size_t row = 0; row < task.length; ++row, packed += width) {
+      std::memcpy(packed, task.v + row * task.v_stride + begin, used * sizeof(float));
+      std::memset(packed + used, 0, (width - used) * sizeof(float));
+    }
+  }
+}
+
+/// Rows past `rows` become zeros, so that whole tiles can be computed.
+void ScaleQueries(const HeadTask& task, std::size_t first, std::size_t rows, float* queries) {
+  for (std::size_t row = 0; row < kQueryRows; ++row) {
+    const float* query = task.q + (first + row) * task.q_stride;
+    float* scaled = queries + row * task.head_dim;
+    for (std::size_t c = 0; c < task.head_dim; ++c) scaled[c] = row < rows ? query[c] * task.qk_scale : 0.0F;
+  }
+}
+
+/// S[6 rows, 2 vectors] = Q K^T.
+HWY_INLINE void ScoreTile(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT panel, std::size_t head_dim,
+                          float* HWY_RESTRICT scores) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  V sum0[kScoreRows];
+  V sum1[kScoreRows];
+  for (std::size_t r = 0; r < kScoreRows; ++r) sum0[r] = sum1[r] = hn::Zero(d);
+  for (std::size_t c = 0; c < head_dim; ++c, panel += 2 * lanes) {
+    const V key0 = hn::Load(d, panel);
+    const V key1 = hn::Load(d, panel + lanes);
+    HWY_UNROLL(6)
+    for (std::size_t r = 0; r < kScoreRows; ++r) {
+      const V query = hn::Set(d, queries[r * head_dim + c]);
+      sum0[r] = hn::MulAdd(query, key0, sum0[r]);
+      sum1[r] = hn::MulAdd(query, key1, sum1[r]);
+    }
+  }
+  for (std::size_t r = 0; r < kScoreRows; ++r) {
+    hn::Store(sum0[r], d, scores + r * kKeyBlock);
+    hn::Store(sum1[r], d, scores + r * kKeyBlock + lanes);
+  }
+}
+
+void Scores(const HeadTask& task, const Workspace& w, std::size_t first_key, std::size_t keys, std::size_t rows) {
+  const std::size_t width = 2 * hn::Lanes(D());
+  for (std::size_t column = 0; column < keys; column += width) {
+    const float* panel = w.keys + (first_key + column) * task.head_dim;
+    for (std::size_t row = 0; row < rows; row += kScoreRows) {
+      ScoreTile(w.queries + row * task.head_dim, panel, task.head_dim, w.scores + row * kKeyBlock + column);
+    }
+  }
+}
+
+/// scores += bias_scale · bias[j − i], `bias` pointing at the first key's distance.
+void AddBias(const float* bias, float bias_scale, std::size_t keys, float* scores) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  const V scale = hn::Set(d, bias_scale);
+  std::size_t j = 0;
+  for (; j + lanes <= keys; j += lanes) {
+    hn::Store(hn::MulAdd(scale, hn::LoadU(d, bias + j), hn::Load(d, scores + j)), d, scores + j);
+  }
+  for (; j < keys; ++j) scores[j] += bias_scale * bias[j];
+}
+
+/// Turns a row's scores into exp(score − largest so far), padding into 0; returns the factor for what was summed before.
+float SoftmaxRow(std::size_t keys, float* HWY_RESTRICT scores, float& largest, float& sum) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  const std::size_t padded = round_up(keys, lanes);
+  for (std::size_t j = keys; j < padded; ++j) scores[j] = -std::numeric_limits<float>::infinity();
+  V vector_max = hn::Load(d, scores);
+  for (std::size_t j = lanes; j < padded; j += lanes) vector_max = hn::Max(vector_max, hn::Load(d, scores + j));
+  const float block_max = hn::GetLane(hn::MaxOfLanes(d, vector_max));
+  const float new_max = std::max(largest, block_max);
+  const V shift = hn::Set(d, new_max);
+  V vector_sum = hn::Zero(d);
+  for (std::size_t j = 0; j < padded; j += lanes) {
+    const V p = hn::Exp(d, hn::Sub(hn::Load(d, scores + j), shift));
+    hn::Store(p, d, scores + j);
+    vector_sum = hn::Add(vector_sum, p);
+  }
+  const float correction = std::exp(largest - new_max);
+  sum = sum * correction + hn::GetLane(hn::SumOfLanes(d, vector_sum));
+  largest = new_max;
+  return correction;
+}
+
+/// O[kRows rows, kVectors vectors] += P V over `keys` keys.
+template <std::size_t kRows, std::size_t kVectors>
+HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT strip, std::size_t keys,
+                          std::size_t padded_dim, float* HWY_RESTRICT output) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  V sum[kRows][kVectors];
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Load(d, output + r * padded_dim + v * lanes);
+  }
+  for (std::size_t j = 0; j < keys; ++j, strip += kVectors * lanes) {
+    V value[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) value[v] = hn::LoadU(d, strip + v * lanes);
+    HWY_UNROLL(6)
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const V weight = hn::Set(d, weights[r * kKeyBlock + j]);
+      HWY_UNROLL(4)
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(weight, value[v], sum[r][v]);
+    }
+  }
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[r][v], d, output + r * padded_dim + v * lanes);
+  }
+}
+
+template <std::size_t kRows, std::size_t kVectors>
+void ValueStrip(const Workspace& w, const float* strip, std::size_t keys, std::size_t rows, float* output) {
+  for (std::size_t row = 0; row < rows; row += kRows) {
+    ValueTile<kRows, kVectors>(w.scores + row * kKeyBlock, strip, keys, w.padded_dim, output + row * w.padded_dim);
+  }
+}
+
+void Values(const HeadTask& task, const Workspace& w, std::size_t first_key, std::size_t keys, std::size_t rows) {
+  const std::size_t lanes = hn::Lanes(D());
+  const float* packed = w.values;
+  for (std::size_t first = 0; first < w.padded_dim / lanes; first += 4) {
+    const std::size_t vectors = StripVectors(w.padded_dim, first);
+    const float* strip = packed + first_key * vectors * lanes;
+    float* output = w.output + first * lanes;
+    switch (vectors) {
+      case 4: ValueStrip<3, 4>(w, strip, keys, rows, output); break;
+      case 3: ValueStrip<3, 3>(w, strip, keys, rows, output); break;
+      case 2: ValueStrip<6, 2>(w, strip, keys, rows, output); break;
+      default: ValueStrip<6, 1>(w, strip, keys, rows, output); break;
+    }
+    packed += task.length * vectors * lanes;
+  }
+}
+
+void ScaleRow(float factor, std::size_t padded_dim, float* row) {
+  const D d;
+  const V vector_factor = hn::Set(d, factor);
+  for (std::size_t c = 0; c < padded_dim; c += hn::Lanes(d)) {
+    hn::Store(hn::Mul(vector_factor, hn::Load(d, row + c)), d, row + c);
+  }
+}
+
+void AttendBlock(const HeadTask& task, const Workspace& w, std::size_t first_row, std::size_t rows) {
+  ScaleQueries(task, first_row, rows, w.queries);
+  std::fill_n(w.output, kQueryRows * w.padded_dim, 0.0F);
+  std::fill_n(w.largest, kQueryRows, -std::numeric_limits<float>::infinity());
+  std::fill_n(w.sum, kQueryRows, 0.0F);
+  for (std::size_t first_key = 0; first_key < task.length; first_key += kKeyBlock) {
+    const std::size_t keys = std::min(kKeyBlock, task.length - first_key);
+    Scores(task, w, first_key, keys, rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      float* scores = w.scores + row * kKeyBlock;
+      if (task.bias != nullptr) {
+        const auto distance = static_cast<std::ptrdiff_t>(first_key) - static_cast<std::ptrdiff_t>(first_row + row);
+        AddBias(task.bias + distance, task.bias_scale, keys, scores);
+      }
+      const float correction = SoftmaxRow(keys, scores, w.largest[row], w.sum[row]);
+      if (first_key > 0) ScaleRow(correction, w.padded_dim, w.output + row * w.padded_dim);
+    }
+    Values(task, w, first_key, keys, rows);
+  }
+  for (std::size_t row = 0; row < rows; ++row) {
+    float* output = w.output + row * w.padded_dim;
+    ScaleRow(1.0F / w.sum[row], w.padded_dim, output);
+    std::memcpy(task.out + (first_row + row) * task.out_stride, output, task.head_dim * sizeof(float));
+  }
+}
+
+void AttendHead(const HeadTask& task) {
+  const Workspace w = divide(task);
+  PackKeys(task, w.keys);
+  PackValues(task, w.padded_dim, w.values);
+  for (std::size_t row = 0; row < task.length; row += kQueryRows) {
+    AttendBlock(task, w, row, std::min(kQueryRows, task.length - row));
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace treble::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace treble {
+
+namespace simd {
+HWY_EXPORT(AttendHead);
+
+// The table of functions can only be named from the namespace that exports it.
+auto attend_head() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(AttendHead);
+}
+}  // namespace simd
+
+namespace {
+
+void check_shapes(const AttentionInputs& in, MatrixView out) {
+  const auto num_sequences = static_cast<std::int64_t>(in.offsets.size()) - 1;
+  const auto scales = static_cast<std::int64_t>(in.logit_scales.size());
+  if (in.num_heads < 1 || in.q.cols % in.num_heads != 0 || num_sequences < 0 || scales != num_sequences * in.num_heads) {
+    fail(ErrorCode::internal, "attention: {} heads, {} columns, {} sequences, {} logit scales", in.num_heads, in.q.cols,
+         num_sequences, scales);
+  }
+  const std::int64_t tokens = in.offsets.back();
+  for (const ConstMatrixView& view : {in.q, in.k, in.v, ConstMatrixView(out)}) {
+    if (view.rows != tokens || view.cols != in.q.cols) {
+      fail(ErrorCode::internal, "attention: expected [{}, {}], got [{}, {}]", tokens, in.q.cols, view.rows, view.cols);
+    }
+  }
+  if (in.bias_reach == 0) return;
+  if (in.position_bias.rows != in.num_heads || in.position_bias.cols != 2 * in.bias_reach - 1) {
+    fail(ErrorCode::internal, "attention: position bias is [{}, {}], {} heads and reach {} need [{}, {}]",
+         in.position_bias.rows, in.position_bias.cols, in.num_heads, in.bias_reach, in.num_heads, 2 * in.bias_reach - 1);
+  }
+  for (std::size_t s = 0; s + 1 < in.offsets.size(); ++s) {
+    const std::int64_t length = in.offsets[s + 1] - in.offsets[s];
+    if (length > in.bias_reach) {
+      fail(ErrorCode::internal, "attention: a sequence of {} tokens, the position bias reaches {}", length, in.bias_reach);
+    }
+  }
+}
+
+simd::HeadTask head_task(const AttentionInputs& in, MatrixView out, std::int64_t sequence, std::int64_t head) {
+  const auto s = static_cast<std::size_t>(sequence);
+  const std::int64_t begin = in.offsets[s];
+  const std::int64_t column = head * in.head_dim();
+  const float scale = in.logit_scales[static_cast<std::size_t>(sequence * in.num_heads + head)];
+  simd::HeadTask task;
+  task.q = in.q.row(begin) + column;
+  task.k = in.k.row(begin) + column;
+  task.v = in.v.row(begin) + column;
+  task.out = out.row(begin) + column;
+  task.q_stride = static_cast<std::size_t>(in.q.stride);
+  task.k_stride = static_cast<std::size_t>(in.k.stride);
+  task.v_stride = static_cast<std::size_t>(in.v.stride);
+  task.out_stride = static_cast<std::size_t>(out.stride);
+  task.length = static_cast<std::size_t>(in.offsets[s + 1] - begin);
+  task.head_dim = static_cast<std::size_t>(in.head_dim());
+  task.qk_scale = scale / std::sqrt(static_cast<float>(in.head_dim()));
+  if (in.bias_reach > 0) task.bias = in.position_bias.row(head) + in.bias_reach - 1;
+  task.bias_scale = in.temper_position_bias ? scale : 1.0F;
+  return task;
+}
+
+}  // namespace
+
+void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
+               MatrixView out) {
+  check_shapes(inputs, out);
+  if (scratch.size() < static_cast<std::size_t>(execution.threads())) {
+    scratch.resize(static_cast<std::size_t>(execution.threads()));
+  }
+  const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
+  const auto attend_head = simd::attend_head();
+  const auto run = [&](std::int64_t index, int worker) {
+    simd::HeadTask task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
+    if (task.length == 0) return;
+    task.scratch = scratch[static_cast<std::size_t>(worker)].ensure(simd::head_scratch_floats(task.length, task.head_dim));
+    attend_head(task);
+  };
+  const std::int64_t tasks = num_sequences * inputs.num_heads;
+  if (execution.pool != nullptr) {
+    execution.pool->parallel_for(tasks, run);
+  } else {
+    for (std::int64_t index = 0; index < tasks; ++index) run(index, 0);
+  }
+}
+
+}  // namespace treble
+#endif  // HWY_ONCE

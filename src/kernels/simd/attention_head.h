@@ -1,0 +1,46 @@
+// What one head of one sequence needs; shared by the instruction sets that attention.cc is compiled for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace treble::simd {
+
+struct HeadTask {
+  const float* q = nullptr;
+  const float* k = nullptr;
+  const float* v = nullptr;
+  float* out = nullptr;
+  std::size_t q_stride = 0;  ///< elements from a row to the next, likewise below
+  std::size_t k_stride = 0;
+  std::size_t v_stride = 0;
+  std::size_t out_stride = 0;
+  std::size_t length = 0;
+  std::size_t head_dim = 0;
+  float qk_scale = 1;           ///< s / sqrt(head_dim)
+  const float* bias = nullptr;  ///< the bias of distance 0; distances −(length−1) … length−1 lie around it
+  float bias_scale = 1;
+  float* scratch = nullptr;  ///< head_scratch_floats(length, head_dim) floats, 64-byte aligned
+};
+
+/// Query rows carried together, and keys seen by the online softmax at a time. 24 is a multiple of both register tiles'
+/// heights (6 and 3); 24 x 256 scores are 24 KiB and stay in the first-level cache with a panel of keys.
+inline constexpr std::size_t kQueryRows = 24;
+inline constexpr std::size_t kKeyBlock = 256;
+/// Rows are padded to the widest vector (16 floats), twice that for the two-vector panels of keys.
+inline constexpr std::size_t kMaxLanes = 16;
+
+constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+/// Packed keys and values of the whole sequence, and the query block's working set: O(length).
+constexpr std::size_t head_scratch_floats(std::size_t length, std::size_t head_dim) {
+  const std::size_t padded_dim = round_up(head_dim, kMaxLanes);
+  const std::size_t keys = round_up(length, 2 * kMaxLanes) * head_dim;
+  const std::size_t values = length * padded_dim;
+  const std::size_t block = kQueryRows * (head_dim + kKeyBlock + padded_dim + 2);
+  return keys + values + block + 5 * kMaxLanes;
+}
+
+}  // namespace treble::simd

@@ -1,0 +1,14 @@
+// Which instruction set Highway's tables point at.
+#pragma once
+
+#include <hwy/targets.h>
+
+namespace treble::simd {
+
+/// Detects the CPU once, before a function is taken from a table: an undecided table holds a slow detour.
+inline void choose_target() {
+  hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
+  if (!chosen.IsInitialized()) chosen.Update(hwy::SupportedTargets());
+}
+
+}  // namespace treble::simd

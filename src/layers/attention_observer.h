@@ -1,0 +1,25 @@
+// Looking into a forward pass. Nobody looks by default, and then nothing is paid.
+#pragma once
+
+#include <cstdint>
+
+#include "batch/packed_batch.h"
+#include "kernels/attention.h"
+#include "tensor/view.h"
+
+namespace treble {
+
+/// Called on the thread that runs the batch. The views are valid during the call only. The pass computes the same
+/// vectors whether or not it is observed.
+class AttentionObserver {
+ public:
+  virtual ~AttentionObserver() = default;
+
+  /// What the attention of `layer` (0-based) is about to compute: queries, keys, values, logit scales.
+  virtual void on_attention(std::int64_t layer, const PackedBatch& batch, const AttentionInputs& inputs) = 0;
+
+  /// The hidden states [total_tokens, hidden] after `layer` blocks; 0: after the embeddings.
+  virtual void on_hidden_states(std::int64_t layer, const PackedBatch& batch, ConstMatrixView hidden) = 0;
+};
+
+}  // namespace treble

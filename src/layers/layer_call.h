@@ -1,0 +1,42 @@
+// What every layer of one forward pass shares.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "batch/packed_batch.h"
+#include "kernels/attention.h"
+#include "kernels/execution.h"
+#include "layers/attention_observer.h"
+#include "tensor/aligned_buffer.h"
+#include "treble/temperature.h"
+
+namespace treble {
+
+/// Buffers of one worker, reused from batch to batch; they grow to the largest batch seen.
+struct LayerWorkspace {
+  AlignedBuffer<float> hidden;        ///< [total_tokens, hidden]
+  AlignedBuffer<float> qkv;           ///< [total_tokens, 3 · hidden]
+  AlignedBuffer<float> attended;      ///< [total_tokens, hidden]
+  AlignedBuffer<float> intermediate;  ///< [total_tokens, intermediate]
+  std::vector<float> logit_scales;    ///< [num_sequences, num_heads]
+  std::vector<AttentionScratch> attention_scratch;
+};
+
+/// The position bias added to the logits, expanded over distances; reach 0 means there is none.
+struct PositionBiasView {
+  ConstMatrixView values;  ///< [num_heads, 2 · reach − 1]
+  std::int64_t reach = 0;
+};
+
+struct LayerCall {
+  const Execution& execution;
+  const PackedBatch& batch;
+  LayerWorkspace& workspace;
+  const Temperature& temperature;
+  bool temper_position_bias = true;
+  PositionBiasView position_bias;
+  AttentionObserver* observer = nullptr;
+};
+
+}  // namespace treble

@@ -1,0 +1,41 @@
+// DistilBERT (Sanh et al., arXiv 1910.01108): BERT without token types, under names of its own.
+#include "base/fail.h"
+#include "models/family.h"
+
+namespace treble {
+
+namespace {
+
+EncoderConfig read_config(const JsonObject& json) {
+  EncoderConfig config;
+  config.vocab_size = json.required_integer("vocab_size");
+  config.hidden_size = json.required_integer("dim");
+  config.num_layers = json.required_integer("n_layers");
+  config.num_heads = json.required_integer("n_heads");
+  config.intermediate_size = json.required_integer("hidden_dim");
+  config.num_positions = json.integer("max_position_embeddings").value_or(512);
+  config.activation = read_activation(json, "activation");
+  config.norm_eps = 1e-12;  // fixed in the published model, not in its config
+  return config;
+}
+
+}  // namespace
+
+Family distilbert_family() {
+  WeightNames names;
+  names.prefixes = {"distilbert.", "model."};
+  names.word_embeddings = "embeddings.word_embeddings";
+  names.position_embeddings = "embeddings.position_embeddings";
+  names.embedding_norm = "embeddings.LayerNorm";
+  names.query = "transformer.layer.{}.attention.q_lin";
+  names.key = "transformer.layer.{}.attention.k_lin";
+  names.value = "transformer.layer.{}.attention.v_lin";
+  names.attention_output = "transformer.layer.{}.attention.out_lin";
+  names.attention_norm = "transformer.layer.{}.sa_layer_norm";
+  names.up = "transformer.layer.{}.ffn.lin1";
+  names.down = "transformer.layer.{}.ffn.lin2";
+  names.output_norm = "transformer.layer.{}.output_layer_norm";
+  return {{"distilbert"}, read_config, names};
+}
+
+}  // namespace treble

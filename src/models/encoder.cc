@@ -1,0 +1,33 @@
+#include "models/encoder.h"
+
+#include <utility>
+
+namespace treble {
+
+Encoder::Encoder(Parts parts) : parts_(std::move(parts)) {}
+
+ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) const {
+  const std::int64_t width = parts_.config.hidden_size;
+  const std::int64_t tokens = batch.total_tokens();
+  const MatrixView hidden(call.workspace.hidden.ensure(static_cast<std::size_t>(tokens * width)), tokens, width);
+  const LayerCall layer_call{.execution = call.execution,
+                             .batch = batch,
+                             .workspace = call.workspace,
+                             .temperature = call.temperature,
+                             .temper_position_bias = call.temper_position_bias,
+                             .position_bias = parts_.position_bias.view(),
+                             .observer = call.observer};
+  const auto observe = [&](std::int64_t layer) {
+    if (call.observer != nullptr) call.observer->on_hidden_states(layer, batch, hidden);
+  };
+  parts_.embeddings.run(layer_call, hidden);
+  observe(0);
+  for (std::size_t layer = 0; layer < parts_.layers.size(); ++layer) {
+    const auto index = static_cast<std::int64_t>(layer);
+    parts_.layers[layer].run(layer_call, index, hidden);
+    observe(index + 1);
+  }
+  return hidden;
+}
+
+}  // namespace treble

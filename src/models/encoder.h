@@ -1,0 +1,59 @@
+// A transformer encoder with its weights: token ids in, hidden states out.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "layers/embeddings.h"
+#include "layers/encoder_layer.h"
+#include "layers/position_bias.h"
+#include "models/encoder_config.h"
+#include "safetensors/safetensors.h"
+
+namespace treble {
+
+/// What a pass needs besides the batch.
+struct EncoderCall {
+  const Execution& execution;
+  LayerWorkspace& workspace;
+  Temperature temperature;
+  bool temper_position_bias = true;
+  AttentionObserver* observer = nullptr;
+};
+
+/// Immutable once built; `run` may be called from several threads at once, each with a workspace of its own.
+class Encoder {
+ public:
+  struct Parts {
+    EncoderConfig config;
+    /// Kept alive, as the word embeddings may lie in its mapped file.
+    TensorArchive archive;
+    /// The word embeddings when they could not be used in place (F16, BF16, misaligned).
+    AlignedBuffer<float> words;
+    EmbeddingLayer embeddings;
+    PositionBias position_bias;
+    std::vector<EncoderLayer> layers;
+    std::int64_t num_parameters = 0;
+    std::string weights_dtype;
+  };
+
+  explicit Encoder(Parts parts);
+
+  /// The hidden states [total_tokens, hidden] of the last layer; they live in the workspace until its next use.
+  /// Throws Error{invalid_argument} for tokens outside the vocabulary or texts beyond the positions.
+  ConstMatrixView run(const EncoderCall& call, const PackedBatch& batch) const;
+
+  const EncoderConfig& config() const noexcept { return parts_.config; }
+  /// Attention modules on which a temperature acts.
+  std::int64_t tempered_layers() const noexcept { return static_cast<std::int64_t>(parts_.layers.size()); }
+  std::int64_t num_parameters() const noexcept { return parts_.num_parameters; }
+  const std::string& weights_dtype() const noexcept { return parts_.weights_dtype; }
+  const std::vector<std::filesystem::path>& weight_files() const noexcept { return parts_.archive.files(); }
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace treble

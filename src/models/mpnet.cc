@@ -1,0 +1,38 @@
+// MPNet (Song et al., arXiv 2004.09297): RoBERTa's positions, no token types, and a relative position bias that all
+// layers share.
+#include "models/family.h"
+
+namespace treble {
+
+namespace {
+
+EncoderConfig read_config(const JsonObject& json) {
+  EncoderConfig config = read_bert_like_config(json);
+  constexpr std::int32_t kPaddingId = 1;  // fixed by the published model, whatever the config says
+  config.position_offset = kPaddingId + 1;
+  config.uncounted_id = kPaddingId;
+  config.relative_buckets.num_buckets = json.integer("relative_attention_num_buckets").value_or(32);
+  return config;
+}
+
+}  // namespace
+
+Family mpnet_family() {
+  WeightNames names;
+  names.prefixes = {"mpnet.", "model."};
+  names.word_embeddings = "embeddings.word_embeddings";
+  names.position_embeddings = "embeddings.position_embeddings";
+  names.embedding_norm = "embeddings.LayerNorm";
+  names.relative_bias = "encoder.relative_attention_bias";
+  names.query = "encoder.layer.{}.attention.attn.q";
+  names.key = "encoder.layer.{}.attention.attn.k";
+  names.value = "encoder.layer.{}.attention.attn.v";
+  names.attention_output = "encoder.layer.{}.attention.attn.o";
+  names.attention_norm = "encoder.layer.{}.attention.LayerNorm";
+  names.up = "encoder.layer.{}.intermediate.dense";
+  names.down = "encoder.layer.{}.output.dense";
+  names.output_norm = "encoder.layer.{}.output.LayerNorm";
+  return {{"mpnet"}, read_config, names};
+}
+
+}  // namespace treble
