@@ -19,10 +19,11 @@ namespace treble {
 /// A tensor that lies in a mapped file; valid as long as the archive it came from.
 struct StoredTensor {
   DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;
-  std::span<const std::byte> bytes;
-  std::string file;  ///< for messages
+  std::vector<std::int64_t> shape;   ///< empty: a scalar
+  std::span<const std::byte> bytes;  ///< little-endian, row-major, of no particular alignment: copy, do not cast
+  std::string file;                  ///< for messages
 
+  /// Product of the shape; an archive has checked that it fits.
   std::int64_t num_elements() const noexcept;
 };
 
@@ -30,9 +31,14 @@ struct StoredTensor {
 /// read from several threads.
 class TensorArchive {
  public:
-  /// One file. Every way in which it can lie is an Error{invalid_file} that names the file, the tensor, both sizes.
+  /// One file. Every way in which it can lie is an Error{invalid_file} that names the file, the tensor, both sizes;
+  /// a dtype of the format that Treble does not know (F8 and smaller) is Error{unsupported}.
   static TensorArchive open_file(const std::filesystem::path& path);
-  /// A model folder. Error{not_found} when it holds neither form (naming pytorch_model.bin if that is what it has).
+  /// A model folder: model.safetensors if it is there, else the shards of model.safetensors.index.json. A tensor that
+  /// the index names must be in the shard it names. One that only a shard has is read as well, as transformers does,
+  /// since both read whole shards; one that two shards have is an error. Shard paths must stay inside the folder (links
+  /// may lead out of it: the Hugging Face cache consists of them). Error{not_found} when there is neither form (naming
+  /// pytorch_model.bin if that is what it has) or a shard is missing.
   static TensorArchive open_folder(const std::filesystem::path& folder);
 
   /// nullptr when there is none of this name.
@@ -67,7 +73,8 @@ struct TensorToWrite {
 };
 
 /// Writes one safetensors file atomically (temporary file in the same folder, then rename), tensors in the order given,
-/// header padded to 8 bytes. Throws Error{invalid_argument} when bytes do not fit a shape or a name repeats, Error{io}.
+/// header padded to 8 bytes. Until the rename a file of that name stays as it was, so tensors mapped from it may be
+/// written back. Throws Error{invalid_argument} when bytes do not fit a shape or a name repeats, Error{io}.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -1,0 +1,123 @@
+#include <set>
+#include <utility>
+
+#include "base/fail.h"
+#include "base/mapped_file.h"
+#include "safetensors/file_image.h"
+#include "safetensors/message_text.h"
+#include "safetensors/safetensors.h"
+#include "safetensors/shard_index.h"
+
+namespace treble {
+
+namespace fs = std::filesystem;
+
+std::int64_t StoredTensor::num_elements() const noexcept {
+  std::int64_t product = 1;
+  for (const std::int64_t dimension : shape) product *= dimension;
+  return product;
+}
+
+struct TensorArchive::Impl {
+  std::vector<MappedFile> mappings;
+  std::map<std::string, StoredTensor, std::less<>> tensors;
+  std::vector<fs::path> files;
+  std::map<std::string, std::string> metadata;
+
+  void add_file(const fs::path& path);
+  void check_index(const fs::path& folder, const fs::path& index,
+                   const std::map<std::string, std::string>& shards) const;
+};
+
+void TensorArchive::Impl::add_file(const fs::path& path) {
+  MappedFile mapping(path);
+  FileImage image = read_file_image(mapping.bytes(), path.string());
+  if (files.empty()) metadata = std::move(image.metadata);
+  mappings.push_back(std::move(mapping));
+  files.push_back(path);
+  tensors.merge(image.tensors);
+  // merge() leaves behind what was already there.
+  if (!image.tensors.empty()) {
+    const auto& name = image.tensors.begin()->first;
+    fail(ErrorCode::invalid_file, "{}: tensor \"{}\" is also in {}; remove one of the two", path.string(),
+         for_message(name), tensors.find(name)->second.file);
+  }
+}
+
+void TensorArchive::Impl::check_index(const fs::path& folder, const fs::path& index,
+                                      const std::map<std::string, std::string>& shards) const {
+  for (const auto& [name, shard] : shards) {
+    const std::string file = (folder / shard).string();
+    const auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.file != file) {
+      fail(ErrorCode::invalid_file, "{}: tensor \"{}\" should be in {}, but {}; fetch the model again", index.string(),
+           for_message(name), file, found == tensors.end() ? "is in no shard" : "is in " + found->second.file);
+    }
+  }
+}
+
+TensorArchive TensorArchive::open_file(const fs::path& path) {
+  auto impl = std::make_unique<Impl>();
+  impl->add_file(path);
+  return TensorArchive(std::move(impl));
+}
+
+namespace {
+
+[[noreturn]] void fail_without_weights(const fs::path& folder) {
+  for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+    if (fs::exists(folder / other)) {
+      fail(ErrorCode::not_found,
+           "{}: no model.safetensors, only {}, which can run code when read; convert it once with Python: load the "
+           "model and "
+           "save it with save_pretrained(…, safe_serialization=True)",
+           folder.string(), other);
+    }
+  }
+  fail(ErrorCode::not_found, "{}: neither model.safetensors nor model.safetensors.index.json is there",
+       folder.string());
+}
+
+}  // namespace
+
+TensorArchive TensorArchive::open_folder(const fs::path& folder) {
+  // The order in which transformers looks.
+  const fs::path single = folder / "model.safetensors";
+  if (fs::exists(single)) return open_file(single);
+  const fs::path index = folder / "model.safetensors.index.json";
+  if (!fs::exists(index)) fail_without_weights(folder);
+
+  const MappedFile text(index);
+  const auto bytes = text.bytes();
+  const auto shards = parse_shard_index({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, index.string());
+  std::set<std::string> names;
+  for (const auto& [tensor, shard] : shards) names.insert(shard);
+  auto impl = std::make_unique<Impl>();
+  for (const std::string& name : names) {
+    if (!fs::exists(folder / name)) {
+      fail(ErrorCode::not_found, "{}: the shard {} is missing; fetch the model again", index.string(),
+           for_message(name));
+    }
+    impl->add_file(folder / name);
+  }
+  impl->check_index(folder, index, shards);
+  return TensorArchive(std::move(impl));
+}
+
+const StoredTensor* TensorArchive::find(std::string_view name) const {
+  const auto found = impl_->tensors.find(name);
+  return found == impl_->tensors.end() ? nullptr : &found->second;
+}
+
+const std::map<std::string, StoredTensor, std::less<>>& TensorArchive::tensors() const noexcept {
+  return impl_->tensors;
+}
+const std::vector<fs::path>& TensorArchive::files() const noexcept { return impl_->files; }
+const std::map<std::string, std::string>& TensorArchive::metadata() const noexcept { return impl_->metadata; }
+
+TensorArchive::TensorArchive(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TensorArchive::TensorArchive(TensorArchive&&) noexcept = default;
+TensorArchive& TensorArchive::operator=(TensorArchive&&) noexcept = default;
+TensorArchive::~TensorArchive() = default;
+
+}  // namespace treble
