@@ -39,19 +39,23 @@ struct CosineEstimate {
   double high = 0;
 };
 
+/// Texts by the number of tokens that the model read of them.
 struct LengthBucket {
   std::int64_t min_tokens = 0;  ///< inclusive
-  std::int64_t max_tokens = 0;  ///< inclusive; 0 = open
+  std::int64_t max_tokens = 0;  ///< inclusive
   std::int64_t texts_seen = 0;  ///< in the whole input, before sampling
 };
 
 struct CollapseReport {
   std::string model;
+  std::string verdict;                    ///< two or three sentences for people
   std::vector<std::string> temperatures;  ///< written forms; the first is "1"
   std::int64_t texts = 0;
+  std::int64_t truncated_texts = 0;  ///< longer than the model reads; they count by what was read
+  std::int64_t max_length = 0;       ///< tokens the model reads at most
   std::vector<LengthBucket> buckets;
   std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [temperature][bucket]
-  std::vector<std::int64_t> cut_lengths;                   ///< those at which any text could be cut
+  std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no texts are long enough
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
   std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [temperature][cut length]
   std::uint64_t seed = 0;

@@ -71,6 +71,9 @@ class SentenceEncoder {
   /// text names its index.
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
 
+  /// Only counts: what `encode` would report as token_counts, without running the model. Same errors.
+  std::vector<TokenCount> count_tokens(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
+
   const ModelInfo& info() const noexcept;
 
   /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.

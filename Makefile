@@ -1,0 +1,56 @@
+# The commands of this project. `make demo` and `make test` do all the set-up on a fresh machine.
+SHELL := /bin/bash
+MODEL ?= all-MiniLM-L6-v2
+JOBS ?= $(shell nproc)
+TREBLE := build/release/bin/treble
+
+.PHONY: demo test bench lint fuzz sanitize build setup install clean
+
+setup:
+	@tools/setup.sh
+
+build: setup
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS)
+
+models/%: tools/fetch_model.py
+	@.venv/bin/python tools/fetch_model.py $*
+	@touch $@
+
+## Embeds real text of this machine, shows how length changes the vectors, says what to run next.
+demo: build models/$(MODEL)
+	@tools/demo.sh models/$(MODEL)
+
+## Everything that is tested: unit, golden, real models, programs, the installed package.
+test: build models/all-MiniLM-L6-v2
+	@tools/fetch_test_models.sh
+	@cd rust/tokenizers_ffi && CARGO_TARGET_DIR=../../build/cargo cargo test --release --locked --quiet
+	@ctest --preset release -j $(JOBS)
+
+## Tokens per second against sentence-transformers, same texts, same threads, one run.
+bench: build models/$(MODEL)
+	@tools/setup_golden.sh
+	@.venv-golden/bin/python benchmarks/bench_embed.py --model models/$(MODEL)
+
+## Formatting, static checks, clippy. `pre-commit install` runs the quick ones at each commit.
+lint: build
+	@tools/lint.sh
+
+## AddressSanitizer with UBSan, then ThreadSanitizer, over the C++ tests.
+sanitize: setup
+	@for preset in asan-ubsan tsan; do \
+	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && \
+	  ctest --preset $$preset -j $(JOBS) -LE lint || exit 1; done
+
+## Each fuzz target for a minute.
+fuzz:
+	@tools/setup.sh --fuzz
+	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz -j $(JOBS)
+	@tools/fuzz.sh 60
+
+install: build
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	@rm -rf build

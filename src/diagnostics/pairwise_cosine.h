@@ -1,0 +1,23 @@
+// How alike the vectors of a group are to one another.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/view.h"
+#include "treble/collapse_report.h"
+
+namespace treble {
+
+struct BootstrapOptions {
+  int resamples = 1000;
+  std::uint64_t seed = 1;
+};
+
+/// Mean cosine over all pairs of different rows with its 95 % percentile bootstrap interval. Rows are resampled, not
+/// pairs, as pairs that share a row are not independent; a pair of a row with its own copy does not count.
+/// O(resamples · rows · cols) time, by (Σ w_i v_i)² = Σ_ij w_i w_j v_i·v_j over the unit vectors v. A zero row has
+/// cosine 0 to every other. Deterministic for a seed.
+CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOptions& options);
+
+}  // namespace treble

@@ -1,0 +1,82 @@
+// The four real models against sentence-transformers (float32) on 200 real texts; tests/reference is written by
+// tools/make_golden.py, models/ is filled by tools/fetch_model.py.
+#include <gtest/gtest.h>
+
+#include "engine/golden_support.h"
+#include "kernels/test_support.h"
+#include "tokenizer/tokenizer.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble {
+namespace {
+
+using test::read_golden;
+using test::source_path;
+
+class ModelReference : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(model())) {
+      GTEST_SKIP() << "models/" << GetParam() << " is not here; tools/fetch_model.py " << GetParam() << " brings it";
+    }
+  }
+
+  std::filesystem::path model() const { return source_path("models/" + GetParam()); }
+  TensorArchive expected() const {
+    return TensorArchive::open_file(source_path("tests/reference/" + GetParam() + ".safetensors"));
+  }
+  std::vector<std::string> texts() const { return test::read_texts(source_path("tests/reference/texts.json")); }
+};
+
+/// Integers of a stored tensor.
+std::vector<std::int64_t> read_integers(const TensorArchive& archive, const std::string& name) {
+  const StoredTensor* tensor = archive.find(name);
+  if (tensor == nullptr) throw std::runtime_error("reference data lack " + name);
+  std::vector<std::int64_t> values(static_cast<std::size_t>(tensor->num_elements()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (tensor->dtype == DType::kI64) {
+      std::memcpy(&values[i], tensor->bytes.data() + i * 8, 8);
+    } else {
+      std::int32_t value = 0;
+      std::memcpy(&value, tensor->bytes.data() + i * 4, 4);
+      values[i] = value;
+    }
+  }
+  return values;
+}
+
+TEST_P(ModelReference, VectorsEqualSentenceTransformers) {
+  const auto words = texts();
+  const auto encoder = SentenceEncoder::load({.model = model().string()});
+  const auto ours = encoder.encode(test::views(words));
+  const auto golden = read_golden(expected(), "embeddings");
+  ASSERT_EQ(golden.shape, (std::vector<std::int64_t>{ours.count, ours.dim}));
+  const double difference = test::greatest_difference({ours.values.data(), ours.count, ours.dim}, golden.view());
+  EXPECT_LE(difference, 1e-5);
+  RecordProperty("greatest_difference", std::to_string(difference));
+  const auto used = read_integers(expected(), "lengths_used");
+  for (std::size_t i = 0; i < words.size(); ++i) EXPECT_EQ(ours.token_counts[i].used, used[i]) << words[i];
+}
+
+TEST_P(ModelReference, TokenIdsEqualTransformers) {
+  const auto words = texts();
+  const auto archive = expected();
+  const auto flat = read_integers(archive, "ids_flat");
+  const auto offsets = read_integers(archive, "ids_offsets");
+  const auto tokenizer = Tokenizer::from_file(model() / "tokenizer.json");
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::vector<std::int32_t> wanted(flat.begin() + offsets[i], flat.begin() + offsets[i + 1]);
+    EXPECT_EQ(tokenizer.encode(words[i]).ids, wanted) << words[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, ModelReference,
+                         ::testing::Values("all-MiniLM-L6-v2", "bge-small-en-v1.5", "e5-small-v2", "all-mpnet-base-v2"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace treble

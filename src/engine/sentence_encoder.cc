@@ -1,0 +1,283 @@
+#include "treble/sentence_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/cpu.h"
+#include "base/fail.h"
+#include "base/mapped_file.h"
+#include "base/sha256.h"
+#include "base/thread_pool.h"
+#include "batch/batch_packer.h"
+#include "engine/model_folder.h"
+#include "models/model_registry.h"
+#include "pooling/module_chain.h"
+#include "tokenizer/tokenizer.h"
+
+namespace treble {
+
+namespace {
+
+/// Tokens that one thread carries at a time: enough rows for the matrix products to run at full speed, few enough for
+/// the activations to stay close to the core. Measured in benchmarks/.
+constexpr std::int64_t kBatchTokens = 512;
+/// Texts of a call are split finer than that only down to this size, so that every thread gets some.
+constexpr std::int64_t kLeastBatchTokens = 64;
+/// Texts handed to a thread at a time when tokenising.
+constexpr std::int64_t kTokenizeChunk = 16;
+
+/// What one thread needs to carry a batch through the model.
+struct Worker {
+  LayerWorkspace layers;
+  AlignedBuffer<float> pooled;
+};
+
+std::int64_t effective_max_length(const ModelOptions& options, const ModelSettings& settings, const Encoder& encoder) {
+  const std::int64_t position_limit = encoder.config().max_tokens();
+  if (options.max_length) {
+    if (*options.max_length < 1 || *options.max_length > position_limit) {
+      fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens",
+           *options.max_length, position_limit);
+    }
+    return *options.max_length;
+  }
+  return std::min(settings.stated_max_length.value_or(position_limit), position_limit);
+}
+
+/// The texts of one call and how they are to be read.
+struct TokenizePlan {
+  std::span<const std::string_view> texts;
+  std::string prompt;
+  std::int32_t prompt_tokens = 0;
+  TokenizeOptions options;
+};
+
+TokenizedText tokenize_one(const Tokenizer& tokenizer, const TokenizePlan& plan, std::int64_t index) {
+  const std::string_view text = plan.texts[static_cast<std::size_t>(index)];
+  try {
+    TokenizedText result = plan.prompt.empty() ? tokenizer.encode(text, plan.options)
+                                               : tokenizer.encode(plan.prompt + std::string(text), plan.options);
+    result.prompt_tokens = std::min(plan.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
+    return result;
+  } catch (const Error& error) {
+    fail(error.code(), "text {}: {}", index, error.what());
+  }
+}
+
+}  // namespace
+
+struct SentenceEncoder::Impl {
+  Impl(const ModelOptions& options, ModelSettings read_settings, const std::filesystem::path& folder)
+      : settings(std::move(read_settings)),
+        pool(options.threads == 0 ? available_threads() : options.threads),
+        workers(static_cast<std::size_t>(pool.size())),
+        encoder(load_encoder(settings.transformer_folder)),
+        modules(ModuleChain::load(folder, encoder.config().hidden_size)),
+        tokenizer(Tokenizer::from_file(settings.transformer_folder / "tokenizer.json",
+                                       {.special_tokens_as_text = options.special_tokens_as_text,
+                                        .lowercase = settings.lowercase})) {}
+
+  void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
+  std::string resolve_prompt(const EncodeOptions& options) const;
+  std::int64_t resolve_max_length(const EncodeOptions& options) const;
+  void check_temperature(const EncodeOptions& options) const;
+  TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
+  std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
+  void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Embeddings& out);
+  void encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch, const EncodeOptions& options,
+                    Embeddings& out) const;
+
+  ModelSettings settings;
+  ThreadPool pool;
+  std::vector<Worker> workers;
+  Encoder encoder;
+  ModuleChain modules;
+  Tokenizer tokenizer;
+  ModelInfo info;
+  /// One call at a time: the workers' buffers are shared.
+  std::mutex encode_mutex;
+  std::once_flag hash_once;
+  std::string weights_sha256;
+};
+
+std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) const {
+  if (options.prompt && options.prompt_name) {
+    fail(ErrorCode::invalid_argument, "give either a prompt or a prompt_name, not both (\"{}\" and \"{}\")",
+         *options.prompt, *options.prompt_name);
+  }
+  if (options.prompt) return *options.prompt;
+  const std::string name = options.prompt_name.value_or(settings.default_prompt_name);
+  if (name.empty()) return {};
+  if (const auto found = settings.prompts.find(name); found != settings.prompts.end()) return found->second;
+  std::string known;
+  for (const auto& [known_name, prompt] : settings.prompts) known += (known.empty() ? "" : ", ") + known_name;
+  fail(ErrorCode::not_found, "the model has no prompt \"{}\"; it has {}", name, known.empty() ? "none" : known);
+}
+
+std::int64_t SentenceEncoder::Impl::resolve_max_length(const EncodeOptions& options) const {
+  if (!options.max_length) return info.max_length;
+  if (*options.max_length >= 1 && *options.max_length <= info.max_length) return *options.max_length;
+  fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model was loaded for 1 to {} tokens",
+       *options.max_length, info.max_length);
+}
+
+void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) const {
+  if (options.temperature.is_identity() || encoder.tempered_layers() > 0) return;
+  fail(ErrorCode::unsupported, "temperature {} would change nothing: {} has no attention layer that it acts on",
+       options.temperature.to_string(), info.name);
+}
+
+TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts, const EncodeOptions& options) const {
+  TokenizePlan result{.texts = texts, .prompt = resolve_prompt(options)};
+  result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt);
+  result.options.max_length = static_cast<std::size_t>(resolve_max_length(options));
+  result.options.truncation = options.truncation;
+  return result;
+}
+
+std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(const TokenizePlan& plan) {
+  const auto count = static_cast<std::int64_t>(plan.texts.size());
+  std::vector<TokenizedText> tokenized(plan.texts.size());
+  const std::int64_t chunks = (count + kTokenizeChunk - 1) / kTokenizeChunk;
+  pool.parallel_for(chunks, [&](std::int64_t chunk, int) {
+    const std::int64_t end = std::min(count, (chunk + 1) * kTokenizeChunk);
+    for (std::int64_t index = chunk * kTokenizeChunk; index < end; ++index) {
+      tokenized[static_cast<std::size_t>(index)] = tokenize_one(tokenizer, plan, index);
+    }
+  });
+  return tokenized;
+}
+
+void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch,
+                                         const EncodeOptions& options, Embeddings& out) const {
+  const ConstMatrixView hidden = encoder.run({.execution = execution,
+                                              .workspace = worker.layers,
+                                              .temperature = options.temperature,
+                                              .temper_position_bias = options.temper_position_bias},
+                                             batch);
+  const auto size = static_cast<std::size_t>(batch.num_sequences() * out.dim);
+  const MatrixView pooled(worker.pooled.ensure(size), batch.num_sequences(), out.dim);
+  modules.run(execution, batch, hidden, {options.normalize, options.dimensions}, pooled);
+  for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
+    const auto row = pooled.row_span(sequence);
+    const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];
+    if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); })) {
+      fail(ErrorCode::non_finite,
+           "text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is returned", text,
+           batch.length(sequence), options.temperature.to_string());
+    }
+    std::copy(row.begin(), row.end(), out.values.begin() + text * out.dim);
+  }
+}
+
+void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
+                                           Embeddings& out) {
+  if (batches.size() == 1) {
+    // A single batch: all threads share each step of it.
+    const Execution execution{pool.size() > 1 ? &pool : nullptr};
+    encode_batch(execution, workers.front(), batches.front(), options, out);
+    return;
+  }
+  pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int worker) {
+    encode_batch({}, workers[static_cast<std::size_t>(worker)], batches[static_cast<std::size_t>(index)], options, out);
+  });
+}
+
+namespace {
+
+std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts) {
+  std::vector<TokenCount> counts;
+  counts.reserve(texts.size());
+  for (const auto& text : texts) {
+    counts.push_back({static_cast<std::int64_t>(text.num_tokens), static_cast<std::int64_t>(text.ids.size())});
+  }
+  return counts;
+}
+
+/// Small calls are divided so that every thread gets a batch; a budget that the caller sets is kept.
+std::int64_t token_budget(std::span<const TokenizedText> texts, const EncodeOptions& options, int threads) {
+  if (options.batch_tokens != 0) return options.batch_tokens;
+  std::int64_t total = 0;
+  for (const auto& text : texts) total += static_cast<std::int64_t>(text.ids.size());
+  return std::clamp((total + threads - 1) / threads, kLeastBatchTokens, kBatchTokens);
+}
+
+}  // namespace
+
+void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const std::filesystem::path& folder) {
+  const EncoderConfig& config = encoder.config();
+  const auto clean = std::filesystem::weakly_canonical(folder);
+  info.name = std::filesystem::exists(options.model) ? clean.filename().string() : options.model;
+  info.path = clean.string();
+  info.model_type = config.model_type;
+  info.architecture = config.architecture;
+  info.weights_dtype = encoder.weights_dtype();
+  info.compute_dtype = "float32";
+  info.pooling = modules.pooling_name();
+  info.normalizes = modules.normalizes();
+  info.dim = modules.output_dim({});
+  info.hidden_size = config.hidden_size;
+  info.num_layers = config.num_layers;
+  info.num_heads = config.num_heads;
+  info.vocab_size = config.vocab_size;
+  info.num_parameters = encoder.num_parameters();
+  info.max_length = effective_max_length(options, settings, encoder);
+  info.position_limit = config.max_tokens();
+  info.tempered_layers = encoder.tempered_layers();
+  info.modules = modules.descriptions();
+  info.prompts = settings.prompts;
+  info.default_prompt_name = settings.default_prompt_name;
+  info.switches = describe(config);
+  info.threads = pool.size();
+}
+
+SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
+  const auto folder = find_model_folder(options.model);
+  auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
+  impl->describe_model(options, folder);
+  return SentenceEncoder(std::move(impl));
+}
+
+SentenceEncoder::SentenceEncoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SentenceEncoder::SentenceEncoder(SentenceEncoder&&) noexcept = default;
+SentenceEncoder& SentenceEncoder::operator=(SentenceEncoder&&) noexcept = default;
+SentenceEncoder::~SentenceEncoder() = default;
+
+Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {
+  Impl& model = *impl_;
+  model.check_temperature(options);
+  Embeddings out;
+  out.count = static_cast<std::int64_t>(texts.size());
+  out.dim = model.modules.output_dim({options.normalize, options.dimensions});
+  const TokenizePlan plan = model.plan(texts, options);
+  if (texts.empty()) return out;
+
+  const std::lock_guard lock(model.encode_mutex);
+  const auto tokenized = model.tokenize(plan);
+  const auto batches = pack_batches(tokenized, token_budget(tokenized, options, model.pool.size()));
+  out.values.resize(static_cast<std::size_t>(out.count * out.dim));
+  out.token_counts = token_counts(tokenized);
+  model.encode_batches(batches, options, out);
+  return out;
+}
+
+std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::string_view> texts,
+                                                      const EncodeOptions& options) const {
+  return token_counts(impl_->tokenize(impl_->plan(texts, options)));
+}
+
+const ModelInfo& SentenceEncoder::info() const noexcept { return impl_->info; }
+
+const std::string& SentenceEncoder::weights_sha256() const {
+  std::call_once(impl_->hash_once, [this] {
+    Sha256 hash;
+    for (const auto& file : impl_->encoder.weight_files()) hash.update(MappedFile(file).bytes());
+    impl_->weights_sha256 = hash.hex_digest();
+  });
+  return impl_->weights_sha256;
+}
+
+}  // namespace treble
