@@ -1,0 +1,264 @@
+//! The C entry points. Each is a few lines: borrow, guard, call, hand over.
+
+use crate::bytes::{TrebleTokBytes, borrow, borrow_text};
+use crate::encode::{OwnedEncoding, TrebleTokEncodeOptions, TrebleTokEncoding, encode};
+use crate::guard::{guarded, with_status};
+use crate::load::TrebleTokTokenizer;
+use crate::status::{Failure, TrebleTokStatus};
+
+/// # Safety
+/// `pointer` is null or valid for as long as the result is used.
+unsafe fn shared<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { pointer.as_ref() }.ok_or_else(|| Failure::argument(format!("{what} is null")))
+}
+
+/// # Safety
+/// `pointer` is null or valid for writing.
+unsafe fn out<'a, T>(pointer: *mut T, what: &str) -> Result<&'a mut T, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { pointer.as_mut() }.ok_or_else(|| Failure::argument(format!("{what} is null")))
+}
+
+/// The version of the `tokenizers` crate, NUL-terminated; lives for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn treble_tok_crate_version() -> *const std::ffi::c_char {
+    c"0.23.2".as_ptr()
+}
+
+/// Loads the bytes of a tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
+/// `special_tokens_as_text` false is Hugging Face's behaviour: "[SEP]" in a text becomes the special token.
+/// On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
+///
+/// # Safety
+/// `json` points to `json_len` bytes; `tokenizer` is writable; `error` is null or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_from_bytes(
+    json: *const u8,
+    json_len: usize,
+    special_tokens_as_text: bool,
+    tokenizer: *mut *mut TrebleTokTokenizer,
+    error: *mut TrebleTokBytes,
+) -> TrebleTokStatus {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let slot = unsafe { out(tokenizer, "tokenizer") }?;
+        *slot = std::ptr::null_mut();
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { borrow(json, json_len, "json") }?;
+        let loaded = TrebleTokTokenizer::from_json(bytes, special_tokens_as_text)?;
+        *slot = Box::into_raw(Box::new(loaded));
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_status(error, work) }
+}
+
+/// Frees a handle; null is allowed. No other thread may be using it.
+///
+/// # Safety
+/// `tokenizer` is null or a handle that was not freed before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_free(tokenizer: *mut TrebleTokTokenizer) {
+    if !tokenizer.is_null() {
+        let _ = guarded(|| {
+            // SAFETY: the caller's promise.
+            drop(unsafe { Box::from_raw(tokenizer) });
+            Ok(())
+        });
+    }
+}
+
+/// Encodes one text. Any number of threads may call this on one handle.
+/// On success `*encoding` is for `treble_tok_encoding_free`; otherwise it is null.
+///
+/// # Safety
+/// `tokenizer` is a live handle; `text` points to `text_len` bytes; `options` is readable; `encoding` is writable;
+/// `error` is null or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_encode(
+    tokenizer: *const TrebleTokTokenizer,
+    text: *const u8,
+    text_len: usize,
+    options: *const TrebleTokEncodeOptions,
+    encoding: *mut *mut TrebleTokEncoding,
+    error: *mut TrebleTokBytes,
+) -> TrebleTokStatus {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let (slot, handle, options) = unsafe {
+            (
+                out(encoding, "encoding")?,
+                shared(tokenizer, "tokenizer")?,
+                shared(options, "options")?,
+            )
+        };
+        *slot = std::ptr::null_mut();
+        // SAFETY: the caller's promise.
+        let text = unsafe { borrow_text(text, text_len, "text") }?;
+        *slot = encode(handle, text, options)?.into_raw();
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_status(error, work) }
+}
+
+/// Frees an encoding and every array in it; null is allowed.
+///
+/// # Safety
+/// `encoding` is null or came from `treble_tok_encode` and was not freed before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_encoding_free(encoding: *mut TrebleTokEncoding) {
+    if !encoding.is_null() {
+        // SAFETY: the caller's promise.
+        drop(unsafe { OwnedEncoding::from_raw(encoding) });
+    }
+}
+
+/// Turns ids back into text, as the tokenizer's decoder does; ids without a token are left out.
+///
+/// # Safety
+/// `tokenizer` is a live handle; `ids` points to `ids_len` ids; `text` is writable; `error` is null or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_decode(
+    tokenizer: *const TrebleTokTokenizer,
+    ids: *const u32,
+    ids_len: usize,
+    skip_special_tokens: bool,
+    text: *mut TrebleTokBytes,
+    error: *mut TrebleTokBytes,
+) -> TrebleTokStatus {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let (slot, handle, ids) = unsafe {
+            (
+                out(text, "text")?,
+                shared(tokenizer, "tokenizer")?,
+                borrow(ids, ids_len, "ids")?,
+            )
+        };
+        *slot = TrebleTokBytes::empty();
+        let decoded = handle.tokenizer.decode(ids, skip_special_tokens);
+        *slot = TrebleTokBytes::from_string(decoded.map_err(Failure::from_crate)?);
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_status(error, work) }
+}
+
+/// True, and `*id` set, if the vocabulary (added tokens included) has the token.
+///
+/// # Safety
+/// `tokenizer` is a live handle; `token` points to `token_len` bytes; `id` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_token_to_id(
+    tokenizer: *const TrebleTokTokenizer,
+    token: *const u8,
+    token_len: usize,
+    id: *mut u32,
+) -> bool {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let (slot, handle, token) = unsafe {
+            (
+                out(id, "id")?,
+                shared(tokenizer, "tokenizer")?,
+                borrow_text(token, token_len, "token")?,
+            )
+        };
+        let found = handle.tokenizer.token_to_id(token);
+        if let Some(found) = found {
+            *slot = found;
+        }
+        Ok(found.is_some())
+    })
+    .unwrap_or(false)
+}
+
+/// True, and `*token` set (the caller frees it), if the vocabulary (added tokens included) has the id.
+///
+/// # Safety
+/// `tokenizer` is a live handle; `token` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_id_to_token(
+    tokenizer: *const TrebleTokTokenizer,
+    id: u32,
+    token: *mut TrebleTokBytes,
+) -> bool {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let (slot, handle) = unsafe { (out(token, "token")?, shared(tokenizer, "tokenizer")?) };
+        *slot = TrebleTokBytes::empty();
+        let found = handle.tokenizer.id_to_token(id);
+        let known = found.is_some();
+        if let Some(found) = found {
+            *slot = TrebleTokBytes::from_string(found);
+        }
+        Ok(known)
+    })
+    .unwrap_or(false)
+}
+
+/// True if `id` is an added token that the file marks as special.
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_is_special(
+    tokenizer: *const TrebleTokTokenizer,
+    id: u32,
+) -> bool {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { shared(tokenizer, "tokenizer") }?;
+        let added = handle.tokenizer.get_added_vocabulary();
+        let token = added.get_added_tokens_decoder().get(&id);
+        Ok(token.is_some_and(|token| token.special))
+    })
+    .unwrap_or(false)
+}
+
+/// Tokens in the vocabulary, added tokens included. Ids may have holes: see `treble_tok_max_token_id`.
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_vocab_size(tokenizer: *const TrebleTokTokenizer) -> usize {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { shared(tokenizer, "tokenizer") }?;
+        Ok(handle.tokenizer.get_vocab_size(true))
+    })
+    .unwrap_or(0)
+}
+
+/// The largest id in the vocabulary, added tokens included; 0 for an empty one. Copies the vocabulary: for use at load.
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_max_token_id(tokenizer: *const TrebleTokTokenizer) -> u32 {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { shared(tokenizer, "tokenizer") }?;
+        let vocabulary = handle.tokenizer.get_vocab(true);
+        Ok(vocabulary.values().copied().max().unwrap_or(0))
+    })
+    .unwrap_or(0)
+}
+
+/// Special tokens that are added to a single text.
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_num_special_tokens(
+    tokenizer: *const TrebleTokTokenizer,
+) -> usize {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { shared(tokenizer, "tokenizer") }?;
+        Ok(handle.num_special)
+    })
+    .unwrap_or(0)
+}

@@ -1,0 +1,20 @@
+//! A thin C ABI over the `tokenizers` crate.
+//!
+//! Rules that hold for every entry point:
+//! * no panic crosses the boundary and nothing is printed: a panic becomes `TrebleTokStatus::Panic` with its message;
+//! * lengths are bytes, text is UTF-8 and may contain NUL; invalid UTF-8 is an error that names the first bad byte;
+//! * what is returned through an out-pointer belongs to the caller, who gives it to the matching `_free`;
+//! * a tokenizer handle may be used by any number of threads at once, until it is freed.
+
+mod bytes;
+mod encode;
+mod entry;
+mod guard;
+mod load;
+mod status;
+
+pub use bytes::{TrebleTokBytes, treble_tok_bytes_free};
+pub use encode::{TrebleTokEncodeOptions, TrebleTokEncoding, TrebleTokSpan};
+pub use entry::*;
+pub use load::TrebleTokTokenizer;
+pub use status::TrebleTokStatus;

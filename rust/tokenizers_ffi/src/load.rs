@@ -1,0 +1,75 @@
+//! From the bytes of a tokenizer.json to a handle.
+
+use crate::encode::check_columns;
+use crate::status::{Failure, TrebleTokStatus};
+use tokenizers::models::ModelWrapper;
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
+
+/// A loaded tokenizer. Immutable, so that any number of threads may encode with it at once.
+pub struct TrebleTokTokenizer {
+    /// Without padding, truncation and post-processor: those are ours to apply, per call.
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) post_processor: Option<PostProcessorWrapper>,
+    /// Special tokens that the post-processor adds to a single text.
+    pub(crate) num_special: usize,
+}
+
+const fn assert_shareable<T: Send + Sync>() {}
+const _: () = assert_shareable::<TrebleTokTokenizer>();
+
+impl TrebleTokTokenizer {
+    /// Padding and truncation stored in the file are ignored. With `special_tokens_as_text`, a special token written in
+    /// a text ("[SEP]") is split like any other text.
+    pub(crate) fn from_json(json: &[u8], special_tokens_as_text: bool) -> Result<Self, Failure> {
+        let mut tokenizer: Tokenizer = serde_json::from_slice(json).map_err(invalid)?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(invalid)?;
+        tokenizer.set_encode_special_tokens(special_tokens_as_text);
+        disable_dropout(&mut tokenizer);
+
+        let post_processor = tokenizer.get_post_processor().cloned();
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
+        let num_special = count_special(post_processor.as_ref())?;
+        Ok(Self {
+            tokenizer,
+            post_processor,
+            num_special,
+        })
+    }
+}
+
+fn invalid(error: impl std::fmt::Display) -> Failure {
+    Failure::new(TrebleTokStatus::InvalidTokenizer, error.to_string())
+}
+
+/// BPE dropout is a training aid that draws at random; an embedding must be the same every time.
+fn disable_dropout(tokenizer: &mut Tokenizer) {
+    let ModelWrapper::BPE(bpe) = tokenizer.get_model() else {
+        return;
+    };
+    if bpe.dropout.is_some() {
+        let mut bpe = bpe.clone();
+        bpe.dropout = None;
+        tokenizer.with_model(bpe);
+    }
+}
+
+/// The count by which truncation must make room. Counted twice, since a damaged template panics or disagrees with itself
+/// only when it is used, and that should be now rather than at the first text.
+fn count_special(post_processor: Option<&PostProcessorWrapper>) -> Result<usize, Failure> {
+    let Some(processor) = post_processor else {
+        return Ok(0);
+    };
+    let promised = processor.added_tokens(false);
+    let added = processor
+        .process(Encoding::default(), None, true)
+        .map_err(invalid)?;
+    check_columns(&added).map_err(|failure| invalid(failure.message))?;
+    let added = added.len();
+    if promised != added {
+        return Err(invalid(format!(
+            "the post_processor promises {promised} special tokens for a text but adds {added}"
+        )));
+    }
+    Ok(added)
+}

@@ -1,0 +1,20 @@
+// What the tokenizer hands to the batch packer: one text as token ids.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace treble {
+
+struct TokenizedText {
+  /// Token ids, special tokens included, at most as many as the limit.
+  std::vector<std::int32_t> ids;
+  /// Tokens of the whole text, special tokens included: more than ids.size() exactly if the text was cut.
+  std::size_t num_tokens = 0;
+  /// Leading ids that belong to the prompt, a leading special token included; pooling leaves them out where the model
+  /// says include_prompt=false. Set by whoever put the prompt before the text.
+  std::int32_t prompt_tokens = 0;
+};
+
+}  // namespace treble

@@ -1,0 +1,202 @@
+#include "tokenizer/tokenizer.h"
+
+#include <limits>
+#include <utility>
+
+#include "base/fail.h"
+#include "base/mapped_file.h"
+#include "treble_tokenizers.h"
+
+namespace treble {
+namespace {
+
+/// Bytes from the FFI, freed at the end of the scope.
+class OwnedBytes {
+ public:
+  OwnedBytes() = default;
+  OwnedBytes(const OwnedBytes&) = delete;
+  OwnedBytes& operator=(const OwnedBytes&) = delete;
+  ~OwnedBytes() { treble_tok_bytes_free(bytes_); }
+
+  TrebleTokBytes* out() { return &bytes_; }
+  std::string str() const {
+    return bytes_.data == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(bytes_.data), bytes_.len);
+  }
+
+ private:
+  TrebleTokBytes bytes_{nullptr, 0};
+};
+
+struct FreeEncoding {
+  void operator()(TrebleTokEncoding* encoding) const noexcept { treble_tok_encoding_free(encoding); }
+};
+using EncodingPtr = std::unique_ptr<TrebleTokEncoding, FreeEncoding>;
+
+const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
+
+[[noreturn]] void fail_status(TrebleTokStatus status, const std::string& name, const std::string& message) {
+  switch (status) {
+    case TREBLE_TOK_STATUS_INVALID_ARGUMENT:
+      fail(ErrorCode::invalid_argument, "{}: {}", name, message);
+    case TREBLE_TOK_STATUS_INVALID_UTF8:
+      fail(ErrorCode::invalid_argument, "{}; give the text as UTF-8", message);
+    case TREBLE_TOK_STATUS_INVALID_TOKENIZER:
+      fail(ErrorCode::invalid_file, "{}: not a usable tokenizer.json: {}; save it again with save_pretrained()", name,
+           message);
+    case TREBLE_TOK_STATUS_FAILED:
+      fail(ErrorCode::invalid_file, "{}: the tokenizer cannot process this input: {}", name, message);
+    case TREBLE_TOK_STATUS_OK:
+    case TREBLE_TOK_STATUS_PANIC:
+      break;
+  }
+  fail(ErrorCode::internal, "{}: {}", name, message);
+}
+
+EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name, std::string_view text,
+                       const TokenizeOptions& options, bool with_details) {
+  if (options.max_length == std::optional<std::size_t>(0)) {
+    fail(ErrorCode::invalid_argument, "{}: a limit of 0 tokens leaves no room for text", name);
+  }
+  const TrebleTokEncodeOptions raw{
+      .max_length = options.max_length.value_or(0),
+      .cut_at_start = options.truncation == Truncation::start,
+      .add_special_tokens = options.add_special_tokens,
+      .with_details = with_details,
+  };
+  TrebleTokEncoding* encoding = nullptr;
+  OwnedBytes error;
+  const TrebleTokStatus status =
+      treble_tok_encode(handle, bytes_of(text), text.size(), &raw, &encoding, error.out());
+  if (status != TREBLE_TOK_STATUS_OK) {
+    fail_status(status, name, error.str());
+  }
+  EncodingPtr owned(encoding);
+  if (options.truncation == Truncation::error && owned->num_tokens > owned->len) {
+    fail(ErrorCode::text_too_long,
+         "the text has {} tokens, the limit is {}; shorten it, raise the limit, or let it be cut (truncation end or "
+         "start)",
+         owned->num_tokens, *options.max_length);
+  }
+  return owned;
+}
+
+std::int32_t checked_id(std::uint32_t id, const std::string& name) {
+  if (id > static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max())) {
+    fail(ErrorCode::invalid_file, "{}: token id {} does not fit 31 bits", name, id);
+  }
+  return static_cast<std::int32_t>(id);
+}
+
+}  // namespace
+
+void Tokenizer::Free::operator()(TrebleTokTokenizer* handle) const noexcept { treble_tok_free(handle); }
+
+Tokenizer Tokenizer::from_file(const std::filesystem::path& path, const TokenizerOptions& options) {
+  const MappedFile file(path);
+  const std::string_view json(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  return from_json(json, path.string(), options);
+}
+
+Tokenizer Tokenizer::from_json(std::string_view json, std::string name, const TokenizerOptions& options) {
+  TrebleTokTokenizer* handle = nullptr;
+  OwnedBytes error;
+  TrebleTokStatus status =
+      treble_tok_from_bytes(bytes_of(json), json.size(), options.special_tokens_as_text, &handle, error.out());
+  if (status == TREBLE_TOK_STATUS_PANIC) {
+    status = TREBLE_TOK_STATUS_INVALID_TOKENIZER;  // at load, what the crate trips over is in the file
+  }
+  if (status != TREBLE_TOK_STATUS_OK) {
+    fail_status(status, name, error.str());
+  }
+  return Tokenizer(std::unique_ptr<TrebleTokTokenizer, Free>(handle), std::move(name));
+}
+
+TokenizedText Tokenizer::encode(std::string_view text, const TokenizeOptions& options) const {
+  const EncodingPtr encoding = encode_raw(handle_.get(), name_, text, options, false);
+  TokenizedText result;
+  result.num_tokens = encoding->num_tokens;
+  result.ids.reserve(encoding->len);
+  for (std::size_t i = 0; i < encoding->len; ++i) {
+    result.ids.push_back(checked_id(encoding->ids[i], name_));
+  }
+  return result;
+}
+
+DetailedText Tokenizer::encode_with_details(std::string_view text, const TokenizeOptions& options) const {
+  const EncodingPtr encoding = encode_raw(handle_.get(), name_, text, options, true);
+  DetailedText result;
+  result.num_tokens = encoding->num_tokens;
+  result.tokens.reserve(encoding->len);
+  const std::string_view strings(reinterpret_cast<const char*>(encoding->token_bytes),
+                                 encoding->len == 0 ? 0 : encoding->token_ends[encoding->len - 1]);
+  std::size_t token_begin = 0;
+  for (std::size_t i = 0; i < encoding->len; ++i) {
+    const TrebleTokSpan& span = encoding->spans[i];
+    const std::size_t token_end = encoding->token_ends[i];
+    result.tokens.push_back({.id = checked_id(encoding->ids[i], name_),
+                             .token = std::string(strings.substr(token_begin, token_end - token_begin)),
+                             .byte_begin = span.byte_begin,
+                             .byte_end = span.byte_end,
+                             .char_begin = span.char_begin,
+                             .char_end = span.char_end,
+                             .special = encoding->special_mask[i] != 0});
+    token_begin = token_end;
+  }
+  return result;
+}
+
+std::int32_t Tokenizer::count_prompt_tokens(std::string_view prompt) const {
+  if (prompt.empty()) {
+    return 0;
+  }
+  const TokenizedText text = encode(prompt);
+  const bool ends_special = !text.ids.empty() && is_special(text.ids.back());
+  return static_cast<std::int32_t>(text.ids.size()) - (ends_special ? 1 : 0);
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
+  std::vector<std::uint32_t> raw;
+  raw.reserve(ids.size());
+  for (const std::int32_t id : ids) {
+    if (id < 0) {
+      fail(ErrorCode::invalid_argument, "token id {} is negative", id);
+    }
+    raw.push_back(static_cast<std::uint32_t>(id));
+  }
+  OwnedBytes text;
+  OwnedBytes error;
+  const TrebleTokStatus status =
+      treble_tok_decode(handle_.get(), raw.data(), raw.size(), skip_special_tokens, text.out(), error.out());
+  if (status != TREBLE_TOK_STATUS_OK) {
+    fail_status(status, name_, error.str());
+  }
+  return text.str();
+}
+
+std::optional<std::int32_t> Tokenizer::token_to_id(std::string_view token) const {
+  std::uint32_t id = 0;
+  if (!treble_tok_token_to_id(handle_.get(), bytes_of(token), token.size(), &id)) {
+    return std::nullopt;
+  }
+  return checked_id(id, name_);
+}
+
+std::optional<std::string> Tokenizer::id_to_token(std::int32_t id) const {
+  OwnedBytes token;
+  if (id < 0 || !treble_tok_id_to_token(handle_.get(), static_cast<std::uint32_t>(id), token.out())) {
+    return std::nullopt;
+  }
+  return token.str();
+}
+
+bool Tokenizer::is_special(std::int32_t id) const {
+  return id >= 0 && treble_tok_is_special(handle_.get(), static_cast<std::uint32_t>(id));
+}
+
+std::size_t Tokenizer::vocab_size() const { return treble_tok_vocab_size(handle_.get()); }
+
+std::int64_t Tokenizer::max_token_id() const { return treble_tok_max_token_id(handle_.get()); }
+
+std::size_t Tokenizer::num_special_tokens() const { return treble_tok_num_special_tokens(handle_.get()); }
+
+}  // namespace treble
