@@ -36,18 +36,15 @@ const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<co
 
 [[noreturn]] void fail_status(TrebleTokStatus status, const std::string& name, const std::string& message) {
   switch (status) {
-    case TREBLE_TOK_STATUS_INVALID_ARGUMENT:
-      fail(ErrorCode::invalid_argument, "{}: {}", name, message);
-    case TREBLE_TOK_STATUS_INVALID_UTF8:
-      fail(ErrorCode::invalid_argument, "{}; give the text as UTF-8", message);
+    case TREBLE_TOK_STATUS_INVALID_ARGUMENT: fail(ErrorCode::invalid_argument, "{}: {}", name, message);
+    case TREBLE_TOK_STATUS_INVALID_UTF8: fail(ErrorCode::invalid_argument, "{}; give the text as UTF-8", message);
     case TREBLE_TOK_STATUS_INVALID_TOKENIZER:
       fail(ErrorCode::invalid_file, "{}: not a usable tokenizer.json: {}; save it again with save_pretrained()", name,
            message);
     case TREBLE_TOK_STATUS_FAILED:
       fail(ErrorCode::invalid_file, "{}: the tokenizer cannot process this input: {}", name, message);
     case TREBLE_TOK_STATUS_OK:
-    case TREBLE_TOK_STATUS_PANIC:
-      break;
+    case TREBLE_TOK_STATUS_PANIC: break;
   }
   fail(ErrorCode::internal, "{}: {}", name, message);
 }
@@ -65,8 +62,7 @@ EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name
   };
   TrebleTokEncoding* encoding = nullptr;
   OwnedBytes error;
-  const TrebleTokStatus status =
-      treble_tok_encode(handle, bytes_of(text), text.size(), &raw, &encoding, error.out());
+  const TrebleTokStatus status = treble_tok_encode(handle, bytes_of(text), text.size(), &raw, &encoding, error.out());
   if (status != TREBLE_TOK_STATUS_OK) {
     fail_status(status, name, error.str());
   }

@@ -57,8 +57,8 @@ struct DetailedText {
 /// A loaded tokenizer.json. Immutable after loading: every const function may be called from any number of threads at
 /// once. Padding, truncation and BPE dropout stored in the file are ignored. Results do not depend on the locale.
 ///
-/// Memory: each BPE tokenizer keeps a cache of at most 10 000 words (each up to 256 bytes) for every thread that encodes
-/// with it, a Unigram one a single such cache; a text takes about 100 to 450 bytes a byte while it is encoded.
+/// Memory: each BPE tokenizer keeps a cache of at most 10 000 words (each up to 256 bytes) for every thread that
+/// encodes with it, a Unigram one a single such cache; a text takes about 100 to 450 bytes a byte while it is encoded.
 class Tokenizer {
  public:
   /// Throws Error{not_found, io} for the file, Error{invalid_file} naming it if it is not a usable tokenizer.json.
