@@ -6,6 +6,8 @@
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
 
+# ruff: noqa: PLC0415 - some libraries read the environment when imported, so it is set first
+
 from __future__ import annotations
 
 import argparse

@@ -37,7 +37,7 @@ ODD: tuple[str, ...] = (
     "قلب المدينة القديمة، والبحر قريب.",
     "नमस्ते दुनिया, यह एक छोटा वाक्य है।",
     "한국어 문장도 하나 있습니다.",
-    "ﬁne ﬂour, ½ cup, №5, ™ and ℃; full\u00a0width: ＡＢＣ",
+    "ﬁne ﬂour, ½ cup, №5, ™ and ℃; full\u00a0width: \uff21\uff22\uff23",
     "zero\u200bwidth\u200djoiner and soft\u00adhyphen \ufeff mark",
     "\u0301 starts with a combining mark",
 )

@@ -21,6 +21,7 @@ class TemperedAttention:
     """Attention with a temperature. Keeps the logits' standard deviation of each call, to show they are not trivial."""
 
     def __init__(self) -> None:
+        """Start as the model was trained."""
         self.tau = 1.0
         self.temper_bias = True
         self.logit_std: list[float] = []
@@ -29,10 +30,7 @@ class TemperedAttention:
         """Divide by tau first and mask after, so that a masked key stays masked at any tau."""
         logits = scores if bias is None else scores + bias
         self.logit_std.append(float(logits.std()))
-        if bias is not None and not self.temper_bias:
-            tempered = scores / self.tau + bias
-        else:
-            tempered = logits / self.tau
+        tempered = logits / self.tau if bias is None or self.temper_bias else scores / self.tau + bias
         if mask is not None:
             tempered = tempered + mask
         return torch.softmax(tempered, dim=-1)
