@@ -50,13 +50,16 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failur
     // A handle is only read after it is built, and the crate's caches survive a panic (a poisoned lock is a cache miss),
     // so nothing half-changed can be seen afterwards.
     let result = catch_unwind(AssertUnwindSafe(work));
-    INSIDE.with(|inside| inside.set(outer));
-    result.unwrap_or_else(|payload| {
-        // Dropping a payload runs foreign code too; leak it rather than risk a second panic.
-        std::mem::forget(payload);
+    let result = result.unwrap_or_else(|payload| {
         let message = LAST_PANIC.with(|last| std::mem::take(&mut *last.borrow_mut()));
+        // Dropping a payload runs foreign code too, which may panic again; what that throws is leaked, not dropped.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
         Err(Failure::new(TrebleTokStatus::Panic, message))
-    })
+    });
+    INSIDE.with(|inside| inside.set(outer));
+    result
 }
 
 /// Runs `work` for an entry point that returns a status and may tell the message.
