@@ -16,16 +16,20 @@ namespace treble {
 
 /// What a call may change about the chain.
 struct ModuleChainOptions {
-  std::optional<bool> normalize;             ///< unset: as the folder says
-  std::optional<std::int64_t> dimensions;    ///< keep the first so many, then normalise again if the result should be
+  /// True: vectors of length 1. False: leave out the folder's Normalize, if it ends in one. Unset: as the folder says.
+  std::optional<bool> normalize = std::nullopt;
+  /// Keep the first so many, then normalise again if the result should be. Unset: the folder's truncate_dim, or all.
+  /// (sentence-transformers leaves the cut vectors of a folder that normalises shorter than 1 unless told otherwise.)
+  std::optional<std::int64_t> dimensions = std::nullopt;
 };
 
 /// Pooling, then any number of modules that map a vector to a vector. Immutable; `run` may be called from several
 /// threads at once.
 class ModuleChain {
  public:
-  /// Reads modules.json and each module's folder. Without modules.json (a plain Hugging Face folder): mean pooling, no
-  /// normalisation, as sentence-transformers does. `hidden_size` is the width of the hidden states.
+  /// Reads modules.json and each module's folder. Without modules.json (a plain Hugging Face folder): mean pooling
+  /// (last token for an architecture …ForCausalLM whose config does not say is_causal: false), no normalisation, as
+  /// sentence-transformers does. `hidden_size` is the width of the hidden states.
   /// Throws Error{invalid_file, unsupported, not_found} naming the file and the key.
   static ModuleChain load(const std::filesystem::path& model_folder, std::int64_t hidden_size);
 
@@ -37,9 +41,10 @@ class ModuleChain {
   /// for more than the model has, naming both.
   std::int64_t output_dim(const ModuleChainOptions& options) const;
 
-  /// hidden [batch.total_tokens(), hidden_size] → out [batch.num_sequences(), output_dim(options)].
-  void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, const ModuleChainOptions& options,
-           MatrixView out) const;
+  /// hidden [batch.total_tokens(), hidden_size] → out [batch.num_sequences(), output_dim(options)]. A NaN in the hidden
+  /// states shows in the text's vector. Throws Error{internal} when shapes disagree.
+  void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
+           const ModuleChainOptions& options, MatrixView out) const;
 
   /// True when the folder ends in a normalised vector.
   bool normalizes() const noexcept;
@@ -47,7 +52,8 @@ class ModuleChain {
   std::string pooling_name() const;
   /// A line a module, for `treble info`.
   std::vector<std::string> descriptions() const;
-  /// truncate_dim of config_sentence_transformers.json (Matryoshka), if any: applied where options ask for nothing.
+  /// truncate_dim of config_sentence_transformers.json (Matryoshka), if any, at most the full width: applied where
+  /// options ask for nothing, as sentence-transformers does.
   std::optional<std::int64_t> default_dimensions() const noexcept;
 
  private:

@@ -1,4 +1,5 @@
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "base/fail.h"
@@ -64,9 +65,17 @@ TensorArchive TensorArchive::open_file(const fs::path& path) {
 
 namespace {
 
+/// Throws Error{io} where the folder may not be looked into, instead of the standard library's own exception.
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const bool found = fs::exists(path, error);
+  if (error) fail(ErrorCode::io, "{}: cannot look it up: {}", path.string(), error.message());
+  return found;
+}
+
 [[noreturn]] void fail_without_weights(const fs::path& folder) {
   for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (fs::exists(folder / other)) {
+    if (is_there(folder / other)) {
       fail(ErrorCode::not_found,
            "{}: no model.safetensors, only {}, which can run code when read; convert it once with Python: load the "
            "model and "
@@ -83,9 +92,9 @@ namespace {
 TensorArchive TensorArchive::open_folder(const fs::path& folder) {
   // The order in which transformers looks.
   const fs::path single = folder / "model.safetensors";
-  if (fs::exists(single)) return open_file(single);
+  if (is_there(single)) return open_file(single);
   const fs::path index = folder / "model.safetensors.index.json";
-  if (!fs::exists(index)) fail_without_weights(folder);
+  if (!is_there(index)) fail_without_weights(folder);
 
   const MappedFile text(index);
   const auto bytes = text.bytes();
@@ -94,7 +103,7 @@ TensorArchive TensorArchive::open_folder(const fs::path& folder) {
   for (const auto& [tensor, shard] : shards) names.insert(shard);
   auto impl = std::make_unique<Impl>();
   for (const std::string& name : names) {
-    if (!fs::exists(folder / name)) {
+    if (!is_there(folder / name)) {
       fail(ErrorCode::not_found, "{}: the shard {} is missing; fetch the model again", index.string(),
            for_message(name));
     }

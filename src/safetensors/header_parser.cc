@@ -39,30 +39,19 @@ enum class Place {
 
 const char* expectation(Place place) {
   switch (place) {
-    case Place::document:
-      return "the header to be a JSON object";
+    case Place::document: return "the header to be a JSON object";
     case Place::tensor_name:
     case Place::metadata_key:
-    case Place::field:
-      return "a key";
-    case Place::metadata:
-      return "\"__metadata__\" to be an object";
-    case Place::metadata_value:
-      return "\"__metadata__\" to map strings to strings";
-    case Place::tensor:
-      return "an object with dtype, shape and data_offsets";
-    case Place::dtype:
-      return "\"dtype\" to be a string";
-    case Place::shape:
-      return "\"shape\" to be an array";
-    case Place::dimension:
-      return "dimensions in \"shape\" to be integers from 0 to 2^63-1";
-    case Place::offsets:
-      return "\"data_offsets\" to be an array";
-    case Place::offset:
-      return "\"data_offsets\" to be two integers that are not negative";
-    case Place::nothing:
-      return "the end of the header";
+    case Place::field: return "a key";
+    case Place::metadata: return "\"__metadata__\" to be an object";
+    case Place::metadata_value: return "\"__metadata__\" to map strings to strings";
+    case Place::tensor: return "an object with dtype, shape and data_offsets";
+    case Place::dtype: return "\"dtype\" to be a string";
+    case Place::shape: return "\"shape\" to be an array";
+    case Place::dimension: return "dimensions in \"shape\" to be integers from 0 to 2^63-1";
+    case Place::offsets: return "\"data_offsets\" to be an array";
+    case Place::offset: return "\"data_offsets\" to be two integers that are not negative";
+    case Place::nothing: return "the end of the header";
   }
   return "something else";
 }
@@ -160,17 +149,10 @@ void HeaderHandler::set_dtype(const std::string& value) {
 
 bool HeaderHandler::start_object(std::size_t) {
   switch (place_) {
-    case Place::document:
-      place_ = Place::tensor_name;
-      return true;
-    case Place::metadata:
-      place_ = Place::metadata_key;
-      return true;
-    case Place::tensor:
-      place_ = Place::field;
-      return true;
-    default:
-      unexpected("an object");
+    case Place::document: place_ = Place::tensor_name; return true;
+    case Place::metadata: place_ = Place::metadata_key; return true;
+    case Place::tensor: place_ = Place::field; return true;
+    default: unexpected("an object");
   }
 }
 
@@ -188,14 +170,9 @@ void HeaderHandler::finish_tensor() {
 
 bool HeaderHandler::start_array(std::size_t) {
   switch (place_) {
-    case Place::shape:
-      place_ = Place::dimension;
-      return true;
-    case Place::offsets:
-      place_ = Place::offset;
-      return true;
-    default:
-      unexpected("an array");
+    case Place::shape: place_ = Place::dimension; return true;
+    case Place::offsets: place_ = Place::offset; return true;
+    default: unexpected("an array");
   }
 }
 
@@ -207,12 +184,8 @@ bool HeaderHandler::end_array() {
 
 bool HeaderHandler::key(string_t& value) {
   switch (place_) {
-    case Place::tensor_name:
-      add_tensor_name(value);
-      return true;
-    case Place::field:
-      add_field(value);
-      return true;
+    case Place::tensor_name: add_tensor_name(value); return true;
+    case Place::field: add_field(value); return true;
     case Place::metadata_key:
       if (header_.metadata.contains(value)) {
         fail(ErrorCode::invalid_file, "{}: \"__metadata__\" has the key \"{}\" twice", file_, for_message(value));
@@ -220,8 +193,7 @@ bool HeaderHandler::key(string_t& value) {
       metadata_key_ = std::move(value);
       place_ = Place::metadata_value;
       return true;
-    default:
-      unexpected("the key \"" + value + "\"");
+    default: unexpected("the key \"" + value + "\"");
   }
 }
 

@@ -1,0 +1,249 @@
+#include "pooling/module_chain.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+#include "base/fail.h"
+#include "base/json_file.h"
+#include "kernels/row_ops.h"
+#include "pooling/dense.h"
+#include "pooling/module_config.h"
+#include "pooling/module_weights.h"
+#include "pooling/normalize.h"
+#include "pooling/pooling.h"
+#include "tensor/aligned_buffer.h"
+
+namespace treble {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A LayerNorm module (torch.nn.LayerNorm with its default epsilon).
+struct VectorNorm {
+  std::vector<float> gain;
+  std::vector<float> bias;
+};
+
+/// A Normalize module that others follow. The last one is the chain's `normalizes`, so that a call can leave it out.
+struct MiddleNormalize {};
+
+using Step = std::variant<Dense, VectorNorm, MiddleNormalize>;
+
+/// A file that is there but may not be looked at is an error: going on without it would give other vectors.
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const bool found = fs::exists(path, error);
+  if (error) fail(ErrorCode::io, "{}: cannot look it up: {}", path.string(), error.message());
+  return found;
+}
+
+void normalize_rows(MatrixView x) {
+  for (std::int64_t row = 0; row < x.rows; ++row) l2_normalize(x.row_span(row));
+}
+
+VectorNorm load_vector_norm(const fs::path& folder) {
+  const std::int64_t width = parse_layer_norm_config(JsonObject::from_file(folder / "config.json"));
+  ModuleWeights weights(folder);
+  VectorNorm norm{weights.take("norm.weight", {width}), weights.take("norm.bias", {width})};
+  weights.check_all_taken();
+  return norm;
+}
+
+void load_normalize(const fs::path& folder) {
+  // Older releases write no config, and git keeps no empty folder.
+  const fs::path config = folder / "config.json";
+  if (is_there(config)) check_normalize_config(JsonObject::from_file(config));
+}
+
+/// What sentence-transformers pools a folder without modules.json by: the mean, but for models made to predict the next
+/// token (and still masked that way) the last token.
+PoolingMode default_mode(const fs::path& model_folder) {
+  const fs::path path = model_folder / "config.json";
+  if (!is_there(path)) return PoolingMode::mean;
+  const JsonObject config = JsonObject::from_file(path);
+  const auto architectures = config.value().find("architectures");
+  if (architectures == config.value().end() || !architectures->is_array() || architectures->empty()) {
+    return PoolingMode::mean;
+  }
+  const auto& first = architectures->front();
+  const bool next_token = first.is_string() && first.get_ref<const std::string&>().ends_with("ForCausalLM");
+  return next_token && config.boolean("is_causal").value_or(true) ? PoolingMode::last_token : PoolingMode::mean;
+}
+
+std::optional<std::int64_t> read_truncate_dim(const fs::path& model_folder) {
+  const fs::path path = model_folder / "config_sentence_transformers.json";
+  if (!is_there(path)) return std::nullopt;
+  const auto dimensions = JsonObject::from_file(path).integer("truncate_dim");
+  if (dimensions && *dimensions < 1) {
+    fail(ErrorCode::invalid_file, "{}: \"truncate_dim\" is {}, must be at least 1", path.string(), *dimensions);
+  }
+  return dimensions;
+}
+
+}  // namespace
+
+struct ModuleChain::Impl {
+  std::int64_t hidden_size = 0;
+  PoolingConfig pooling;
+  std::vector<Step> steps;
+  std::int64_t full_width = 0;
+  bool normalizes = false;
+  std::optional<std::int64_t> default_dimensions;
+  std::vector<std::string> descriptions;
+
+  void load(const fs::path& model_folder);
+  void add_pooling(PoolingConfig config);
+  void add_module(const ModuleEntry& entry, const fs::path& folder);
+  void expect_width(const fs::path& folder, std::int64_t width) const;
+  std::int64_t width_in(const ModuleChainOptions& options) const;
+  void run_steps(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
+};
+
+void ModuleChain::Impl::load(const fs::path& model_folder) {
+  const fs::path path = model_folder / "modules.json";
+  descriptions.emplace_back("Transformer");
+  if (!is_there(path)) return add_pooling({{default_mode(model_folder)}});
+  const auto entries = parse_modules(parse_json_file(path), path.string());
+  if (!fs::is_directory(model_folder / entries[0].path)) {
+    fail(ErrorCode::not_found, "{}: the Transformer's folder \"{}\" is missing", path.string(), entries[0].path);
+  }
+  const fs::path pooling_config = model_folder / entries[1].path / "config.json";
+  add_pooling(parse_pooling_config(JsonObject::from_file(pooling_config), hidden_size));
+  for (std::size_t i = 2; i < entries.size(); ++i) add_module(entries[i], model_folder / entries[i].path);
+  if (const auto dimensions = read_truncate_dim(model_folder)) default_dimensions = std::min(*dimensions, full_width);
+}
+
+void ModuleChain::Impl::add_pooling(PoolingConfig config) {
+  pooling = std::move(config);
+  full_width = pooled_width(pooling, hidden_size);
+  std::vector<std::string_view> names;
+  for (const PoolingMode mode : pooling.modes) names.push_back(pooling_mode_name(mode));
+  descriptions.push_back(fmt::format("Pooling: {}, {} dimensions, prompt {}", fmt::join(names, "+"), full_width,
+                                     pooling.include_prompt ? "included" : "excluded"));
+}
+
+void ModuleChain::Impl::add_module(const ModuleEntry& entry, const fs::path& folder) {
+  if (entry.kind == ModuleKind::dropout) {
+    descriptions.emplace_back("Dropout: nothing to do outside training");
+    return;
+  }
+  if (entry.kind == ModuleKind::normalize) {
+    load_normalize(folder);
+    normalizes = true;
+    descriptions.emplace_back("Normalize");
+    return;
+  }
+  // This module stands behind a Normalize seen before, so that one is not the last.
+  if (std::exchange(normalizes, false)) steps.emplace_back(MiddleNormalize{});
+  if (entry.kind == ModuleKind::layer_norm) {
+    VectorNorm norm = load_vector_norm(folder);
+    expect_width(folder, static_cast<std::int64_t>(norm.gain.size()));
+    descriptions.push_back(fmt::format("LayerNorm: {} dimensions", full_width));
+    steps.emplace_back(std::move(norm));
+  } else {
+    Dense dense = Dense::load(folder);
+    const DenseConfig& config = dense.config();
+    expect_width(folder, config.in_features);
+    full_width = config.out_features;
+    descriptions.push_back(fmt::format("Dense: {} to {} dimensions, {}{}{}", config.in_features, config.out_features,
+                                       activation_name(config.activation), config.bias ? "" : ", no bias",
+                                       config.use_residual ? ", residual" : ""));
+    steps.emplace_back(std::move(dense));
+  }
+}
+
+void ModuleChain::Impl::expect_width(const fs::path& folder, std::int64_t width) const {
+  if (width != full_width) {
+    fail(ErrorCode::invalid_file, "{}: the module takes vectors of {} dimensions, the module before it gives {}",
+         (folder / "config.json").string(), width, full_width);
+  }
+}
+
+std::int64_t ModuleChain::Impl::width_in(const ModuleChainOptions& options) const {
+  if (!options.dimensions) return default_dimensions.value_or(full_width);
+  if (*options.dimensions < 1 || *options.dimensions > full_width) {
+    fail(ErrorCode::invalid_argument, "dimensions is {}, the model's vectors have {}; choose from 1 to {}",
+         *options.dimensions, full_width, full_width);
+  }
+  return *options.dimensions;
+}
+
+/// Pools, applies the steps, and copies the leading columns that `out` has room for.
+void ModuleChain::Impl::run_steps(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
+                                  MatrixView out) const {
+  const std::int64_t rows = out.rows;
+  AlignedBuffer<float> current;
+  AlignedBuffer<float> next;
+  const auto view = [rows](AlignedBuffer<float>& buffer, std::int64_t cols) {
+    return MatrixView(buffer.ensure(static_cast<std::size_t>(rows * cols)), rows, cols);
+  };
+  MatrixView x = view(current, pooled_width(pooling, hidden_size));
+  pool(execution, pooling, batch, hidden, x);
+  for (const Step& step : steps) {
+    if (const auto* dense = std::get_if<Dense>(&step)) {
+      const MatrixView y = view(next, dense->config().out_features);
+      dense->run(execution, x, y);
+      std::swap(current, next);
+      x = y;
+    } else if (const auto* norm = std::get_if<VectorNorm>(&step)) {
+      layer_norm(execution, norm->gain, norm->bias, 1e-5F, x);
+    } else {
+      normalize_rows(x);
+    }
+  }
+  for (std::int64_t row = 0; row < rows; ++row) std::copy_n(x.row(row), out.cols, out.row(row));
+}
+
+ModuleChain ModuleChain::load(const fs::path& model_folder, std::int64_t hidden_size) {
+  auto impl = std::make_unique<Impl>();
+  impl->hidden_size = hidden_size;
+  impl->load(model_folder);
+  return ModuleChain(std::move(impl));
+}
+
+std::int64_t ModuleChain::output_dim(const ModuleChainOptions& options) const { return impl_->width_in(options); }
+
+void ModuleChain::run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
+                      const ModuleChainOptions& options, MatrixView out) const {
+  const std::int64_t width = impl_->width_in(options);
+  const std::int64_t count = std::max<std::int64_t>(batch.num_sequences(), 0);
+  if (hidden.cols != impl_->hidden_size || out.cols != width || out.rows != count) {
+    fail(ErrorCode::internal, "pooling {} texts: hidden states are {} wide for {}, the output is {} x {} for {} x {}",
+         count, hidden.cols, impl_->hidden_size, out.rows, out.cols, count, width);
+  }
+  if (count == 0) return;
+  if (impl_->steps.empty() && width == impl_->full_width) {
+    pool(execution, impl_->pooling, batch, hidden, out);
+  } else {
+    impl_->run_steps(execution, batch, hidden, out);
+  }
+  // After the cut, which takes length away: normalising before it too would change nothing.
+  if (options.normalize.value_or(impl_->normalizes)) normalize_rows(out);
+}
+
+bool ModuleChain::normalizes() const noexcept { return impl_->normalizes; }
+
+std::string ModuleChain::pooling_name() const {
+  std::string name;
+  for (const PoolingMode mode : impl_->pooling.modes) {
+    if (!name.empty()) name += '+';
+    name += pooling_mode_name(mode);
+  }
+  return name;
+}
+
+std::vector<std::string> ModuleChain::descriptions() const { return impl_->descriptions; }
+
+std::optional<std::int64_t> ModuleChain::default_dimensions() const noexcept { return impl_->default_dimensions; }
+
+ModuleChain::ModuleChain(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ModuleChain::ModuleChain(ModuleChain&&) noexcept = default;
+ModuleChain& ModuleChain::operator=(ModuleChain&&) noexcept = default;
+ModuleChain::~ModuleChain() = default;
+
+}  // namespace treble

@@ -1,0 +1,276 @@
+#include "pooling/module_config.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/fail.h"
+#include "safetensors/message_text.h"
+
+namespace treble {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::string_view kSupported = "Transformer, Pooling, Dense, LayerNorm, Dropout, Normalize";
+constexpr std::int64_t kMaxWidth = std::int64_t{1} << 24;
+constexpr std::size_t kMaxModes = 16;
+
+/// The class, whatever the package path before it: releases have moved it about. Other packages' classes (custom code
+/// in the model's folder) may do anything, even under a familiar name.
+std::optional<ModuleKind> module_kind(std::string_view type) {
+  constexpr std::array<std::pair<std::string_view, ModuleKind>, 6> kKinds = {{{"Transformer", ModuleKind::transformer},
+                                                                              {"Pooling", ModuleKind::pooling},
+                                                                              {"Dense", ModuleKind::dense},
+                                                                              {"LayerNorm", ModuleKind::layer_norm},
+                                                                              {"Dropout", ModuleKind::dropout},
+                                                                              {"Normalize", ModuleKind::normalize}}};
+  if (!type.starts_with("sentence_transformers.")) return std::nullopt;
+  const std::string_view name = type.substr(type.rfind('.') + 1);
+  for (const auto& [candidate, kind] : kKinds) {
+    if (candidate == name) return kind;
+  }
+  return std::nullopt;
+}
+
+std::string required_text(const Json& entry, const char* key, const std::string& place) {
+  const auto found = entry.find(key);
+  if (found == entry.end() || !found->is_string()) {
+    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a string", place, key);
+  }
+  return found->get<std::string>();
+}
+
+void check_path(const std::string& path, const std::string& place) {
+  const std::filesystem::path parsed(path);
+  const bool leaves = std::find(parsed.begin(), parsed.end(), "..") != parsed.end();
+  if (parsed.is_absolute() || leaves || path.find('\0') != std::string::npos) {
+    fail(ErrorCode::invalid_file, "{}: the path \"{}\" leaves the model's folder", place, for_message(path));
+  }
+}
+
+ModuleEntry parse_module(const Json& entry, const std::string& place) {
+  if (!entry.is_object()) fail(ErrorCode::invalid_file, "{}: expected an object, found {}", place, entry.type_name());
+  const std::string type = required_text(entry, "type", place);
+  const auto kind = module_kind(type);
+  if (!kind) {
+    fail(ErrorCode::unsupported, "{}: Treble has no module {}; it has those of sentence-transformers named {}", place,
+         for_message(type), kSupported);
+  }
+  ModuleEntry module{*kind, required_text(entry, "path", place)};
+  check_path(module.path, place);
+  return module;
+}
+
+/// The modes of the old form, in the fixed order of its concatenations; nothing when none of its keys is there.
+std::optional<std::vector<PoolingMode>> old_form_modes(const JsonObject& config) {
+  constexpr std::array<std::pair<std::string_view, PoolingMode>, 6> kKeys = {
+      {{"pooling_mode_cls_token", PoolingMode::cls},
+       {"pooling_mode_max_tokens", PoolingMode::max},
+       {"pooling_mode_mean_tokens", PoolingMode::mean},
+       {"pooling_mode_mean_sqrt_len_tokens", PoolingMode::mean_sqrt_len},
+       {"pooling_mode_weightedmean_tokens", PoolingMode::weighted_mean},
+       {"pooling_mode_lasttoken", PoolingMode::last_token}}};
+  std::vector<PoolingMode> modes;
+  bool present = false;
+  for (const auto& [key, mode] : kKeys) {
+    present = present || config.contains(key);
+    if (config.boolean(key).value_or(false)) modes.push_back(mode);
+  }
+  if (!present) return std::nullopt;
+  return modes;
+}
+
+PoolingMode parse_mode(const Json& value, const std::string& origin) {
+  if (!value.is_string()) {
+    fail(ErrorCode::invalid_file, "{}: \"pooling_mode\" must be a name or a list of names, found {}", origin,
+         value.type_name());
+  }
+  const auto& name = value.get_ref<const std::string&>();
+  const auto mode = pooling_mode_from_name(name);
+  if (!mode) {
+    fail(ErrorCode::invalid_file,
+         "{}: unknown pooling mode \"{}\"; known are cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken",
+         origin, for_message(name));
+  }
+  return *mode;
+}
+
+/// The modes of the new form, in the order written.
+std::optional<std::vector<PoolingMode>> new_form_modes(const JsonObject& config) {
+  const auto found = config.value().find("pooling_mode");
+  if (found == config.value().end()) return std::nullopt;
+  std::vector<PoolingMode> modes;
+  if (!found->is_array()) {
+    modes.push_back(parse_mode(*found, config.origin()));
+    return modes;
+  }
+  if (found->size() > kMaxModes) {
+    fail(ErrorCode::invalid_file, "{}: \"pooling_mode\" lists {} modes, the limit is {}", config.origin(),
+         found->size(), kMaxModes);
+  }
+  for (const Json& value : *found) modes.push_back(parse_mode(value, config.origin()));
+  return modes;
+}
+
+std::string joined_names(const std::vector<PoolingMode>& modes) {
+  std::vector<std::string_view> names;
+  for (const PoolingMode mode : modes) names.push_back(pooling_mode_name(mode));
+  return fmt::format("{}", fmt::join(names, "+"));
+}
+
+std::vector<PoolingMode> pooling_modes(const JsonObject& config) {
+  const auto old_form = old_form_modes(config);
+  const auto new_form = new_form_modes(config);
+  if (!old_form && !new_form) {
+    fail(ErrorCode::invalid_file,
+         "{}: says nothing about how to pool; expected \"pooling_mode\", or \"pooling_mode_mean_tokens\" and its like",
+         config.origin());
+  }
+  if (old_form && new_form &&
+      std::set(old_form->begin(), old_form->end()) != std::set(new_form->begin(), new_form->end())) {
+    fail(ErrorCode::invalid_file,
+         "{}: \"pooling_mode\" says {}, the \"pooling_mode_…\" keys say {}; remove one of the two", config.origin(),
+         joined_names(*new_form), old_form->empty() ? "none" : joined_names(*old_form));
+  }
+  const auto& modes = new_form ? *new_form : *old_form;
+  if (modes.empty()) fail(ErrorCode::invalid_file, "{}: no pooling mode is chosen; set one", config.origin());
+  return modes;
+}
+
+void check_pooling_width(const JsonObject& config, std::int64_t hidden_size) {
+  const auto old_width = config.integer("word_embedding_dimension");
+  const auto new_width = config.integer("embedding_dimension");
+  if (!old_width && !new_width) {
+    fail(ErrorCode::invalid_file, "{}: neither \"embedding_dimension\" nor \"word_embedding_dimension\" is there",
+         config.origin());
+  }
+  for (const auto& width : {old_width, new_width}) {
+    if (width && *width != hidden_size) {
+      fail(ErrorCode::invalid_file, "{}: the embedding dimension is {}, the encoder's hidden size is {}",
+           config.origin(), *width, hidden_size);
+    }
+  }
+}
+
+void check_pooling_keys(const JsonObject& config) {
+  constexpr std::array<std::string_view, 10> kKeys = {"embedding_dimension",
+                                                      "word_embedding_dimension",
+                                                      "pooling_mode",
+                                                      "include_prompt",
+                                                      "pooling_mode_cls_token",
+                                                      "pooling_mode_max_tokens",
+                                                      "pooling_mode_mean_tokens",
+                                                      "pooling_mode_mean_sqrt_len_tokens",
+                                                      "pooling_mode_weightedmean_tokens",
+                                                      "pooling_mode_lasttoken"};
+  for (const auto& [key, value] : config.value().items()) {
+    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+      fail(ErrorCode::unsupported, "{}: unknown key \"{}\"; pooling has {}", config.origin(), for_message(key),
+           fmt::join(kKeys, ", "));
+    }
+  }
+}
+
+std::int64_t required_width(const JsonObject& config, const char* key) {
+  const std::int64_t width = config.required_integer(key);
+  if (width < 1 || width > kMaxWidth) {
+    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, must be from 1 to {}", config.origin(), key, width, kMaxWidth);
+  }
+  return width;
+}
+
+/// Since release 5 a module may read and write other features than the text's vector: token vectors, say.
+void check_feature_names(const JsonObject& config) {
+  for (const char* key : {"module_input_name", "module_output_name"}) {
+    const auto name = config.string(key);
+    if (name && *name != "sentence_embedding") {
+      fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; Treble's modules work on \"sentence_embedding\" only",
+           config.origin(), key, for_message(*name));
+    }
+  }
+}
+
+/// A class of torch.nn by its path, old or new: torch.nn.modules.activation.Tanh, torch.nn.Tanh.
+Activation torch_activation(const std::string& path, const std::string& origin) {
+  constexpr std::array<std::pair<std::string_view, Activation>, 6> kClasses = {{{"Identity", Activation::identity},
+                                                                                {"GELU", Activation::gelu},
+                                                                                {"ReLU", Activation::relu},
+                                                                                {"SiLU", Activation::silu},
+                                                                                {"Sigmoid", Activation::sigmoid},
+                                                                                {"Tanh", Activation::tanh}}};
+  for (const std::string_view package :
+       {"torch.nn.", "torch.nn.modules.", "torch.nn.modules.activation.", "torch.nn.modules.linear."}) {
+    for (const auto& [name, activation] : kClasses) {
+      if (path.size() == package.size() + name.size() && path.starts_with(package) && path.ends_with(name)) {
+        return activation;
+      }
+    }
+  }
+  fail(ErrorCode::unsupported,
+       "{}: Treble has no activation \"{}\"; it has torch.nn's Identity, GELU, ReLU, SiLU, Sigmoid, Tanh", origin,
+       for_message(path));
+}
+
+}  // namespace
+
+std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& origin) {
+  if (!modules.is_array() || modules.empty()) {
+    fail(ErrorCode::invalid_file, "{}: expected a list of modules, found {}", origin,
+         modules.is_array() ? "an empty one" : modules.type_name());
+  }
+  std::vector<ModuleEntry> entries;
+  std::set<std::string> names;
+  for (const Json& module : modules) {
+    const std::string place = fmt::format("{}: module {}", origin, entries.size());
+    entries.push_back(parse_module(module, place));
+    const std::string name = module.contains("name") ? required_text(module, "name", place) : place;
+    if (!names.insert(name).second)
+      fail(ErrorCode::invalid_file, "{}: the name \"{}\" appears twice", place, for_message(name));
+  }
+  for (std::size_t i = 0; i < std::max<std::size_t>(entries.size(), 2); ++i) {
+    const bool fits = i < entries.size() && (entries[i].kind == ModuleKind::transformer) == (i == 0) &&
+                      (entries[i].kind == ModuleKind::pooling) == (i == 1);
+    if (!fits) {
+      fail(
+          ErrorCode::unsupported,
+          "{}: module {} is out of place; Treble serves a Transformer, then one Pooling, then any of Dense, LayerNorm, "
+          "Dropout, Normalize",
+          origin, i);
+    }
+  }
+  return entries;
+}
+
+PoolingConfig parse_pooling_config(const JsonObject& config, std::int64_t hidden_size) {
+  check_pooling_keys(config);
+  PoolingConfig result{pooling_modes(config), config.boolean("include_prompt").value_or(true)};
+  check_pooling_width(config, hidden_size);
+  return result;
+}
+
+DenseConfig parse_dense_config(const JsonObject& config) {
+  check_feature_names(config);
+  DenseConfig result;
+  result.in_features = required_width(config, "in_features");
+  result.out_features = required_width(config, "out_features");
+  result.bias = config.boolean("bias").value_or(true);
+  result.use_residual = config.boolean("use_residual").value_or(false);
+  // Absent means Tanh to sentence-transformers, null means nothing to it.
+  if (config.contains("activation_function")) {
+    result.activation = torch_activation(config.required_string("activation_function"), config.origin());
+  }
+  return result;
+}
+
+std::int64_t parse_layer_norm_config(const JsonObject& config) { return required_width(config, "dimension"); }
+
+void check_normalize_config(const JsonObject& config) { check_feature_names(config); }
+
+}  // namespace treble

@@ -1,0 +1,53 @@
+// The small JSON files of sentence-transformers modules, in the old key form and in that of release 5.4 and later.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json_file.h"
+#include "kernels/activation.h"
+#include "pooling/pooling.h"
+
+namespace treble {
+
+enum class ModuleKind { transformer, pooling, dense, layer_norm, dropout, normalize };
+
+/// One entry of modules.json.
+struct ModuleEntry {
+  ModuleKind kind = ModuleKind::transformer;
+  std::string path;  ///< relative to the model's folder; "" is that folder itself
+};
+
+/// modules.json, checked: a Transformer, a Pooling, then modules that map a vector to a vector, in the order of the
+/// array (sentence-transformers ignores "idx" too). Throws Error{invalid_file} when it is not that array or a path
+/// leaves the folder, Error{unsupported} naming the module, and the modules there are, for every other chain.
+std::vector<ModuleEntry> parse_modules(const nlohmann::json& modules, const std::string& origin);
+
+/// A Pooling module's config.json. Throws Error{invalid_file}: neither form (nothing is guessed), both forms that
+/// contradict each other, no mode, an unknown mode (naming the known ones), a width other than `hidden_size`; and
+/// Error{unsupported} for a key that sentence-transformers does not have either.
+PoolingConfig parse_pooling_config(const JsonObject& config, std::int64_t hidden_size);
+
+struct DenseConfig {
+  std::int64_t in_features = 0;
+  std::int64_t out_features = 0;
+  bool bias = true;
+  Activation activation = Activation::tanh;
+  bool use_residual = false;  ///< add the input (projected, where the widths differ) after the activation
+};
+
+/// A Dense module's config.json. Throws Error{invalid_file} for widths below 1 or of another type, Error{unsupported}
+/// for an activation outside the list (naming it) or one that works on token vectors.
+DenseConfig parse_dense_config(const JsonObject& config);
+
+/// A LayerNorm module's config.json: its width.
+std::int64_t parse_layer_norm_config(const JsonObject& config);
+
+/// A Normalize module's config.json, present since release 6: throws Error{unsupported} unless it works on the vector
+/// of the text.
+void check_normalize_config(const JsonObject& config);
+
+}  // namespace treble
