@@ -15,9 +15,9 @@ namespace treble {
 
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
-  std::vector<Temperature> temperatures;
+  std::vector<Temperature> temperatures = {};
   /// Everything else about encoding; its temperature field is ignored.
-  EncodeOptions encode;
+  EncodeOptions encode = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
   /// The lengths in tokens at which the same texts are cut: topic held, length changed.

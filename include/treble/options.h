@@ -20,32 +20,32 @@ enum class Truncation {
 struct ModelOptions {
   /// A folder in the sentence-transformers or Hugging Face layout, or a name ("org/model") in the local Hugging Face
   /// cache (HF_HOME, HF_HUB_CACHE). Nothing is ever downloaded.
-  std::string model;
+  std::string model = {};
   /// Threads for tokenising and encoding; 0 means as many as the CPU affinity and cgroup quota of the process allow.
   int threads = 0;
   /// Longest text in tokens, special tokens included. Unset: the smallest of what the model's files say. May be raised
   /// up to the size of the model's position table.
-  std::optional<std::int64_t> max_length;
+  std::optional<std::int64_t> max_length = {};
   /// True: "[SEP]" in a text is five characters. False (as in Hugging Face): it becomes the special token.
   bool special_tokens_as_text = false;
 };
 
 /// How texts are encoded; may differ from call to call on one loaded model.
 struct EncodeOptions {
-  Temperature temperature;
+  Temperature temperature = {};
   /// MPNet and T5 add a position bias to the logits; true (as in the paper's code) divides it by the temperature too.
   bool temper_position_bias = true;
   /// A prompt of the model by name. Unset: the model's default_prompt_name, if any; "" means no prompt.
-  std::optional<std::string> prompt_name;
+  std::optional<std::string> prompt_name = {};
   /// A literal prompt put before every text; excludes prompt_name.
-  std::optional<std::string> prompt;
+  std::optional<std::string> prompt = {};
   Truncation truncation = Truncation::end;
   /// Longest text in tokens for this call; must not exceed the model's limit. Unset: the model's limit.
-  std::optional<std::int64_t> max_length;
+  std::optional<std::int64_t> max_length = {};
   /// Scale vectors to length 1. Unset: as the model's modules.json says.
-  std::optional<bool> normalize;
+  std::optional<bool> normalize = {};
   /// Keep only the first `dimensions` (Matryoshka) and, where vectors are normalised, normalise again. Unset: all.
-  std::optional<std::int64_t> dimensions;
+  std::optional<std::int64_t> dimensions = {};
   /// Tokens that one thread carries through the layers at a time; 0 chooses. Does not change vectors beyond 1e-6.
   std::int64_t batch_tokens = 0;
 };

@@ -72,8 +72,8 @@ TEST_P(ModelReference, TokenIdsEqualTransformers) {
 
 INSTANTIATE_TEST_SUITE_P(Real, ModelReference,
                          ::testing::Values("all-MiniLM-L6-v2", "bge-small-en-v1.5", "e5-small-v2", "all-mpnet-base-v2"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& test) {
+                           std::string name = test.param;
                            for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
                            return name;
                          });

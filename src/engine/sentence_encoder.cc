@@ -77,8 +77,7 @@ struct SentenceEncoder::Impl {
         encoder(load_encoder(settings.transformer_folder)),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(Tokenizer::from_file(settings.transformer_folder / "tokenizer.json",
-                                       {.special_tokens_as_text = options.special_tokens_as_text,
-                                        .lowercase = settings.lowercase})) {}
+                                       {.special_tokens_as_text = options.special_tokens_as_text})) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
   std::string resolve_prompt(const EncodeOptions& options) const;
@@ -131,7 +130,9 @@ void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) cons
 }
 
 TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts, const EncodeOptions& options) const {
-  TokenizePlan result{.texts = texts, .prompt = resolve_prompt(options)};
+  TokenizePlan result;
+  result.texts = texts;
+  result.prompt = resolve_prompt(options);
   result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt);
   result.options.max_length = static_cast<std::size_t>(resolve_max_length(options));
   result.options.truncation = options.truncation;

@@ -1,7 +1,5 @@
 #include "kernels/linear.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -12,6 +10,12 @@
 
 #include "base/fail.h"
 #include "tensor/aligned_buffer.h"
+
+// Of the OpenMP run-time that oneDNN is linked with; declared here because <omp.h> belongs to GCC and clang has its own.
+extern "C" {
+int omp_get_max_threads();
+void omp_set_num_threads(int threads);
+}
 
 namespace treble {
 

@@ -1,0 +1,373 @@
+// What a caller may rely on: independence from companions, defined results at the edges, clear errors.
+#include "treble/sentence_encoder.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <numeric>
+#include <thread>
+
+#include "engine/golden_support.h"
+#include "kernels/test_support.h"
+#include "treble/error.h"
+
+namespace treble {
+namespace {
+
+namespace fs = std::filesystem;
+using test::source_path;
+using Texts = std::vector<std::string>;
+
+constexpr double kInvariance = 1e-6;
+
+std::string model_path(const std::string& family) { return source_path("tests/golden/" + family + "/model").string(); }
+
+/// Texts of many lengths, with repeats.
+Texts mixed_texts() {
+  Texts texts;
+  for (int i = 0; i < 60; ++i) {
+    std::string text;
+    for (int word = 0; word <= (i * 7) % 31; ++word) text += "the ferry leaves " + std::to_string(word * i) + " ";
+    texts.push_back(text);
+  }
+  texts.emplace_back();
+  texts.push_back(texts[3]);
+  return texts;
+}
+
+double difference(const Embeddings& a, const Embeddings& b) {
+  if (a.count != b.count || a.dim != b.dim) return HUGE_VAL;
+  return test::greatest_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
+}
+
+std::string error_of(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return std::string(mapping(error.code()).name) + ": " + error.what();
+  }
+  return "no error";
+}
+
+class Invariance : public ::testing::TestWithParam<std::string> {
+ protected:
+  SentenceEncoder load(int threads) const { return SentenceEncoder::load({.model = model_path(GetParam()), .threads = threads}); }
+};
+
+TEST_P(Invariance, AloneIsAsInABatch) {
+  const auto encoder = load(2);
+  const auto texts = mixed_texts();
+  const auto together = encoder.encode(test::views(texts));
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::vector<std::string_view> one = {texts[i]};
+    const auto alone = encoder.encode(one);
+    const ConstMatrixView row(together.values.data() + static_cast<std::int64_t>(i) * together.dim, 1, together.dim);
+    EXPECT_LE(test::greatest_difference({alone.values.data(), 1, alone.dim}, row), kInvariance) << i;
+  }
+}
+
+TEST_P(Invariance, OrderBatchSizeAndThreadsDoNotMatter) {
+  const auto texts = mixed_texts();
+  const auto encoder = load(1);
+  const auto plain = encoder.encode(test::views(texts));
+  for (const std::int64_t batch_tokens : {1, 7, 50, 400, 100000}) {
+    EncodeOptions options;
+    options.batch_tokens = batch_tokens;
+    EXPECT_LE(difference(plain, encoder.encode(test::views(texts), options)), kInvariance) << batch_tokens;
+  }
+  for (const int threads : {2, 3, 8}) {
+    EXPECT_LE(difference(plain, load(threads).encode(test::views(texts))), kInvariance) << threads;
+  }
+  auto reversed = texts;
+  std::reverse(reversed.begin(), reversed.end());
+  auto backwards = encoder.encode(test::views(reversed));
+  for (std::int64_t i = 0; i < plain.count; ++i) {
+    const ConstMatrixView row(plain.values.data() + i * plain.dim, 1, plain.dim);
+    const ConstMatrixView other(backwards.values.data() + (plain.count - 1 - i) * plain.dim, 1, plain.dim);
+    EXPECT_LE(test::greatest_difference(row, other), kInvariance);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Invariance, ::testing::Values("bert", "roberta", "distilbert", "mpnet"));
+
+TEST(SentenceEncoder, AHundredEqualTextsGiveEqualVectors) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert"), .threads = 2});
+  const Texts texts(100, "test test");
+  const auto all = encoder.encode(test::views(texts));
+  const std::vector<std::string_view> one = {texts.front()};
+  const auto alone = encoder.encode(one);
+  for (std::int64_t i = 0; i < all.count; ++i) {
+    EXPECT_LE(test::greatest_difference({all.values.data() + i * all.dim, 1, all.dim},
+                                        {alone.values.data(), 1, all.dim}),
+              kInvariance);
+  }
+}
+
+TEST(SentenceEncoder, NoTextsGiveNoVectors) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert")});
+  const auto none = encoder.encode({});
+  EXPECT_EQ(none.count, 0);
+  EXPECT_EQ(none.dim, 32);
+  EXPECT_TRUE(none.values.empty());
+}
+
+TEST(SentenceEncoder, EmptyAndOneTokenTextsAreDefined) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert")});
+  const std::vector<std::string_view> texts = {"", "   ", "a"};
+  const auto vectors = encoder.encode(texts);
+  EXPECT_EQ(vectors.token_counts[0].tokens, 2) << "the special tokens alone";
+  EXPECT_EQ(vectors.token_counts[2].tokens, 3);
+  EXPECT_TRUE(std::equal(vectors.values.begin(), vectors.values.begin() + 32, vectors.values.begin() + 32));
+  for (const float value : vectors.values) EXPECT_TRUE(std::isfinite(value));
+}
+
+TEST(SentenceEncoder, LongTextsAreCutAndSayIt) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert")});
+  const std::string head(300, 'a');
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "a ";
+  const std::vector<std::string_view> texts = {text};
+  EncodeOptions options;
+  const auto end = encoder.encode(texts, options);
+  EXPECT_EQ(end.token_counts[0].tokens, 202);
+  EXPECT_EQ(end.token_counts[0].used, 64);
+  options.truncation = Truncation::error;
+  const auto message = error_of([&] { encoder.encode(texts, options); });
+  EXPECT_EQ(message.find("text_too_long: text 0: "), 0U) << message;
+  EXPECT_NE(message.find("202"), std::string::npos) << message;
+  EXPECT_NE(message.find("64"), std::string::npos) << message;
+}
+
+TEST(SentenceEncoder, TruncationKeepsTheEndThatWasAskedFor) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert")});
+  std::string head;
+  for (int i = 0; i < 62; ++i) head += "a ";
+  std::string tail;
+  for (int i = 0; i < 62; ++i) tail += "b ";
+  const std::string both = head + tail;
+  const std::vector<std::string_view> parts = {head, tail};
+  const std::vector<std::string_view> whole = {both};
+  const auto wanted = encoder.encode(parts);
+  EncodeOptions options;
+  const auto end = encoder.encode(whole, options);
+  options.truncation = Truncation::start;
+  const auto start = encoder.encode(whole, options);
+  EXPECT_LE(test::greatest_difference({end.values.data(), 1, 32}, {wanted.values.data(), 1, 32}), kInvariance);
+  EXPECT_LE(test::greatest_difference({start.values.data(), 1, 32}, {wanted.values.data() + 32, 1, 32}), kInvariance);
+}
+
+TEST(SentenceEncoder, MaxLengthGoesUpToThePositionTable) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert"), .max_length = 96});
+  EXPECT_EQ(encoder.info().max_length, 96);
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "a ";
+  const std::vector<std::string_view> texts = {text};
+  EXPECT_EQ(encoder.encode(texts).token_counts[0].used, 96);
+  const auto message = error_of([] { SentenceEncoder::load({.model = model_path("bert"), .max_length = 97}); });
+  EXPECT_NE(message.find("97"), std::string::npos) << message;
+  EXPECT_NE(message.find("96"), std::string::npos) << message;
+  EXPECT_EQ(error_of([] { SentenceEncoder::load({.model = model_path("bert"), .max_length = 0}); }).find("invalid_arg"),
+            0U);
+}
+
+TEST(SentenceEncoder, CountTokensAgreesWithEncode) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("roberta"), .threads = 2});
+  const auto texts = mixed_texts();
+  const auto counts = encoder.count_tokens(test::views(texts));
+  const auto vectors = encoder.encode(test::views(texts));
+  ASSERT_EQ(counts.size(), vectors.token_counts.size());
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    EXPECT_EQ(counts[i].tokens, vectors.token_counts[i].tokens);
+    EXPECT_EQ(counts[i].used, vectors.token_counts[i].used);
+  }
+}
+
+TEST(SentenceEncoder, BadOptionsAreNamed) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert")});
+  const std::vector<std::string_view> texts = {"a"};
+  const auto error = [&](const std::function<void(EncodeOptions&)>& change) {
+    EncodeOptions options;
+    change(options);
+    return error_of([&] { encoder.encode(texts, options); });
+  };
+  EXPECT_EQ(error([](auto& o) { o.dimensions = 0; }).find("invalid_argument"), 0U);
+  EXPECT_EQ(error([](auto& o) { o.dimensions = 33; }).find("invalid_argument"), 0U);
+  EXPECT_EQ(error([](auto& o) { o.prompt_name = "query"; }).find("not_found"), 0U);
+  EXPECT_EQ(error([](auto& o) { o.max_length = 65; }).find("invalid_argument"), 0U);
+  EXPECT_EQ(error([](auto& o) { o.max_length = 2; }).find("invalid_argument"), 0U);
+  EXPECT_EQ(error([](auto& o) { o.batch_tokens = -1; }).find("invalid_argument"), 0U);
+  EXPECT_EQ(error([](auto& o) {
+              o.prompt = "x";
+              o.prompt_name = "y";
+            }).find("invalid_argument"),
+            0U);
+  const std::vector<std::string_view> invalid = {"fine", "bad \xff byte"};
+  const auto message = error_of([&] { encoder.encode(invalid); });
+  EXPECT_EQ(message.find("invalid_argument: text 1: "), 0U) << message;
+}
+
+TEST(SentenceEncoder, ConcurrentCallsAreSafe) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("bert"), .threads = 2});
+  const auto texts = mixed_texts();
+  const auto wanted = encoder.encode(test::views(texts));
+  std::vector<Embeddings> results(4);
+  std::vector<std::thread> callers;
+  for (auto& result : results) callers.emplace_back([&] { result = encoder.encode(test::views(texts)); });
+  for (auto& caller : callers) caller.join();
+  for (const auto& result : results) EXPECT_LE(difference(result, wanted), kInvariance);
+}
+
+TEST(SentenceEncoder, InfoSaysWhatTheModelIs) {
+  const auto encoder = SentenceEncoder::load({.model = model_path("mpnet"), .threads = 1});
+  const auto& info = encoder.info();
+  EXPECT_EQ(info.model_type, "mpnet");
+  EXPECT_EQ(info.architecture, "MPNetModel");
+  EXPECT_EQ(info.weights_dtype, "F32");
+  EXPECT_EQ(info.pooling, "mean");
+  EXPECT_TRUE(info.normalizes);
+  EXPECT_EQ(info.dim, 48);
+  EXPECT_EQ(info.tempered_layers, 2);
+  EXPECT_EQ(info.position_limit, 90);
+  EXPECT_EQ(encoder.weights_sha256().size(), 64U);
+}
+
+/// A model folder that may be damaged.
+class ModelCopy {
+ public:
+  explicit ModelCopy(const std::string& family)
+      : folder_(fs::temp_directory_path() / ("treble-model-" + std::to_string(::getpid()) + "-" + family)) {
+    fs::remove_all(folder_);
+    fs::copy(model_path(family), folder_, fs::copy_options::recursive);
+  }
+  ~ModelCopy() { fs::remove_all(folder_); }
+  ModelCopy(const ModelCopy&) = delete;
+  ModelCopy& operator=(const ModelCopy&) = delete;
+
+  void set(const std::string& file, const std::string& key, const nlohmann::json& value) const {
+    auto json = parse_json_file(folder_ / file);
+    json[key] = value;
+    std::ofstream(folder_ / file) << json;
+  }
+  void erase(const std::string& file) const { fs::remove(folder_ / file); }
+  fs::path path() const { return folder_; }
+  std::string load_error() const {
+    return error_of([this] { SentenceEncoder::load({.model = folder_.string()}); });
+  }
+
+ private:
+  fs::path folder_;
+};
+
+TEST(ModelFolder, UnsupportedArchitectureListsTheSupportedOnes) {
+  const ModelCopy model("bert");
+  model.set("config.json", "model_type", "mamba");
+  const auto message = model.load_error();
+  EXPECT_EQ(message.find("unsupported: "), 0U) << message;
+  EXPECT_NE(message.find("mamba"), std::string::npos);
+  EXPECT_NE(message.find("bert, camembert, distilbert, mpnet, roberta, xlm-roberta"), std::string::npos) << message;
+}
+
+TEST(ModelFolder, WhatItCannotServeIsRefused) {
+  for (const auto& [key, value, word] :
+       {std::tuple{"position_embedding_type", nlohmann::json("relative_key"), "relative_key"},
+        {"is_decoder", nlohmann::json(true), "is_decoder"},
+        {"hidden_act", nlohmann::json("xielu"), "xielu"}}) {
+    const ModelCopy model("bert");
+    model.set("config.json", key, value);
+    const auto message = model.load_error();
+    EXPECT_EQ(message.find("unsupported: "), 0U) << message;
+    EXPECT_NE(message.find(word), std::string::npos) << message;
+  }
+}
+
+TEST(ModelFolder, ShapesThatDisagreeNameBoth) {
+  const ModelCopy model("bert");
+  model.set("config.json", "intermediate_size", 65);
+  const auto message = model.load_error();
+  EXPECT_EQ(message.find("invalid_file: "), 0U) << message;
+  EXPECT_NE(message.find("[32, 64]"), std::string::npos) << message;
+  EXPECT_NE(message.find("[32, 65]"), std::string::npos) << message;
+}
+
+TEST(ModelFolder, SenselessSizesAreErrors) {
+  for (const auto& [key, value] : {std::pair{"num_attention_heads", 0}, {"num_attention_heads", 5}, {"hidden_size", -1},
+                                   {"num_hidden_layers", 0}, {"num_hidden_layers", 3}, {"vocab_size", 1 << 30}}) {
+    const ModelCopy model("bert");
+    model.set("config.json", key, value);
+    EXPECT_EQ(model.load_error().find("invalid_file: "), 0U) << key << " = " << value << ": " << model.load_error();
+  }
+}
+
+TEST(ModelFolder, MissingFilesAreNamed) {
+  for (const char* file : {"config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json"}) {
+    const ModelCopy model("bert");
+    model.erase(file);
+    const auto message = model.load_error();
+    EXPECT_EQ(message.find("not_found: "), 0U) << message;
+    EXPECT_NE(message.find(fs::path(file).filename().string()), std::string::npos) << message;
+  }
+}
+
+TEST(ModelFolder, TheSmallestStatedLimitHolds) {
+  const ModelCopy model("bert");
+  EXPECT_EQ(SentenceEncoder::load({.model = model.path().string()}).info().max_length, 64);
+  model.set("tokenizer_config.json", "model_max_length", 40);
+  EXPECT_EQ(SentenceEncoder::load({.model = model.path().string()}).info().max_length, 40);
+  model.set("tokenizer_config.json", "model_max_length", 1e30);
+  model.set("sentence_bert_config.json", "max_seq_length", nullptr);
+  EXPECT_EQ(SentenceEncoder::load({.model = model.path().string()}).info().max_length, 96);
+}
+
+TEST(ModelFolder, WithoutModulesItIsAPlainTransformer) {
+  const ModelCopy model("bert");
+  model.erase("modules.json");
+  const auto encoder = SentenceEncoder::load({.model = model.path().string()});
+  EXPECT_EQ(encoder.info().pooling, "mean");
+  EXPECT_FALSE(encoder.info().normalizes);
+}
+
+TEST(ModelFolder, ANonFiniteWeightNeverLeaves) {
+  const ModelCopy model("bert");
+  const auto file = model.path() / "model.safetensors";
+  std::vector<char> bytes(static_cast<std::size_t>(fs::file_size(file)));
+  std::ifstream(file, std::ios::binary).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::uint64_t header_size = 0;
+  std::memcpy(&header_size, bytes.data(), 8);
+  const auto data = bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header_size);
+  const auto header = nlohmann::json::parse(bytes.begin() + 8, data);
+  const auto range = header.at("embeddings.word_embeddings.weight").at("data_offsets").get<std::vector<std::ptrdiff_t>>();
+  // All bits set is a NaN; the special tokens' rows, the first ones, stay as they are.
+  std::fill(data + range.at(0) + 5 * 32 * 4, data + range.at(1), static_cast<char>(0xff));
+  std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  const auto message = error_of([&] {
+    const auto encoder = SentenceEncoder::load({.model = model.path().string()});
+    const std::vector<std::string_view> texts = {"", "a letter"};
+    encoder.encode(texts);
+  });
+  EXPECT_EQ(message.find("non_finite: "), 0U) << message;
+}
+
+TEST(ModelFolder, IsFoundInTheHuggingFaceCache) {
+  const fs::path home = fs::temp_directory_path() / ("treble-hf-" + std::to_string(::getpid()));
+  const fs::path repository = home / "hub" / "models--org--tiny";
+  fs::create_directories(repository / "refs");
+  fs::create_directories(repository / "snapshots");
+  fs::copy(model_path("bert"), repository / "snapshots" / "abc123", fs::copy_options::recursive);
+  std::ofstream(repository / "refs" / "main") << "abc123";
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) ::unsetenv(name);
+  ::setenv("HF_HOME", home.c_str(), 1);
+  EXPECT_EQ(SentenceEncoder::load({.model = "org/tiny"}).info().name, "org/tiny");
+  const auto message = error_of([] { SentenceEncoder::load({.model = "org/absent"}); });
+  EXPECT_EQ(message.find("not_found: "), 0U) << message;
+  EXPECT_NE(message.find("models--org--absent"), std::string::npos) << message;
+  ::unsetenv("HF_HOME");
+  fs::remove_all(home);
+}
+
+}  // namespace
+}  // namespace treble
