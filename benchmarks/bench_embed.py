@@ -35,6 +35,7 @@ BATCH_SIZES = (8, 32, 64)
 MEDIAN_TOKENS, SIGMA = 80, 0.9  # of the lognormal lengths
 SHORTEST, LONGEST = 8, 512
 SEED = 7
+QUIET = 0.2  # cores that others may use before a figure counts as doubtful
 
 
 class BenchmarkError(Exception):
@@ -48,7 +49,7 @@ class Run:
     embed_seconds: float
     process_seconds: float
     peak_mib: float
-    other_cpu: float  # cores that other processes kept busy meanwhile: above 0.2 the figure is doubtful
+    other_cpu: float  # cores that other processes kept busy meanwhile
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
