@@ -240,6 +240,8 @@ def table(result: dict[str, Any]) -> str:
     lines.append(
         f"sentence-transformers' batch size {result['batch_size']}; other processes took up to {busy:.1f} cores"
     )
+    if busy > QUIET:
+        lines.append("DOUBTFUL: the machine was not quiet, and threads that wait for each other suffer most from that")
     return "\n".join(lines)
 
 
