@@ -25,7 +25,6 @@ demo: build models/$(MODEL)
 ## Everything that is tested: unit, golden, real models, programs, the installed package.
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
-	@cd rust/tokenizers_ffi && CARGO_TARGET_DIR=../../build/cargo cargo test --release --locked --quiet
 	@ctest --preset release -j $(JOBS)
 
 ## Tokens per second against sentence-transformers, same texts, same threads, one run.

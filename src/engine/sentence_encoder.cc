@@ -77,7 +77,8 @@ struct SentenceEncoder::Impl {
         encoder(load_encoder(settings.transformer_folder)),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(Tokenizer::from_file(settings.transformer_folder / "tokenizer.json",
-                                       {.special_tokens_as_text = options.special_tokens_as_text})) {}
+                                       {.special_tokens_as_text = options.special_tokens_as_text,
+                                        .lowercase = settings.lowercase})) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
   std::string resolve_prompt(const EncodeOptions& options) const;

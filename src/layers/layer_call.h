@@ -18,8 +18,9 @@ struct LayerWorkspace {
   AlignedBuffer<float> hidden;        ///< [total_tokens, hidden]
   AlignedBuffer<float> qkv;           ///< [total_tokens, 3 · hidden]
   AlignedBuffer<float> attended;      ///< [total_tokens, hidden]
-  AlignedBuffer<float> intermediate;  ///< [total_tokens, intermediate]
   std::vector<float> logit_scales;    ///< [num_sequences, num_heads]
+  /// One a thread: a few rows of the feed-forward network's width.
+  std::vector<AlignedBuffer<float>> intermediate;
   std::vector<AttentionScratch> attention_scratch;
 };
 

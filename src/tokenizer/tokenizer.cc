@@ -134,8 +134,8 @@ Tokenizer Tokenizer::from_file(const std::filesystem::path& path, const Tokenize
 Tokenizer Tokenizer::from_json(std::string_view json, std::string name, const TokenizerOptions& options) {
   TrebleTokTokenizer* handle = nullptr;
   OwnedBytes error;
-  TrebleTokStatus status =
-      treble_tok_from_bytes(bytes_of(json), json.size(), options.special_tokens_as_text, &handle, error.out());
+  const TrebleTokLoadOptions load{options.special_tokens_as_text, options.lowercase};
+  TrebleTokStatus status = treble_tok_from_bytes(bytes_of(json), json.size(), &load, &handle, error.out());
   if (status == TREBLE_TOK_STATUS_PANIC) {
     status = TREBLE_TOK_STATUS_INVALID_TOKENIZER;  // at load, what the crate trips over is in the file
   }

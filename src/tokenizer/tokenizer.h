@@ -22,6 +22,9 @@ namespace treble {
 struct TokenizerOptions {
   /// False, as in Hugging Face: "[SEP]" in a text becomes the special token. True: it is split like any other text.
   bool special_tokens_as_text = false;
+  /// Lower-case texts before everything else, unless the file's normalizer does so already: `do_lower_case` of
+  /// sentence-transformers.
+  bool lowercase = false;
 };
 
 /// How one text is encoded.

@@ -36,6 +36,16 @@ typedef struct {
   size_t len;
 } TrebleTokBytes;
 
+// How a tokenizer is loaded.
+typedef struct {
+  // False is Hugging Face's behaviour: "[SEP]" in a text becomes the special token. True: it is split like any other
+  // text.
+  bool special_tokens_as_text;
+  // Lower-cases texts before everything else, unless the file's normalizer does so already (`do_lower_case` of
+  // sentence-transformers).
+  bool lowercase;
+} TrebleTokLoadOptions;
+
 // How one text is encoded.
 typedef struct {
   // Most tokens in the result, special tokens included; 0 means no limit. A limit must leave room for the special
@@ -94,14 +104,13 @@ void treble_tok_bytes_free(TrebleTokBytes bytes);
 const char *treble_tok_crate_version(void);
 
 // Loads the bytes of a tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
-// `special_tokens_as_text` false is Hugging Face's behaviour: "[SEP]" in a text becomes the special token.
 // On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 //
 // # Safety
-// `json` points to `json_len` bytes; `tokenizer` is writable; `error` is null or writable.
+// `json` points to `json_len` bytes; `options` is readable; `tokenizer` is writable; `error` is null or writable.
 TrebleTokStatus treble_tok_from_bytes(const uint8_t *json,
                                       size_t json_len,
-                                      bool special_tokens_as_text,
+                                      const TrebleTokLoadOptions *options,
                                       TrebleTokTokenizer **tokenizer,
                                       TrebleTokBytes *error);
 

@@ -3,7 +3,7 @@
 use crate::bytes::{TrebleTokBytes, borrow, borrow_text};
 use crate::encode::{OwnedEncoding, TrebleTokEncodeOptions, TrebleTokEncoding, encode};
 use crate::guard::{guarded, with_status};
-use crate::load::TrebleTokTokenizer;
+use crate::load::{TrebleTokLoadOptions, TrebleTokTokenizer};
 use crate::status::{Failure, TrebleTokStatus};
 
 /// # Safety
@@ -27,16 +27,15 @@ pub extern "C" fn treble_tok_crate_version() -> *const std::ffi::c_char {
 }
 
 /// Loads the bytes of a tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
-/// `special_tokens_as_text` false is Hugging Face's behaviour: "[SEP]" in a text becomes the special token.
 /// On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 ///
 /// # Safety
-/// `json` points to `json_len` bytes; `tokenizer` is writable; `error` is null or writable.
+/// `json` points to `json_len` bytes; `options` is readable; `tokenizer` is writable; `error` is null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn treble_tok_from_bytes(
     json: *const u8,
     json_len: usize,
-    special_tokens_as_text: bool,
+    options: *const TrebleTokLoadOptions,
     tokenizer: *mut *mut TrebleTokTokenizer,
     error: *mut TrebleTokBytes,
 ) -> TrebleTokStatus {
@@ -46,7 +45,9 @@ pub unsafe extern "C" fn treble_tok_from_bytes(
         *slot = std::ptr::null_mut();
         // SAFETY: the caller's promise.
         let bytes = unsafe { borrow(json, json_len, "json") }?;
-        let loaded = TrebleTokTokenizer::from_json(bytes, special_tokens_as_text)?;
+        // SAFETY: the caller's promise.
+        let options = unsafe { shared(options, "options") }?;
+        let loaded = TrebleTokTokenizer::from_json(bytes, *options)?;
         *slot = Box::into_raw(Box::new(loaded));
         Ok(())
     };

@@ -16,5 +16,5 @@ mod status;
 pub use bytes::{TrebleTokBytes, treble_tok_bytes_free};
 pub use encode::{TrebleTokEncodeOptions, TrebleTokEncoding, TrebleTokSpan};
 pub use entry::*;
-pub use load::TrebleTokTokenizer;
+pub use load::{TrebleTokLoadOptions, TrebleTokTokenizer};
 pub use status::TrebleTokStatus;

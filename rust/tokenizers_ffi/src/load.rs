@@ -3,7 +3,20 @@
 use crate::encode::check_columns;
 use crate::status::{Failure, TrebleTokStatus};
 use tokenizers::models::ModelWrapper;
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
+
+/// How a tokenizer is loaded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrebleTokLoadOptions {
+    /// False is Hugging Face's behaviour: "[SEP]" in a text becomes the special token. True: it is split like any other
+    /// text.
+    pub special_tokens_as_text: bool,
+    /// Lower-cases texts before everything else, unless the file's normalizer does so already (`do_lower_case` of
+    /// sentence-transformers).
+    pub lowercase: bool,
+}
 
 /// A loaded tokenizer. Immutable, so that any number of threads may encode with it at once.
 pub struct TrebleTokTokenizer {
@@ -18,14 +31,16 @@ const fn assert_shareable<T: Send + Sync>() {}
 const _: () = assert_shareable::<TrebleTokTokenizer>();
 
 impl TrebleTokTokenizer {
-    /// Padding and truncation stored in the file are ignored. With `special_tokens_as_text`, a special token written in
-    /// a text ("[SEP]") is split like any other text.
-    pub(crate) fn from_json(json: &[u8], special_tokens_as_text: bool) -> Result<Self, Failure> {
+    /// Padding and truncation stored in the file are ignored.
+    pub(crate) fn from_json(json: &[u8], options: TrebleTokLoadOptions) -> Result<Self, Failure> {
         let mut tokenizer: Tokenizer = serde_json::from_slice(json).map_err(invalid)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(invalid)?;
-        tokenizer.set_encode_special_tokens(special_tokens_as_text);
+        tokenizer.set_encode_special_tokens(options.special_tokens_as_text);
         disable_dropout(&mut tokenizer);
+        if options.lowercase {
+            lowercase_first(&mut tokenizer);
+        }
 
         let post_processor = tokenizer.get_post_processor().cloned();
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
@@ -52,6 +67,25 @@ fn disable_dropout(tokenizer: &mut Tokenizer) {
         bpe.dropout = None;
         tokenizer.with_model(bpe);
     }
+}
+
+fn lowercases(normalizer: &NormalizerWrapper) -> bool {
+    match normalizer {
+        NormalizerWrapper::Lowercase(_) => true,
+        NormalizerWrapper::BertNormalizer(bert) => bert.lowercase,
+        NormalizerWrapper::Sequence(sequence) => sequence.as_ref().iter().any(lowercases),
+        _ => false,
+    }
+}
+
+fn lowercase_first(tokenizer: &mut Tokenizer) {
+    let before = tokenizer.get_normalizer().cloned();
+    if before.as_ref().is_some_and(lowercases) {
+        return;
+    }
+    let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
+    steps.extend(before);
+    tokenizer.with_normalizer(Some(Sequence::new(steps)));
 }
 
 /// The count by which truncation must make room. Counted twice, since a damaged template panics or disagrees with itself

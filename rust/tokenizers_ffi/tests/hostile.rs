@@ -173,17 +173,18 @@ fn ids_at_the_end_of_the_range() {
 fn null_pointers_are_errors() {
     let handle = load_value(&word_piece());
     let how = options(0, false);
+    let load = TrebleTokLoadOptions::default();
     let (mut raw, mut made) = (null_mut(), null_mut());
     let bad = TrebleTokStatus::InvalidArgument;
     // SAFETY: null is what this test is about; all else points to live values.
     unsafe {
         let error = null_mut();
         assert_eq!(
-            treble_tok_from_bytes(null(), 3, false, &mut made, error),
+            treble_tok_from_bytes(null(), 3, &load, &mut made, error),
             bad
         );
         assert_eq!(
-            treble_tok_from_bytes(b"{}".as_ptr(), 2, false, null_mut(), error),
+            treble_tok_from_bytes(b"{}".as_ptr(), 2, &load, null_mut(), error),
             bad
         );
         assert_eq!(

@@ -1,6 +1,5 @@
 // The vectorised kernels against their naive twins, on every instruction set this machine has.
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <cmath>
 #include <numeric>
@@ -8,25 +7,12 @@
 #include "kernels/attention.h"
 #include "kernels/reference/reference.h"
 #include "kernels/row_ops.h"
+#include "kernels/simd/on_every_target.h"
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
 namespace treble {
 namespace {
-
-/// Runs `body` once for each instruction set, the chosen one being all that Highway then sees.
-template <typename Body>
-void on_every_target(const Body& body) {
-  for (std::int64_t targets = hwy::SupportedTargets(); targets != 0; targets &= targets - 1) {
-    const std::int64_t target = targets & -targets;
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
 
 struct AttentionCase {
   std::vector<std::int64_t> lengths;
@@ -107,13 +93,13 @@ TEST(Attention, EqualsNaiveTwinForOddSizes) {
   for (const auto& c : cases) {
     SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
     const AttentionFixture fixture(c);
-    on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6); });
+    test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6); });
   }
 }
 
 TEST(Attention, LargeLogitsDoNotOverflow) {
   const AttentionFixture fixture({{300, 5}, 2, 32, false, true, 30.0F});
-  on_every_target([&] {
+  test::on_every_target([&] {
     for (const float value : fixture.run(Execution{})) ASSERT_TRUE(std::isfinite(value));
   });
 }
@@ -161,7 +147,7 @@ TEST(LayerNormKernel, EqualsNaiveTwinForOddSizes) {
     auto values = test::random_values(5 * cols + 1, 3, 4.0F);
     const auto gain = test::random_values(cols, 4);
     const auto bias = test::random_values(cols, 5);
-    on_every_target([&] {
+    test::on_every_target([&] {
       auto fast = values;
       std::vector<float> slow(values.size());
       const MatrixView fast_view(fast.data() + 1, 5, cols);
@@ -182,7 +168,7 @@ TEST(LayerNormKernel, ConstantRowsGiveTheBias) {
 }
 
 TEST(AddRow, AddsEveryElement) {
-  on_every_target([] {
+  test::on_every_target([] {
     for (const std::size_t size : {0U, 1U, 7U, 8U, 33U}) {
       std::vector<float> x(size);
       std::iota(x.begin(), x.end(), 1.0F);

@@ -49,16 +49,20 @@ pub fn take(bytes: TrebleTokBytes) -> String {
 }
 
 pub fn load(json: &[u8], special_tokens_as_text: bool) -> Outcome<Handle> {
+    load_with(
+        json,
+        TrebleTokLoadOptions {
+            special_tokens_as_text,
+            lowercase: false,
+        },
+    )
+}
+
+pub fn load_with(json: &[u8], options: TrebleTokLoadOptions) -> Outcome<Handle> {
     let (mut handle, mut error) = (null_mut(), no_bytes());
     // SAFETY: all pointers are to live values.
     let status = unsafe {
-        treble_tok_from_bytes(
-            json.as_ptr(),
-            json.len(),
-            special_tokens_as_text,
-            &mut handle,
-            &mut error,
-        )
+        treble_tok_from_bytes(json.as_ptr(), json.len(), &options, &mut handle, &mut error)
     };
     let message = take(error);
     assert_eq!(handle.is_null(), status != TrebleTokStatus::Ok);

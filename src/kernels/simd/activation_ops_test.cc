@@ -1,0 +1,75 @@
+#include "kernels/activation_ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/reference/reference.h"
+#include "kernels/simd/on_every_target.h"
+#include "kernels/test_support.h"
+#include "treble/error.h"
+
+namespace treble {
+namespace {
+
+constexpr Activation kAll[] = {Activation::identity, Activation::gelu, Activation::gelu_tanh, Activation::relu,
+                               Activation::silu,     Activation::tanh, Activation::sigmoid};
+
+TEST(Activate, EqualsTheDefinitionFromMinusTwentyToTwenty) {
+  std::vector<float> points;
+  for (int i = -20000; i <= 20000; ++i) points.push_back(static_cast<float>(i) * 1e-3F);
+  const auto count = static_cast<std::int64_t>(points.size());
+  for (const Activation activation : kAll) {
+    SCOPED_TRACE(std::string(activation_name(activation)));
+    test::on_every_target([&] {
+      auto values = points;
+      activate(activation, MatrixView(values.data(), 1, count));
+      double greatest = 0;
+      for (std::size_t i = 0; i < points.size(); ++i) {
+        greatest = std::max(greatest, std::abs(values[i] - reference::activate(activation, points[i])));
+      }
+      EXPECT_LE(greatest, 2e-6);
+    });
+  }
+}
+
+TEST(Activate, ExtremesAreFinite) {
+  for (const Activation activation : kAll) {
+    test::on_every_target([&] {
+      std::vector<float> values = {-1e30F, -1e4F, -100.0F, -89.0F, 0.0F, 89.0F, 100.0F, 1e4F, 1e30F};
+      activate(activation, MatrixView(values.data(), 1, 9));
+      for (const float value : values) EXPECT_TRUE(std::isfinite(value)) << activation_name(activation);
+    });
+  }
+}
+
+TEST(ActivateGated, EqualsTheDefinitionForOddSizesAndStrides) {
+  for (const std::int64_t cols : {1, 7, 16, 33}) {
+    const auto values = test::random_values(3 * (2 * cols + 1), 1, 2.0F);
+    const ConstMatrixView gate(values.data(), 3, cols, 2 * cols + 1);
+    const ConstMatrixView up(values.data() + cols, 3, cols, 2 * cols + 1);
+    for (const Activation activation : kAll) {
+      test::on_every_target([&] {
+        std::vector<float> out(static_cast<std::size_t>(3 * cols));
+        activate_gated(activation, gate, up, MatrixView(out.data(), 3, cols));
+        for (std::int64_t row = 0; row < 3; ++row) {
+          for (std::int64_t col = 0; col < cols; ++col) {
+            const double wanted = reference::activate(activation, gate.row(row)[col]) * double{up.row(row)[col]};
+            EXPECT_NEAR(out[static_cast<std::size_t>(row * cols + col)], wanted, 5e-6);
+          }
+        }
+      });
+    }
+  }
+}
+
+TEST(ActivateGated, RefusesShapesThatDisagree) {
+  std::vector<float> values(12);
+  EXPECT_THROW(activate_gated(Activation::silu, ConstMatrixView(values.data(), 2, 3), ConstMatrixView(values.data(), 2, 2),
+                              MatrixView(values.data(), 2, 3)),
+               Error);
+}
+
+}  // namespace
+}  // namespace treble
