@@ -1,7 +1,5 @@
 #include "pooling/module_chain.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <system_error>
 #include <utility>
@@ -121,9 +119,7 @@ void ModuleChain::Impl::load(const fs::path& model_folder) {
 void ModuleChain::Impl::add_pooling(PoolingConfig config) {
   pooling = std::move(config);
   full_width = pooled_width(pooling, hidden_size);
-  std::vector<std::string_view> names;
-  for (const PoolingMode mode : pooling.modes) names.push_back(pooling_mode_name(mode));
-  descriptions.push_back(fmt::format("Pooling: {}, {} dimensions, prompt {}", fmt::join(names, "+"), full_width,
+  descriptions.push_back(fmt::format("Pooling: {}, {} dimensions, prompt {}", joined_names(pooling.modes), full_width,
                                      pooling.include_prompt ? "included" : "excluded"));
 }
 
@@ -228,14 +224,7 @@ void ModuleChain::run(const Execution& execution, const PackedBatch& batch, Cons
 
 bool ModuleChain::normalizes() const noexcept { return impl_->normalizes; }
 
-std::string ModuleChain::pooling_name() const {
-  std::string name;
-  for (const PoolingMode mode : impl_->pooling.modes) {
-    if (!name.empty()) name += '+';
-    name += pooling_mode_name(mode);
-  }
-  return name;
-}
+std::string ModuleChain::pooling_name() const { return joined_names(impl_->pooling.modes); }
 
 std::vector<std::string> ModuleChain::descriptions() const { return impl_->descriptions; }
 

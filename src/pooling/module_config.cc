@@ -119,18 +119,12 @@ std::optional<std::vector<PoolingMode>> new_form_modes(const JsonObject& config)
   return modes;
 }
 
-std::string joined_names(const std::vector<PoolingMode>& modes) {
-  std::vector<std::string_view> names;
-  for (const PoolingMode mode : modes) names.push_back(pooling_mode_name(mode));
-  return fmt::format("{}", fmt::join(names, "+"));
-}
-
 std::vector<PoolingMode> pooling_modes(const JsonObject& config) {
   const auto old_form = old_form_modes(config);
   const auto new_form = new_form_modes(config);
   if (!old_form && !new_form) {
     fail(ErrorCode::invalid_file,
-         "{}: says nothing about how to pool; expected \"pooling_mode\", or \"pooling_mode_mean_tokens\" and its like",
+         R"({}: says nothing about how to pool; expected "pooling_mode", or "pooling_mode_mean_tokens" and its like)",
          config.origin());
   }
   if (old_form && new_form &&
@@ -148,7 +142,7 @@ void check_pooling_width(const JsonObject& config, std::int64_t hidden_size) {
   const auto old_width = config.integer("word_embedding_dimension");
   const auto new_width = config.integer("embedding_dimension");
   if (!old_width && !new_width) {
-    fail(ErrorCode::invalid_file, "{}: neither \"embedding_dimension\" nor \"word_embedding_dimension\" is there",
+    fail(ErrorCode::invalid_file, R"({}: neither "embedding_dimension" nor "word_embedding_dimension" is there)",
          config.origin());
   }
   for (const auto& width : {old_width, new_width}) {
@@ -191,7 +185,7 @@ void check_feature_names(const JsonObject& config) {
   for (const char* key : {"module_input_name", "module_output_name"}) {
     const auto name = config.string(key);
     if (name && *name != "sentence_embedding") {
-      fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; Treble's modules work on \"sentence_embedding\" only",
+      fail(ErrorCode::unsupported, R"({}: "{}" is "{}"; Treble's modules work on "sentence_embedding" only)",
            config.origin(), key, for_message(*name));
     }
   }

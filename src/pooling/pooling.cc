@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "base/fail.h"
 
@@ -89,7 +90,7 @@ void check_shapes(const PoolingConfig& config, const PackedBatch& batch, ConstMa
     fail(ErrorCode::internal, "pooling {} texts of {} tokens: hidden states are {} x {}, the output is {} x {}", count,
          batch.total_tokens(), hidden.rows, hidden.cols, out.rows, out.cols);
   }
-  if (!config.include_prompt && static_cast<std::int64_t>(batch.prompt_tokens.size()) != count) {
+  if (!config.include_prompt && std::cmp_not_equal(batch.prompt_tokens.size(), count)) {
     fail(ErrorCode::internal, "pooling {} texts: the batch has {} prompt lengths", count, batch.prompt_tokens.size());
   }
 }
@@ -102,6 +103,15 @@ std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) noexcep
   const auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end()) return std::nullopt;
   return static_cast<PoolingMode>(found - kNames.begin());
+}
+
+std::string joined_names(const std::vector<PoolingMode>& modes) {
+  std::string names;
+  for (const PoolingMode mode : modes) {
+    if (!names.empty()) names += '+';
+    names += pooling_mode_name(mode);
+  }
+  return names;
 }
 
 std::int64_t pooled_width(const PoolingConfig& config, std::int64_t hidden_size) {

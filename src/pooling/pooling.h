@@ -27,6 +27,8 @@ enum class PoolingMode {
 /// The names of sentence-transformers, in the order of the enum, which is that of its old concatenations.
 std::string_view pooling_mode_name(PoolingMode mode) noexcept;
 std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) noexcept;
+/// "mean", "cls+mean", …
+std::string joined_names(const std::vector<PoolingMode>& modes);
 
 struct PoolingConfig {
   std::vector<PoolingMode> modes;  ///< at least one; several are laid side by side in this order

@@ -88,7 +88,7 @@ void check_coverage(const std::string& file, const ParsedHeader& header, std::ui
   std::string_view previous = "(none)";
   for (const auto& [begin, end, name] : ranges) {
     if (begin < covered) {
-      fail(ErrorCode::invalid_file, "{}: tensor \"{}\" begins at byte {} of the data, inside \"{}\", which ends at {}",
+      fail(ErrorCode::invalid_file, R"({}: tensor "{}" begins at byte {} of the data, inside "{}", which ends at {})",
            file, for_message(name), begin, for_message(previous), covered);
     }
     if (begin > covered) {

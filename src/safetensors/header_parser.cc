@@ -188,7 +188,7 @@ bool HeaderHandler::key(string_t& value) {
     case Place::field: add_field(value); return true;
     case Place::metadata_key:
       if (header_.metadata.contains(value)) {
-        fail(ErrorCode::invalid_file, "{}: \"__metadata__\" has the key \"{}\" twice", file_, for_message(value));
+        fail(ErrorCode::invalid_file, R"({}: "__metadata__" has the key "{}" twice)", file_, for_message(value));
       }
       metadata_key_ = std::move(value);
       place_ = Place::metadata_value;

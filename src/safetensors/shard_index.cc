@@ -28,7 +28,7 @@ void refuse_repeated_tensors(std::string_view text, const std::string& origin) {
       in_map = key == "weight_map";
       if (in_map && ++maps == 2) fail(ErrorCode::invalid_file, "{}: \"weight_map\" appears twice", origin);
     } else if (depth == 2 && in_map && !seen.insert(key).second) {
-      fail(ErrorCode::invalid_file, "{}: tensor \"{}\" appears twice in \"weight_map\"", origin, for_message(key));
+      fail(ErrorCode::invalid_file, R"({}: tensor "{}" appears twice in "weight_map")", origin, for_message(key));
     }
     return true;
   };
@@ -41,7 +41,7 @@ void check_shard_path(const std::string& origin, const std::string& tensor, cons
   const std::filesystem::path path(shard);
   const bool leaves = std::find(path.begin(), path.end(), "..") != path.end();
   if (shard.empty() || shard.find('\0') != std::string::npos || path.is_absolute() || leaves || !path.has_filename()) {
-    fail(ErrorCode::invalid_file, "{}: tensor \"{}\": the shard \"{}\" is not a file inside the model's folder", origin,
+    fail(ErrorCode::invalid_file, R"({}: tensor "{}": the shard "{}" is not a file inside the model's folder)", origin,
          for_message(tensor), for_message(shard));
   }
 }

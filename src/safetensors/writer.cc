@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 std::uint64_t checked_size(const TensorToWrite& tensor) {
-  std::int64_t size = static_cast<std::int64_t>(dtype_size(tensor.dtype));
+  auto size = static_cast<std::int64_t>(dtype_size(tensor.dtype));
   bool fits = true;
   for (const std::int64_t dimension : tensor.shape) {
     fits = fits && dimension >= 0 && !__builtin_mul_overflow(size, dimension, &size);
