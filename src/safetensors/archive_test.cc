@@ -36,6 +36,7 @@ class Safetensors : public testing::Test {
   void write_tensors(const std::string& file, const std::vector<std::string>& names) const {
     const std::vector<std::uint8_t> data = {7};
     std::vector<TensorToWrite> tensors;
+    tensors.reserve(names.size());
     for (const auto& name : names) tensors.push_back({name, DType::kU8, {1}, bytes_of(data)});
     write_safetensors(folder_ / file, tensors);
   }
@@ -68,9 +69,10 @@ TEST_F(Safetensors, RoundTripsEveryDType) {
   const std::vector<DType> dtypes = {DType::kBool, DType::kU8,   DType::kI8,  DType::kI16, DType::kU16,
                                      DType::kF16,  DType::kBF16, DType::kI32, DType::kU32, DType::kF32,
                                      DType::kF64,  DType::kI64,  DType::kU64};
-  std::vector<std::uint8_t> data(3 * 8);
+  std::vector<std::uint8_t> data(std::size_t{3} * 8);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::uint8_t>(i * 37);
   std::vector<TensorToWrite> tensors;
+  tensors.reserve(dtypes.size() + 2);
   for (const DType dtype : dtypes) {
     tensors.push_back({std::string("z.") + std::string(dtype_name(dtype)),
                        dtype,

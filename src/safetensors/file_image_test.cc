@@ -1,6 +1,7 @@
 // Every way a safetensors file can lie is a named error.
 #include "safetensors/file_image.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -204,9 +205,8 @@ TEST(FileImage, ShowsHostileNamesSafelyAndShort) {
 TEST(FileImage, TakesManyTensors) {
   std::string header = "{";
   for (int i = 0; i < 20'000; ++i) {
-    const auto at = std::to_string(i);
-    header += std::string(i == 0 ? "\"" : ",\"") + at + R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" + at + "," +
-              std::to_string(i + 1) + "]}";
+    if (i > 0) header += ',';
+    header += fmt::format(R"("{}":{{"dtype":"U8","shape":[1],"data_offsets":[{},{}]}})", i, i, i + 1);
   }
   EXPECT_EQ(read_file_image(to_bytes(file_of(header + "}", 20'000)), "f").tensors.size(), 20'000U);
 }
