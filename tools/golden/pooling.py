@@ -57,6 +57,7 @@ class Case:
     include_prompt: bool = True
     dense: tuple[Layer, ...] = ()
     normalize: bool = True
+    width: int = WIDTH
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
 
@@ -127,8 +128,8 @@ def describe(case: Case, width: int) -> dict[str, Any]:
 def pooling_config(case: Case) -> dict[str, Any]:
     """1_Pooling/config.json; the new form as the installed release itself writes it."""
     if case.new_form:
-        return Pooling(WIDTH, case.modes, include_prompt=case.include_prompt).get_config_dict()
-    return old_pooling_config(WIDTH, case.modes) | {"include_prompt": case.include_prompt}
+        return Pooling(case.width, case.modes, include_prompt=case.include_prompt).get_config_dict()
+    return old_pooling_config(case.width, case.modes) | {"include_prompt": case.include_prompt}
 
 
 def write_overlay(case: Case, folder: Path) -> None:
