@@ -16,6 +16,17 @@ enum class Truncation {
   error,  ///< throw Error{text_too_long} with both counts
 };
 
+/// How a model reads texts of more tokens than it has positions for, without training (Zhu et al., LongEmbed, arXiv
+/// 2404.12096). Texts within its positions are not affected, unless max_length is raised beyond them: then `interpolate`
+/// and `group` and `ntk` renumber every text.
+enum class PositionExtension {
+  none,         ///< it does not; max_length is limited by the positions
+  interpolate,  ///< positions squeezed linearly between the trained ones
+  group,        ///< g neighbouring tokens share a position
+  recur,        ///< positions begin again from 0
+  ntk,          ///< rotary models only: the rotary base is raised
+};
+
 /// How a model is loaded.
 struct ModelOptions {
   /// A folder in the sentence-transformers or Hugging Face layout, or a name ("org/model") in the local Hugging Face
@@ -24,8 +35,10 @@ struct ModelOptions {
   /// Threads for tokenising and encoding; 0 means as many as the CPU affinity and cgroup quota of the process allow.
   int threads = 0;
   /// Longest text in tokens, special tokens included. Unset: the smallest of what the model's files say. May be raised
-  /// up to the size of the model's position table.
+  /// up to the size of the model's position table, and beyond with an `extension`.
   std::optional<std::int64_t> max_length = {};
+  /// For a max_length beyond the positions.
+  PositionExtension extension = PositionExtension::none;
   /// True: "[SEP]" in a text is five characters. False (as in Hugging Face): it becomes the special token.
   bool special_tokens_as_text = false;
 };

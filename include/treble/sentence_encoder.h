@@ -46,6 +46,7 @@ struct ModelInfo {
   std::int64_t num_parameters = 0;
   std::int64_t max_length = 0;       ///< in force, in tokens
   std::int64_t position_limit = 0;   ///< the most that max_length may be raised to
+  std::string extension;             ///< of positions: "none", "interpolate", …
   std::int64_t tempered_layers = 0;  ///< attention modules that a temperature acts on
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;

@@ -4,6 +4,7 @@
 // trained, bit for bit.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,7 @@ class Temperature {
 
   /// The logit scale s = 1 / tau with which the attention logits are multiplied.
   double logit_scale() const noexcept { return logit_scale_; }
+  double logit_scale(std::int64_t, std::int64_t, std::int64_t) const noexcept { return logit_scale_; }
 
   /// True when nothing is changed (s = 1 exactly).
   bool is_identity() const noexcept { return logit_scale_ == 1.0; }

@@ -76,7 +76,7 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
   const auto archive = expected();
   const auto cases = parse_json_file(folder() / "cases.json");
   const auto tokenizer = Tokenizer::from_file(model() / "tokenizer.json");
-  const Encoder encoder = load_encoder(model());
+  const Encoder encoder = load_encoder(model(), {cases.at("limit").get<std::int64_t>()});
   LayerWorkspace workspace;
   int compared = 0;
   double greatest = 0;

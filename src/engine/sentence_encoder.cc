@@ -35,16 +35,33 @@ struct Worker {
   AlignedBuffer<float> pooled;
 };
 
-std::int64_t effective_max_length(const ModelOptions& options, const ModelSettings& settings, const Encoder& encoder) {
-  const std::int64_t position_limit = encoder.config().max_tokens();
-  if (options.max_length) {
-    if (*options.max_length < 1 || *options.max_length > position_limit) {
-      fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens",
-           *options.max_length, position_limit);
-    }
-    return *options.max_length;
+const char* extension_name(PositionExtension extension) {
+  switch (extension) {
+    case PositionExtension::none: return "none";
+    case PositionExtension::interpolate: return "interpolate";
+    case PositionExtension::group: return "group";
+    case PositionExtension::recur: return "recur";
+    case PositionExtension::ntk: return "ntk";
   }
-  return std::min(settings.stated_max_length.value_or(position_limit), position_limit);
+  return "none";
+}
+
+/// The length limit and the positions for it.
+LengthPlan plan_lengths(const ModelOptions& options, const ModelSettings& settings, const EncoderConfig& config) {
+  const std::int64_t position_limit = config.max_tokens();
+  if (!options.max_length) {
+    // A model whose positions have no end still has a length that it was made for.
+    const std::int64_t trained = config.unlimited_positions ? config.num_positions : position_limit;
+    return {std::min(settings.stated_max_length.value_or(trained), position_limit), options.extension};
+  }
+  const std::int64_t most =
+      options.extension == PositionExtension::none ? position_limit : EncoderConfig::kPracticalLimit;
+  if (*options.max_length < 1 || *options.max_length > most) {
+    fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens{}",
+         *options.max_length, most,
+         options.extension == PositionExtension::none ? "; an extension (--extend) gives it more" : "");
+  }
+  return {*options.max_length, options.extension};
 }
 
 /// The texts of one call and how they are to be read.
@@ -74,7 +91,8 @@ struct SentenceEncoder::Impl {
       : settings(std::move(read_settings)),
         pool(options.threads == 0 ? available_threads() : options.threads),
         workers(static_cast<std::size_t>(pool.size())),
-        encoder(load_encoder(settings.transformer_folder)),
+        lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
+        encoder(load_encoder(settings.transformer_folder, lengths)),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(Tokenizer::from_file(settings.transformer_folder / "tokenizer.json",
                                        {.special_tokens_as_text = options.special_tokens_as_text,
@@ -93,6 +111,7 @@ struct SentenceEncoder::Impl {
   ModelSettings settings;
   ThreadPool pool;
   std::vector<Worker> workers;
+  LengthPlan lengths;
   Encoder encoder;
   ModuleChain modules;
   Tokenizer tokenizer;
@@ -226,7 +245,8 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.num_heads = config.num_heads;
   info.vocab_size = config.vocab_size;
   info.num_parameters = encoder.num_parameters();
-  info.max_length = effective_max_length(options, settings, encoder);
+  info.max_length = lengths.max_tokens;
+  info.extension = extension_name(lengths.extension);
   info.position_limit = config.max_tokens();
   info.tempered_layers = encoder.tempered_layers();
   info.modules = modules.descriptions();

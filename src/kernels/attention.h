@@ -11,22 +11,39 @@
 
 namespace treble {
 
-/// For each sequence, head and query row i:
-///   logit_j = s · q_i·k_j / sqrt(head_dim) + b · bias[head, j − i],   out_i = Σ_j softmax(logit)_j v_j
-/// where s is the logit scale (1/τ) of that sequence and head, and b is s when the bias is tempered, else 1.
+/// Adds a term of its own kind to a row of logits (DeBERTa's disentangled attention).
+class LogitBias {
+ public:
+  virtual ~LogitBias() = default;
+  /// logits[j] += scale · bias(query `row`, key first_key + j), rows and keys counted within `sequence`.
+  virtual void add(std::int64_t sequence, std::int64_t head, std::int64_t row, std::int64_t first_key, float scale,
+                   std::span<float> logits) const = 0;
+};
+
+/// For each sequence, head and query row i, over the keys j with i − reach_back ≤ j ≤ i + reach_ahead:
+///   logit_j = s · qk_scale · q_i·k_j + b · bias[head, j − i],   out_i = Σ_j softmax(logit)_j v_j
+/// where s is the logit scale (1/τ) of that row and head, and b is s when the bias is tempered, else 1.
 struct AttentionInputs {
+  static constexpr std::int64_t kUnlimited = std::int64_t{1} << 40;
+
   ConstMatrixView q;  ///< [total_tokens, num_heads · head_dim], any stride
-  ConstMatrixView k;
+  ConstMatrixView k;  ///< [total_tokens, num_kv_heads · head_dim]
   ConstMatrixView v;
   std::span<const std::int64_t> offsets;  ///< [num_sequences + 1] as in PackedBatch
   std::int64_t num_heads = 0;
-  /// [num_sequences, num_heads], each > 0.
+  /// Each of these serves num_heads / num_kv_heads consecutive query heads (Ainslie et al., arXiv 2305.13245).
+  std::int64_t num_kv_heads = 0;
+  float qk_scale = 1;  ///< 1 / sqrt(head_dim) in most models
+  /// [num_heads, total_tokens], each > 0.
   std::span<const float> logit_scales;
+  std::int64_t reach_back = kUnlimited;   ///< keys before the query that it sees
+  std::int64_t reach_ahead = kUnlimited;  ///< keys after it; 0: causal
   /// [num_heads, 2 · bias_reach − 1], the column of distance j − i being j − i + bias_reach − 1; empty for none.
   /// bias_reach is at least the longest sequence's length.
   ConstMatrixView position_bias;
   std::int64_t bias_reach = 0;
   bool temper_position_bias = true;
+  const LogitBias* logit_bias = nullptr;  ///< always tempered
 
   std::int64_t head_dim() const noexcept { return q.cols / num_heads; }
 };

@@ -1,41 +1,75 @@
 #include "layers/embeddings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/fail.h"
 
 namespace treble {
 
-EmbeddingLayer::EmbeddingLayer(Tables tables, LayerNorm norm) : tables_(std::move(tables)), norm_(std::move(norm)) {}
-
-void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView hidden) const {
-  const auto s = static_cast<std::size_t>(sequence);
-  const std::int64_t width = hidden.cols;
-  std::int64_t next_position = tables_.position_offset;
-  for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {
-    const std::int32_t id = batch.ids[static_cast<std::size_t>(token)];
-    if (id < 0 || id >= tables_.words.rows) {
-      fail(ErrorCode::invalid_argument, "text {}: token id {} is outside the model's vocabulary of {}",
-           batch.text_index[s], id, tables_.words.rows);
-    }
-    const bool counted = tables_.uncounted_id != id;
-    const std::int64_t position = counted ? next_position++ : tables_.position_offset - 1;
-    if (position >= tables_.num_positions) {
-      fail(ErrorCode::invalid_argument, "text {}: {} tokens, the model has positions for {}", batch.text_index[s],
-           batch.length(sequence), tables_.num_positions - tables_.position_offset);
-    }
-    const auto target = hidden.row_span(token);
-    std::copy_n(tables_.words.row(id), width, target.data());
-    add_row({tables_.positions.data() + position * width, static_cast<std::size_t>(width)}, target);
+void EmbeddingLayer::add_position(std::int32_t id, std::int64_t& next_position, std::span<float> row) const {
+  if (parts_.positions.size() == 0) {
+    if (!parts_.constant.empty()) add_row(parts_.constant, row);
+  } else if (parts_.uncounted_id == id) {
+    add_row(parts_.uncounted_row, row);
+  } else {
+    const std::int64_t first = next_position * static_cast<std::int64_t>(row.size());
+    add_row({parts_.positions.data() + first, row.size()}, row);
+    ++next_position;
   }
 }
 
-void EmbeddingLayer::run(const LayerCall& call, MatrixView hidden) const {
-  for (std::int64_t sequence = 0; sequence < call.batch.num_sequences(); ++sequence) {
-    embed_sequence(call.batch, sequence, hidden);
+void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const {
+  const auto s = static_cast<std::size_t>(sequence);
+  if (batch.length(sequence) > parts_.max_tokens) {
+    fail(ErrorCode::invalid_argument, "text {}: {} tokens, the model has positions for {}", batch.text_index[s],
+         batch.length(sequence), parts_.max_tokens);
   }
-  norm_.run(call.execution, hidden);
+  std::int64_t next_position = 0;
+  for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {
+    const std::int32_t id = batch.ids[static_cast<std::size_t>(token)];
+    if (id < 0 || id >= parts_.words.rows) {
+      fail(ErrorCode::invalid_argument, "text {}: token id {} is outside the model's vocabulary of {}",
+           batch.text_index[s], id, parts_.words.rows);
+    }
+    const auto row = out.row_span(token);
+    std::copy_n(parts_.words.row(id), out.cols, row.data());
+    if (parts_.scale != 1.0F) {
+      for (float& value : row) value *= parts_.scale;
+    }
+    add_position(id, next_position, row);
+  }
+}
+
+void EmbeddingLayer::embed(const PackedBatch& batch, MatrixView out) const {
+  for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) embed_sequence(batch, sequence, out);
+}
+
+void EmbeddingLayer::run(const LayerCall& call, MatrixView hidden) const {
+  const std::int64_t width = parts_.words.cols;
+  MatrixView target = hidden;
+  if (parts_.projection) {
+    target = {call.workspace.embedded.ensure(static_cast<std::size_t>(hidden.rows * width)), hidden.rows, width};
+  }
+  embed(call.batch, target);
+  if (parts_.norm) parts_.norm.run(call.execution, target, target);
+  if (parts_.projection) parts_.projection->run(call.execution, target, hidden);
+}
+
+AlignedBuffer<float> plan_rows(ConstMatrixView table, std::int64_t offset, const PositionPlan& plan) {
+  AlignedBuffer<float> rows(plan.size() * static_cast<std::size_t>(table.cols));
+  float* next = rows.data();
+  for (const double position : plan) {
+    const auto below = static_cast<std::int64_t>(position);
+    const auto part = static_cast<float>(position - std::floor(position));
+    const float* low = table.row(offset + below);
+    const float* high = table.row(std::min(offset + below + 1, table.rows - 1));
+    for (std::int64_t col = 0; col < table.cols; ++col) {
+      *next++ = part == 0 ? low[col] : low[col] + part * (high[col] - low[col]);
+    }
+  }
+  return rows;
 }
 
 }  // namespace treble

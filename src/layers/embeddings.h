@@ -3,41 +3,56 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
+#include "kernels/linear.h"
 #include "layers/layer_call.h"
-#include "layers/layer_norm.h"
+#include "layers/norm.h"
+#include "layers/position_plan.h"
 #include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
 namespace treble {
 
-/// word + position (+ the token type's row, which the loader has added to every position), then layer norm.
+/// projection(norm(scale · word + position + token type)), each part but the words being optional.
 class EmbeddingLayer {
  public:
-  struct Tables {
-    /// [vocab, hidden]; may lie in a mapped weight file that outlives the layer.
+  struct Parts {
+    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer.
     ConstMatrixView words;
-    /// [positions, hidden], owned.
+    float scale = 1;
+    /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
+    /// empty for models without learned positions.
     AlignedBuffer<float> positions;
-    std::int64_t num_positions = 0;
-    /// Position of a text's first token: 0, or padding_idx + 1 in the RoBERTa family.
-    std::int64_t position_offset = 0;
-    /// RoBERTa numbers only tokens that are not its padding token: a "<pad>" written in a text takes the position
-    /// padding_idx and is not counted. Unset: every token is counted.
-    std::optional<std::int32_t> uncounted_id;
+    /// Most tokens of a text.
+    std::int64_t max_tokens = 0;
+    /// Added to every token where there are no positions (the token type's row); empty: nothing.
+    std::vector<float> constant = {};
+    /// RoBERTa numbers only tokens that are not its padding token: a "<pad>" written in a text gets `uncounted_row`
+    /// instead of a position and is not counted. Unset: every token is counted.
+    std::optional<std::int32_t> uncounted_id = {};
+    std::vector<float> uncounted_row = {};
+    Norm norm = {};
+    /// embedding size → hidden, where these differ (ALBERT, ELECTRA).
+    std::optional<Linear> projection = {};
   };
 
-  EmbeddingLayer(Tables tables, LayerNorm norm);
+  explicit EmbeddingLayer(Parts parts) : parts_(std::move(parts)) {}
 
   /// hidden [total_tokens, hidden]. Throws Error{invalid_argument} for a token outside the vocabulary and for a text
-  /// beyond the position table, naming the text and both sizes.
+  /// beyond the positions, naming the text and both sizes.
   void run(const LayerCall& call, MatrixView hidden) const;
 
  private:
-  void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView hidden) const;
+  void embed(const PackedBatch& batch, MatrixView out) const;
+  void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
+  void add_position(std::int32_t id, std::int64_t& next_position, std::span<float> row) const;
 
-  Tables tables_;
-  LayerNorm norm_;
+  Parts parts_;
 };
+
+/// The rows of a learned table at the planned positions, the first at row `offset`: [plan.size(), cols]. A position
+/// between two rows is interpolated linearly.
+AlignedBuffer<float> plan_rows(ConstMatrixView table, std::int64_t offset, const PositionPlan& plan);
 
 }  // namespace treble

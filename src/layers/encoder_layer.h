@@ -1,26 +1,31 @@
-// One transformer block with the norms after the residuals (post-norm, as in BERT).
+// One transformer block: attention and feed-forward, each with its residual and the norms around it.
 #pragma once
 
 #include <cstdint>
 
 #include "layers/feed_forward.h"
-#include "layers/layer_norm.h"
+#include "layers/norm.h"
 #include "layers/self_attention.h"
 
 namespace treble {
 
 class EncoderLayer {
  public:
-  EncoderLayer(SelfAttention attention, LayerNorm attention_norm, FeedForward feed_forward, LayerNorm output_norm);
+  struct Parts {
+    SelfAttention attention;
+    BlockNorms attention_norms;
+    FeedForward feed_forward;
+    BlockNorms feed_forward_norms;
+  };
 
-  /// In place.
+  /// The output layers of both halves accumulate exactly where their norms have nothing inside.
+  explicit EncoderLayer(Parts parts) : parts_(std::move(parts)) {}
+
+  /// In place. `layer` is its number from 0, for the temperature and the observer.
   void run(const LayerCall& call, std::int64_t layer, MatrixView hidden) const;
 
  private:
-  SelfAttention attention_;
-  LayerNorm attention_norm_;
-  FeedForward feed_forward_;
-  LayerNorm output_norm_;
+  Parts parts_;
 };
 
 }  // namespace treble

@@ -1,7 +1,8 @@
 #include "layers/feed_forward.h"
 
 #include <algorithm>
-#include <utility>
+
+#include "kernels/activation_ops.h"
 
 namespace treble {
 
@@ -15,19 +16,25 @@ constexpr std::int64_t kLeastRows = 8;
 
 }  // namespace
 
-FeedForward::FeedForward(Linear up, Linear down) : up_(std::move(up)), down_(std::move(down)) {}
-
-void FeedForward::run(const LayerCall& call, MatrixView hidden) const {
+void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) const {
   auto& buffers = call.workspace.intermediate;
   buffers.resize(std::max(buffers.size(), static_cast<std::size_t>(call.execution.threads())));
-  const std::int64_t width = up_.out_features();
-  call.execution.for_ranges(hidden.rows, kLeastRows, [&](std::int64_t begin, std::int64_t end, int worker) {
-    float* buffer = buffers[static_cast<std::size_t>(worker)].ensure(static_cast<std::size_t>(kChunkRows * width));
+  const std::int64_t up_width = parts_.up.out_features();
+  const std::int64_t width = parts_.down.in_features();
+  // The gated product is written behind the pair it is made of, as matrices for oneDNN are dense.
+  const std::int64_t floats = kChunkRows * (up_width + (parts_.gated ? width : 0));
+  call.execution.for_ranges(x.rows, kLeastRows, [&](std::int64_t begin, std::int64_t end, int worker) {
+    float* buffer = buffers[static_cast<std::size_t>(worker)].ensure(static_cast<std::size_t>(floats));
     for (std::int64_t first = begin; first < end; first += kChunkRows) {
-      const MatrixView rows = hidden.row_range(first, std::min(end, first + kChunkRows));
-      const MatrixView intermediate(buffer, rows.rows, width);
-      up_.run(Execution{}, rows, intermediate);
-      down_.run(Execution{}, intermediate, rows);
+      const std::int64_t last = std::min(end, first + kChunkRows);
+      MatrixView intermediate(buffer, last - first, up_width);
+      parts_.up.run(Execution{}, x.row_range(first, last), intermediate);
+      if (parts_.gated) {
+        const MatrixView product(buffer + kChunkRows * up_width, last - first, width);
+        activate_gated(parts_.gate, intermediate.col_range(0, width), intermediate.col_range(width, 2 * width), product);
+        intermediate = product;
+      }
+      parts_.down.run(Execution{}, intermediate, y.row_range(first, last));
     }
   });
 }

@@ -1,4 +1,4 @@
-// The position-wise feed-forward network with its residual.
+// The position-wise feed-forward network.
 #pragma once
 
 #include "kernels/linear.h"
@@ -8,15 +8,23 @@ namespace treble {
 
 class FeedForward {
  public:
-  /// `up` maps hidden → intermediate with the activation; `down` maps back and accumulates.
-  FeedForward(Linear up, Linear down);
+  /// Plain: `up` maps hidden → intermediate with the activation, `gate` is identity.
+  /// Gated: `up` maps hidden → 2 · intermediate, gates first, without activation; what passes is gate(first) · second
+  /// (Shazeer, arXiv 2002.05202).
+  struct Parts {
+    Linear up;
+    Linear down;
+    bool gated = false;
+    Activation gate = Activation::identity;
+  };
 
-  /// hidden += W_down · activation(W_up · hidden).
-  void run(const LayerCall& call, MatrixView hidden) const;
+  explicit FeedForward(Parts parts) : parts_(std::move(parts)) {}
+
+  /// y = W_down · f(W_up · x), added to y when `down` accumulates. y may be x.
+  void run(const LayerCall& call, ConstMatrixView x, MatrixView y) const;
 
  private:
-  Linear up_;
-  Linear down_;
+  Parts parts_;
 };
 
 }  // namespace treble

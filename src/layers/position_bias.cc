@@ -22,24 +22,54 @@ std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& bucke
   return base + std::min(exact + static_cast<std::int64_t>(steps), half - 1);
 }
 
-PositionBias::PositionBias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach)
-    : num_heads_(table.cols), reach_(reach) {
-  if (table.rows != buckets.num_buckets) {
-    fail(ErrorCode::internal, "position bias: {} rows for {} buckets", table.rows, buckets.num_buckets);
-  }
-  const std::int64_t columns = 2 * reach - 1;
-  values_.ensure(static_cast<std::size_t>(num_heads_ * columns));
-  for (std::int64_t column = 0; column < columns; ++column) {
-    const std::int64_t bucket = relative_bucket(column - (reach - 1), buckets);
-    for (std::int64_t head = 0; head < num_heads_; ++head) {
-      values_.data()[head * columns + column] = table.row(bucket)[head];
-    }
-  }
+PositionBias::PositionBias(std::int64_t num_heads, std::int64_t reach) : num_heads_(num_heads), reach_(reach) {
+  values_.ensure(static_cast<std::size_t>(num_heads * (2 * reach - 1)));
+}
+
+float& PositionBias::at(std::int64_t head, std::int64_t distance) {
+  return values_.data()[head * (2 * reach_ - 1) + distance + reach_ - 1];
 }
 
 PositionBiasView PositionBias::view() const {
   if (reach_ == 0) return {};
   return {ConstMatrixView(values_.data(), num_heads_, 2 * reach_ - 1), reach_};
+}
+
+PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach) {
+  if (table.rows != buckets.num_buckets) {
+    fail(ErrorCode::internal, "position bias: {} rows for {} buckets", table.rows, buckets.num_buckets);
+  }
+  PositionBias bias(table.cols, reach);
+  for (std::int64_t distance = 1 - reach; distance < reach; ++distance) {
+    const std::int64_t bucket = relative_bucket(distance, buckets);
+    for (std::int64_t head = 0; head < table.cols; ++head) bias.at(head, distance) = table.row(bucket)[head];
+  }
+  return bias;
+}
+
+std::vector<double> alibi_slopes(std::int64_t num_heads) {
+  std::int64_t power = 1;
+  while (2 * power <= num_heads) power *= 2;
+  std::vector<double> slopes;
+  for (std::int64_t i = 1; i <= power; ++i) {
+    slopes.push_back(std::exp2(-8.0 * static_cast<double>(i) / static_cast<double>(power)));
+  }
+  for (std::int64_t i = 1; static_cast<std::int64_t>(slopes.size()) < num_heads; i += 2) {
+    slopes.push_back(std::exp2(-8.0 * static_cast<double>(i) / static_cast<double>(2 * power)));
+  }
+  return slopes;
+}
+
+PositionBias alibi_bias(std::int64_t num_heads, std::int64_t reach) {
+  const auto slopes = alibi_slopes(num_heads);
+  PositionBias bias(num_heads, reach);
+  for (std::int64_t head = 0; head < num_heads; ++head) {
+    const double slope = slopes[static_cast<std::size_t>(head)];
+    for (std::int64_t distance = 1 - reach; distance < reach; ++distance) {
+      bias.at(head, distance) = static_cast<float>(-slope * static_cast<double>(std::abs(distance)));
+    }
+  }
+  return bias;
 }
 
 }  // namespace treble

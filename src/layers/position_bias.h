@@ -1,30 +1,22 @@
-// The learned bias on attention logits that depends on the distance between two tokens (Raffel et al., arXiv
-// 1910.10683, section 2.1), as MPNet uses it.
+// A bias on attention logits that depends on the distance between two tokens.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "layers/layer_call.h"
 #include "tensor/aligned_buffer.h"
 
 namespace treble {
 
-struct RelativeBuckets {
-  std::int64_t num_buckets = 0;  ///< 0: the model has no position bias
-  std::int64_t max_distance = 128;
-};
-
-/// The bucket of key − query for bidirectional attention: half of the buckets for each direction, exact for small
-/// distances, logarithmic up to max_distance.
-std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& buckets);
-
-/// The bias expanded over all distances of texts of up to `reach` tokens.
+/// Expanded over all distances of texts of up to `reach` tokens.
 class PositionBias {
  public:
   PositionBias() = default;
-  /// `table` is [num_buckets, num_heads].
-  PositionBias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach);
+  PositionBias(std::int64_t num_heads, std::int64_t reach);
 
+  /// Of head and key − query.
+  float& at(std::int64_t head, std::int64_t distance);
   PositionBiasView view() const;
 
  private:
@@ -32,5 +24,24 @@ class PositionBias {
   std::int64_t num_heads_ = 0;
   std::int64_t reach_ = 0;
 };
+
+struct RelativeBuckets {
+  std::int64_t num_buckets = 0;  ///< 0: the model has no such bias
+  std::int64_t max_distance = 128;
+};
+
+/// The bucket of key − query for bidirectional attention (Raffel et al., arXiv 1910.10683, section 2.1): half of the
+/// buckets for each direction, exact for small distances, logarithmic up to max_distance.
+std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& buckets);
+
+/// The learned bias of T5 and MPNet; `table` is [num_buckets, num_heads].
+PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach);
+
+/// ALiBi in both directions (Press et al., arXiv 2108.12409): −slope(head) · |distance|.
+PositionBias alibi_bias(std::int64_t num_heads, std::int64_t reach);
+
+/// The published slopes: powers of 2^(−8/n) for n a power of two, else those of the next lower power and every other one
+/// of the next higher.
+std::vector<double> alibi_slopes(std::int64_t num_heads);
 
 }  // namespace treble

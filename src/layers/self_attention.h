@@ -1,25 +1,60 @@
-// Multi-head self-attention with its residual.
+// Multi-head self-attention.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 
 #include "kernels/linear.h"
 #include "layers/layer_call.h"
+#include "layers/norm.h"
+#include "layers/rotary.h"
 
 namespace treble {
 
+/// DeBERTa's bias needs the layer's queries and keys of the batch, so it is made anew for each.
+class LogitBiasSource {
+ public:
+  virtual ~LogitBiasSource() = default;
+  /// q and k: [total_tokens, num_heads · head_dim]. The views outlive the result.
+  virtual std::unique_ptr<LogitBias> prepare(const PackedBatch& batch, ConstMatrixView q, ConstMatrixView k) const = 0;
+};
+
+struct AttentionShape {
+  std::int64_t num_heads = 0;
+  std::int64_t num_kv_heads = 0;
+  std::int64_t head_dim = 0;
+  float qk_scale = 1;
+  std::int64_t reach_back = AttentionInputs::kUnlimited;
+  std::int64_t reach_ahead = AttentionInputs::kUnlimited;
+};
+
 class SelfAttention {
  public:
-  /// `qkv` maps hidden → 3 · hidden (queries, keys, values side by side); `output` maps hidden → hidden and accumulates.
-  SelfAttention(Linear qkv, Linear output, std::int64_t num_heads);
+  struct Parts {
+    AttentionShape shape;
+    /// hidden → (num_heads + 2 · num_kv_heads) · head_dim: queries, keys, values side by side.
+    Linear qkv;
+    /// num_heads · head_dim → hidden.
+    Linear output;
+    /// Of each head, before the rotation; missing in most models (QK-norm; Henry et al., arXiv 2010.04245).
+    Norm query_norm = {};
+    Norm key_norm = {};
+    /// Owned by the encoder; nullptr: this layer does not rotate.
+    const RotaryTable* rotary = nullptr;
+    std::shared_ptr<const LogitBiasSource> logit_bias = nullptr;
+  };
 
-  /// hidden += W_o · attention(hidden).
-  void run(const LayerCall& call, std::int64_t layer, MatrixView hidden) const;
+  explicit SelfAttention(Parts parts) : parts_(std::move(parts)) {}
+
+  /// y = W_o · attention(x), added to y when the output layer accumulates.
+  void run(const LayerCall& call, std::int64_t layer, ConstMatrixView x, MatrixView y) const;
 
  private:
-  Linear qkv_;
-  Linear output_;
-  std::int64_t num_heads_;
+  void fill_logit_scales(const LayerCall& call, std::int64_t layer) const;
+  AttentionInputs inputs(const LayerCall& call, MatrixView qkv) const;
+
+  Parts parts_;
 };
 
 }  // namespace treble

@@ -1,19 +1,13 @@
-// BERT (Devlin et al., arXiv 1810.04805).
+// BERT (Devlin et al., arXiv 1810.04805) and ELECTRA (Clark et al., arXiv 2003.10555), whose embeddings may be narrower
+// than its layers.
+#include "models/config_keys.h"
 #include "models/family.h"
 
 namespace treble {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
-  EncoderConfig config = read_bert_like_config(json);
-  config.num_token_types = json.integer("type_vocab_size").value_or(2);
-  return config;
-}
-
-}  // namespace
-
-Family bert_family() {
+WeightNames bert_names() {
   WeightNames names;
   names.prefixes = {"bert.", "model."};
   names.word_embeddings = "embeddings.word_embeddings";
@@ -27,8 +21,30 @@ Family bert_family() {
   names.attention_norm = "encoder.layer.{}.attention.output.LayerNorm";
   names.up = "encoder.layer.{}.intermediate.dense";
   names.down = "encoder.layer.{}.output.dense";
-  names.output_norm = "encoder.layer.{}.output.LayerNorm";
-  return {{"bert"}, read_config, names};
+  names.feed_forward_norm = "encoder.layer.{}.output.LayerNorm";
+  return names;
+}
+
+EncoderConfig read_bert_config(const JsonObject& json) {
+  require_value(json, "position_embedding_type", "absolute");
+  return read_bert_like_config(json);
+}
+
+EncoderConfig read_electra_config(const JsonObject& json) {
+  EncoderConfig config = read_bert_config(json);
+  config.embedding_size = json.integer("embedding_size").value_or(config.hidden_size);
+  return config;
+}
+
+}  // namespace
+
+Family bert_family() { return {{"bert"}, read_bert_config, {bert_names()}}; }
+
+Family electra_family() {
+  WeightNames names = bert_names();
+  names.prefixes = {"electra.", "model."};
+  names.embedding_projection = "embeddings_project";
+  return {{"electra"}, read_electra_config, {names}};
 }
 
 }  // namespace treble

@@ -1,5 +1,5 @@
 // DistilBERT (Sanh et al., arXiv 1910.01108): BERT without token types, under names of its own.
-#include "base/fail.h"
+#include "models/config_keys.h"
 #include "models/family.h"
 
 namespace treble {
@@ -14,6 +14,7 @@ EncoderConfig read_config(const JsonObject& json) {
   config.num_heads = json.required_integer("n_heads");
   config.intermediate_size = json.required_integer("hidden_dim");
   config.num_positions = json.integer("max_position_embeddings").value_or(512);
+  config.learned_positions = true;
   config.activation = read_activation(json, "activation");
   config.norm_eps = 1e-12;  // fixed in the published model, not in its config
   return config;
@@ -34,8 +35,8 @@ Family distilbert_family() {
   names.attention_norm = "transformer.layer.{}.sa_layer_norm";
   names.up = "transformer.layer.{}.ffn.lin1";
   names.down = "transformer.layer.{}.ffn.lin2";
-  names.output_norm = "transformer.layer.{}.output_layer_norm";
-  return {{"distilbert"}, read_config, names};
+  names.feed_forward_norm = "transformer.layer.{}.output_layer_norm";
+  return {{"distilbert"}, read_config, {names}};
 }
 
 }  // namespace treble

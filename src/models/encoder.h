@@ -3,16 +3,25 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "layers/embeddings.h"
 #include "layers/encoder_layer.h"
+#include "layers/norm.h"
 #include "layers/position_bias.h"
+#include "layers/rotary.h"
 #include "models/encoder_config.h"
 #include "safetensors/safetensors.h"
 
 namespace treble {
+
+/// How long texts may be, and what positions they get.
+struct LengthPlan {
+  std::int64_t max_tokens = 0;
+  PositionExtension extension = PositionExtension::none;
+};
 
 /// What a pass needs besides the batch.
 struct EncoderCall {
@@ -34,7 +43,12 @@ class Encoder {
     AlignedBuffer<float> words;
     EmbeddingLayer embeddings;
     PositionBias position_bias;
-    std::vector<EncoderLayer> layers;
+    /// Referred to by layers, so they may not move: of layers with a view of everything, and of local ones.
+    std::unique_ptr<const RotaryTable> rotary;
+    std::unique_ptr<const RotaryTable> local_rotary;
+    /// One a group of layers that share their weights; most models have a group a layer.
+    std::vector<EncoderLayer> groups;
+    Norm final_norm;
     std::int64_t num_parameters = 0;
     std::string weights_dtype;
   };
@@ -47,7 +61,7 @@ class Encoder {
 
   const EncoderConfig& config() const noexcept { return parts_.config; }
   /// Attention modules on which a temperature acts.
-  std::int64_t tempered_layers() const noexcept { return static_cast<std::int64_t>(parts_.layers.size()); }
+  std::int64_t tempered_layers() const noexcept { return parts_.config.num_layers; }
   std::int64_t num_parameters() const noexcept { return parts_.num_parameters; }
   const std::string& weights_dtype() const noexcept { return parts_.weights_dtype; }
   const std::vector<std::filesystem::path>& weight_files() const noexcept { return parts_.archive.files(); }

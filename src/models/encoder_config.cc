@@ -2,25 +2,70 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace treble {
+
+namespace {
+
+std::string describe_positions(const EncoderConfig& config) {
+  if (config.learned_positions) {
+    return config.position_offset == 0
+               ? fmt::format("learned, {} rows", config.num_positions)
+               : fmt::format("learned, {} rows, first token at {}", config.num_positions, config.position_offset);
+  }
+  if (config.rotary.base > 0) {
+    std::string text = fmt::format("rotary, base {:g}", config.rotary.base);
+    if (config.rotary.local_base) text += fmt::format(" ({:g} in local layers)", *config.rotary.local_base);
+    if (config.rotary.ntk_factor != 1) text += fmt::format(", NTK factor {:g}", config.rotary.ntk_factor);
+    if (config.rotary.linear_factor != 1) text += fmt::format(", slowed by {:g}", config.rotary.linear_factor);
+    if (config.rotary.llama3) text += fmt::format(", Llama 3 scaling by {:g}", config.rotary.llama3->factor);
+    return text;
+  }
+  if (config.alibi) return "ALiBi in both directions";
+  return "none of their own";
+}
+
+std::string describe_norm(const EncoderConfig& config) {
+  const char* kind = config.norm_kind == NormKind::layer ? "layer norm" : "RMS norm";
+  const char* place = config.norm_placement == NormPlacement::post  ? "after each residual"
+                      : config.norm_placement == NormPlacement::pre ? "before each half of a block"
+                                                                    : "before each half of a block and on its result";
+  return fmt::format("{} {}, eps {:g}", kind, place, config.norm_eps);
+}
+
+std::string describe_attention(const EncoderConfig& config) {
+  std::string text = fmt::format("{}, {} heads of {}", config.causal ? "causal" : "bidirectional", config.num_heads,
+                                 config.head_width());
+  if (config.kv_heads() != config.num_heads) text += fmt::format(" on {} key-value heads", config.kv_heads());
+  if (config.qk_norm) text += ", queries and keys normalised";
+  if (config.disentangled.enabled) text += ", disentangled";
+  const auto local = std::count(config.window.layers.begin(), config.window.layers.end(), true);
+  if (local > 0) {
+    text += fmt::format(", {} of {} layers see {} tokens back", local, config.num_layers, config.window.back);
+    if (!config.causal) text += fmt::format(" and {} ahead", config.window.ahead);
+  }
+  return text;
+}
+
+}  // namespace
 
 std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& config) {
   std::vector<std::pair<std::string, std::string>> switches;
-  switches.emplace_back("positions", config.position_offset == 0
-                                         ? fmt::format("learned, {} rows", config.num_positions)
-                                         : fmt::format("learned, {} rows, first token at {}", config.num_positions,
-                                                       config.position_offset));
+  switches.emplace_back("positions", describe_positions(config));
   if (config.relative_buckets.num_buckets > 0) {
     switches.emplace_back("position bias", fmt::format("{} relative buckets up to distance {}",
                                                        config.relative_buckets.num_buckets,
                                                        config.relative_buckets.max_distance));
   }
   switches.emplace_back("token types", config.num_token_types > 0 ? "yes, type 0" : "no");
-  switches.emplace_back("norm", fmt::format("layer norm after each residual, eps {:g}", config.norm_eps));
-  switches.emplace_back("feed-forward", fmt::format("{} wide, {}", config.intermediate_size,
-                                                    activation_name(config.activation)));
-  switches.emplace_back("attention", fmt::format("bidirectional, {} heads of {}", config.num_heads,
-                                                 config.hidden_size / config.num_heads));
+  switches.emplace_back("norm", describe_norm(config));
+  switches.emplace_back("feed-forward", fmt::format("{} wide, {}{}", config.intermediate_size,
+                                                    config.gated ? "gated " : "", activation_name(config.activation)));
+  switches.emplace_back("attention", describe_attention(config));
+  if (config.layer_groups() != config.num_layers) {
+    switches.emplace_back("layers", fmt::format("{} sharing the weights of {}", config.num_layers, config.layer_groups()));
+  }
   return switches;
 }
 

@@ -1,4 +1,4 @@
-// The switches in which encoder families differ.
+// The switches in which encoder families differ. A family file fills them in; nothing else of a family is code.
 #pragma once
 
 #include <cstdint>
@@ -8,29 +8,115 @@
 #include <vector>
 
 #include "kernels/activation.h"
+#include "kernels/attention.h"
+#include "layers/norm.h"
 #include "layers/position_bias.h"
 
 namespace treble {
+
+/// Where the norms of a block stand; see BlockNorms.
+enum class NormPlacement { post, pre, sandwich };
+
+/// How the angles of rotary positions come about.
+struct RotaryConfig {
+  double base = 0;                       ///< 0: no rotary positions
+  std::optional<double> local_base = {};  ///< of layers with a local window; unset: the same
+  /// Llama 3's scaling of low frequencies (Grattafiori et al., arXiv 2407.21783; "rope_type": "llama3").
+  struct Llama3 {
+    double factor = 1;
+    double low_frequency_factor = 1;
+    double high_frequency_factor = 4;
+    double original_positions = 8192;
+  };
+  std::optional<Llama3> llama3 = {};
+  double linear_factor = 1;  ///< positions divided by this ("rope_type": "linear")
+  /// GTE's fixed NTK scaling: base · factor, then frequencies / factor^(2 / rotary dimension); 1: none.
+  double ntk_factor = 1;
+};
+
+/// What layers with a local window see: keys at most so far from the query.
+struct LocalWindow {
+  std::int64_t back = AttentionInputs::kUnlimited;
+  std::int64_t ahead = AttentionInputs::kUnlimited;
+  /// One a layer: true where the window holds.
+  std::vector<bool> layers = {};
+};
+
+/// DeBERTa's disentangled attention (He et al., arXiv 2006.03654; v3: 2111.09543).
+struct DisentangledConfig {
+  bool enabled = false;
+  bool position_to_content = false;  ///< "p2c" in pos_att_type
+  bool content_to_position = false;  ///< "c2p"
+  bool share_key = false;            ///< share_att_key: positions go through the layer's own query and key weights
+  bool normalize_embeddings = false;
+  std::int64_t buckets = 0;  ///< position_buckets; 0: distances are not bucketed
+  std::int64_t max_relative = 0;
+};
 
 struct EncoderConfig {
   std::string model_type;
   std::string architecture;
   std::int64_t vocab_size = 0;
+  std::int64_t embedding_size = 0;  ///< width of the embeddings; 0: the hidden size
   std::int64_t hidden_size = 0;
   std::int64_t num_layers = 0;
+  /// Layers that have weights of their own; the others repeat them group-wise (ALBERT). 0: all.
+  std::int64_t num_layer_groups = 0;
   std::int64_t num_heads = 0;
+  std::int64_t num_kv_heads = 0;  ///< 0: as many as heads
+  std::int64_t head_dim = 0;      ///< 0: hidden_size / num_heads
   std::int64_t intermediate_size = 0;
-  /// Rows of the learned position table, and the position of the first token.
+
+  /// Positions the model was trained with. For models that have no limit of their own, their config's figure.
   std::int64_t num_positions = 0;
-  std::int64_t position_offset = 0;
+  bool learned_positions = false;
+  std::int64_t position_offset = 0;  ///< row of the first token in the learned table
   /// A token that is not counted when positions are given out (RoBERTa's padding token).
-  std::optional<std::int32_t> uncounted_id;
+  std::optional<std::int32_t> uncounted_id = {};
+  /// No table, rotation or training limit forbids longer texts (relative bias, ALiBi).
+  bool unlimited_positions = false;
+  RotaryConfig rotary = {};
+  RelativeBuckets relative_buckets = {};
+  bool alibi = false;
+  DisentangledConfig disentangled = {};
+
   std::int64_t num_token_types = 0;  ///< 0: the family has none
-  RelativeBuckets relative_buckets;
-  Activation activation = Activation::gelu;
+  double embedding_scale = 1;
+  bool embedding_norm = true;
+
+  NormKind norm_kind = NormKind::layer;
+  NormPlacement norm_placement = NormPlacement::post;
+  bool norm_bias = true;
+  bool norm_plus_one = false;           ///< the gain is 1 + what is stored (Gemma)
+  bool first_attention_norm = true;     ///< false: block 0 has no norm before its attention (ModernBERT)
+  bool final_norm = false;
+  bool qk_norm = false;
   double norm_eps = 1e-12;
 
-  std::int64_t max_tokens() const noexcept { return num_positions - position_offset; }
+  double qk_scale = 0;  ///< 0: 1 / sqrt(head_dim)
+  bool causal = false;
+  LocalWindow window = {};
+  bool qkv_bias = true;
+  bool output_bias = true;  ///< of attention's output layer
+  Activation activation = Activation::gelu;
+  bool gated = false;
+  bool up_bias = true;
+  bool down_bias = true;
+
+  std::int64_t embedding_width() const noexcept { return embedding_size > 0 ? embedding_size : hidden_size; }
+  std::int64_t head_width() const noexcept { return head_dim > 0 ? head_dim : hidden_size / num_heads; }
+  std::int64_t kv_heads() const noexcept { return num_kv_heads > 0 ? num_kv_heads : num_heads; }
+  std::int64_t layer_groups() const noexcept { return num_layer_groups > 0 ? num_layer_groups : num_layers; }
+  bool is_local(std::int64_t layer) const {
+    return !window.layers.empty() && window.layers.at(static_cast<std::size_t>(layer));
+  }
+  /// Most tokens of a text without an extension.
+  std::int64_t max_tokens() const noexcept {
+    return unlimited_positions ? kPracticalLimit : num_positions - position_offset;
+  }
+
+  /// For models whose positions have no end: what one text may have, so that sizes stay sensible.
+  static constexpr std::int64_t kPracticalLimit = std::int64_t{1} << 17;
 };
 
 /// The switches as (name, value) for people.

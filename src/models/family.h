@@ -1,5 +1,5 @@
 // A family of encoders: how its config.json reads and where its tensors are. A family file fills this in and computes
-// nothing.
+// nothing; docs/adding-a-family.md walks through one.
 #pragma once
 
 #include <string>
@@ -14,18 +14,25 @@ namespace treble {
 struct Family {
   std::vector<std::string> model_types;  ///< of config.json
   EncoderConfig (*read_config)(const JsonObject& json);
-  WeightNames names;
+  /// The forms in which its checkpoints come; the first whose word embeddings are there holds.
+  std::vector<WeightNames> names;
+  /// For families that share a model_type: whether this config is one of theirs. nullptr: all are.
+  bool (*claims)(const JsonObject& json) = nullptr;
 };
 
 Family bert_family();
 Family roberta_family();
 Family distilbert_family();
 Family mpnet_family();
-
-/// What BERT-like configs share: sizes, activation, norm eps. Throws Error{invalid_file, unsupported}.
-EncoderConfig read_bert_like_config(const JsonObject& json);
-
-/// The activation named by `key`, "gelu" when absent. Throws Error{unsupported} for one that is not known.
-Activation read_activation(const JsonObject& json, const char* key);
+Family electra_family();
+Family albert_family();
+Family deberta_v2_family();
+Family t5_family();
+Family nomic_bert_family();
+Family jina_bert_family();
+Family gte_new_family();
+Family modernbert_family();
+Family gemma3_family();
+Family llama_family();  ///< Llama, Mistral, Qwen 2, Qwen 3
 
 }  // namespace treble

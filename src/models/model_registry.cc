@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "models/encoder_builder.h"
 #include "models/family.h"
 #include "models/weight_loader.h"
 
@@ -13,51 +14,80 @@ namespace treble {
 
 namespace {
 
-std::vector<Family> families() { return {bert_family(), roberta_family(), distilbert_family(), mpnet_family()}; }
+std::vector<Family> families() {
+  // JinaBERT before BERT, whose model_type it uses.
+  return {jina_bert_family(),  bert_family(),   roberta_family(),    distilbert_family(), mpnet_family(),
+          electra_family(),    albert_family(), deberta_v2_family(), t5_family(),         nomic_bert_family(),
+          gte_new_family(),    modernbert_family(), gemma3_family(), llama_family()};
+}
 
 Family find_family(const JsonObject& json) {
   const std::string model_type = json.string("model_type").value_or("");
   for (Family& family : families()) {
-    if (std::find(family.model_types.begin(), family.model_types.end(), model_type) != family.model_types.end()) {
-      return std::move(family);
-    }
+    const auto& types = family.model_types;
+    if (std::find(types.begin(), types.end(), model_type) == types.end()) continue;
+    if (family.claims == nullptr || family.claims(json)) return std::move(family);
   }
   fail(ErrorCode::unsupported, "{}: model_type \"{}\" is not supported; supported are {}", json.origin(), model_type,
        supported_model_types());
 }
 
-void check_range(const JsonObject& json, const char* what, std::int64_t value, std::int64_t most) {
-  if (value >= 1 && value <= most) return;
-  fail(ErrorCode::invalid_file, "{}: {} is {}, it must be between 1 and {}", json.origin(), what, value, most);
+void check_range(const JsonObject& json, const char* what, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value >= least && value <= most) return;
+  fail(ErrorCode::invalid_file, "{}: {} is {}, it must be between {} and {}", json.origin(), what, value, least, most);
 }
 
 /// Bounds that every real model keeps by far; they make products of sizes safe from overflow.
 void check_sizes(const JsonObject& json, const EncoderConfig& config) {
-  check_range(json, "the vocabulary size", config.vocab_size, std::int64_t{1} << 24);
-  check_range(json, "the hidden size", config.hidden_size, std::int64_t{1} << 16);
-  check_range(json, "the number of layers", config.num_layers, 4096);
-  check_range(json, "the number of attention heads", config.num_heads, config.hidden_size);
-  check_range(json, "the intermediate size", config.intermediate_size, std::int64_t{1} << 20);
-  check_range(json, "the number of positions", config.num_positions, std::int64_t{1} << 24);
-  if (config.num_token_types < 0 || config.num_token_types > (std::int64_t{1} << 16)) {
-    fail(ErrorCode::invalid_file, "{}: type_vocab_size is {}, it must be between 0 and 65536", json.origin(),
-         config.num_token_types);
-  }
-  if (config.hidden_size % config.num_heads != 0) {
+  check_range(json, "the vocabulary size", config.vocab_size, 1, std::int64_t{1} << 24);
+  check_range(json, "the hidden size", config.hidden_size, 1, std::int64_t{1} << 16);
+  check_range(json, "the embedding size", config.embedding_width(), 1, std::int64_t{1} << 16);
+  check_range(json, "the number of layers", config.num_layers, 1, 4096);
+  check_range(json, "the number of layer groups", config.layer_groups(), 1, config.num_layers);
+  check_range(json, "the number of attention heads", config.num_heads, 1, 4096);
+  check_range(json, "the number of key-value heads", config.kv_heads(), 1, config.num_heads);
+  check_range(json, "the width of a head", config.head_dim, 0, 4096);
+  check_range(json, "the intermediate size", config.intermediate_size, 1, std::int64_t{1} << 20);
+  check_range(json, "the number of positions", config.num_positions, 1, std::int64_t{1} << 24);
+  check_range(json, "the position of the first token", config.position_offset, 0, config.num_positions - 1);
+  check_range(json, "the number of token types", config.num_token_types, 0, std::int64_t{1} << 16);
+}
+
+void check_divisions(const JsonObject& json, const EncoderConfig& config) {
+  if (config.head_dim == 0 && config.hidden_size % config.num_heads != 0) {
     fail(ErrorCode::invalid_file, "{}: the hidden size {} is not a multiple of the {} attention heads", json.origin(),
          config.hidden_size, config.num_heads);
   }
-  if (config.position_offset < 0 || config.position_offset >= config.num_positions) {
-    fail(ErrorCode::invalid_file, "{}: positions begin at {}, the table has {}", json.origin(), config.position_offset,
-         config.num_positions);
+  if (config.num_heads % config.kv_heads() != 0) {
+    fail(ErrorCode::invalid_file, "{}: {} attention heads cannot share {} key-value heads evenly", json.origin(),
+         config.num_heads, config.kv_heads());
   }
+  if (config.rotary.base > 0 && config.head_width() % 2 != 0) {
+    fail(ErrorCode::invalid_file, "{}: rotary positions need heads of even width, these have {}", json.origin(),
+         config.head_width());
+  }
+}
+
+void check_positions(const JsonObject& json, const EncoderConfig& config) {
   if (!(config.norm_eps >= 0 && config.norm_eps < 1)) {
-    fail(ErrorCode::invalid_file, "{}: layer_norm_eps is {}, it must be between 0 and 1", json.origin(), config.norm_eps);
+    fail(ErrorCode::invalid_file, "{}: the eps of norms is {}, it must be between 0 and 1", json.origin(),
+         config.norm_eps);
   }
-  const std::int64_t buckets = config.relative_buckets.num_buckets;
-  if (buckets != 0 && (buckets < 4 || buckets > 4096 || buckets % 4 != 0)) {
-    fail(ErrorCode::invalid_file, "{}: relative_attention_num_buckets is {}, it must be a multiple of 4 up to 4096",
-         json.origin(), buckets);
+  const RelativeBuckets& buckets = config.relative_buckets;
+  if (buckets.num_buckets != 0 && (buckets.num_buckets < 4 || buckets.num_buckets > 4096 ||
+                                   buckets.num_buckets % 4 != 0 || buckets.max_distance <= buckets.num_buckets / 4)) {
+    fail(ErrorCode::invalid_file,
+         "{}: {} relative buckets up to distance {}; there must be a multiple of 4 up to 4096 of them, reaching beyond a "
+         "quarter of their number",
+         json.origin(), buckets.num_buckets, buckets.max_distance);
+  }
+  if (config.window.back < 0 || config.window.ahead < 0) {
+    fail(ErrorCode::invalid_file, "{}: a local window of {} back and {} ahead", json.origin(), config.window.back,
+         config.window.ahead);
+  }
+  if (config.disentangled.enabled) {
+    check_range(json, "position_buckets", config.disentangled.buckets, 0, std::int64_t{1} << 16);
+    check_range(json, "max_relative_positions", config.disentangled.max_relative, 2, std::int64_t{1} << 20);
   }
 }
 
@@ -70,78 +100,10 @@ EncoderConfig checked_config(const Family& family, const JsonObject& json) {
     config.architecture = architectures->front().get<std::string>();
   }
   check_sizes(json, config);
+  check_divisions(json, config);
+  check_positions(json, config);
   return config;
 }
-
-/// Builds the layers of one model.
-class EncoderBuilder {
- public:
-  EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config)
-      : loader_(loader), names_(names), config_(config) {}
-
-  EmbeddingLayer embeddings(AlignedBuffer<float>& words) const {
-    const std::int64_t width = config_.hidden_size;
-    EmbeddingLayer::Tables tables;
-    tables.words = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
-    tables.positions = loader_.matrix(names_.position_embeddings + ".weight", config_.num_positions, width);
-    tables.num_positions = config_.num_positions;
-    tables.position_offset = config_.position_offset;
-    tables.uncounted_id = config_.uncounted_id;
-    if (config_.num_token_types > 0) add_token_type(tables);
-    return {std::move(tables), loader_.layer_norm(names_.embedding_norm, width, config_.norm_eps)};
-  }
-
-  PositionBias position_bias() const {
-    const RelativeBuckets& buckets = config_.relative_buckets;
-    if (buckets.num_buckets == 0) return {};
-    const auto table = loader_.matrix(names_.relative_bias + ".weight", buckets.num_buckets, config_.num_heads);
-    return {ConstMatrixView(table.data(), buckets.num_buckets, config_.num_heads), buckets, config_.max_tokens()};
-  }
-
-  EncoderLayer layer(std::int64_t index) const {
-    const std::int64_t width = config_.hidden_size;
-    const std::int64_t wide = config_.intermediate_size;
-    const auto name = [index](const std::string& stem) { return fmt::format(fmt::runtime(stem), index); };
-    SelfAttention attention(
-        linear({name(names_.query), name(names_.key), name(names_.value)}, width, width, {}),
-        linear({name(names_.attention_output)}, width, width, {.accumulate = true}), config_.num_heads);
-    FeedForward feed_forward(linear({name(names_.up)}, wide, width, {.activation = config_.activation}),
-                             linear({name(names_.down)}, width, wide, {.accumulate = true}));
-    return {std::move(attention), loader_.layer_norm(name(names_.attention_norm), width, config_.norm_eps),
-            std::move(feed_forward), loader_.layer_norm(name(names_.output_norm), width, config_.norm_eps)};
-  }
-
- private:
-  /// Every text is of type 0, so its row is part of every position.
-  void add_token_type(EmbeddingLayer::Tables& tables) const {
-    const std::string name = names_.token_type_embeddings + ".weight";
-    const std::int64_t width = config_.hidden_size;
-    const auto types = loader_.matrix(name, config_.num_token_types, width);
-    for (std::int64_t position = 0; position < tables.num_positions; ++position) {
-      add_row({types.data(), static_cast<std::size_t>(width)},
-              {tables.positions.data() + position * width, static_cast<std::size_t>(width)});
-    }
-  }
-
-  /// One product for layers that share their input: their rows stacked.
-  Linear linear(const std::vector<std::string>& stems, std::int64_t out, std::int64_t in,
-                const Linear::Options& options) const {
-    const auto count = static_cast<std::int64_t>(stems.size());
-    AlignedBuffer<float> weight(static_cast<std::size_t>(count * out * in));
-    std::vector<float> bias;
-    for (std::size_t part = 0; part < stems.size(); ++part) {
-      const auto values = loader_.matrix(stems[part] + ".weight", out, in);
-      std::copy_n(values.data(), out * in, weight.data() + static_cast<std::int64_t>(part) * out * in);
-      const auto part_bias = loader_.vector(stems[part] + ".bias", out);
-      bias.insert(bias.end(), part_bias.begin(), part_bias.end());
-    }
-    return {ConstMatrixView(weight.data(), count * out, in), bias, options};
-  }
-
-  const WeightLoader& loader_;
-  const WeightNames& names_;
-  const EncoderConfig& config_;
-};
 
 }  // namespace
 
@@ -151,30 +113,43 @@ std::string supported_model_types() {
     types.insert(types.end(), family.model_types.begin(), family.model_types.end());
   }
   std::sort(types.begin(), types.end());
+  types.erase(std::unique(types.begin(), types.end()), types.end());
   return fmt::format("{}", fmt::join(types, ", "));
 }
 
 EncoderConfig read_encoder_config(const JsonObject& json) { return checked_config(find_family(json), json); }
 
-Encoder load_encoder(const std::filesystem::path& folder) {
+EncoderConfig read_encoder_config(const std::filesystem::path& folder) {
+  return read_encoder_config(JsonObject::from_file(folder / "config.json"));
+}
+
+Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths) {
   const auto json = JsonObject::from_file(folder / "config.json");
   const Family family = find_family(json);
   const EncoderConfig config = checked_config(family, json);
   TensorArchive archive = TensorArchive::open_folder(folder);
-  const WeightLoader loader(archive, family.names, folder.string());
-  const EncoderBuilder builder(loader, family.names, config);
+  const FoundNames found = find_names(archive, family.names, folder.string());
+  const WeightLoader loader(archive, found.prefix, folder.string());
+  const EncoderBuilder builder(loader, found.names, config, lengths);
 
   AlignedBuffer<float> words;
   EmbeddingLayer embeddings = builder.embeddings(words);
-  std::vector<EncoderLayer> layers;
-  layers.reserve(static_cast<std::size_t>(config.num_layers));
-  for (std::int64_t index = 0; index < config.num_layers; ++index) layers.push_back(builder.layer(index));
+  auto rotary = std::make_unique<const RotaryTable>(builder.rotary(false));
+  auto local_rotary = std::make_unique<const RotaryTable>(builder.rotary(true));
+  std::vector<EncoderLayer> groups;
+  for (std::int64_t group = 0; group < config.layer_groups(); ++group) {
+    const bool local = config.is_local(group);
+    const RotaryTable* table = local ? local_rotary.get() : rotary.get();
+    groups.push_back(builder.layer(group, local, *table ? table : nullptr));
+  }
   PositionBias position_bias = builder.position_bias();
+  Norm final_norm = builder.final_norm();
   std::int64_t num_parameters = 0;
   for (const auto& [name, tensor] : archive.tensors()) num_parameters += tensor.num_elements();
-  std::string dtype = loader.dtype(family.names.word_embeddings + ".weight");
+  std::string dtype = loader.dtype(found.names.word_embeddings + ".weight");
   return Encoder({config, std::move(archive), std::move(words), std::move(embeddings), std::move(position_bias),
-                  std::move(layers), num_parameters, std::move(dtype)});
+                  std::move(rotary), std::move(local_rotary), std::move(groups), std::move(final_norm), num_parameters,
+                  std::move(dtype)});
 }
 
 }  // namespace treble

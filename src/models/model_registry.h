@@ -9,14 +9,16 @@
 
 namespace treble {
 
-/// Reads config.json and the weights. Throws Error{unsupported} for an architecture that is not known, with the list of
-/// those that are; Error{invalid_file, not_found} naming file, key or tensor.
-Encoder load_encoder(const std::filesystem::path& folder);
-
-/// Only config.json; for errors about the architecture before anything large is read, and for tests.
+/// Reads config.json. Throws Error{unsupported} for an architecture that is not known, with the list of those that are;
+/// Error{invalid_file, not_found} naming file and key.
+EncoderConfig read_encoder_config(const std::filesystem::path& folder);
 EncoderConfig read_encoder_config(const JsonObject& json);
 
-/// "bert, camembert, distilbert, mpnet, roberta, xlm-roberta".
+/// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths
+/// that the model has no positions for.
+Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths);
+
+/// "albert, bert, camembert, …".
 std::string supported_model_types();
 
 }  // namespace treble

@@ -1,5 +1,6 @@
 // MPNet (Song et al., arXiv 2004.09297): RoBERTa's positions, no token types, and a relative position bias that all
 // layers share.
+#include "models/config_keys.h"
 #include "models/family.h"
 
 namespace treble {
@@ -9,6 +10,7 @@ namespace {
 EncoderConfig read_config(const JsonObject& json) {
   EncoderConfig config = read_bert_like_config(json);
   constexpr std::int32_t kPaddingId = 1;  // fixed by the published model, whatever the config says
+  config.num_token_types = 0;
   config.position_offset = kPaddingId + 1;
   config.uncounted_id = kPaddingId;
   config.relative_buckets.num_buckets = json.integer("relative_attention_num_buckets").value_or(32);
@@ -31,8 +33,8 @@ Family mpnet_family() {
   names.attention_norm = "encoder.layer.{}.attention.LayerNorm";
   names.up = "encoder.layer.{}.intermediate.dense";
   names.down = "encoder.layer.{}.output.dense";
-  names.output_norm = "encoder.layer.{}.output.LayerNorm";
-  return {{"mpnet"}, read_config, names};
+  names.feed_forward_norm = "encoder.layer.{}.output.LayerNorm";
+  return {{"mpnet"}, read_config, {names}};
 }
 
 }  // namespace treble

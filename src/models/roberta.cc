@@ -1,5 +1,6 @@
 // RoBERTa (Liu et al., arXiv 1907.11692), XLM-R (Conneau et al., arXiv 1911.02116), CamemBERT (Martin et al., arXiv
 // 1911.03894): BERT's tensors with positions that begin after the padding token's.
+#include "models/config_keys.h"
 #include "models/family.h"
 
 namespace treble {
@@ -7,8 +8,8 @@ namespace treble {
 namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
+  require_value(json, "position_embedding_type", "absolute");
   EncoderConfig config = read_bert_like_config(json);
-  config.num_token_types = json.integer("type_vocab_size").value_or(2);
   const std::int64_t padding_id = json.integer("pad_token_id").value_or(1);
   config.position_offset = padding_id + 1;
   config.uncounted_id = static_cast<std::int32_t>(padding_id);
@@ -21,7 +22,7 @@ Family roberta_family() {
   Family family = bert_family();
   family.model_types = {"roberta", "xlm-roberta", "camembert"};
   family.read_config = read_config;
-  family.names.prefixes = {"roberta.", "model."};
+  family.names.front().prefixes = {"roberta.", "model."};
   return family;
 }
 

@@ -9,20 +9,36 @@
 
 namespace treble {
 
-WeightLoader::WeightLoader(const TensorArchive& archive, const WeightNames& names, std::string folder)
-    : archive_(archive), folder_(std::move(folder)) {
-  const std::string anchor = names.word_embeddings + ".weight";
-  if (archive_.find(anchor) != nullptr) return;
-  for (const std::string& prefix : names.prefixes) {
-    if (archive_.find(prefix + anchor) == nullptr) continue;
-    prefix_ = prefix;
-    return;
+namespace {
+
+/// A tensor that tells a form from the others: of the feed-forward network of layer 0.
+std::string telling_tensor(const WeightNames& names) {
+  const std::string& stem = !names.gate_up.empty() ? names.gate_up : !names.gate.empty() ? names.gate : names.up;
+  return fmt::format(fmt::runtime(stem), 0) + ".weight";
+}
+
+}  // namespace
+
+FoundNames find_names(const TensorArchive& archive, const std::vector<WeightNames>& forms, const std::string& folder) {
+  std::vector<std::string> looked_for;
+  for (const WeightNames& names : forms) {
+    std::vector<std::string> prefixes = {""};
+    prefixes.insert(prefixes.end(), names.prefixes.begin(), names.prefixes.end());
+    for (const std::string& prefix : prefixes) {
+      const std::string words = prefix + names.word_embeddings + ".weight";
+      looked_for.push_back(words);
+      if (archive.find(words) == nullptr) continue;
+      if (forms.size() > 1 && archive.find(prefix + telling_tensor(names)) == nullptr) continue;
+      return {names, prefix};
+    }
   }
   fail(ErrorCode::invalid_file,
-       "{}: the weights hold no tensor {}, neither bare nor under {}; config.json and weights may belong to different "
-       "models",
-       folder_, anchor, fmt::join(names.prefixes, ", "));
+       "{}: the weights hold none of the tensors {} that config.json lets expect; the two may belong to different models",
+       folder, fmt::join(looked_for, ", "));
 }
+
+WeightLoader::WeightLoader(const TensorArchive& archive, std::string prefix, std::string folder)
+    : archive_(archive), prefix_(std::move(prefix)), folder_(std::move(folder)) {}
 
 const StoredTensor* WeightLoader::find(const std::string& name) const { return archive_.find(prefix_ + name); }
 
@@ -61,11 +77,17 @@ ConstMatrixView WeightLoader::matrix_in_place(const std::string& name, std::int6
   return {owned.data(), rows, cols};
 }
 
-LayerNorm WeightLoader::layer_norm(const std::string& stem, std::int64_t size, double eps) const {
+Norm WeightLoader::norm(const std::string& stem, std::int64_t size, const NormOptions& options) const {
   const bool old_names = !has(stem + ".weight") && has(stem + ".gamma");
-  return {.gain = vector(stem + (old_names ? ".gamma" : ".weight"), size),
-          .bias = vector(stem + (old_names ? ".beta" : ".bias"), size),
-          .eps = static_cast<float>(eps)};
+  Norm norm;
+  norm.kind = options.kind;
+  norm.gain = vector(stem + (old_names ? ".gamma" : ".weight"), size);
+  if (options.bias) norm.bias = vector(stem + (old_names ? ".beta" : ".bias"), size);
+  if (options.plus_one) {
+    for (float& gain : norm.gain) gain += 1.0F;
+  }
+  norm.eps = static_cast<float>(options.eps);
+  return norm;
 }
 
 std::string WeightLoader::dtype(const std::string& name) const {

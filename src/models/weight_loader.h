@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "layers/layer_norm.h"
+#include "layers/norm.h"
 #include "models/weight_names.h"
 #include "safetensors/safetensors.h"
 #include "tensor/aligned_buffer.h"
@@ -14,14 +14,23 @@
 
 namespace treble {
 
+/// The names under which an archive keeps a model, and what stands before them.
+struct FoundNames {
+  WeightNames names;
+  std::string prefix;
+};
+
+/// The first of `forms`, and of its prefixes, whose word embeddings and first layer are in the archive. Throws
+/// Error{invalid_file} naming what was looked for.
+FoundNames find_names(const TensorArchive& archive, const std::vector<WeightNames>& forms, const std::string& folder);
+
 /// Reads from an archive that outlives it. Every failure is an Error{invalid_file} naming the tensor, and both shapes
 /// where shapes disagree.
 class WeightLoader {
  public:
-  /// Finds the prefix under which the archive has the word embeddings.
-  WeightLoader(const TensorArchive& archive, const WeightNames& names, std::string folder);
+  WeightLoader(const TensorArchive& archive, std::string prefix, std::string folder);
 
-  /// The float values of `stem`.weight or .bias, of exactly this shape.
+  /// The float values of a tensor of exactly this shape.
   std::vector<float> vector(const std::string& name, std::int64_t size) const;
   AlignedBuffer<float> matrix(const std::string& name, std::int64_t rows, std::int64_t cols) const;
 
@@ -29,8 +38,14 @@ class WeightLoader {
   ConstMatrixView matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,
                                   AlignedBuffer<float>& owned) const;
 
+  struct NormOptions {
+    NormKind kind = NormKind::layer;
+    bool bias = true;
+    bool plus_one = false;
+    double eps = 1e-12;
+  };
   /// Under "weight"/"bias", or "gamma"/"beta" as TensorFlow-born checkpoints call them.
-  LayerNorm layer_norm(const std::string& stem, std::int64_t size, double eps) const;
+  Norm norm(const std::string& stem, std::int64_t size, const NormOptions& options) const;
 
   bool has(const std::string& name) const { return find(name) != nullptr; }
   /// As stored: "F32", "F16", …
@@ -41,8 +56,8 @@ class WeightLoader {
   const StoredTensor& require(const std::string& name, std::initializer_list<std::int64_t> shape) const;
 
   const TensorArchive& archive_;
-  std::string folder_;
   std::string prefix_;
+  std::string folder_;
 };
 
 }  // namespace treble

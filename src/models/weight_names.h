@@ -6,25 +6,46 @@
 
 namespace treble {
 
-/// Stems: ".weight" and ".bias" follow. In the layer's stems "{}" stands for the layer's number.
+/// Stems: ".weight" and ".bias" follow. In the layers' stems "{}" stands for the layer's number (or its group's). An
+/// empty stem: the family has no such tensor.
 struct WeightNames {
-  /// What may stand before every name ("bert."); tried in order, the bare name first.
+  /// What may stand before every name ("bert."); the bare name is tried first.
   std::vector<std::string> prefixes;
 
   std::string word_embeddings;
   std::string position_embeddings;
-  std::string token_type_embeddings;  ///< empty: the family has none
+  std::string token_type_embeddings;
   std::string embedding_norm;
-  std::string relative_bias;  ///< empty: the family has none
+  std::string embedding_projection;  ///< embedding size → hidden
+  std::string relative_bias;
+  std::string relative_embeddings;       ///< DeBERTa's table of relative positions
+  std::string relative_embeddings_norm;  ///< and its norm
+  std::string final_norm;
 
+  /// Either the three, or `qkv` with their rows in this order.
   std::string query;
   std::string key;
   std::string value;
+  std::string qkv;
+  std::string query_norm;
+  std::string key_norm;
+  std::string position_query;  ///< DeBERTa's own projections of positions, without share_att_key
+  std::string position_key;
   std::string attention_output;
+
+  /// The norm of the half: after it (post-norm) or before it (pre-norm, sandwich).
   std::string attention_norm;
+  std::string feed_forward_norm;
+  /// Sandwich only: on the half's result, before it is added.
+  std::string attention_result_norm;
+  std::string feed_forward_result_norm;
+
+  /// Plain: `up`. Gated: `gate` and `up`, or `gate_up` with both, in the order that gate_first says.
   std::string up;
+  std::string gate;
+  std::string gate_up;
+  bool gate_first = true;
   std::string down;
-  std::string output_norm;
 };
 
 }  // namespace treble

@@ -187,7 +187,7 @@ void ModuleChain::Impl::run_steps(const Execution& execution, const PackedBatch&
       std::swap(current, next);
       x = y;
     } else if (const auto* norm = std::get_if<VectorNorm>(&step)) {
-      layer_norm(execution, norm->gain, norm->bias, 1e-5F, x);
+      layer_norm(execution, norm->gain, norm->bias, 1e-5F, x, x);
     } else {
       normalize_rows(x);
     }

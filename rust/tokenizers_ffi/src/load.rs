@@ -39,7 +39,7 @@ impl TrebleTokTokenizer {
         tokenizer.set_encode_special_tokens(options.special_tokens_as_text);
         disable_dropout(&mut tokenizer);
         if options.lowercase {
-            lowercase_first(&mut tokenizer);
+            lowercase_first(&mut tokenizer)?;
         }
 
         let post_processor = tokenizer.get_post_processor().cloned();
@@ -78,14 +78,17 @@ fn lowercases(normalizer: &NormalizerWrapper) -> bool {
     }
 }
 
-fn lowercase_first(tokenizer: &mut Tokenizer) {
+fn lowercase_first(tokenizer: &mut Tokenizer) -> Result<(), Failure> {
     let before = tokenizer.get_normalizer().cloned();
     if before.as_ref().is_some_and(lowercases) {
-        return;
+        return Ok(());
     }
     let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
     steps.extend(before);
-    tokenizer.with_normalizer(Some(Sequence::new(steps)));
+    tokenizer
+        .with_normalizer(Some(Sequence::new(steps)))
+        .map_err(invalid)?;
+    Ok(())
 }
 
 /// The count by which truncation must make room. Counted twice, since a damaged template panics or disagrees with itself

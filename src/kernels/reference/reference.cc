@@ -1,7 +1,9 @@
 #include "kernels/reference/reference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -52,25 +54,42 @@ namespace {
 
 struct Head {
   const AttentionInputs& inputs;
+  std::int64_t sequence;
   std::int64_t begin;
   std::int64_t length;
   std::int64_t head;
-  double scale;
-  double bias_scale;
+
+  std::int64_t kv_column() const {
+    return head / (inputs.num_heads / inputs.num_kv_heads) * inputs.head_dim();
+  }
 };
+
+bool sees(const AttentionInputs& inputs, std::int64_t i, std::int64_t j) {
+  return i - j <= inputs.reach_back && j - i <= inputs.reach_ahead;
+}
 
 std::vector<double> logits(const Head& h, std::int64_t i) {
   const std::int64_t d = h.inputs.head_dim();
+  const double scale = h.inputs.logit_scales[static_cast<std::size_t>(h.head * h.inputs.q.rows + h.begin + i)];
   std::vector<double> result(static_cast<std::size_t>(h.length));
+  std::vector<float> extra(result.size());
+  if (h.inputs.logit_bias != nullptr) {
+    h.inputs.logit_bias->add(h.sequence, h.head, i, 0, static_cast<float>(scale), extra);
+  }
   for (std::int64_t j = 0; j < h.length; ++j) {
+    double& logit = result[static_cast<std::size_t>(j)];
+    if (!sees(h.inputs, i, j)) {
+      logit = -std::numeric_limits<double>::infinity();
+      continue;
+    }
     const float* q = h.inputs.q.row(h.begin + i) + h.head * d;
-    const float* k = h.inputs.k.row(h.begin + j) + h.head * d;
+    const float* k = h.inputs.k.row(h.begin + j) + h.kv_column();
     double dot = 0;
     for (std::int64_t c = 0; c < d; ++c) dot += double{q[c]} * double{k[c]};
-    double& logit = result[static_cast<std::size_t>(j)];
-    logit = h.scale * dot / std::sqrt(static_cast<double>(d));
+    logit = scale * h.inputs.qk_scale * dot + extra[static_cast<std::size_t>(j)];
     if (h.inputs.bias_reach > 0) {
-      logit += h.bias_scale * h.inputs.position_bias.row(h.head)[j - i + h.inputs.bias_reach - 1];
+      const double bias = h.inputs.position_bias.row(h.head)[j - i + h.inputs.bias_reach - 1];
+      logit += (h.inputs.temper_position_bias ? scale : 1.0) * bias;
     }
   }
   return result;
@@ -84,29 +103,42 @@ void softmax(std::vector<double>& values) {
   for (double& value : values) value /= sum;
 }
 
+void attend_head(const Head& h, MatrixView out) {
+  const std::int64_t d = h.inputs.head_dim();
+  for (std::int64_t i = 0; i < h.length; ++i) {
+    std::vector<double> weights = logits(h, i);
+    softmax(weights);
+    for (std::int64_t c = 0; c < d; ++c) {
+      double sum = 0;
+      for (std::int64_t j = 0; j < h.length; ++j) {
+        sum += weights[static_cast<std::size_t>(j)] * double{h.inputs.v.row(h.begin + j)[h.kv_column() + c]};
+      }
+      out.row(h.begin + i)[h.head * d + c] = static_cast<float>(sum);
+    }
+  }
+}
+
 }  // namespace
 
 void attention(const AttentionInputs& inputs, MatrixView out) {
-  const std::int64_t d = inputs.head_dim();
   const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
   for (std::int64_t sequence = 0; sequence < num_sequences; ++sequence) {
     const auto s = static_cast<std::size_t>(sequence);
     const std::int64_t begin = inputs.offsets[s];
     const std::int64_t length = inputs.offsets[s + 1] - begin;
     for (std::int64_t head = 0; head < inputs.num_heads; ++head) {
-      const double scale = inputs.logit_scales[static_cast<std::size_t>(sequence * inputs.num_heads + head)];
-      const Head h{inputs, begin, length, head, scale, inputs.temper_position_bias ? scale : 1.0};
-      for (std::int64_t i = 0; i < length; ++i) {
-        std::vector<double> weights = logits(h, i);
-        softmax(weights);
-        for (std::int64_t c = 0; c < d; ++c) {
-          double sum = 0;
-          for (std::int64_t j = 0; j < length; ++j) {
-            sum += weights[static_cast<std::size_t>(j)] * double{inputs.v.row(begin + j)[head * d + c]};
-          }
-          out.row(begin + i)[head * d + c] = static_cast<float>(sum);
-        }
-      }
+      attend_head({inputs, sequence, begin, length, head}, out);
+    }
+  }
+}
+
+void rms_norm(ConstMatrixView x, std::span<const float> gain, double eps, MatrixView y) {
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    double square = 0;
+    for (const float value : x.row_span(row)) square += double{value} * double{value};
+    const double scale = 1 / std::sqrt(square / static_cast<double>(x.cols) + eps);
+    for (std::int64_t col = 0; col < x.cols; ++col) {
+      y.row(row)[col] = static_cast<float>(x.row(row)[col] * scale * gain[static_cast<std::size_t>(col)]);
     }
   }
 }

@@ -20,6 +20,9 @@ void linear(ConstMatrixView weight, std::span<const float> bias, Activation acti
 /// y = (x − mean) / sqrt(var + eps) · gain + bias, a row at a time (Ba et al., arXiv 1607.06450).
 void layer_norm(ConstMatrixView x, std::span<const float> gain, std::span<const float> bias, double eps, MatrixView y);
 
+/// y = x / sqrt(mean(x²) + eps) · gain, a row at a time (Zhang & Sennrich, arXiv 1910.07467).
+void rms_norm(ConstMatrixView x, std::span<const float> gain, double eps, MatrixView y);
+
 /// The attention of kernels/attention.h with the whole n x n matrix in memory.
 void attention(const AttentionInputs& inputs, MatrixView out);
 

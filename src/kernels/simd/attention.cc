@@ -5,6 +5,7 @@
 //   values [strip][length][≤ 4 vectors]   O += P V   in tiles of 3 rows x 4 vectors, or 6 rows x 1–2
 #include "kernels/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -93,9 +94,14 @@ void PackValues(const HeadTask& task, std::size_t padded_dim, float* packed) {
 /// Rows past `rows` become zeros, so that whole tiles can be computed.
 void ScaleQueries(const HeadTask& task, std::size_t first, std::size_t rows, float* queries) {
   for (std::size_t row = 0; row < kQueryRows; ++row) {
-    const float* query = task.q + (first + row) * task.q_stride;
     float* scaled = queries + row * task.head_dim;
-    for (std::size_t c = 0; c < task.head_dim; ++c) scaled[c] = row < rows ? query[c] * task.qk_scale : 0.0F;
+    if (row >= rows) {
+      std::memset(scaled, 0, task.head_dim * sizeof(float));
+      continue;
+    }
+    const float* query = task.q + (first + row) * task.q_stride;
+    const float scale = task.logit_scales[first + row] * task.qk_scale;
+    for (std::size_t c = 0; c < task.head_dim; ++c) scaled[c] = query[c] * scale;
   }
 }
 
@@ -145,12 +151,33 @@ void AddBias(const float* bias, float bias_scale, std::size_t keys, float* score
   for (; j < keys; ++j) scores[j] += bias_scale * bias[j];
 }
 
-/// Turns a row's scores into exp(score − largest so far), padding into 0; returns the factor for what was summed before.
-float SoftmaxRow(std::size_t keys, float* HWY_RESTRICT scores, float& largest, float& sum) {
+/// The keys of a block that a row sees, [begin, end) within the block.
+struct Visible {
+  std::size_t begin;
+  std::size_t end;
+};
+
+Visible VisibleKeys(const HeadTask& task, std::size_t row, std::size_t first_key, std::size_t keys) {
+  const std::size_t lowest = row > task.reach_back ? row - task.reach_back : 0;
+  const std::size_t highest = std::min(task.length, row + task.reach_ahead + 1);
+  const std::size_t begin = lowest > first_key ? std::min(lowest - first_key, keys) : 0;
+  const std::size_t end = highest > first_key ? std::min(highest - first_key, keys) : 0;
+  return {begin, std::max(begin, end)};
+}
+
+/// Turns a row's scores into exp(score − largest so far), those of keys that it does not see into 0; returns the factor
+/// for what was summed before.
+float SoftmaxRow(Visible visible, std::size_t keys, float* HWY_RESTRICT scores, float& largest, float& sum) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
   const std::size_t padded = round_up(keys, lanes);
-  for (std::size_t j = keys; j < padded; ++j) scores[j] = -std::numeric_limits<float>::infinity();
+  if (visible.begin == visible.end) {
+    std::memset(scores, 0, padded * sizeof(float));
+    return 1.0F;
+  }
+  constexpr float kHidden = -std::numeric_limits<float>::infinity();
+  for (std::size_t j = 0; j < visible.begin; ++j) scores[j] = kHidden;
+  for (std::size_t j = visible.end; j < padded; ++j) scores[j] = kHidden;
   V vector_max = hn::Load(d, scores);
   for (std::size_t j = lanes; j < padded; j += lanes) vector_max = hn::Max(vector_max, hn::Load(d, scores + j));
   const float block_max = hn::GetLane(hn::MaxOfLanes(d, vector_max));
@@ -225,24 +252,41 @@ void ScaleRow(float factor, std::size_t padded_dim, float* row) {
   }
 }
 
+void AddBiases(const HeadTask& task, std::size_t row, std::size_t first_key, std::size_t keys, float* scores) {
+  const float scale = task.logit_scales[row];
+  if (task.bias != nullptr) {
+    const auto distance = static_cast<std::ptrdiff_t>(first_key) - static_cast<std::ptrdiff_t>(row);
+    AddBias(task.bias + distance, task.temper_bias ? scale : 1.0F, keys, scores);
+  }
+  if (task.logit_bias != nullptr) {
+    task.logit_bias->add(task.sequence, task.head, static_cast<std::int64_t>(row), static_cast<std::int64_t>(first_key),
+                         scale, {scores, keys});
+  }
+}
+
+void AttendKeys(const HeadTask& task, const Workspace& w, std::size_t first_row, std::size_t rows,
+                std::size_t first_key, std::size_t keys) {
+  Scores(task, w, first_key, keys, rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    float* scores = w.scores + row * kKeyBlock;
+    AddBiases(task, first_row + row, first_key, keys, scores);
+    const Visible visible = VisibleKeys(task, first_row + row, first_key, keys);
+    const float correction = SoftmaxRow(visible, keys, scores, w.largest[row], w.sum[row]);
+    if (correction != 1.0F) ScaleRow(correction, w.padded_dim, w.output + row * w.padded_dim);
+  }
+  Values(task, w, first_key, keys, rows);
+}
+
 void AttendBlock(const HeadTask& task, const Workspace& w, std::size_t first_row, std::size_t rows) {
   ScaleQueries(task, first_row, rows, w.queries);
   std::fill_n(w.output, kQueryRows * w.padded_dim, 0.0F);
   std::fill_n(w.largest, kQueryRows, -std::numeric_limits<float>::infinity());
   std::fill_n(w.sum, kQueryRows, 0.0F);
-  for (std::size_t first_key = 0; first_key < task.length; first_key += kKeyBlock) {
-    const std::size_t keys = std::min(kKeyBlock, task.length - first_key);
-    Scores(task, w, first_key, keys, rows);
-    for (std::size_t row = 0; row < rows; ++row) {
-      float* scores = w.scores + row * kKeyBlock;
-      if (task.bias != nullptr) {
-        const auto distance = static_cast<std::ptrdiff_t>(first_key) - static_cast<std::ptrdiff_t>(first_row + row);
-        AddBias(task.bias + distance, task.bias_scale, keys, scores);
-      }
-      const float correction = SoftmaxRow(keys, scores, w.largest[row], w.sum[row]);
-      if (first_key > 0) ScaleRow(correction, w.padded_dim, w.output + row * w.padded_dim);
-    }
-    Values(task, w, first_key, keys, rows);
+  // Keys that no row of the block sees are not touched; blocks begin where a panel of keys does.
+  const std::size_t lowest = first_row > task.reach_back ? first_row - task.reach_back : 0;
+  const std::size_t end = std::min(task.length, first_row + rows + task.reach_ahead);
+  for (std::size_t key = lowest - lowest % (2 * kMaxLanes); key < end; key += kKeyBlock) {
+    AttendKeys(task, w, first_row, rows, key, std::min(kKeyBlock, end - key));
   }
   for (std::size_t row = 0; row < rows; ++row) {
     float* output = w.output + row * w.padded_dim;
@@ -280,24 +324,31 @@ auto attend_head() {
 
 namespace {
 
-void check_shapes(const AttentionInputs& in, MatrixView out) {
-  const auto num_sequences = static_cast<std::int64_t>(in.offsets.size()) - 1;
+void check_heads(const AttentionInputs& in, std::int64_t tokens) {
+  const bool divides = in.num_heads >= 1 && in.num_kv_heads >= 1 && in.num_heads % in.num_kv_heads == 0 &&
+                       in.q.cols % in.num_heads == 0;
   const auto scales = static_cast<std::int64_t>(in.logit_scales.size());
-  if (in.num_heads < 1 || in.q.cols % in.num_heads != 0 || num_sequences < 0 || scales != num_sequences * in.num_heads) {
-    fail(ErrorCode::internal, "attention: {} heads, {} columns, {} sequences, {} logit scales", in.num_heads, in.q.cols,
-         num_sequences, scales);
+  if (!divides || scales != tokens * in.num_heads || in.reach_back < 0 || in.reach_ahead < 0) {
+    fail(ErrorCode::internal, "attention: {} heads on {}, {} columns, {} tokens, {} logit scales, reach {} and {}",
+         in.num_heads, in.num_kv_heads, in.q.cols, tokens, scales, in.reach_back, in.reach_ahead);
   }
+}
+
+void check_matrix(ConstMatrixView view, std::int64_t rows, std::int64_t cols) {
+  if (view.rows == rows && view.cols == cols) return;
+  fail(ErrorCode::internal, "attention: expected [{}, {}], got [{}, {}]", rows, cols, view.rows, view.cols);
+}
+
+void check_shapes(const AttentionInputs& in, MatrixView out) {
   const std::int64_t tokens = in.offsets.back();
-  for (const ConstMatrixView& view : {in.q, in.k, in.v, ConstMatrixView(out)}) {
-    if (view.rows != tokens || view.cols != in.q.cols) {
-      fail(ErrorCode::internal, "attention: expected [{}, {}], got [{}, {}]", tokens, in.q.cols, view.rows, view.cols);
-    }
-  }
+  check_heads(in, tokens);
+  const std::int64_t kv_width = in.num_kv_heads * in.head_dim();
+  check_matrix(in.q, tokens, in.q.cols);
+  check_matrix(in.k, tokens, kv_width);
+  check_matrix(in.v, tokens, kv_width);
+  check_matrix(out, tokens, in.q.cols);
   if (in.bias_reach == 0) return;
-  if (in.position_bias.rows != in.num_heads || in.position_bias.cols != 2 * in.bias_reach - 1) {
-    fail(ErrorCode::internal, "attention: position bias is [{}, {}], {} heads and reach {} need [{}, {}]",
-         in.position_bias.rows, in.position_bias.cols, in.num_heads, in.bias_reach, in.num_heads, 2 * in.bias_reach - 1);
-  }
+  check_matrix(in.position_bias, in.num_heads, 2 * in.bias_reach - 1);
   for (std::size_t s = 0; s + 1 < in.offsets.size(); ++s) {
     const std::int64_t length = in.offsets[s + 1] - in.offsets[s];
     if (length > in.bias_reach) {
@@ -310,11 +361,11 @@ simd::HeadTask head_task(const AttentionInputs& in, MatrixView out, std::int64_t
   const auto s = static_cast<std::size_t>(sequence);
   const std::int64_t begin = in.offsets[s];
   const std::int64_t column = head * in.head_dim();
-  const float scale = in.logit_scales[static_cast<std::size_t>(sequence * in.num_heads + head)];
+  const std::int64_t kv_column = head / (in.num_heads / in.num_kv_heads) * in.head_dim();
   simd::HeadTask task;
   task.q = in.q.row(begin) + column;
-  task.k = in.k.row(begin) + column;
-  task.v = in.v.row(begin) + column;
+  task.k = in.k.row(begin) + kv_column;
+  task.v = in.v.row(begin) + kv_column;
   task.out = out.row(begin) + column;
   task.q_stride = static_cast<std::size_t>(in.q.stride);
   task.k_stride = static_cast<std::size_t>(in.k.stride);
@@ -322,9 +373,15 @@ simd::HeadTask head_task(const AttentionInputs& in, MatrixView out, std::int64_t
   task.out_stride = static_cast<std::size_t>(out.stride);
   task.length = static_cast<std::size_t>(in.offsets[s + 1] - begin);
   task.head_dim = static_cast<std::size_t>(in.head_dim());
-  task.qk_scale = scale / std::sqrt(static_cast<float>(in.head_dim()));
+  task.qk_scale = in.qk_scale;
+  task.logit_scales = in.logit_scales.data() + head * in.q.rows + begin;
+  task.reach_back = static_cast<std::size_t>(in.reach_back);
+  task.reach_ahead = static_cast<std::size_t>(in.reach_ahead);
   if (in.bias_reach > 0) task.bias = in.position_bias.row(head) + in.bias_reach - 1;
-  task.bias_scale = in.temper_position_bias ? scale : 1.0F;
+  task.temper_bias = in.temper_position_bias;
+  task.logit_bias = in.logit_bias;
+  task.sequence = sequence;
+  task.head = head;
   return task;
 }
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention.h"
+
 namespace treble::simd {
 
 struct HeadTask {
@@ -17,9 +19,15 @@ struct HeadTask {
   std::size_t out_stride = 0;
   std::size_t length = 0;
   std::size_t head_dim = 0;
-  float qk_scale = 1;           ///< s / sqrt(head_dim)
+  float qk_scale = 1;
+  const float* logit_scales = nullptr;  ///< [length]
+  std::size_t reach_back = 0;
+  std::size_t reach_ahead = 0;
   const float* bias = nullptr;  ///< the bias of distance 0; distances −(length−1) … length−1 lie around it
-  float bias_scale = 1;
+  bool temper_bias = true;
+  const LogitBias* logit_bias = nullptr;
+  std::int64_t sequence = 0;  ///< for logit_bias
+  std::int64_t head = 0;
   float* scratch = nullptr;  ///< head_scratch_floats(length, head_dim) floats, 64-byte aligned
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "kernels/simd/choose_target.h"
+#include "kernels/simd/norm_row.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/row_ops.cc"
@@ -48,20 +49,51 @@ float Variance(const float* HWY_RESTRICT row, std::size_t cols, float mean) {
   return total / static_cast<float>(cols);
 }
 
-void NormalizeRow(const float* HWY_RESTRICT gain, const float* HWY_RESTRICT bias, float eps, std::size_t cols,
-                  float* HWY_RESTRICT row) {
+/// y = (x − mean) · scale · gain + bias
+void Rescale(const NormRow& row, float mean, float scale) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  const float mean = Mean(row, cols);
-  const float scale = 1.0F / std::sqrt(Variance(row, cols, mean) + eps);
   const V vector_mean = hn::Set(d, mean);
   const V vector_scale = hn::Set(d, scale);
   std::size_t c = 0;
-  for (; c + lanes <= cols; c += lanes) {
-    const V normal = hn::Mul(hn::Sub(hn::LoadU(d, row + c), vector_mean), vector_scale);
-    hn::StoreU(hn::MulAdd(normal, hn::LoadU(d, gain + c), hn::LoadU(d, bias + c)), d, row + c);
+  for (; c + lanes <= row.cols; c += lanes) {
+    const V normal = hn::Mul(hn::Sub(hn::LoadU(d, row.x + c), vector_mean), vector_scale);
+    const V gained = hn::Mul(normal, hn::LoadU(d, row.gain + c));
+    hn::StoreU(row.bias == nullptr ? gained : hn::Add(gained, hn::LoadU(d, row.bias + c)), d, row.y + c);
   }
-  for (; c < cols; ++c) row[c] = (row[c] - mean) * scale * gain[c] + bias[c];
+  for (; c < row.cols; ++c) {
+    row.y[c] = (row.x[c] - mean) * scale * row.gain[c] + (row.bias == nullptr ? 0.0F : row.bias[c]);
+  }
+}
+
+void LayerNormRow(const NormRow& row) {
+  const float mean = Mean(row.x, row.cols);
+  Rescale(row, mean, 1.0F / std::sqrt(Variance(row.x, row.cols, mean) + row.eps));
+}
+
+void RmsNormRow(const NormRow& row) {
+  Rescale(row, 0.0F, 1.0F / std::sqrt(Variance(row.x, row.cols, 0.0F) + row.eps));
+}
+
+void RotateHalves(const float* HWY_RESTRICT cos, const float* HWY_RESTRICT sin, std::size_t half,
+                  float* HWY_RESTRICT head) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t c = 0;
+  for (; c + lanes <= half; c += lanes) {
+    const V first = hn::LoadU(d, head + c);
+    const V second = hn::LoadU(d, head + half + c);
+    const V cosine = hn::LoadU(d, cos + c);
+    const V sine = hn::LoadU(d, sin + c);
+    hn::StoreU(hn::Sub(hn::Mul(first, cosine), hn::Mul(second, sine)), d, head + c);
+    hn::StoreU(hn::Add(hn::Mul(second, cosine), hn::Mul(first, sine)), d, head + half + c);
+  }
+  for (; c < half; ++c) {
+    const float first = head[c];
+    const float second = head[half + c];
+    head[c] = first * cos[c] - second * sin[c];
+    head[half + c] = second * cos[c] + first * sin[c];
+  }
 }
 
 void AddRow(const float* HWY_RESTRICT x, std::size_t cols, float* HWY_RESTRICT y) {
@@ -81,39 +113,74 @@ HWY_AFTER_NAMESPACE();
 namespace treble {
 
 namespace simd {
-HWY_EXPORT(NormalizeRow);
+HWY_EXPORT(LayerNormRow);
+HWY_EXPORT(RmsNormRow);
 HWY_EXPORT(AddRow);
+HWY_EXPORT(RotateHalves);
 
-// The table of functions can only be named from the namespace that exports it.
-auto normalize_row() {
+// The tables of functions can only be named from the namespace that exports them.
+auto layer_norm_row() {
   choose_target();
-  return &HWY_DYNAMIC_DISPATCH(NormalizeRow);
+  return &HWY_DYNAMIC_DISPATCH(LayerNormRow);
+}
+
+auto rms_norm_row() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(RmsNormRow);
 }
 
 auto add_row() {
   choose_target();
   return &HWY_DYNAMIC_DISPATCH(AddRow);
 }
+
+auto rotate_halves() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(RotateHalves);
+}
 }  // namespace simd
 
 namespace {
-constexpr std::int64_t kRowsPerThread = 64;
-}  // namespace
 
-void layer_norm(const Execution& execution, std::span<const float> gain, std::span<const float> bias, float eps,
-                MatrixView x) {
+constexpr std::int64_t kRowsPerThread = 64;
+
+struct Norm {
+  std::span<const float> gain;
+  std::span<const float> bias;
+  float eps;
+};
+
+template <typename Kernel>
+void normalize(const Execution& execution, Kernel kernel, const Norm& norm, ConstMatrixView x, MatrixView y) {
   const auto cols = static_cast<std::size_t>(x.cols);
-  if (gain.size() != cols || bias.size() != cols) {
-    fail(ErrorCode::internal, "layer_norm: rows of {}, gain of {}, bias of {}", cols, gain.size(), bias.size());
+  if (norm.gain.size() != cols || (!norm.bias.empty() && norm.bias.size() != cols) || y.cols != x.cols ||
+      y.rows != x.rows) {
+    fail(ErrorCode::internal, "norm: x [{}, {}], y [{}, {}], gain of {}, bias of {}", x.rows, x.cols, y.rows, y.cols,
+         norm.gain.size(), norm.bias.size());
   }
-  const auto normalize_row = simd::normalize_row();
   execution.for_ranges(x.rows, kRowsPerThread, [&](std::int64_t begin, std::int64_t end, int) {
-    for (std::int64_t row = begin; row < end; ++row) normalize_row(gain.data(), bias.data(), eps, cols, x.row(row));
+    const float* bias = norm.bias.empty() ? nullptr : norm.bias.data();
+    for (std::int64_t row = begin; row < end; ++row) {
+      kernel({x.row(row), norm.gain.data(), bias, y.row(row), cols, norm.eps});
+    }
   });
 }
 
-void add_row(std::span<const float> x, std::span<float> y) {
-  simd::add_row()(x.data(), y.size(), y.data());
+}  // namespace
+
+void layer_norm(const Execution& execution, std::span<const float> gain, std::span<const float> bias, float eps,
+                ConstMatrixView x, MatrixView y) {
+  normalize(execution, simd::layer_norm_row(), {gain, bias, eps}, x, y);
+}
+
+void rms_norm(const Execution& execution, std::span<const float> gain, float eps, ConstMatrixView x, MatrixView y) {
+  normalize(execution, simd::rms_norm_row(), {gain, {}, eps}, x, y);
+}
+
+void add_row(std::span<const float> x, std::span<float> y) { simd::add_row()(x.data(), y.size(), y.data()); }
+
+void rotate_halves(std::span<const float> cos, std::span<const float> sin, std::span<float> head) {
+  simd::rotate_halves()(cos.data(), sin.data(), head.size() / 2, head.data());
 }
 
 }  // namespace treble

@@ -15,12 +15,15 @@ namespace treble {
 namespace {
 
 struct AttentionCase {
-  std::vector<std::int64_t> lengths;
-  std::int64_t num_heads;
-  std::int64_t head_dim;
+  std::vector<std::int64_t> lengths = {};
+  std::int64_t num_heads = 1;
+  std::int64_t head_dim = 8;
   bool bias = false;
   bool temper_bias = true;
   float spread = 1.0F;
+  std::int64_t heads_per_kv = 1;
+  std::int64_t reach_back = AttentionInputs::kUnlimited;
+  std::int64_t reach_ahead = AttentionInputs::kUnlimited;
 };
 
 class AttentionFixture {
@@ -32,14 +35,17 @@ class AttentionFixture {
     // One odd column more than needed, so that rows are misaligned.
     stride_ = 3 * width_ + 1;
     qkv_ = test::random_values(tokens * stride_ + 1, 7, c.spread);
-    for (std::size_t i = 0; i < c.lengths.size() * static_cast<std::size_t>(c.num_heads); ++i) {
-      scales_.push_back(0.5F + 0.25F * static_cast<float>(i % 5));
-    }
+    for (std::int64_t i = 0; i < tokens * c.num_heads; ++i) scales_.push_back(0.5F + 0.25F * static_cast<float>(i % 5));
+    const std::int64_t kv_width = width_ / c.heads_per_kv;
     inputs_.q = ConstMatrixView(qkv_.data() + 1, tokens, width_, stride_);
-    inputs_.k = ConstMatrixView(qkv_.data() + 1 + width_, tokens, width_, stride_);
-    inputs_.v = ConstMatrixView(qkv_.data() + 1 + 2 * width_, tokens, width_, stride_);
+    inputs_.k = ConstMatrixView(qkv_.data() + 1 + width_, tokens, kv_width, stride_);
+    inputs_.v = ConstMatrixView(qkv_.data() + 1 + 2 * width_, tokens, kv_width, stride_);
     inputs_.offsets = offsets_;
     inputs_.num_heads = c.num_heads;
+    inputs_.num_kv_heads = c.num_heads / c.heads_per_kv;
+    inputs_.qk_scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim));
+    inputs_.reach_back = c.reach_back;
+    inputs_.reach_ahead = c.reach_ahead;
     inputs_.logit_scales = scales_;
     inputs_.temper_position_bias = c.temper_bias;
     if (!c.bias) return;
@@ -80,15 +86,21 @@ class AttentionFixture {
 
 TEST(Attention, EqualsNaiveTwinForOddSizes) {
   const std::vector<AttentionCase> cases = {
-      {{1}, 1, 1},
-      {{1, 2, 3}, 2, 5},
-      {{7, 1, 24, 25}, 3, 8},
-      {{16}, 2, 12},
-      {{33, 64}, 2, 32},
-      {{255, 256, 257}, 1, 64},
-      {{600}, 2, 80},
-      {{40, 9}, 4, 16, true, true},
-      {{300, 17}, 2, 64, true, false},
+      {.lengths = {1}, .head_dim = 1},
+      {.lengths = {1, 2, 3}, .num_heads = 2, .head_dim = 5},
+      {.lengths = {7, 1, 24, 25}, .num_heads = 3},
+      {.lengths = {16}, .num_heads = 2, .head_dim = 12},
+      {.lengths = {33, 64}, .num_heads = 2, .head_dim = 32},
+      {.lengths = {255, 256, 257}, .head_dim = 64},
+      {.lengths = {600}, .num_heads = 2, .head_dim = 80},
+      {.lengths = {40, 9}, .num_heads = 4, .head_dim = 16, .bias = true},
+      {.lengths = {300, 17}, .num_heads = 2, .head_dim = 64, .bias = true, .temper_bias = false},
+      {.lengths = {50, 3}, .num_heads = 6, .head_dim = 16, .heads_per_kv = 3},
+      {.lengths = {300, 1}, .num_heads = 2, .head_dim = 16, .heads_per_kv = 2, .reach_ahead = 0},
+      {.lengths = {700, 30}, .num_heads = 2, .head_dim = 16, .reach_back = 20, .reach_ahead = 20},
+      {.lengths = {700, 5}, .num_heads = 2, .head_dim = 16, .bias = true, .reach_back = 64, .reach_ahead = 0},
+      {.lengths = {90}, .num_heads = 2, .reach_back = 0, .reach_ahead = 0},
+      {.lengths = {600}, .num_heads = 1, .head_dim = 16, .reach_back = 300, .reach_ahead = 7},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
@@ -97,22 +109,41 @@ TEST(Attention, EqualsNaiveTwinForOddSizes) {
   }
 }
 
+/// A bias that is easy to compute twice.
+class DistanceBias : public LogitBias {
+ public:
+  void add(std::int64_t sequence, std::int64_t head, std::int64_t row, std::int64_t first_key, float scale,
+           std::span<float> logits) const override {
+    for (std::size_t j = 0; j < logits.size(); ++j) {
+      const auto key = first_key + static_cast<std::int64_t>(j);
+      logits[j] += scale * 0.1F * static_cast<float>((key - row) % 7 + head - sequence);
+    }
+  }
+};
+
+TEST(Attention, ALogitBiasIsAddedToEveryBlock) {
+  AttentionFixture fixture({.lengths = {600, 20}, .num_heads = 2, .head_dim = 16});
+  const DistanceBias bias;
+  fixture.inputs().logit_bias = &bias;
+  test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6); });
+}
+
 TEST(Attention, LargeLogitsDoNotOverflow) {
-  const AttentionFixture fixture({{300, 5}, 2, 32, false, true, 30.0F});
+  const AttentionFixture fixture({.lengths = {300, 5}, .num_heads = 2, .head_dim = 32, .spread = 30.0F});
   test::on_every_target([&] {
     for (const float value : fixture.run(Execution{})) ASSERT_TRUE(std::isfinite(value));
   });
 }
 
 TEST(Attention, ManyThreadsGiveTheSameBits) {
-  const AttentionFixture fixture({{120, 3, 77}, 5, 16});
+  const AttentionFixture fixture({.lengths = {120, 3, 77}, .num_heads = 5, .head_dim = 16});
   ThreadPool pool(3);
   EXPECT_EQ(fixture.run(Execution{}), fixture.run(Execution{&pool}));
 }
 
 TEST(Attention, ASequenceDoesNotSeeItsCompanions) {
-  AttentionFixture fixture({{30, 41, 30}, 2, 16});
-  std::vector<float> scales(6, 1.25F);
+  AttentionFixture fixture({.lengths = {30, 41, 30}, .num_heads = 2, .head_dim = 16});
+  std::vector<float> scales(2 * 101, 1.25F);
   fixture.inputs().logit_scales = scales;
   const auto together = fixture.run(Execution{});
   const std::vector<std::int64_t> middle = {0, 41};
@@ -121,7 +152,7 @@ TEST(Attention, ASequenceDoesNotSeeItsCompanions) {
   alone.k = alone.k.row_range(30, 71);
   alone.v = alone.v.row_range(30, 71);
   alone.offsets = middle;
-  alone.logit_scales = std::span(scales).first(2);
+  alone.logit_scales = std::span(scales).first(2 * 41);
   std::vector<float> out(41 * 32);
   std::vector<AttentionScratch> scratch;
   attention(Execution{}, alone, scratch, MatrixView(out.data(), 41, 32));
@@ -129,13 +160,13 @@ TEST(Attention, ASequenceDoesNotSeeItsCompanions) {
 }
 
 TEST(Attention, RefusesShapesThatDisagree) {
-  AttentionFixture fixture({{4}, 2, 8});
+  AttentionFixture fixture({.lengths = {4}, .num_heads = 2});
   fixture.inputs().logit_scales = fixture.inputs().logit_scales.first(1);
   EXPECT_THROW(fixture.run(Execution{}), Error);
 }
 
 TEST(Attention, RefusesTextsBeyondTheBias) {
-  AttentionFixture fixture({{4}, 2, 8, true});
+  AttentionFixture fixture({.lengths = {4}, .num_heads = 2, .bias = true});
   fixture.inputs().bias_reach = 3;
   fixture.inputs().position_bias.cols = 5;
   EXPECT_THROW(fixture.run(Execution{}), Error);
@@ -148,13 +179,47 @@ TEST(LayerNormKernel, EqualsNaiveTwinForOddSizes) {
     const auto gain = test::random_values(cols, 4);
     const auto bias = test::random_values(cols, 5);
     test::on_every_target([&] {
-      auto fast = values;
+      std::vector<float> fast(values.size());
       std::vector<float> slow(values.size());
+      const ConstMatrixView x(values.data() + 1, 5, cols);
       const MatrixView fast_view(fast.data() + 1, 5, cols);
-      layer_norm(Execution{}, gain, bias, 1e-5F, fast_view);
       const MatrixView slow_view(slow.data() + 1, 5, cols);
-      reference::layer_norm(ConstMatrixView(values.data() + 1, 5, cols), gain, bias, 1e-5F, slow_view);
+      layer_norm(Execution{}, gain, bias, 1e-5F, x, fast_view);
+      reference::layer_norm(x, gain, bias, 1e-5, slow_view);
       EXPECT_LE(test::greatest_difference(fast_view, slow_view), 5e-6);
+      rms_norm(Execution{}, gain, 1e-5F, x, fast_view);
+      reference::rms_norm(x, gain, 1e-5, slow_view);
+      EXPECT_LE(test::greatest_difference(fast_view, slow_view), 5e-6);
+    });
+  }
+}
+
+TEST(NormKernels, WorkInPlaceAndWithoutBias) {
+  auto values = test::random_values(40, 3);
+  const std::vector<float> gain(20, 1.5F);
+  std::vector<float> apart(40);
+  layer_norm(Execution{}, gain, {}, 1e-5F, ConstMatrixView(values.data(), 2, 20), MatrixView(apart.data(), 2, 20));
+  layer_norm(Execution{}, gain, {}, 1e-5F, ConstMatrixView(values.data(), 2, 20), MatrixView(values.data(), 2, 20));
+  EXPECT_EQ(values, apart);
+}
+
+TEST(RotateHalves, TurnsPairsByTheirAngle) {
+  for (const std::size_t half : {1U, 4U, 9U, 32U}) {
+    std::vector<float> head = test::random_values(static_cast<std::int64_t>(2 * half), 1);
+    const auto before = head;
+    std::vector<float> cos(half);
+    std::vector<float> sin(half);
+    for (std::size_t i = 0; i < half; ++i) {
+      cos[i] = std::cos(0.3F * static_cast<float>(i));
+      sin[i] = std::sin(0.3F * static_cast<float>(i));
+    }
+    test::on_every_target([&] {
+      head = before;
+      rotate_halves(cos, sin, head);
+      for (std::size_t i = 0; i < half; ++i) {
+        EXPECT_NEAR(head[i], before[i] * cos[i] - before[half + i] * sin[i], 1e-6);
+        EXPECT_NEAR(head[half + i], before[half + i] * cos[i] + before[i] * sin[i], 1e-6);
+      }
     });
   }
 }
@@ -163,7 +228,7 @@ TEST(LayerNormKernel, ConstantRowsGiveTheBias) {
   std::vector<float> row(40, 1e6F);
   const std::vector<float> gain(40, 2.0F);
   const std::vector<float> bias(40, 0.5F);
-  layer_norm(Execution{}, gain, bias, 1e-12F, MatrixView(row.data(), 1, 40));
+  layer_norm(Execution{}, gain, bias, 1e-12F, ConstMatrixView(row.data(), 1, 40), MatrixView(row.data(), 1, 40));
   for (const float value : row) EXPECT_FLOAT_EQ(value, 0.5F);
 }
 

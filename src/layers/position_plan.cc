@@ -1,0 +1,46 @@
+#include "layers/position_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace {
+
+double trained_position(PositionExtension extension, std::int64_t p, std::int64_t wanted, std::int64_t trained) {
+  const auto position = static_cast<double>(p);
+  switch (extension) {
+    case PositionExtension::interpolate:
+      return position * static_cast<double>(trained) / static_cast<double>(wanted);
+    case PositionExtension::group: return static_cast<double>(p / ((wanted + trained - 1) / trained));
+    case PositionExtension::recur: return static_cast<double>(p % trained);
+    case PositionExtension::none:
+    case PositionExtension::ntk: return position;
+  }
+  return position;
+}
+
+}  // namespace
+
+PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained) {
+  if (wanted < 1 || (extension == PositionExtension::none && wanted > trained)) {
+    fail(ErrorCode::invalid_argument, "{} positions are wanted, the model has 1 to {}; --extend gives it more", wanted,
+         trained);
+  }
+  PositionPlan plan(static_cast<std::size_t>(wanted));
+  const auto kind = wanted <= trained ? PositionExtension::none : extension;
+  for (std::int64_t p = 0; p < wanted; ++p) {
+    plan[static_cast<std::size_t>(p)] = trained_position(kind, p, wanted, trained);
+  }
+  return plan;
+}
+
+double ntk_base(double base, std::int64_t dim, std::int64_t wanted, std::int64_t trained) {
+  if (wanted <= trained || dim <= 2) return base;
+  const double stretch = static_cast<double>(wanted) / static_cast<double>(trained);
+  return base * std::pow(stretch, static_cast<double>(dim) / static_cast<double>(dim - 2));
+}
+
+}  // namespace treble

@@ -1,0 +1,27 @@
+// Which of the positions that a model was trained with stands for each position of a text; training-free extension to
+// longer texts as collected by Zhu et al., "LongEmbed" (arXiv 2404.12096), section 4.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "treble/options.h"
+
+namespace treble {
+
+/// Entry p is the trained position, possibly between two, that position p of a text gets.
+using PositionPlan = std::vector<double>;
+
+/// The first `wanted` positions of a model trained with `trained`:
+///   none         p; wanted must not exceed trained
+///   interpolate  p · trained / wanted      (Chen et al., arXiv 2306.15595)
+///   group        ⌊p / g⌋, g = ⌈wanted / trained⌉
+///   recur        p mod trained
+///   ntk          p: the rotary base changes instead (see ntk_base)
+/// Up to `trained` positions every plan is p itself. Throws Error{invalid_argument} naming both sizes.
+PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained);
+
+/// base · (wanted / trained)^(dim / (dim − 2)), and base itself up to `trained` (NTK-aware scaling of rotary embeddings).
+double ntk_base(double base, std::int64_t dim, std::int64_t wanted, std::int64_t trained);
+
+}  // namespace treble

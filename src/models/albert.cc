@@ -1,0 +1,45 @@
+// ALBERT (Lan et al., arXiv 1909.11942): one set of weights for a group of layers, and narrow embeddings.
+#include "base/fail.h"
+#include "models/config_keys.h"
+#include "models/family.h"
+
+namespace treble {
+
+namespace {
+
+EncoderConfig read_config(const JsonObject& json) {
+  require_value(json, "position_embedding_type", "absolute");
+  if (json.integer("inner_group_num").value_or(1) != 1) {
+    fail(ErrorCode::unsupported, "{}: \"inner_group_num\" is {}; only 1 is supported", json.origin(),
+         json.required_integer("inner_group_num"));
+  }
+  EncoderConfig config = read_bert_like_config(json);
+  config.embedding_size = json.integer("embedding_size").value_or(128);
+  config.num_layer_groups = json.integer("num_hidden_groups").value_or(1);
+  config.activation = read_activation(json, "hidden_act", "gelu_new");
+  return config;
+}
+
+}  // namespace
+
+Family albert_family() {
+  WeightNames names;
+  names.prefixes = {"albert.", "model."};
+  names.word_embeddings = "embeddings.word_embeddings";
+  names.position_embeddings = "embeddings.position_embeddings";
+  names.token_type_embeddings = "embeddings.token_type_embeddings";
+  names.embedding_norm = "embeddings.LayerNorm";
+  names.embedding_projection = "encoder.embedding_hidden_mapping_in";
+  const std::string layer = "encoder.albert_layer_groups.{}.albert_layers.0.";
+  names.query = layer + "attention.query";
+  names.key = layer + "attention.key";
+  names.value = layer + "attention.value";
+  names.attention_output = layer + "attention.dense";
+  names.attention_norm = layer + "attention.LayerNorm";
+  names.up = layer + "ffn";
+  names.down = layer + "ffn_output";
+  names.feed_forward_norm = layer + "full_layer_layer_norm";
+  return {{"albert"}, read_config, {names}};
+}
+
+}  // namespace treble

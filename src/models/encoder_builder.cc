@@ -1,0 +1,289 @@
+#include "models/encoder_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "base/fail.h"
+#include "layers/disentangled_attention.h"
+
+namespace treble {
+
+namespace {
+
+std::string name_of(const std::string& stem, std::int64_t group) { return fmt::format(fmt::runtime(stem), group); }
+
+/// Swaps the two halves of the rows: "up, gate" becomes "gate, up".
+void swap_halves(std::vector<float>& rows) {
+  std::rotate(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2), rows.end());
+}
+
+std::vector<double> scaled_frequencies(const RotaryConfig& rotary, double base, std::int64_t dim) {
+  std::vector<double> frequencies = rotary_frequencies(base * rotary.ntk_factor, dim);
+  const double shrink = rotary.linear_factor * std::pow(rotary.ntk_factor, 2.0 / static_cast<double>(dim));
+  for (double& frequency : frequencies) frequency /= shrink;
+  if (!rotary.llama3) return frequencies;
+  const RotaryConfig::Llama3& llama3 = *rotary.llama3;
+  for (double& frequency : frequencies) {
+    // Long waves are slowed by the factor, short ones kept, those between blended.
+    const double turns = llama3.original_positions * frequency / (2 * std::numbers::pi);
+    const double blend = std::clamp(
+        (turns - llama3.low_frequency_factor) / (llama3.high_frequency_factor - llama3.low_frequency_factor), 0.0, 1.0);
+    frequency = (1 - blend) * frequency / llama3.factor + blend * frequency;
+  }
+  return frequencies;
+}
+
+}  // namespace
+
+EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
+                               const LengthPlan& lengths)
+    : loader_(loader),
+      names_(names),
+      config_(config),
+      lengths_(lengths),
+      plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
+  if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
+      lengths.max_tokens > config.max_tokens()) {
+    fail(ErrorCode::invalid_argument, "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
+         "group or recur", config.model_type);
+  }
+}
+
+Norm EncoderBuilder::norm(const std::string& stem, std::int64_t size) const {
+  return loader_.norm(stem, size, {config_.norm_kind, config_.norm_bias, config_.norm_plus_one, config_.norm_eps});
+}
+
+Norm EncoderBuilder::final_norm() const {
+  return config_.final_norm ? norm(names_.final_norm, config_.hidden_size) : Norm{};
+}
+
+BlockNorms EncoderBuilder::block_norms(const std::string& stem, const std::string& result_stem) const {
+  BlockNorms norms;
+  switch (config_.norm_placement) {
+    case NormPlacement::post: norms.after = norm(stem, config_.hidden_size); break;
+    case NormPlacement::pre: norms.before = norm(stem, config_.hidden_size); break;
+    case NormPlacement::sandwich:
+      norms.before = norm(stem, config_.hidden_size);
+      norms.inside = norm(result_stem, config_.hidden_size);
+      break;
+  }
+  return norms;
+}
+
+void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
+  const std::int64_t width = config_.embedding_width();
+  const auto size = static_cast<std::size_t>(width);
+  std::vector<float> type(size);
+  if (config_.num_token_types > 0) {
+    // Every text is of type 0, so its row is part of every position.
+    const auto types = loader_.matrix(names_.token_type_embeddings + ".weight", config_.num_token_types, width);
+    std::copy_n(types.data(), width, type.data());
+    parts.constant = type;
+  }
+  if (!config_.learned_positions) return;
+  const auto table = loader_.matrix(names_.position_embeddings + ".weight", config_.num_positions, width);
+  const ConstMatrixView rows(table.data(), config_.num_positions, width);
+  parts.positions = plan_rows(rows, config_.position_offset, plan_);
+  for (std::size_t p = 0; p < plan_.size(); ++p) add_row(type, {parts.positions.data() + p * size, size});
+  if (config_.uncounted_id) {
+    parts.uncounted_id = config_.uncounted_id;
+    parts.uncounted_row.assign(rows.row(config_.position_offset - 1), rows.row(config_.position_offset - 1) + width);
+    add_row(type, parts.uncounted_row);
+  }
+}
+
+EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
+  const std::int64_t width = config_.embedding_width();
+  EmbeddingLayer::Parts parts;
+  parts.words = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
+  parts.scale = static_cast<float>(config_.embedding_scale);
+  parts.max_tokens = lengths_.max_tokens;
+  add_positions(parts);
+  // ALBERT and ELECTRA normalise before they widen, DeBERTa after.
+  if (config_.embedding_norm) parts.norm = norm(names_.embedding_norm, width);
+  if (width != config_.hidden_size) {
+    const bool bias = loader_.has(names_.embedding_projection + ".bias");
+    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, bias, {});
+  }
+  return EmbeddingLayer(std::move(parts));
+}
+
+PositionBias EncoderBuilder::position_bias() const {
+  const RelativeBuckets& buckets = config_.relative_buckets;
+  if (config_.alibi) return alibi_bias(config_.num_heads, lengths_.max_tokens);
+  if (buckets.num_buckets == 0) return {};
+  const auto table = loader_.matrix(names_.relative_bias + ".weight", buckets.num_buckets, config_.num_heads);
+  return bucketed_bias(ConstMatrixView(table.data(), buckets.num_buckets, config_.num_heads), buckets, lengths_.max_tokens);
+}
+
+RotaryTable EncoderBuilder::rotary(bool local) const {
+  const RotaryConfig& rotary = config_.rotary;
+  if (rotary.base == 0) return {};
+  RotaryConfig scaling = rotary;
+  double base = rotary.base;
+  if (local && rotary.local_base) {
+    base = *rotary.local_base;
+    // What is stretched are the layers that see far.
+    scaling.linear_factor = 1;
+    scaling.llama3.reset();
+  }
+  const std::int64_t dim = config_.head_width();
+  if (lengths_.extension == PositionExtension::ntk) {
+    base = ntk_base(base, dim, lengths_.max_tokens, config_.max_tokens());
+  }
+  return {scaled_frequencies(scaling, base, dim), plan_};
+}
+
+Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,
+                              std::int64_t in, bool bias, const Linear::Options& options) const {
+  std::vector<float> weight;
+  std::vector<float> bias_values;
+  std::int64_t out = 0;
+  for (std::size_t part = 0; part < stems.size(); ++part) {
+    const auto values = loader_.matrix(stems[part] + ".weight", outs[part], in);
+    weight.insert(weight.end(), values.data(), values.data() + outs[part] * in);
+    out += outs[part];
+    if (!bias) continue;
+    const auto part_bias = loader_.vector(stems[part] + ".bias", outs[part]);
+    bias_values.insert(bias_values.end(), part_bias.begin(), part_bias.end());
+  }
+  return {ConstMatrixView(weight.data(), out, in), bias_values, options};
+}
+
+Linear EncoderBuilder::qkv(std::int64_t group) const {
+  const std::int64_t width = config_.num_heads * config_.head_width();
+  const std::int64_t kv_width = config_.kv_heads() * config_.head_width();
+  if (!names_.qkv.empty()) {
+    return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias, {});
+  }
+  return linear({name_of(names_.query, group), name_of(names_.key, group), name_of(names_.value, group)},
+                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, {});
+}
+
+Linear EncoderBuilder::gate_up(std::int64_t group) const {
+  const std::int64_t wide = config_.intermediate_size;
+  if (names_.gate_up.empty()) {
+    return linear({name_of(names_.gate, group), name_of(names_.up, group)}, {wide, wide}, config_.hidden_size,
+                  config_.up_bias, {});
+  }
+  if (names_.gate_first) {
+    return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias, {});
+  }
+  const std::string stem = name_of(names_.gate_up, group);
+  const auto stored = loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size);
+  std::vector<float> weight(stored.data(), stored.data() + 2 * wide * config_.hidden_size);
+  swap_halves(weight);
+  std::vector<float> bias;
+  if (config_.up_bias) {
+    bias = loader_.vector(stem + ".bias", 2 * wide);
+    swap_halves(bias);
+  }
+  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, {}};
+}
+
+SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
+  const std::int64_t head_dim = config_.head_width();
+  const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
+  AttentionShape shape;
+  shape.num_heads = config_.num_heads;
+  shape.num_kv_heads = config_.kv_heads();
+  shape.head_dim = head_dim;
+  const int terms = 1 + (config_.disentangled.content_to_position ? 1 : 0) + (config_.disentangled.position_to_content ? 1 : 0);
+  shape.qk_scale = config_.qk_scale > 0 ? static_cast<float>(config_.qk_scale)
+                                        : 1.0F / std::sqrt(static_cast<float>(head_dim * terms));
+  if (local) {
+    shape.reach_back = config_.window.back;
+    shape.reach_ahead = config_.window.ahead;
+  }
+  if (config_.causal) shape.reach_ahead = 0;
+  SelfAttention::Parts parts{
+      .shape = shape,
+      .qkv = qkv(group),
+      .output = linear({name_of(names_.attention_output, group)}, {config_.hidden_size}, config_.num_heads * head_dim,
+                       config_.output_bias, {.accumulate = accumulate})};
+  if (config_.qk_norm) {
+    parts.query_norm = norm(name_of(names_.query_norm, group), head_dim);
+    parts.key_norm = norm(name_of(names_.key_norm, group), head_dim);
+  }
+  parts.rotary = rotary;
+  if (config_.disentangled.enabled) parts.logit_bias = disentangled(group);
+  return SelfAttention(std::move(parts));
+}
+
+FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
+  const std::int64_t wide = config_.intermediate_size;
+  const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
+  Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
+                       {.accumulate = accumulate});
+  if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
+  Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias,
+                     {.activation = config_.activation});
+  return FeedForward({std::move(up), std::move(down)});
+}
+
+EncoderLayer EncoderBuilder::layer(std::int64_t group, bool local, const RotaryTable* rotary) const {
+  const auto result = [group](const std::string& stem) { return stem.empty() ? stem : name_of(stem, group); };
+  BlockNorms attention_norms;
+  if (group > 0 || config_.first_attention_norm) {
+    attention_norms = block_norms(name_of(names_.attention_norm, group), result(names_.attention_result_norm));
+  }
+  return EncoderLayer({attention(group, local, rotary), std::move(attention_norms), feed_forward(group),
+                       block_norms(name_of(names_.feed_forward_norm, group), result(names_.feed_forward_result_norm))});
+}
+
+std::int64_t EncoderBuilder::position_span() const {
+  const DisentangledConfig& relative = config_.disentangled;
+  return relative.buckets > 0 ? relative.buckets : relative.max_relative;
+}
+
+std::vector<float> EncoderBuilder::relative_table() const {
+  const std::int64_t rows = 2 * position_span();
+  const auto stored = loader_.matrix(names_.relative_embeddings + ".weight", rows, config_.hidden_size);
+  std::vector<float> table(stored.data(), stored.data() + rows * config_.hidden_size);
+  if (config_.disentangled.normalize_embeddings) {
+    const MatrixView view(table.data(), rows, config_.hidden_size);
+    norm(names_.relative_embeddings_norm, config_.hidden_size).run({}, view, view);
+  }
+  return table;
+}
+
+/// The table of relative positions through one of the layer's projections: [2 · span, num_heads · head_dim].
+std::vector<float> EncoderBuilder::project_positions(const std::string& stem, const std::vector<float>& table) const {
+  const std::int64_t width = config_.num_heads * config_.head_width();
+  const std::int64_t rows = 2 * position_span();
+  const Linear projection = linear({stem}, {width}, config_.hidden_size, loader_.has(stem + ".bias"), {});
+  std::vector<float> projected(static_cast<std::size_t>(rows * width));
+  projection.run({}, ConstMatrixView(table.data(), rows, config_.hidden_size), MatrixView(projected.data(), rows, width));
+  return projected;
+}
+
+std::shared_ptr<const LogitBiasSource> EncoderBuilder::disentangled(std::int64_t group) const {
+  const DisentangledConfig& relative = config_.disentangled;
+  const auto table = relative_table();
+  const std::int64_t width = config_.num_heads * config_.head_width();
+  std::vector<float> keys;
+  std::vector<float> queries;
+  if (relative.content_to_position) {
+    keys = project_positions(name_of(relative.share_key ? names_.key : names_.position_key, group), table);
+  }
+  if (relative.position_to_content) {
+    queries = project_positions(name_of(relative.share_key ? names_.query : names_.position_query, group), table);
+  }
+  const int terms = 1 + (relative.content_to_position ? 1 : 0) + (relative.position_to_content ? 1 : 0);
+  const auto rows = [width](const std::vector<float>& values) {
+    return ConstMatrixView(values.data(), static_cast<std::int64_t>(values.size()) / width, width);
+  };
+  return std::make_shared<DisentangledBias>(DisentangledBias::Parts{
+      .positions = {position_span(), relative.buckets, relative.max_relative},
+      .num_heads = config_.num_heads,
+      .head_dim = config_.head_width(),
+      .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_width() * terms)),
+      .position_keys = rows(keys),
+      .position_queries = rows(queries)});
+}
+
+}  // namespace treble

@@ -1,0 +1,51 @@
+// Makes the layers of one model out of its config, its names and its weights.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/encoder.h"
+#include "models/weight_loader.h"
+
+namespace treble {
+
+class EncoderBuilder {
+ public:
+  /// All referred-to objects outlive the builder.
+  EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
+                 const LengthPlan& lengths);
+
+  EmbeddingLayer embeddings(AlignedBuffer<float>& words) const;
+  /// The bias that all layers share: T5's and MPNet's buckets, or ALiBi's slopes.
+  PositionBias position_bias() const;
+  /// For layers with or without a local window; an empty table where the model has no rotary positions.
+  RotaryTable rotary(bool local) const;
+  /// The rotary table is that of the layer's kind, nullptr for none.
+  EncoderLayer layer(std::int64_t group, bool local, const RotaryTable* rotary) const;
+  Norm final_norm() const;
+
+ private:
+  Norm norm(const std::string& stem, std::int64_t size) const;
+  BlockNorms block_norms(const std::string& stem, const std::string& result_stem) const;
+  Linear linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs, std::int64_t in,
+                bool bias, const Linear::Options& options) const;
+  Linear qkv(std::int64_t group) const;
+  Linear gate_up(std::int64_t group) const;
+  SelfAttention attention(std::int64_t group, bool local, const RotaryTable* rotary) const;
+  FeedForward feed_forward(std::int64_t group) const;
+  std::shared_ptr<const LogitBiasSource> disentangled(std::int64_t group) const;
+  std::vector<float> project_positions(const std::string& stem, const std::vector<float>& table) const;
+  std::int64_t position_span() const;
+  std::vector<float> relative_table() const;
+  void add_positions(EmbeddingLayer::Parts& parts) const;
+
+  const WeightLoader& loader_;
+  const WeightNames& names_;
+  const EncoderConfig& config_;
+  const LengthPlan& lengths_;
+  PositionPlan plan_;
+};
+
+}  // namespace treble
