@@ -130,7 +130,7 @@ TEST(Json, ErrorsNameFileKeyAndTypes) {
 TEST(Json, HostileTextIsAnError) {
   const std::string deep(100000, '[');
   for (const std::string& text : {std::string(), std::string("{"), std::string("[1]"), std::string("{\"a\": \xff}"), deep,
-                                  "{\"a\":" + deep, std::string("nul\0l", 5)}) {
+                                  "{\"a\":" + deep, std::string("nul\0l", 5), std::string("{}\0{", 4)}) {
     EXPECT_EQ(error_of([&] { JsonObject::from_text(text, "c.json"); }).find("invalid_file: c.json"), 0U)
         << text.substr(0, 20);
   }

@@ -22,6 +22,8 @@ Json parse_json_text(std::string_view text, std::string_view origin) {
   if (text.size() > kMaxBytes) {
     fail(ErrorCode::invalid_file, "{}: {} bytes of JSON, the limit for a config is {}", origin, text.size(), kMaxBytes);
   }
+  // The parser takes a NUL for the end of the text and would not see what follows.
+  if (text.find('\0') != std::string_view::npos) fail(ErrorCode::invalid_file, "{}: not valid JSON: it holds a NUL", origin);
   bool too_deep = false;
   const auto guard = [&](int depth, Json::parse_event_t event, Json&) {
     const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
@@ -33,7 +35,8 @@ Json parse_json_text(std::string_view text, std::string_view origin) {
     if (too_deep) fail(ErrorCode::invalid_file, "{}: JSON nests deeper than {} levels", origin, kMaxDepth);
     return value;
   } catch (const Json::exception& error) {
-    fail(ErrorCode::invalid_file, "{}: not valid JSON: {}", origin, error.what());
+    // The message quotes the text around the fault, which may be long.
+    fail(ErrorCode::invalid_file, "{}: not valid JSON: {:.200}", origin, error.what());
   }
 }
 

@@ -24,6 +24,10 @@ using test::source_path;
 
 constexpr double kTolerance = 1e-5;
 
+/// Of hidden states. Gemma's reach 11 in the golden model, and there transformers' own float32 is 2.3e-5 away from its
+/// float64.
+double layer_tolerance(const std::string& model) { return model == "gemma3-text" ? 3e-5 : kTolerance; }
+
 /// The folders of tests/golden that hold a model.
 std::vector<std::string> golden_models() {
   std::vector<std::string> names;
@@ -97,7 +101,7 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     ASSERT_EQ(states.size(), golden.values.size()) << name;
     const ConstMatrixView ours(states.data(), golden.shape[0], golden.shape[1]);
     const double difference = test::greatest_difference(ours, golden.view());
-    EXPECT_LE(difference, kTolerance) << name;
+    EXPECT_LE(difference, layer_tolerance(GetParam())) << name;
     greatest = std::max(greatest, difference);
     ++compared;
   }
@@ -158,8 +162,12 @@ INSTANTIATE_TEST_SUITE_P(Families, GoldenModel, ::testing::ValuesIn(golden_model
 
 TEST(GoldenFamilies, AreAllThere) {
   const auto models = golden_models();
-  for (const char* family : {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "mpnet", "bert-bf16", "bert-f16",
-                             "bert-sharded", "bert-gelu-new", "bert-relu", "bert-masked-lm", "roberta-masked-lm"}) {
+  for (const char* family : {"bert",           "roberta",   "xlm-roberta",   "camembert",    "distilbert",
+                             "mpnet",          "bert-bf16", "bert-f16",      "bert-sharded", "bert-gelu-new",
+                             "bert-relu",      "t5",        "t5-gated-gelu", "nomic-bert",   "jina-bert-v2",
+                             "modernbert",     "gte-new",   "albert",        "electra",      "deberta-v3",
+                             "gemma3-text",    "qwen3",     "qwen2",         "mistral",      "llama",
+                             "bert-masked-lm", "roberta-masked-lm"}) {
     EXPECT_NE(std::find(models.begin(), models.end(), family), models.end()) << family;
   }
 }
