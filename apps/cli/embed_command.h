@@ -1,0 +1,41 @@
+// `treble embed`: texts to vectors.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "embed_job.h"
+#include "model_arguments.h"
+#include "resume.h"
+
+namespace treble::cli {
+
+class EmbedCommand {
+ public:
+  void add_to(CLI::App& app);
+  bool chosen() const { return command_->parsed(); }
+  /// The exit code: 0, or that of `interrupted` after Ctrl-C.
+  int run() const;
+
+ private:
+  class Run;
+
+  void check_output(const InputPlan& plan) const;
+
+  CLI::App* command_ = nullptr;
+  ModelArguments model_;
+  EncodeArguments encode_;
+  InputArguments input_;
+  std::string temperature_ = "1";
+  std::string output_;
+  std::string json_summary_;
+  std::optional<std::int64_t> chunk_texts_;
+  bool force_ = false;
+  bool resume_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace treble::cli

@@ -1,0 +1,106 @@
+#include "info_command.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "output/metadata.h"
+#include "progress.h"
+
+namespace treble::cli {
+
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  treble info --model models/all-MiniLM-L6-v2
+  treble info --model models/all-MiniLM-L6-v2 --json)";
+
+void append_row(std::string& out, std::string_view label, std::string_view value) {
+  out += fmt::format("  {:<18}{}\n", label, value);
+}
+
+/// A prompt may hold line breaks and quotes; JSON's way of writing them is known to everyone.
+std::string quoted(const std::string& text) { return dump(Json(text), -1); }
+
+void append_limits(const ModelInfo& info, std::string& out) {
+  append_row(out, "longest text", fmt::format("{} tokens (--max-length may go up to {})", info.max_length,
+                                              info.position_limit));
+  append_row(out, "temperature", info.tempered_layers > 0
+                                     ? fmt::format("acts on {} attention layers", info.tempered_layers)
+                                     : std::string("refused: there is no attention layer that it acts on"));
+  append_row(out, "threads", fmt::format("{}", info.threads));
+}
+
+void append_prompts(const ModelInfo& info, std::string& out) {
+  out += "\nPrompts\n";
+  if (info.prompts.empty()) append_row(out, "none", "");
+  for (const auto& [name, prompt] : info.prompts) {
+    append_row(out, name, quoted(prompt) + (name == info.default_prompt_name ? "  (default)" : ""));
+  }
+}
+
+}  // namespace
+
+std::string info_table(const ModelInfo& info, const std::string& weights_sha256) {
+  std::string out = fmt::format("{}: {} ({}), vectors of {} numbers\n\n", info.name, info.architecture, info.model_type,
+                                info.dim);
+  append_row(out, "folder", info.path);
+  append_row(out, "size", fmt::format("{} layers, {} wide, {} heads, {} parameters, {} words", info.num_layers,
+                                      info.hidden_size, info.num_heads, grouped(info.num_parameters),
+                                      grouped(info.vocab_size)));
+  append_row(out, "numbers", fmt::format("stored as {}, computed in {}", info.weights_dtype, info.compute_dtype));
+  append_row(out, "pooling", info.pooling + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
+  append_limits(info, out);
+  append_row(out, "weights SHA-256", weights_sha256);
+  out += "\nModules\n";
+  for (std::size_t i = 0; i < info.modules.size(); ++i) append_row(out, fmt::format("{}", i), info.modules[i]);
+  append_prompts(info, out);
+  out += "\nSwitches of the family\n";
+  for (const auto& [name, value] : info.switches) append_row(out, name, value);
+  return out;
+}
+
+std::string info_json(const ModelInfo& info, const std::string& weights_sha256) {
+  Json switches = Json::object();
+  for (const auto& [name, value] : info.switches) switches[name] = value;
+  const Json json = {{"name", info.name},
+                     {"path", info.path},
+                     {"model_type", info.model_type},
+                     {"architecture", info.architecture},
+                     {"weights_dtype", info.weights_dtype},
+                     {"compute_dtype", info.compute_dtype},
+                     {"weights_sha256", weights_sha256},
+                     {"dim", info.dim},
+                     {"pooling", info.pooling},
+                     {"normalizes", info.normalizes},
+                     {"max_length", info.max_length},
+                     {"position_limit", info.position_limit},
+                     {"tempered_layers", info.tempered_layers},
+                     {"hidden_size", info.hidden_size},
+                     {"num_layers", info.num_layers},
+                     {"num_heads", info.num_heads},
+                     {"vocab_size", info.vocab_size},
+                     {"num_parameters", info.num_parameters},
+                     {"modules", info.modules},
+                     {"prompts", info.prompts},
+                     {"default_prompt_name", info.default_prompt_name},
+                     {"switches", std::move(switches)},
+                     {"threads", info.threads}};
+  return dump(json, 2) + "\n";
+}
+
+void InfoCommand::add_to(CLI::App& app) {
+  command_ = app.add_subcommand("info", "Say what a model is: sizes, limits, pooling, prompts, where temperature acts");
+  model_.add_to(*command_);
+  command_->add_flag("--json", json_, "As JSON");
+  command_->footer(kExamples);
+}
+
+int InfoCommand::run() const {
+  const SentenceEncoder encoder = model_.load();
+  const auto form = json_ ? info_json : info_table;
+  print_out(form(encoder.info(), encoder.weights_sha256()));
+  return 0;
+}
+
+}  // namespace treble::cli

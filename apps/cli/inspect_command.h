@@ -1,0 +1,31 @@
+// `treble inspect`: what length does to the vectors of a model, and what a temperature changes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "model_arguments.h"
+#include "treble/collapse_report.h"
+
+namespace treble::cli {
+
+class InspectCommand {
+ public:
+  void add_to(CLI::App& app);
+  bool chosen() const { return command_->parsed(); }
+  int run() const;
+
+ private:
+  InspectOptions resolve() const;
+
+  CLI::App* command_ = nullptr;
+  ModelArguments model_;
+  EncodeArguments encode_;
+  InputArguments input_;
+  InspectOptions options_;
+  std::vector<std::string> temperatures_;
+  std::string json_;
+};
+
+}  // namespace treble::cli

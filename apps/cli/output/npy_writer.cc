@@ -1,0 +1,80 @@
+#include "output/npy_writer.h"
+
+#include <unistd.h>
+
+#include <bit>
+#include <string_view>
+#include <utility>
+
+#include "fail.h"
+
+namespace treble::cli {
+
+static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory, and npy says '<f4'");
+
+namespace {
+
+constexpr std::string_view kMagic("\x93NUMPY\x01\x00", 8);
+
+std::uint64_t end_of(std::int64_t count, std::int64_t dim) {
+  return kNpyHeaderSize + static_cast<std::uint64_t>(count) * static_cast<std::uint64_t>(dim) * sizeof(float);
+}
+
+}  // namespace
+
+std::string sidecar_path(const std::string& path) { return path + ".json"; }
+
+std::string npy_header(std::int64_t count, std::int64_t dim) {
+  // numpy wants the header to end in a newline and the data to begin at a multiple of 64 bytes; two counts of 19 digits
+  // fit in.
+  constexpr std::size_t kDictSize = kNpyHeaderSize - kMagic.size() - 2;
+  std::string dict = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", count, dim);
+  dict.resize(kDictSize - 1, ' ');
+  dict += '\n';
+  std::string header(kMagic);
+  header += static_cast<char>(kDictSize & 0xFFU);
+  header += static_cast<char>(kDictSize >> 8U);
+  return header + dict;
+}
+
+NpyWriter::NpyWriter(const std::string& path, OutputFile::Mode mode, Json metadata, std::int64_t dim)
+    : file_(path, mode), metadata_(std::move(metadata)), dim_(dim) {
+  // An old sidecar must not outlive the rows it speaks of.
+  ::unlink(sidecar_path(path).c_str());
+  checkpoint({});
+}
+
+NpyWriter::NpyWriter(const std::string& path, Json metadata, const SavedState& saved, std::int64_t dim)
+    : file_(path, OutputFile::Mode::resume), metadata_(std::move(metadata)), dim_(dim) {
+  if (!file_.read_at(0, kMagic.size()).starts_with(kMagic)) {
+    fail(ErrorCode::invalid_file, "{} is no npy file that treble wrote; start again with --force", path);
+  }
+  end_ = safe_end_ = end_of(saved.run.count, dim);
+  if (file_.size() < end_ || saved.bytes != end_) {
+    fail(ErrorCode::invalid_file, "{} has {} bytes, and {} rows of {} numbers need {}; start again with --force", path,
+         file_.size(), saved.run.count, dim, end_);
+  }
+  file_.truncate(end_);
+  checkpoint(saved.run);
+}
+
+void NpyWriter::write(const Chunk& /*chunk*/, const Embeddings& embeddings) {
+  const std::string_view bytes(reinterpret_cast<const char*>(embeddings.values.data()),
+                               embeddings.values.size() * sizeof(float));
+  file_.write_at(end_, bytes);
+  end_ += bytes.size();
+}
+
+void NpyWriter::checkpoint(const RunState& state) {
+  // Rows first, the sidecar last: whenever the process is killed, the rows that the sidecar counts are there.
+  file_.write_at(0, npy_header(state.count, dim_));
+  replace_file(sidecar_path(file_.path()), dump(with_state(metadata_, state, end_), 2) + "\n");
+  safe_end_ = end_;
+}
+
+void NpyWriter::roll_back() noexcept {
+  file_.try_truncate(safe_end_);
+  end_ = safe_end_;
+}
+
+}  // namespace treble::cli

@@ -1,0 +1,111 @@
+#include "progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+namespace treble::cli {
+
+namespace {
+
+constexpr double kRedrawSeconds = 0.1;
+constexpr std::size_t kBarWidth = 20;
+constexpr std::size_t kDefaultWidth = 80;
+
+/// The share of the input that is done, 0 to 1; nothing when its size is unknown.
+std::optional<double> share_done(const ProgressState& state) {
+  if (!state.total_bytes || *state.total_bytes == 0) return std::nullopt;
+  return std::min(1.0, static_cast<double>(state.bytes_read) / static_cast<double>(*state.total_bytes));
+}
+
+/// Seconds still to go, from the rate of this run alone: what an earlier run did took no time of this one.
+std::optional<double> seconds_left(const ProgressState& state) {
+  if (!share_done(state) || state.bytes_read <= state.bytes_at_start) return std::nullopt;
+  const double done = static_cast<double>(state.bytes_read - state.bytes_at_start);
+  const double left = static_cast<double>(*state.total_bytes) - static_cast<double>(state.bytes_read);
+  return std::max(0.0, left) * state.seconds / done;
+}
+
+std::string rates(const ProgressState& state) {
+  std::string text = fmt::format("{} texts", grouped(state.texts));
+  if (state.seconds <= 0 || state.texts == 0) return text;
+  const auto per_second = [&](std::int64_t count) { return std::llround(static_cast<double>(count) / state.seconds); };
+  return text + fmt::format(", {} texts/s, {} tokens/s", grouped(per_second(state.texts)),
+                            grouped(per_second(state.tokens)));
+}
+
+std::size_t terminal_width() {
+  winsize size = {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultWidth;
+  return size.ws_col;
+}
+
+}  // namespace
+
+std::string grouped(std::int64_t number) {
+  std::string digits = fmt::format("{}", number);
+  const std::ptrdiff_t first = number < 0 ? 1 : 0;
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > first; at -= 3) {
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return digits;
+}
+
+std::string short_duration(double seconds) {
+  const auto whole = static_cast<std::int64_t>(std::ceil(std::max(0.0, seconds)));
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+std::string progress_line(const ProgressState& state, std::size_t width) {
+  std::string line;
+  if (const auto share = share_done(state)) {
+    const auto filled = static_cast<std::size_t>(*share * kBarWidth);
+    line = fmt::format("{:3} % [{}{}] ", static_cast<int>(*share * 100), std::string(filled, '#'),
+                       std::string(kBarWidth - filled, '-'));
+  }
+  line += rates(state);
+  if (const auto left = seconds_left(state)) line += fmt::format(", {} left", short_duration(*left));
+  // The last column stays free: some terminals wrap when it is filled.
+  if (line.size() >= width) line.resize(width == 0 ? 0 : width - 1);
+  return line;
+}
+
+bool is_interactive(int fd) {
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(fd) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
+void Progress::update(const ProgressState& state) {
+  if (!sink_) return;
+  const double now = clock_();
+  if (last_drawn_ && now - *last_drawn_ < kRedrawSeconds) return;
+  last_drawn_ = now;
+  visible_ = true;
+  sink_("\r\x1b[K" + progress_line(state, width_));
+}
+
+void Progress::clear() {
+  if (visible_) sink_("\r\x1b[K");
+  visible_ = false;
+}
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Progress make_terminal_progress(bool wanted) {
+  if (!wanted || !is_interactive(STDERR_FILENO)) return {nullptr, nullptr, 0};
+  const auto to_stderr = [](std::string_view text) {
+    // A terminal that is gone is no reason to stop embedding.
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  };
+  return {to_stderr, steady_seconds, terminal_width()};
+}
+
+}  // namespace treble::cli

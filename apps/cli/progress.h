@@ -1,0 +1,65 @@
+// The line on the terminal that says how far a run is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace treble::cli {
+
+struct ProgressState {
+  std::int64_t texts = 0;   ///< embedded by this run
+  std::int64_t tokens = 0;  ///< read by the model in this run
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_at_start = 0;  ///< bytes behind the rows of earlier runs
+  std::optional<std::uint64_t> total_bytes;
+  double seconds = 0;  ///< since the run began
+};
+
+/// "  42 % [########----------] 1,234 texts, 308 texts/s, 22,300 tokens/s, 1:05 left", at most `width` columns.
+std::string progress_line(const ProgressState& state, std::size_t width);
+
+/// "12 s", "1:05", "2:03:04".
+std::string short_duration(double seconds);
+
+/// 1234567 → "1,234,567".
+std::string grouped(std::int64_t number);
+
+/// True where a line can be redrawn: a terminal that is not "dumb".
+bool is_interactive(int fd);
+
+/// Draws at most ten times a second and removes the line when it is destroyed.
+class Progress {
+ public:
+  using Clock = std::function<double()>;  ///< seconds, rising
+  using Sink = std::function<void(std::string_view)>;
+
+  /// `sink` gets what is to be written. No sink, no progress.
+  Progress(Sink sink, Clock clock, std::size_t width) : sink_(std::move(sink)), clock_(std::move(clock)), width_(width) {}
+  ~Progress() { clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// Draws `state`, unless the last drawing is too recent.
+  void update(const ProgressState& state);
+  /// Takes the line away, for other output.
+  void clear();
+
+ private:
+  Sink sink_;
+  Clock clock_;
+  std::size_t width_;
+  std::optional<double> last_drawn_;
+  bool visible_ = false;
+};
+
+/// A Progress on stderr; silent when that is no terminal or `wanted` is false.
+Progress make_terminal_progress(bool wanted);
+
+/// Seconds of the steady clock.
+double steady_seconds();
+
+}  // namespace treble::cli

@@ -1,0 +1,103 @@
+#include "summary.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <string_view>
+
+#include "output/metadata.h"
+#include "output/npy_writer.h"
+#include "progress.h"
+#include "resume.h"
+
+namespace treble::cli {
+
+namespace {
+
+double per_second(std::int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
+}
+
+std::string rate_line(const EmbedResult& result) {
+  std::string line = fmt::format("{} texts, {} tokens in {:.1f} s", grouped(result.texts()), grouped(result.tokens()),
+                                 result.seconds);
+  if (result.texts() > 0) {
+    line += fmt::format(" ({} tokens/s, {} texts/s)",
+                        grouped(static_cast<std::int64_t>(per_second(result.tokens_used(), result.seconds))),
+                        grouped(static_cast<std::int64_t>(per_second(result.texts(), result.seconds))));
+  }
+  if (result.before.count > 0) line += fmt::format("; {} rows were there before", grouped(result.before.count));
+  return line + "\n";
+}
+
+std::string truncation_line(const EmbedSummary& summary) {
+  const RunState& total = summary.result->total;
+  const std::int64_t limit = summary.options.max_length.value_or(summary.model->max_length);
+  if (total.truncated_texts == 0) return fmt::format("no text was longer than the {} tokens the model reads\n", limit);
+  const double share = 100.0 * static_cast<double>(total.tokens_lost()) / static_cast<double>(total.tokens);
+  std::string line = fmt::format("{} of {} texts cut at {} tokens: {} tokens lost ({:.1f} % of all)",
+                                 grouped(total.truncated_texts), grouped(total.count), limit,
+                                 grouped(total.tokens_lost()), share);
+  if (limit < summary.model->position_limit) {
+    line += fmt::format("; --max-length may go up to {}", summary.model->position_limit);
+  }
+  return line + "\n";
+}
+
+std::string output_line(const EmbedSummary& summary) {
+  const std::string state = summary.result->stopped ? "stopped early" : "done";
+  if (summary.output.empty()) return fmt::format("{}: {} vectors of {} to stdout\n", state,
+                                                 grouped(summary.result->total.count), summary.dim);
+  std::string line = fmt::format("{}: {} [{}, {}] float32", state, summary.output, summary.result->total.count,
+                                 summary.dim);
+  if (output_kind(summary.output) == OutputKind::npy) line += ", described in " + sidecar_path(summary.output);
+  return line + "\n";
+}
+
+}  // namespace
+
+std::string describe(const EmbedSummary& summary) {
+  std::string text = rate_line(*summary.result) + truncation_line(summary);
+  if (const auto replaced = summary.result->total.replaced_characters; replaced > 0) {
+    text += fmt::format("{} pieces of invalid UTF-8 replaced by U+FFFD\n", grouped(replaced));
+  }
+  const Temperature& temperature = summary.options.temperature;
+  text += temperature.is_identity()
+              ? std::string("temperature 1: the model as trained\n")
+              : fmt::format("temperature {} on {} attention layers\n", temperature.to_string(),
+                            summary.model->tempered_layers);
+  return text + output_line(summary);
+}
+
+std::string summary_json(const EmbedSummary& summary) {
+  const EmbedResult& result = *summary.result;
+  const Json json = {{"texts", result.texts()},
+                     {"tokens", result.tokens()},
+                     {"tokens_used", result.tokens_used()},
+                     {"truncated_texts", result.total.truncated_texts - result.before.truncated_texts},
+                     {"tokens_lost", result.tokens() - result.tokens_used()},
+                     {"seconds", result.seconds},
+                     {"tokens_per_second", per_second(result.tokens_used(), result.seconds)},
+                     {"load_seconds", summary.load_seconds},
+                     {"threads", summary.model->threads},
+                     {"peak_rss_bytes", peak_rss_bytes()},
+                     {"temperature", summary.options.temperature.to_string()},
+                     {"resumed_after", result.before.count},
+                     {"complete", result.total.complete}};
+  return dump(json, 2) + "\n";
+}
+
+std::uint64_t peak_rss_bytes() {
+  // getrusage may report the peak of the process that started this one, before exec; /proc does not.
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    constexpr std::string_view kPeak = "VmHWM:";
+    if (line.starts_with(kPeak)) return std::stoull(line.substr(kPeak.size())) * 1024;
+  }
+  rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace treble::cli
