@@ -62,7 +62,7 @@ void EncodeArguments::add_to(CLI::App& command) {
   command
       .add_flag_function(
           // Not bound to the option itself: CLI11 would set it to false where neither flag is given.
-          "--normalize,!--no-normalize", [&options](std::int64_t count) { options.normalize = count > 0; },
+          "--normalize,!--no-normalize", [this](std::int64_t count) { options.normalize = count > 0; },
           "Vectors of length 1 [as the model says]")
       ->group(group);
   command.add_option("--dimensions", options.dimensions, "Keep the first N numbers (Matryoshka models)")
