@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/fail.h"
+#include "base/mapped_file.h"
 
 namespace treble {
 
@@ -33,6 +34,12 @@ std::string Sha256::hex_digest() {
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;
+}
+
+std::string sha256_of_files(std::span<const std::filesystem::path> files) {
+  Sha256 hash;
+  for (const auto& file : files) hash.update(MappedFile(file).bytes());
+  return hash.hex_digest();
 }
 
 }  // namespace treble

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,5 +24,8 @@ class Sha256 {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Of the contents of files, one after the other. Throws Error{not_found, io}.
+std::string sha256_of_files(std::span<const std::filesystem::path> files);
 
 }  // namespace treble

@@ -1,4 +1,4 @@
-// Finding a model on this machine, and the settings in its folder that are neither weights nor modules.
+// The settings in a model's folder that are neither weights nor modules.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,9 @@
 #include <optional>
 #include <string>
 
-namespace treble {
+#include "models/model_location.h"
 
-/// The folder of a model: `model` itself when it is a folder, else the snapshot of "org/name" in the local Hugging Face
-/// cache (HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub);
-/// a bare name is looked for under sentence-transformers/ too. Never touches the network.
-/// Throws Error{not_found} with the places looked at.
-std::filesystem::path find_model_folder(const std::string& model);
+namespace treble {
 
 struct ModelSettings {
   /// Holds config.json, the weights and the tokenizer: the folder itself, or that of the first module.

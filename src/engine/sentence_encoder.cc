@@ -8,7 +8,6 @@
 
 #include "base/cpu.h"
 #include "base/fail.h"
-#include "base/mapped_file.h"
 #include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "batch/batch_packer.h"
@@ -294,11 +293,7 @@ std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::strin
 const ModelInfo& SentenceEncoder::info() const noexcept { return impl_->info; }
 
 const std::string& SentenceEncoder::weights_sha256() const {
-  std::call_once(impl_->hash_once, [this] {
-    Sha256 hash;
-    for (const auto& file : impl_->encoder.weight_files()) hash.update(MappedFile(file).bytes());
-    impl_->weights_sha256 = hash.hex_digest();
-  });
+  std::call_once(impl_->hash_once, [this] { impl_->weights_sha256 = sha256_of_files(impl_->encoder.weight_files()); });
   return impl_->weights_sha256;
 }
 

@@ -8,7 +8,6 @@
 #include "base/fail.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
-#include "models/weight_loader.h"
 
 namespace treble {
 
@@ -121,6 +120,12 @@ EncoderConfig read_encoder_config(const JsonObject& json) { return checked_confi
 
 EncoderConfig read_encoder_config(const std::filesystem::path& folder) {
   return read_encoder_config(JsonObject::from_file(folder / "config.json"));
+}
+
+ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive) {
+  const auto json = JsonObject::from_file(folder / "config.json");
+  const Family family = find_family(json);
+  return {checked_config(family, json), find_names(archive, family.names, folder.string())};
 }
 
 Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths) {

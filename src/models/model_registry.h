@@ -6,6 +6,7 @@
 
 #include "base/json_file.h"
 #include "models/encoder.h"
+#include "models/weight_loader.h"
 
 namespace treble {
 
@@ -17,6 +18,14 @@ EncoderConfig read_encoder_config(const JsonObject& json);
 /// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths
 /// that the model has no positions for.
 Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths);
+
+/// What a checkpoint is made of, for whoever looks at its tensors without running it.
+struct ModelLayout {
+  EncoderConfig config;
+  FoundNames found;
+};
+/// Same errors as load_encoder; `archive` is that of the folder.
+ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive);
 
 /// "albert, bert, camembert, …".
 std::string supported_model_types();

@@ -1,0 +1,106 @@
+#include "models/model_location.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <vector>
+
+#include "base/fail.h"
+#include "base/json_file.h"
+
+namespace treble {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return std::string(value);
+}
+
+fs::path hub_cache() {
+  if (const auto path = environment("HF_HUB_CACHE")) return *path;
+  if (const auto path = environment("HUGGINGFACE_HUB_CACHE")) return *path;
+  if (const auto path = environment("HF_HOME")) return fs::path(*path) / "hub";
+  if (const auto path = environment("XDG_CACHE_HOME")) return fs::path(*path) / "huggingface" / "hub";
+  return fs::path(environment("HOME").value_or("/")) / ".cache" / "huggingface" / "hub";
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+/// models--org--name/snapshots/<the commit that refs/main names, or the only one there is>.
+std::optional<fs::path> cached_snapshot(const fs::path& repository) {
+  const fs::path snapshots = repository / "snapshots";
+  std::string commit;
+  if (std::ifstream ref(repository / "refs" / "main"); ref >> commit && is_folder(snapshots / commit)) {
+    return snapshots / commit;
+  }
+  if (!is_folder(snapshots)) return std::nullopt;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(snapshots)) found.push_back(entry.path());
+  if (found.size() == 1) return found.front();
+  return std::nullopt;
+}
+
+fs::path cache_name(const std::string& model) {
+  std::string name = "models--" + model;
+  const auto slash = name.find('/');
+  if (slash != std::string::npos) name.replace(slash, 1, "--");
+  return name;
+}
+
+/// A name for the hub: "name" or "org/name", of the characters that the hub allows.
+bool is_hub_name(const std::string& model) {
+  const auto allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '/';
+  };
+  return !model.empty() && model.front() != '/' && model.front() != '.' &&
+         std::count(model.begin(), model.end(), '/') <= 1 && std::all_of(model.begin(), model.end(), allowed);
+}
+
+}  // namespace
+
+fs::path transformer_folder(const fs::path& folder) {
+  if (!fs::exists(folder / "modules.json")) return folder;
+  const auto modules = parse_json_file(folder / "modules.json");
+  if (!modules.is_array() || modules.empty() || !modules.front().is_object()) {
+    fail(ErrorCode::invalid_file, "{}: expected a list of modules", (folder / "modules.json").string());
+  }
+  const auto path = modules.front().find("path");
+  if (path == modules.front().end() || !path->is_string()) return folder;
+  const fs::path relative = path->get<std::string>();
+  if (relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end()) {
+    fail(ErrorCode::invalid_file, "{}: module path \"{}\" leaves the model's folder",
+         (folder / "modules.json").string(), relative.string());
+  }
+  return relative.empty() ? folder : folder / relative;
+}
+
+fs::path find_model_folder(const std::string& model) {
+  if (is_folder(model)) return model;
+  if (model.empty()) fail(ErrorCode::invalid_argument, "no model was named; give a folder or the name of a cached model");
+  std::vector<std::string> looked_at = {model};
+  if (is_hub_name(model)) {
+    std::vector<std::string> names = {model};
+    if (model.find('/') == std::string::npos) names.push_back("sentence-transformers/" + model);
+    for (const auto& name : names) {
+      const fs::path repository = hub_cache() / cache_name(name);
+      if (const auto snapshot = cached_snapshot(repository)) return *snapshot;
+      looked_at.push_back(repository.string());
+    }
+  }
+  fail(ErrorCode::not_found,
+       "no model \"{}\": looked at {}. Give the path of a model folder; tools/fetch_model.py brings one to models/",
+       model, fmt::join(looked_at, ", "));
+}
+
+}  // namespace treble
