@@ -90,7 +90,8 @@ def check_file(path: Path) -> list[str]:
 def main() -> int:
     folders = {p.name for p in (ROOT / "src").iterdir() if p.is_dir()}
     complaints = [f"src/{name}: not in the ladder of tools/check_includes.py" for name in sorted(folders - set(LADDER))]
-    files = [p for top in ("src", "apps", "include") for p in sorted((ROOT / top).rglob("*")) if p.suffix in (".h", ".cc")]
+    places = [ROOT / top for top in ("src", "apps", "include")]
+    files = [path for place in places for path in sorted(place.rglob("*")) if path.suffix in (".h", ".cc")]
     for path in files:
         complaints += check_file(path)
     print("\n".join(complaints) if complaints else f"{len(files)} files keep to the ladder")

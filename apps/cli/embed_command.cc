@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kExamples = R"(Inputs:   .txt: a text a line. .jsonl: an object a line. .csv: with a header row. Folders, .md, .rst: a file a text.
+constexpr const char* kExamples =
+    R"(Inputs:   .txt: a text a line. .jsonl: an object a line. .csv: with a header row. Folders, .md, .rst: a file a text.
 Outputs:  .npy: a float32 matrix, described in a .npy.json beside it. .jsonl, or stdout: an object a text.
 Ctrl-C leaves a valid output with the rows so far; the same command with --resume goes on.
 
@@ -89,9 +90,7 @@ void EmbedCommand::Run::start_output(OutputFile::Mode mode, Json metadata) {
     case OutputKind::npy:
       writer_ = std::make_unique<NpyWriter>(command_.output_, mode, std::move(metadata), dim_);
       break;
-    case OutputKind::jsonl:
-      writer_ = std::make_unique<JsonlWriter>(command_.output_, mode, std::move(metadata));
-      break;
+    case OutputKind::jsonl: writer_ = std::make_unique<JsonlWriter>(command_.output_, mode, std::move(metadata)); break;
     case OutputKind::stream: writer_ = std::make_unique<JsonlStream>(STDOUT_FILENO, metadata); break;
   }
 }
@@ -147,8 +146,8 @@ void EmbedCommand::Run::explain_failure(const Error& error) const {
     if (kind_ == OutputKind::npy) ::unlink(sidecar_path(command_.output_).c_str());
     return;
   }
-  throw Error(error.code(), fmt::format("{}\n  {} has the {} rows before that; --resume goes on after them", error.what(),
-                                        command_.output_, grouped(result_.total.count)));
+  throw Error(error.code(), fmt::format("{}\n  {} has the {} rows before that; --resume goes on after them",
+                                        error.what(), command_.output_, grouped(result_.total.count)));
 }
 
 EmbedSummary EmbedCommand::Run::summary() const {

@@ -22,7 +22,8 @@ std::string with_place(std::string_view message, const Chunk& chunk, const Input
   const char* end = message.data() + message.size();
   const auto [after, error] = std::from_chars(begin, end, row);
   if (error != std::errc() || after == end || *after != ':' || row >= chunk.records.size()) return std::string(message);
-  return fmt::format("{}: text {}{}", plan.place(chunk.records[row]), chunk.first_index + static_cast<std::int64_t>(row),
+  return fmt::format("{}: text {}{}", plan.place(chunk.records[row]),
+                     chunk.first_index + static_cast<std::int64_t>(row),
                      std::string_view(after, static_cast<std::size_t>(end - after)));
 }
 

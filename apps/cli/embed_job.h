@@ -35,12 +35,12 @@ struct EmbedResult {
 };
 
 /// Runs to the end of the input, or until `stop` is requested: then the chunk in flight is still embedded and written.
-/// After every chunk `result` and the output agree, also when an error is thrown. Errors about one text name its place in
-/// the input.
+/// After every chunk `result` and the output agree, also when an error is thrown. Errors about one text name its place
+/// in the input.
 void run_embed_job(const EmbedJob& job, EmbedResult& result);
 
-/// How much to hand to the engine at a time: enough that threads rarely wait for each other at the end of a chunk, little
-/// enough that Ctrl-C is heard within a few seconds. Depends on the model and the threads alone.
+/// How much to hand to the engine at a time: enough that threads rarely wait for each other at the end of a chunk,
+/// little enough that Ctrl-C is heard within a few seconds. Depends on the model and the threads alone.
 ChunkLimits choose_chunk_limits(const ModelInfo& model, std::optional<std::int64_t> chunk_texts);
 
 }  // namespace treble::cli

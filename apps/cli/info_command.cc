@@ -23,11 +23,11 @@ void append_row(std::string& out, std::string_view label, std::string_view value
 std::string quoted(const std::string& text) { return dump(Json(text), -1); }
 
 void append_limits(const ModelInfo& info, std::string& out) {
-  append_row(out, "longest text", fmt::format("{} tokens (--max-length may go up to {})", info.max_length,
-                                              info.position_limit));
-  append_row(out, "temperature", info.tempered_layers > 0
-                                     ? fmt::format("acts on {} attention layers", info.tempered_layers)
-                                     : std::string("refused: there is no attention layer that it acts on"));
+  append_row(out, "longest text",
+             fmt::format("{} tokens (--max-length may go up to {})", info.max_length, info.position_limit));
+  append_row(out, "temperature",
+             info.tempered_layers > 0 ? fmt::format("acts on {} attention layers", info.tempered_layers)
+                                      : std::string("refused: there is no attention layer that it acts on"));
   append_row(out, "threads", fmt::format("{}", info.threads));
 }
 
@@ -42,12 +42,12 @@ void append_prompts(const ModelInfo& info, std::string& out) {
 }  // namespace
 
 std::string info_table(const ModelInfo& info, const std::string& weights_sha256) {
-  std::string out = fmt::format("{}: {} ({}), vectors of {} numbers\n\n", info.name, info.architecture, info.model_type,
-                                info.dim);
+  std::string out =
+      fmt::format("{}: {} ({}), vectors of {} numbers\n\n", info.name, info.architecture, info.model_type, info.dim);
   append_row(out, "folder", info.path);
-  append_row(out, "size", fmt::format("{} layers, {} wide, {} heads, {} parameters, {} words", info.num_layers,
-                                      info.hidden_size, info.num_heads, grouped(info.num_parameters),
-                                      grouped(info.vocab_size)));
+  append_row(out, "size",
+             fmt::format("{} layers, {} wide, {} heads, {} parameters, {} words", info.num_layers, info.hidden_size,
+                         info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
   append_row(out, "numbers", fmt::format("stored as {}, computed in {}", info.weights_dtype, info.compute_dtype));
   append_row(out, "pooling", info.pooling + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
   append_limits(info, out);
@@ -73,6 +73,7 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"dim", info.dim},
                      {"pooling", info.pooling},
                      {"normalizes", info.normalizes},
+                     {"position_extension", info.extension},
                      {"max_length", info.max_length},
                      {"position_limit", info.position_limit},
                      {"tempered_layers", info.tempered_layers},

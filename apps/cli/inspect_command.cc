@@ -12,7 +12,8 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples = R"(The untouched model (temperature 1) is always measured beside the temperatures given.
+constexpr const char* kExamples =
+    R"(The untouched model (temperature 1) is always measured beside the temperatures given.
 The texts must fit into memory; at most --sample of each length are embedded.
 
 Examples:
@@ -25,8 +26,8 @@ std::vector<TextRecord> read_all(const InputPlan& plan, const InputOptions& opti
   std::vector<TextRecord> records;
   for (TextRecord record; source->next(record);) records.push_back(std::move(record));
   if (records.size() < 2) {
-    fail(ErrorCode::invalid_argument, "the input has {} texts; comparing needs at least 2, and a few hundred to mean much",
-         records.size());
+    fail(ErrorCode::invalid_argument,
+         "the input has {} texts; comparing needs at least 2, and a few hundred to mean much", records.size());
   }
   return records;
 }
@@ -51,7 +52,8 @@ void InspectCommand::add_to(CLI::App& app) {
   command_->add_option("--bootstrap", options_.bootstrap, "Resamples for the intervals [1000]")
       ->type_name("N")
       ->group(group);
-  command_->add_option("--cut-lengths", options_.cut_lengths, "Tokens at which the same texts are cut [32,64,128,256,512]")
+  command_
+      ->add_option("--cut-lengths", options_.cut_lengths, "Tokens at which the same texts are cut [32,64,128,256,512]")
       ->type_name("A,B,…")
       ->delimiter(',')
       ->group(group);
@@ -85,7 +87,8 @@ int InspectCommand::run() const {
   const CollapseReport report = inspect_collapse(encoder, texts, options);
   const bool to_stdout = json_ == "-";
   if (!json_.empty() && !to_stdout) replace_file(json_, to_json(report) + "\n");
-  print_out(to_stdout ? to_json(report) + "\n" : report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
+  print_out(to_stdout ? to_json(report) + "\n"
+                      : report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
   return 0;
 }
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <map>
+
 #include "fail.h"
 #include "output/output_file.h"
 
@@ -19,8 +21,23 @@ void ModelArguments::add_to(CLI::App& command) {
       ->envname("TREBLE_MODEL")
       ->type_name("DIR")
       ->group(group);
-  command.add_option("--max-length", options.max_length, "Tokens a text may have; up to the model's position limit")
+  command
+      .add_option("--max-length", options.max_length,
+                  "Tokens a text may have; up to the model's position limit, or more with --extend")
       ->type_name("N")
+      ->group(group);
+  // Spelled as in PositionExtension.
+  static const std::map<std::string, PositionExtension> kExtensions = {{"none", PositionExtension::none},
+                                                                       {"interpolate", PositionExtension::interpolate},
+                                                                       {"group", PositionExtension::group},
+                                                                       {"recur", PositionExtension::recur},
+                                                                       {"ntk", PositionExtension::ntk}};
+  command
+      .add_option(
+          "--extend", options.extension,
+          "How --max-length goes beyond the model's positions, without training; ntk: rotary models only [none]")
+      ->type_name("none|interpolate|group|recur|ntk")
+      ->transform(CLI::CheckedTransformer(kExtensions).description(""))
       ->group(group);
   command.add_option("--threads", options.threads, "0: as many as this process may use [0]")
       ->type_name("N")
@@ -34,9 +51,10 @@ void ModelArguments::add_to(CLI::App& command) {
 
 SentenceEncoder ModelArguments::load() const {
   if (options.model.empty()) {
-    fail(ErrorCode::invalid_argument,
-         "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` brings "
-         "one to models/all-MiniLM-L6-v2");
+    fail(
+        ErrorCode::invalid_argument,
+        "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` brings "
+        "one to models/all-MiniLM-L6-v2");
   }
   return SentenceEncoder::load(options);
 }

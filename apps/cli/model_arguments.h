@@ -16,7 +16,7 @@ namespace treble::cli {
 struct ModelArguments {
   ModelOptions options;
 
-  /// Adds --model, --threads, --max-length, --special-tokens-as-text.
+  /// Adds --model, --threads, --max-length, --extend, --special-tokens-as-text.
   void add_to(CLI::App& command);
   /// Loads; also when no model was named, as TREBLE_MODEL may say. Throws Error as SentenceEncoder::load does.
   SentenceEncoder load() const;

@@ -34,8 +34,8 @@ std::string rates(const ProgressState& state) {
   std::string text = fmt::format("{} texts", grouped(state.texts));
   if (state.seconds <= 0 || state.texts == 0) return text;
   const auto per_second = [&](std::int64_t count) { return std::llround(static_cast<double>(count) / state.seconds); };
-  return text + fmt::format(", {} texts/s, {} tokens/s", grouped(per_second(state.texts)),
-                            grouped(per_second(state.tokens)));
+  return text +
+         fmt::format(", {} texts/s, {} tokens/s", grouped(per_second(state.texts)), grouped(per_second(state.tokens)));
 }
 
 std::size_t terminal_width() {

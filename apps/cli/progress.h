@@ -38,7 +38,8 @@ class Progress {
   using Sink = std::function<void(std::string_view)>;
 
   /// `sink` gets what is to be written. No sink, no progress.
-  Progress(Sink sink, Clock clock, std::size_t width) : sink_(std::move(sink)), clock_(std::move(clock)), width_(width) {}
+  Progress(Sink sink, Clock clock, std::size_t width)
+      : sink_(std::move(sink)), clock_(std::move(clock)), width_(width) {}
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

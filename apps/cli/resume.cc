@@ -14,7 +14,7 @@ namespace treble::cli {
 namespace {
 
 /// Everything that vectors depend on. Not the model's path, nor the inputs' names: hashes speak for both.
-constexpr std::array<const char*, 16> kFields = {"/treble",
+constexpr std::array<const char*, 17> kFields = {"/treble",
                                                  "/model/weights_sha256",
                                                  "/temperature",
                                                  "/temper_position_bias",
@@ -28,6 +28,7 @@ constexpr std::array<const char*, 16> kFields = {"/treble",
                                                  "/max_length",
                                                  "/truncation",
                                                  "/prompt",
+                                                 "/position_extension",
                                                  "/special_tokens_as_text",
                                                  "/model/type"};
 
@@ -75,7 +76,8 @@ void check_same_run(const Json& saved, const Json& now, const std::string& path)
     const std::string wanted = shown(now, field);
     if (before == wanted) continue;
     fail(ErrorCode::invalid_argument,
-         "cannot resume {}: it was made with {} = {}, and this run has {}; use the same options, or start again with --force",
+         "cannot resume {}: it was made with {} = {}, and this run has {}; use the same options, or start again with "
+         "--force",
          path, std::string(name).substr(1), before, wanted);
   }
 }

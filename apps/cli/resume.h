@@ -21,8 +21,8 @@ struct SavedRun {
 /// Reads the sidecar (npy) or header (JSONL). Throws Error{invalid_file, not_found}, saying what to do.
 SavedRun read_saved_run(const std::string& path, OutputKind kind);
 
-/// Throws Error{invalid_argument} naming the first field in which `now` would give other vectors than `saved`, with both
-/// values.
+/// Throws Error{invalid_argument} naming the first field in which `now` would give other vectors than `saved`, with
+/// both values.
 void check_same_run(const Json& saved, const Json& now, const std::string& path);
 
 /// Refuses to lose an existing output: throws Error{invalid_argument} when `path` (or its sidecar) is there.

@@ -20,8 +20,8 @@ double per_second(std::int64_t count, double seconds) {
 }
 
 std::string rate_line(const EmbedResult& result) {
-  std::string line = fmt::format("{} texts, {} tokens in {:.1f} s", grouped(result.texts()), grouped(result.tokens()),
-                                 result.seconds);
+  std::string line =
+      fmt::format("{} texts, {} tokens in {:.1f} s", grouped(result.texts()), grouped(result.tokens()), result.seconds);
   if (result.texts() > 0) {
     line += fmt::format(" ({} tokens/s, {} texts/s)",
                         grouped(static_cast<std::int64_t>(per_second(result.tokens_used(), result.seconds))),
@@ -36,9 +36,9 @@ std::string truncation_line(const EmbedSummary& summary) {
   const std::int64_t limit = summary.options.max_length.value_or(summary.model->max_length);
   if (total.truncated_texts == 0) return fmt::format("no text was longer than the {} tokens the model reads\n", limit);
   const double share = 100.0 * static_cast<double>(total.tokens_lost()) / static_cast<double>(total.tokens);
-  std::string line = fmt::format("{} of {} texts cut at {} tokens: {} tokens lost ({:.1f} % of all)",
-                                 grouped(total.truncated_texts), grouped(total.count), limit,
-                                 grouped(total.tokens_lost()), share);
+  std::string line =
+      fmt::format("{} of {} texts cut at {} tokens: {} tokens lost ({:.1f} % of all)", grouped(total.truncated_texts),
+                  grouped(total.count), limit, grouped(total.tokens_lost()), share);
   if (limit < summary.model->position_limit) {
     line += fmt::format("; --max-length may go up to {}", summary.model->position_limit);
   }
@@ -47,10 +47,10 @@ std::string truncation_line(const EmbedSummary& summary) {
 
 std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
-  if (summary.output.empty()) return fmt::format("{}: {} vectors of {} to stdout\n", state,
-                                                 grouped(summary.result->total.count), summary.dim);
-  std::string line = fmt::format("{}: {} [{}, {}] float32", state, summary.output, summary.result->total.count,
-                                 summary.dim);
+  if (summary.output.empty())
+    return fmt::format("{}: {} vectors of {} to stdout\n", state, grouped(summary.result->total.count), summary.dim);
+  std::string line =
+      fmt::format("{}: {} [{}, {}] float32", state, summary.output, summary.result->total.count, summary.dim);
   if (output_kind(summary.output) == OutputKind::npy) line += ", described in " + sidecar_path(summary.output);
   return line + "\n";
 }
@@ -63,10 +63,9 @@ std::string describe(const EmbedSummary& summary) {
     text += fmt::format("{} pieces of invalid UTF-8 replaced by U+FFFD\n", grouped(replaced));
   }
   const Temperature& temperature = summary.options.temperature;
-  text += temperature.is_identity()
-              ? std::string("temperature 1: the model as trained\n")
-              : fmt::format("temperature {} on {} attention layers\n", temperature.to_string(),
-                            summary.model->tempered_layers);
+  text += temperature.is_identity() ? std::string("temperature 1: the model as trained\n")
+                                    : fmt::format("temperature {} on {} attention layers\n", temperature.to_string(),
+                                                  summary.model->tempered_layers);
   return text + output_line(summary);
 }
 

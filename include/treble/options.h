@@ -17,8 +17,8 @@ enum class Truncation {
 };
 
 /// How a model reads texts of more tokens than it has positions for, without training (Zhu et al., LongEmbed, arXiv
-/// 2404.12096). Texts within its positions are not affected, unless max_length is raised beyond them: then `interpolate`
-/// and `group` and `ntk` renumber every text.
+/// 2404.12096). Texts within its positions are not affected, unless max_length is raised beyond them: then
+/// `interpolate` and `group` and `ntk` renumber every text.
 enum class PositionExtension {
   none,         ///< it does not; max_length is limited by the positions
   interpolate,  ///< positions squeezed linearly between the trained ones

@@ -30,15 +30,15 @@ struct Embeddings {
 
 /// What a loaded model is; everything `treble info` shows.
 struct ModelInfo {
-  std::string name;            ///< last part of the folder's path, or the "org/model" that was asked for
-  std::string path;            ///< the folder the files were read from
-  std::string model_type;      ///< as in config.json: "bert", "mpnet", …
-  std::string architecture;    ///< as in config.json: "BertModel", …
-  std::string weights_dtype;   ///< as stored: "F32", "F16", "BF16"
-  std::string compute_dtype;   ///< "float32"
-  std::string pooling;         ///< "mean", "cls", "cls+mean", …
-  bool normalizes = false;     ///< modules.json ends in a Normalize module
-  std::int64_t dim = 0;        ///< of the final vectors
+  std::string name;           ///< last part of the folder's path, or the "org/model" that was asked for
+  std::string path;           ///< the folder the files were read from
+  std::string model_type;     ///< as in config.json: "bert", "mpnet", …
+  std::string architecture;   ///< as in config.json: "BertModel", …
+  std::string weights_dtype;  ///< as stored: "F32", "F16", "BF16"
+  std::string compute_dtype;  ///< "float32"
+  std::string pooling;        ///< "mean", "cls", "cls+mean", …
+  bool normalizes = false;    ///< modules.json ends in a Normalize module
+  std::int64_t dim = 0;       ///< of the final vectors
   std::int64_t hidden_size = 0;
   std::int64_t num_layers = 0;
   std::int64_t num_heads = 0;
@@ -73,7 +73,8 @@ class SentenceEncoder {
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
 
   /// Only counts: what `encode` would report as token_counts, without running the model. Same errors.
-  std::vector<TokenCount> count_tokens(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
+  std::vector<TokenCount> count_tokens(std::span<const std::string_view> texts,
+                                       const EncodeOptions& options = {}) const;
 
   const ModelInfo& info() const noexcept;
 

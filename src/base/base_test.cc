@@ -56,7 +56,9 @@ TEST(ErrorTable, HasARowForEveryCode) {
   }
 }
 
-TEST(Version, IsThatOfTheBuild) { EXPECT_EQ(std::string(version()).find_first_not_of("0123456789."), std::string::npos); }
+TEST(Version, IsThatOfTheBuild) {
+  EXPECT_EQ(std::string(version()).find_first_not_of("0123456789."), std::string::npos);
+}
 
 TEST_F(Files, CgroupQuotaOfVersion2) {
   write("a/cpu.max", "150000 100000\n");
@@ -129,8 +131,8 @@ TEST(Json, ErrorsNameFileKeyAndTypes) {
 
 TEST(Json, HostileTextIsAnError) {
   const std::string deep(100000, '[');
-  for (const std::string& text : {std::string(), std::string("{"), std::string("[1]"), std::string("{\"a\": \xff}"), deep,
-                                  "{\"a\":" + deep, std::string("nul\0l", 5), std::string("{}\0{", 4)}) {
+  for (const std::string& text : {std::string(), std::string("{"), std::string("[1]"), std::string("{\"a\": \xff}"),
+                                  deep, "{\"a\":" + deep, std::string("nul\0l", 5), std::string("{}\0{", 4)}) {
     EXPECT_EQ(error_of([&] { JsonObject::from_text(text, "c.json"); }).find("invalid_file: c.json"), 0U)
         << text.substr(0, 20);
   }

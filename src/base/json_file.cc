@@ -23,7 +23,8 @@ Json parse_json_text(std::string_view text, std::string_view origin) {
     fail(ErrorCode::invalid_file, "{}: {} bytes of JSON, the limit for a config is {}", origin, text.size(), kMaxBytes);
   }
   // The parser takes a NUL for the end of the text and would not see what follows.
-  if (text.find('\0') != std::string_view::npos) fail(ErrorCode::invalid_file, "{}: not valid JSON: it holds a NUL", origin);
+  if (text.find('\0') != std::string_view::npos)
+    fail(ErrorCode::invalid_file, "{}: not valid JSON: it holds a NUL", origin);
   bool too_deep = false;
   const auto guard = [&](int depth, Json::parse_event_t event, Json&) {
     const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
@@ -85,7 +86,8 @@ std::optional<std::int64_t> JsonObject::integer(std::string_view key) const {
   if (value == nullptr) return std::nullopt;
   if (!value->is_number_integer()) fail_type(key, "an integer", *value);
   if (value->is_number_unsigned() && value->get<std::uint64_t>() > std::uint64_t{INT64_MAX}) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, more than 64 bits with sign can hold", origin_, key, value->dump());
+    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, more than 64 bits with sign can hold", origin_, key,
+         value->dump());
   }
   return value->get<std::int64_t>();
 }

@@ -30,13 +30,15 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     const auto code = errno == ENOENT ? ErrorCode::not_found : ErrorCode::io;
     fail(code, "{}: cannot open: {}", path.string(), std::strerror(errno));
   }
-  struct stat status {};
-  if (::fstat(file.value, &status) != 0) fail(ErrorCode::io, "{}: cannot stat: {}", path.string(), std::strerror(errno));
+  struct stat status{};
+  if (::fstat(file.value, &status) != 0)
+    fail(ErrorCode::io, "{}: cannot stat: {}", path.string(), std::strerror(errno));
   if (!S_ISREG(status.st_mode)) fail(ErrorCode::io, "{}: not a regular file", path.string());
   size_ = static_cast<std::size_t>(status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value, 0);
-  if (address == MAP_FAILED) fail(ErrorCode::io, "{}: cannot map {} bytes: {}", path.string(), size_, std::strerror(errno));
+  if (address == MAP_FAILED)
+    fail(ErrorCode::io, "{}: cannot map {} bytes: {}", path.string(), size_, std::strerror(errno));
   data_ = static_cast<const std::byte*>(address);
 }
 

@@ -9,8 +9,8 @@ namespace treble {
 
 /// Sequence i owns the tokens [offsets[i], offsets[i + 1]) of `ids`, and the same rows of every hidden state.
 struct PackedBatch {
-  std::vector<std::int32_t> ids;       ///< [total_tokens]
-  std::vector<std::int64_t> offsets;   ///< [num_sequences + 1], the first 0, the last total_tokens
+  std::vector<std::int32_t> ids;         ///< [total_tokens]
+  std::vector<std::int64_t> offsets;     ///< [num_sequences + 1], the first 0, the last total_tokens
   std::vector<std::int64_t> text_index;  ///< [num_sequences]: where each sequence stands in the caller's order
   /// [num_sequences]: leading tokens that belong to the prompt, the special token before it included; 0 without one.
   std::vector<std::int64_t> prompt_tokens;

@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-
 namespace treble {
 
 namespace {
@@ -67,9 +66,8 @@ void append_row(const std::string& label, const std::string& counts,
 std::string to_json(const CollapseReport& report) {
   Json buckets = Json::array();
   for (const auto& bucket : report.buckets) {
-    buckets.push_back({{"min_tokens", bucket.min_tokens},
-                       {"max_tokens", bucket.max_tokens},
-                       {"texts_seen", bucket.texts_seen}});
+    buckets.push_back(
+        {{"min_tokens", bucket.min_tokens}, {"max_tokens", bucket.max_tokens}, {"texts_seen", bucket.texts_seen}});
   }
   const Json json = {{"model", report.model},
                      {"verdict", report.verdict},

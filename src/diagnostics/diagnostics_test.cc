@@ -141,7 +141,8 @@ TEST(Verdict, SaysWhichIsMoreAlikeOrThatItIsUnclear) {
             std::string::npos);
   EXPECT_NE(describe_collapse(report_of(estimate(0.3, 0.01), estimate(0.1, 0.01))).find("are less alike than"),
             std::string::npos);
-  EXPECT_NE(describe_collapse(report_of(estimate(0.2, 0.1), estimate(0.25, 0.1))).find("not clearly"), std::string::npos);
+  EXPECT_NE(describe_collapse(report_of(estimate(0.2, 0.1), estimate(0.25, 0.1))).find("not clearly"),
+            std::string::npos);
   EXPECT_NE(describe_collapse(report_of(estimate(0.2, 0.1, 3), estimate(0.25, 0.1))).find("Too few texts"),
             std::string::npos);
 }

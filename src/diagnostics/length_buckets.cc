@@ -13,8 +13,8 @@ std::vector<LengthBucket> make_buckets(std::span<const std::int64_t> edges, std:
   std::int64_t first = 1;
   for (const std::int64_t edge : edges) {
     if (edge < first) {
-      fail(ErrorCode::invalid_argument, "length edges must rise from at least 1, got {} where at least {} was due", edge,
-           first);
+      fail(ErrorCode::invalid_argument, "length edges must rise from at least 1, got {} where at least {} was due",
+           edge, first);
     }
     if (first > max_length) break;
     buckets.push_back({first, std::min(edge, max_length), 0});

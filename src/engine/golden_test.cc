@@ -1,5 +1,5 @@
-// The whole way from text to vector against transformers and sentence-transformers (float32), on seeded two-layer models
-// of every family; tests/golden is written by tools/make_golden.py.
+// The whole way from text to vector against transformers and sentence-transformers (float32), on seeded two-layer
+// models of every family; tests/golden is written by tools/make_golden.py.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -162,12 +162,12 @@ INSTANTIATE_TEST_SUITE_P(Families, GoldenModel, ::testing::ValuesIn(golden_model
 
 TEST(GoldenFamilies, AreAllThere) {
   const auto models = golden_models();
-  for (const char* family : {"bert",           "roberta",   "xlm-roberta",   "camembert",    "distilbert",
-                             "mpnet",          "bert-bf16", "bert-f16",      "bert-sharded", "bert-gelu-new",
-                             "bert-relu",      "t5",        "t5-gated-gelu", "nomic-bert",   "jina-bert-v2",
-                             "modernbert",     "gte-new",   "albert",        "electra",      "deberta-v3",
-                             "gemma3-text",    "qwen3",     "qwen2",         "mistral",      "llama",
-                             "bert-masked-lm", "roberta-masked-lm"}) {
+  for (const char* family :
+       {"bert",          "roberta",        "xlm-roberta",      "camembert",     "distilbert", "mpnet",
+        "bert-bf16",     "bert-f16",       "bert-sharded",     "bert-gelu-new", "bert-relu",  "t5",
+        "t5-gated-gelu", "nomic-bert",     "jina-bert-v2",     "modernbert",    "gte-new",    "albert",
+        "electra",       "deberta-v3",     "gemma3-text",      "qwen3",         "qwen2",      "mistral",
+        "llama",         "bert-masked-lm", "roberta-masked-lm"}) {
     EXPECT_NE(std::find(models.begin(), models.end(), family), models.end()) << family;
   }
 }
@@ -188,8 +188,8 @@ void normalize_rows(test::Golden& golden) {
 class OverlaidModel {
  public:
   OverlaidModel(const fs::path& base, const fs::path& overlay)
-      : folder_(fs::temp_directory_path() / ("treble-overlay-" + std::to_string(::getpid()) + "-" +
-                                             overlay.filename().string())) {
+      : folder_(fs::temp_directory_path() /
+                ("treble-overlay-" + std::to_string(::getpid()) + "-" + overlay.filename().string())) {
     constexpr auto kOptions = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
     fs::remove_all(folder_);
     fs::copy(base, folder_, kOptions);

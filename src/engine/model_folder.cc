@@ -24,8 +24,8 @@ void take_limit(const std::optional<double>& limit, const JsonObject& json, cons
 
 void read_sentence_config(ModelSettings& settings) {
   // sentence-transformers wrote this file under the name of the transformer for a while.
-  constexpr std::array kNames = {"sentence_bert_config.json",       "sentence_roberta_config.json",
-                                 "sentence_distilbert_config.json", "sentence_camembert_config.json",
+  constexpr std::array kNames = {"sentence_bert_config.json",        "sentence_roberta_config.json",
+                                 "sentence_distilbert_config.json",  "sentence_camembert_config.json",
                                  "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json"};
   for (const char* name : kNames) {
     const fs::path path = settings.transformer_folder / name;

@@ -93,9 +93,9 @@ struct SentenceEncoder::Impl {
         lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
         encoder(load_encoder(settings.transformer_folder, lengths)),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
-        tokenizer(Tokenizer::from_file(settings.transformer_folder / "tokenizer.json",
-                                       {.special_tokens_as_text = options.special_tokens_as_text,
-                                        .lowercase = settings.lowercase})) {}
+        tokenizer(Tokenizer::from_file(
+            settings.transformer_folder / "tokenizer.json",
+            {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase})) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
   std::string resolve_prompt(const EncodeOptions& options) const;
@@ -186,8 +186,8 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& wor
     const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];
     if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); })) {
       fail(ErrorCode::non_finite,
-           "text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is returned", text,
-           batch.length(sequence), options.temperature.to_string());
+           "text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is returned",
+           text, batch.length(sequence), options.temperature.to_string());
     }
     std::copy(row.begin(), row.end(), out.values.begin() + text * out.dim);
   }

@@ -40,6 +40,13 @@ Texts mixed_texts() {
   return texts;
 }
 
+/// A text of so many tokens for the tiny models that split at white space.
+std::string words(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += "a ";
+  return text;
+}
+
 double difference(const Embeddings& a, const Embeddings& b) {
   if (a.count != b.count || a.dim != b.dim) return HUGE_VAL;
   return test::greatest_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
@@ -56,7 +63,9 @@ std::string error_of(const std::function<void()>& body) {
 
 class Invariance : public ::testing::TestWithParam<std::string> {
  protected:
-  SentenceEncoder load(int threads) const { return SentenceEncoder::load({.model = model_path(GetParam()), .threads = threads}); }
+  SentenceEncoder load(int threads) const {
+    return SentenceEncoder::load({.model = model_path(GetParam()), .threads = threads});
+  }
 };
 
 TEST_P(Invariance, AloneIsAsInABatch) {
@@ -102,9 +111,9 @@ TEST(SentenceEncoder, AHundredEqualTextsGiveEqualVectors) {
   const std::vector<std::string_view> one = {texts.front()};
   const auto alone = encoder.encode(one);
   for (std::int64_t i = 0; i < all.count; ++i) {
-    EXPECT_LE(test::greatest_difference({all.values.data() + i * all.dim, 1, all.dim},
-                                        {alone.values.data(), 1, all.dim}),
-              kInvariance);
+    EXPECT_LE(
+        test::greatest_difference({all.values.data() + i * all.dim, 1, all.dim}, {alone.values.data(), 1, all.dim}),
+        kInvariance);
   }
 }
 
@@ -129,8 +138,7 @@ TEST(SentenceEncoder, EmptyAndOneTokenTextsAreDefined) {
 TEST(SentenceEncoder, LongTextsAreCutAndSayIt) {
   const auto encoder = SentenceEncoder::load({.model = model_path("bert")});
   const std::string head(300, 'a');
-  std::string text;
-  for (int i = 0; i < 200; ++i) text += "a ";
+  const std::string text = words(200);
   const std::vector<std::string_view> texts = {text};
   EncodeOptions options;
   const auto end = encoder.encode(texts, options);
@@ -164,8 +172,7 @@ TEST(SentenceEncoder, TruncationKeepsTheEndThatWasAskedFor) {
 TEST(SentenceEncoder, MaxLengthGoesUpToThePositionTable) {
   const auto encoder = SentenceEncoder::load({.model = model_path("bert"), .max_length = 96});
   EXPECT_EQ(encoder.info().max_length, 96);
-  std::string text;
-  for (int i = 0; i < 200; ++i) text += "a ";
+  const std::string text = words(200);
   const std::vector<std::string_view> texts = {text};
   EXPECT_EQ(encoder.encode(texts).token_counts[0].used, 96);
   const auto message = error_of([] { SentenceEncoder::load({.model = model_path("bert"), .max_length = 97}); });
@@ -173,6 +180,50 @@ TEST(SentenceEncoder, MaxLengthGoesUpToThePositionTable) {
   EXPECT_NE(message.find("96"), std::string::npos) << message;
   EXPECT_EQ(error_of([] { SentenceEncoder::load({.model = model_path("bert"), .max_length = 0}); }).find("invalid_arg"),
             0U);
+}
+
+TEST(PositionExtensions, ReadLongTextsWhole) {
+  const std::string text = words(300);
+  const std::vector<std::string_view> texts = {text};
+  for (const auto extension : {PositionExtension::interpolate, PositionExtension::group, PositionExtension::recur}) {
+    for (const char* family : {"bert", "mpnet", "modernbert"}) {
+      ModelOptions options{.model = model_path(family), .max_length = 400};
+      options.extension = extension;
+      const auto vectors = SentenceEncoder::load(options).encode(texts);
+      EXPECT_EQ(vectors.token_counts[0].used, vectors.token_counts[0].tokens) << family;
+      EXPECT_GT(vectors.token_counts[0].used, 300) << family;
+    }
+  }
+}
+
+TEST(PositionExtensions, WithinThePositionsTheModelIsUntouchedBitForBit) {
+  const auto texts = mixed_texts();
+  for (const char* family : {"bert", "roberta", "modernbert", "qwen3"}) {
+    const auto plain = SentenceEncoder::load({.model = model_path(family)}).encode(test::views(texts));
+    for (const auto extension : {PositionExtension::interpolate, PositionExtension::group, PositionExtension::recur}) {
+      ModelOptions options{.model = model_path(family)};
+      options.extension = extension;
+      EXPECT_EQ(SentenceEncoder::load(options).encode(test::views(texts)).values, plain.values) << family;
+    }
+  }
+}
+
+TEST(PositionExtensions, RecurringPositionsLeaveShortTextsAlone) {
+  const std::vector<std::string_view> texts = {"the ferry leaves", "a letter"};
+  ModelOptions options{.model = model_path("bert"), .max_length = 500};
+  options.extension = PositionExtension::recur;
+  EXPECT_LE(difference(SentenceEncoder::load(options).encode(texts),
+                       SentenceEncoder::load({.model = model_path("bert")}).encode(texts)),
+            kInvariance);
+}
+
+TEST(PositionExtensions, NtkIsForRotaryModels) {
+  ModelOptions options{.model = model_path("bert"), .max_length = 400};
+  options.extension = PositionExtension::ntk;
+  EXPECT_NE(error_of([&] { SentenceEncoder::load(options); }).find("rotary"), std::string::npos);
+  options.model = model_path("nomic-bert");
+  options.max_length = 600;
+  EXPECT_EQ(SentenceEncoder::load(options).info().max_length, 600);
 }
 
 TEST(SentenceEncoder, CountTokensAgreesWithEncode) {
@@ -295,8 +346,12 @@ TEST(ModelFolder, ShapesThatDisagreeNameBoth) {
 }
 
 TEST(ModelFolder, SenselessSizesAreErrors) {
-  for (const auto& [key, value] : {std::pair{"num_attention_heads", 0}, {"num_attention_heads", 5}, {"hidden_size", -1},
-                                   {"num_hidden_layers", 0}, {"num_hidden_layers", 3}, {"vocab_size", 1 << 30}}) {
+  for (const auto& [key, value] : {std::pair{"num_attention_heads", 0},
+                                   {"num_attention_heads", 5},
+                                   {"hidden_size", -1},
+                                   {"num_hidden_layers", 0},
+                                   {"num_hidden_layers", 3},
+                                   {"vocab_size", 1 << 30}}) {
     const ModelCopy model("bert");
     model.set("config.json", key, value);
     EXPECT_EQ(model.load_error().find("invalid_file: "), 0U) << key << " = " << value << ": " << model.load_error();
@@ -340,7 +395,8 @@ TEST(ModelFolder, ANonFiniteWeightNeverLeaves) {
   std::memcpy(&header_size, bytes.data(), 8);
   const auto data = bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header_size);
   const auto header = nlohmann::json::parse(bytes.begin() + 8, data);
-  const auto range = header.at("embeddings.word_embeddings.weight").at("data_offsets").get<std::vector<std::ptrdiff_t>>();
+  const auto range =
+      header.at("embeddings.word_embeddings.weight").at("data_offsets").get<std::vector<std::ptrdiff_t>>();
   // All bits set is a NaN; the special tokens' rows, the first ones, stay as they are.
   std::fill(data + range.at(0) + 5 * 32 * 4, data + range.at(1), static_cast<char>(0xff));
   std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -9,8 +9,8 @@ namespace treble {
 /// x = activation(x), in place, on the calling thread.
 void activate(Activation activation, MatrixView x);
 
-/// out = activation(gate) · up, element by element (gated linear units; Shazeer, arXiv 2002.05202). All [rows, cols] of any
-/// stride; out may be gate or up.
+/// out = activation(gate) · up, element by element (gated linear units; Shazeer, arXiv 2002.05202). All [rows, cols] of
+/// any stride; out may be gate or up.
 void activate_gated(Activation activation, ConstMatrixView gate, ConstMatrixView up, MatrixView out);
 
 }  // namespace treble

@@ -52,8 +52,8 @@ struct AttentionInputs {
 using AttentionScratch = AlignedBuffer<float>;
 
 /// out [total_tokens, num_heads · head_dim]. Blocked online softmax (Milakov & Gimelshein, arXiv 1805.02867): O(n)
-/// memory a thread, one scratch a thread of `execution`. A sequence's result depends on that sequence alone, bit for bit.
-/// Throws Error{internal} when shapes disagree.
+/// memory a thread, one scratch a thread of `execution`. A sequence's result depends on that sequence alone, bit for
+/// bit. Throws Error{internal} when shapes disagree.
 void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
                MatrixView out);
 

@@ -16,7 +16,8 @@ std::int64_t RelativePositions::row(std::int64_t distance) const {
   if (buckets > 0 && max_relative > 0 && magnitude > middle) {
     // In float32 step by step, as PyTorch computes it: at the edges of buckets the rounding decides.
     const float ratio = std::log(static_cast<float>(magnitude) / static_cast<float>(middle));
-    const float full = std::log(static_cast<float>(static_cast<double>(max_relative - 1) / static_cast<double>(middle)));
+    const float full =
+        std::log(static_cast<float>(static_cast<double>(max_relative - 1) / static_cast<double>(middle)));
     const auto steps = static_cast<std::int64_t>(std::ceil(ratio / full * static_cast<float>(middle - 1)));
     bucket = (steps + middle) * (distance > 0 ? 1 : -1);
   }
@@ -39,7 +40,8 @@ std::vector<Linear> per_head(ConstMatrixView table, std::int64_t num_heads, std:
 /// Scores [num_heads][total_tokens, 2 · span] of every token against every relative position.
 class PositionScores {
  public:
-  PositionScores(const std::vector<Linear>& heads, std::int64_t head_dim, ConstMatrixView content) : rows_(content.rows) {
+  PositionScores(const std::vector<Linear>& heads, std::int64_t head_dim, ConstMatrixView content)
+      : rows_(content.rows) {
     if (heads.empty()) return;
     span2_ = heads.front().out_features();
     scores_.ensure(heads.size() * static_cast<std::size_t>(rows_ * span2_));

@@ -1,5 +1,5 @@
-// DeBERTa's disentangled attention (He et al., arXiv 2006.03654, section 3.1): besides content to content, the logits have
-// a term from the query's content to the key's relative position, and one from the key's content to the query's.
+// DeBERTa's disentangled attention (He et al., arXiv 2006.03654, section 3.1): besides content to content, the logits
+// have a term from the query's content to the key's relative position, and one from the key's content to the query's.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,8 @@ MatrixView like(AlignedBuffer<float>& buffer, MatrixView hidden) {
   return {buffer.ensure(static_cast<std::size_t>(hidden.rows * hidden.cols)), hidden.rows, hidden.cols};
 }
 
-/// hidden ← after(hidden + inside(f(before(hidden)))), f being called as f(x, y) and adding to y unless `inside` is there.
+/// hidden ← after(hidden + inside(f(before(hidden)))), f being called as f(x, y) and adding to y unless `inside` is
+/// there.
 template <typename Function>
 void run_half(const LayerCall& call, const BlockNorms& norms, const Function& f, MatrixView hidden) {
   const Execution& execution = call.execution;
@@ -35,8 +36,8 @@ void run_half(const LayerCall& call, const BlockNorms& norms, const Function& f,
 
 void EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixView hidden) const {
   run_half(
-      call, parts_.attention_norms,
-      [&](ConstMatrixView x, MatrixView y) { parts_.attention.run(call, layer, x, y); }, hidden);
+      call, parts_.attention_norms, [&](ConstMatrixView x, MatrixView y) { parts_.attention.run(call, layer, x, y); },
+      hidden);
   run_half(
       call, parts_.feed_forward_norms, [&](ConstMatrixView x, MatrixView y) { parts_.feed_forward.run(call, x, y); },
       hidden);

@@ -31,7 +31,8 @@ void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) co
       parts_.up.run(Execution{}, x.row_range(first, last), intermediate);
       if (parts_.gated) {
         const MatrixView product(buffer + kChunkRows * up_width, last - first, width);
-        activate_gated(parts_.gate, intermediate.col_range(0, width), intermediate.col_range(width, 2 * width), product);
+        activate_gated(parts_.gate, intermediate.col_range(0, width), intermediate.col_range(width, 2 * width),
+                       product);
         intermediate = product;
       }
       parts_.down.run(Execution{}, intermediate, y.row_range(first, last));

@@ -15,13 +15,13 @@ namespace treble {
 
 /// Buffers of one worker, reused from batch to batch; they grow to the largest batch seen.
 struct LayerWorkspace {
-  AlignedBuffer<float> hidden;        ///< [total_tokens, hidden]
-  AlignedBuffer<float> embedded;      ///< [total_tokens, embedding size], where that is not the hidden size
-  AlignedBuffer<float> normed;        ///< [total_tokens, hidden], the input of a pre-norm half
-  AlignedBuffer<float> result;        ///< [total_tokens, hidden], the output of a half with a norm inside
-  AlignedBuffer<float> qkv;           ///< [total_tokens, (num_heads + 2 · num_kv_heads) · head_dim]
-  AlignedBuffer<float> attended;      ///< [total_tokens, num_heads · head_dim]
-  std::vector<float> logit_scales;    ///< [num_heads, total_tokens]
+  AlignedBuffer<float> hidden;      ///< [total_tokens, hidden]
+  AlignedBuffer<float> embedded;    ///< [total_tokens, embedding size], where that is not the hidden size
+  AlignedBuffer<float> normed;      ///< [total_tokens, hidden], the input of a pre-norm half
+  AlignedBuffer<float> result;      ///< [total_tokens, hidden], the output of a half with a norm inside
+  AlignedBuffer<float> qkv;         ///< [total_tokens, (num_heads + 2 · num_kv_heads) · head_dim]
+  AlignedBuffer<float> attended;    ///< [total_tokens, num_heads · head_dim]
+  std::vector<float> logit_scales;  ///< [num_heads, total_tokens]
   /// One a thread: a few rows of the feed-forward network's width.
   std::vector<AlignedBuffer<float>> intermediate;
   std::vector<AttentionScratch> attention_scratch;

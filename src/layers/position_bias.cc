@@ -16,8 +16,8 @@ std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& bucke
   if (magnitude < exact) return base + magnitude;
   // In float32 step by step, as PyTorch computes it: at the edges of buckets the rounding decides.
   const float ratio = static_cast<float>(magnitude) / static_cast<float>(exact);
-  const auto span = static_cast<float>(
-      std::log(static_cast<double>(buckets.max_distance) / static_cast<double>(exact)));
+  const auto span =
+      static_cast<float>(std::log(static_cast<double>(buckets.max_distance) / static_cast<double>(exact)));
   const float steps = std::log(ratio) / span * static_cast<float>(half - exact);
   return base + std::min(exact + static_cast<std::int64_t>(steps), half - 1);
 }

@@ -40,8 +40,8 @@ PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets
 /// ALiBi in both directions (Press et al., arXiv 2108.12409): −slope(head) · |distance|.
 PositionBias alibi_bias(std::int64_t num_heads, std::int64_t reach);
 
-/// The published slopes: powers of 2^(−8/n) for n a power of two, else those of the next lower power and every other one
-/// of the next higher.
+/// The published slopes: powers of 2^(−8/n) for n a power of two, else those of the next lower power and every other
+/// one of the next higher.
 std::vector<double> alibi_slopes(std::int64_t num_heads);
 
 }  // namespace treble

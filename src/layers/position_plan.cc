@@ -12,8 +12,7 @@ namespace {
 double trained_position(PositionExtension extension, std::int64_t p, std::int64_t wanted, std::int64_t trained) {
   const auto position = static_cast<double>(p);
   switch (extension) {
-    case PositionExtension::interpolate:
-      return position * static_cast<double>(trained) / static_cast<double>(wanted);
+    case PositionExtension::interpolate: return position * static_cast<double>(trained) / static_cast<double>(wanted);
     case PositionExtension::group: return static_cast<double>(p / ((wanted + trained - 1) / trained));
     case PositionExtension::recur: return static_cast<double>(p % trained);
     case PositionExtension::none:

@@ -21,7 +21,8 @@ using PositionPlan = std::vector<double>;
 /// Up to `trained` positions every plan is p itself. Throws Error{invalid_argument} naming both sizes.
 PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained);
 
-/// base · (wanted / trained)^(dim / (dim − 2)), and base itself up to `trained` (NTK-aware scaling of rotary embeddings).
+/// base · (wanted / trained)^(dim / (dim − 2)), and base itself up to `trained` (NTK-aware scaling of rotary
+/// embeddings).
 double ntk_base(double base, std::int64_t dim, std::int64_t wanted, std::int64_t trained);
 
 }  // namespace treble

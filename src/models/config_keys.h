@@ -24,8 +24,8 @@ std::int64_t read_num_layers(const JsonObject& json, const char* key);
 /// Sizes, activation and norm eps under BERT's keys, learned positions.
 EncoderConfig read_bert_like_config(const JsonObject& json);
 
-/// The rotary base and scaling of layers of one kind: from "rope_parameters" (also by layer type, as transformers 5 writes
-/// it), "rope_theta" and "rope_scaling". Throws Error{unsupported} for a scaling that is not known.
+/// The rotary base and scaling of layers of one kind: from "rope_parameters" (also by layer type, as transformers 5
+/// writes it), "rope_theta" and "rope_scaling". Throws Error{unsupported} for a scaling that is not known.
 RotaryConfig read_rotary(const JsonObject& json, double default_base, const char* layer_type);
 
 /// Which layers have a local window: "layer_types" ("sliding_attention"), if the config has it.

@@ -18,8 +18,9 @@ bool has_term(const JsonObject& json, const std::string& term) {
 
 EncoderConfig read_config(const JsonObject& json) {
   if (json.integer("conv_kernel_size").value_or(0) > 0) {
-    fail(ErrorCode::unsupported, "{}: \"conv_kernel_size\" is {}; the convolution of DeBERTa v2 xlarge is not supported",
-         json.origin(), json.required_integer("conv_kernel_size"));
+    fail(ErrorCode::unsupported,
+         "{}: \"conv_kernel_size\" is {}; the convolution of DeBERTa v2 xlarge is not supported", json.origin(),
+         json.required_integer("conv_kernel_size"));
   }
   EncoderConfig config = read_bert_like_config(json);
   config.num_token_types = json.integer("type_vocab_size").value_or(0);

@@ -48,8 +48,10 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
       plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
   if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
       lengths.max_tokens > config.max_tokens()) {
-    fail(ErrorCode::invalid_argument, "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
-         "group or recur", config.model_type);
+    fail(ErrorCode::invalid_argument,
+         "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
+         "group or recur",
+         config.model_type);
   }
 }
 
@@ -117,7 +119,8 @@ PositionBias EncoderBuilder::position_bias() const {
   if (config_.alibi) return alibi_bias(config_.num_heads, lengths_.max_tokens);
   if (buckets.num_buckets == 0) return {};
   const auto table = loader_.matrix(names_.relative_bias + ".weight", buckets.num_buckets, config_.num_heads);
-  return bucketed_bias(ConstMatrixView(table.data(), buckets.num_buckets, config_.num_heads), buckets, lengths_.max_tokens);
+  return bucketed_bias(ConstMatrixView(table.data(), buckets.num_buckets, config_.num_heads), buckets,
+                       lengths_.max_tokens);
 }
 
 RotaryTable EncoderBuilder::rotary(bool local) const {
@@ -192,7 +195,8 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
   shape.num_heads = config_.num_heads;
   shape.num_kv_heads = config_.kv_heads();
   shape.head_dim = head_dim;
-  const int terms = 1 + (config_.disentangled.content_to_position ? 1 : 0) + (config_.disentangled.position_to_content ? 1 : 0);
+  const int terms =
+      1 + (config_.disentangled.content_to_position ? 1 : 0) + (config_.disentangled.position_to_content ? 1 : 0);
   shape.qk_scale = config_.qk_scale > 0 ? static_cast<float>(config_.qk_scale)
                                         : 1.0F / std::sqrt(static_cast<float>(head_dim * terms));
   if (local) {
@@ -217,8 +221,8 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
 FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
-  Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
-                       {.accumulate = accumulate});
+  Linear down =
+      linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias, {.accumulate = accumulate});
   if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
   Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias,
                      {.activation = config_.activation});
@@ -257,7 +261,8 @@ std::vector<float> EncoderBuilder::project_positions(const std::string& stem, co
   const std::int64_t rows = 2 * position_span();
   const Linear projection = linear({stem}, {width}, config_.hidden_size, loader_.has(stem + ".bias"), {});
   std::vector<float> projected(static_cast<std::size_t>(rows * width));
-  projection.run({}, ConstMatrixView(table.data(), rows, config_.hidden_size), MatrixView(projected.data(), rows, width));
+  projection.run({}, ConstMatrixView(table.data(), rows, config_.hidden_size),
+                 MatrixView(projected.data(), rows, width));
   return projected;
 }
 
@@ -277,13 +282,13 @@ std::shared_ptr<const LogitBiasSource> EncoderBuilder::disentangled(std::int64_t
   const auto rows = [width](const std::vector<float>& values) {
     return ConstMatrixView(values.data(), static_cast<std::int64_t>(values.size()) / width, width);
   };
-  return std::make_shared<DisentangledBias>(DisentangledBias::Parts{
-      .positions = {position_span(), relative.buckets, relative.max_relative},
-      .num_heads = config_.num_heads,
-      .head_dim = config_.head_width(),
-      .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_width() * terms)),
-      .position_keys = rows(keys),
-      .position_queries = rows(queries)});
+  return std::make_shared<DisentangledBias>(
+      DisentangledBias::Parts{.positions = {position_span(), relative.buckets, relative.max_relative},
+                              .num_heads = config_.num_heads,
+                              .head_dim = config_.head_width(),
+                              .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_width() * terms)),
+                              .position_keys = rows(keys),
+                              .position_queries = rows(queries)});
 }
 
 }  // namespace treble

@@ -54,9 +54,9 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
   std::vector<std::pair<std::string, std::string>> switches;
   switches.emplace_back("positions", describe_positions(config));
   if (config.relative_buckets.num_buckets > 0) {
-    switches.emplace_back("position bias", fmt::format("{} relative buckets up to distance {}",
-                                                       config.relative_buckets.num_buckets,
-                                                       config.relative_buckets.max_distance));
+    switches.emplace_back("position bias",
+                          fmt::format("{} relative buckets up to distance {}", config.relative_buckets.num_buckets,
+                                      config.relative_buckets.max_distance));
   }
   switches.emplace_back("token types", config.num_token_types > 0 ? "yes, type 0" : "no");
   switches.emplace_back("norm", describe_norm(config));
@@ -64,7 +64,8 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
                                                     config.gated ? "gated " : "", activation_name(config.activation)));
   switches.emplace_back("attention", describe_attention(config));
   if (config.layer_groups() != config.num_layers) {
-    switches.emplace_back("layers", fmt::format("{} sharing the weights of {}", config.num_layers, config.layer_groups()));
+    switches.emplace_back("layers",
+                          fmt::format("{} sharing the weights of {}", config.num_layers, config.layer_groups()));
   }
   return switches;
 }

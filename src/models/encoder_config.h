@@ -19,7 +19,7 @@ enum class NormPlacement { post, pre, sandwich };
 
 /// How the angles of rotary positions come about.
 struct RotaryConfig {
-  double base = 0;                       ///< 0: no rotary positions
+  double base = 0;                        ///< 0: no rotary positions
   std::optional<double> local_base = {};  ///< of layers with a local window; unset: the same
   /// Llama 3's scaling of low frequencies (Grattafiori et al., arXiv 2407.21783; "rope_type": "llama3").
   struct Llama3 {
@@ -87,8 +87,8 @@ struct EncoderConfig {
   NormKind norm_kind = NormKind::layer;
   NormPlacement norm_placement = NormPlacement::post;
   bool norm_bias = true;
-  bool norm_plus_one = false;           ///< the gain is 1 + what is stored (Gemma)
-  bool first_attention_norm = true;     ///< false: block 0 has no norm before its attention (ModernBERT)
+  bool norm_plus_one = false;        ///< the gain is 1 + what is stored (Gemma)
+  bool first_attention_norm = true;  ///< false: block 0 has no norm before its attention (ModernBERT)
   bool final_norm = false;
   bool qk_norm = false;
   double norm_eps = 1e-12;

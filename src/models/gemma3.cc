@@ -37,7 +37,8 @@ EncoderConfig read_config(const JsonObject& json) {
   config.num_positions = json.integer("max_position_embeddings").value_or(131072);
   config.causal = !json.boolean("use_bidirectional_attention").value_or(false);
   config.rotary = read_rotary(json, 1e6, "full_attention");
-  config.rotary.local_base = json.number("rope_local_base_freq").value_or(read_rotary(json, 1e4, "sliding_attention").base);
+  config.rotary.local_base =
+      json.number("rope_local_base_freq").value_or(read_rotary(json, 1e4, "sliding_attention").base);
   config.embedding_norm = false;
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
   config.norm_kind = NormKind::rms;

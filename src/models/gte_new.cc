@@ -1,5 +1,5 @@
-// GTE's "new" encoder (Zhang et al., mGTE, arXiv 2407.19669): BERT's post-norm blocks with rotary positions under a fixed
-// NTK scaling, packed query-key-value weights and a gated feed-forward network.
+// GTE's "new" encoder (Zhang et al., mGTE, arXiv 2407.19669): BERT's post-norm blocks with rotary positions under a
+// fixed NTK scaling, packed query-key-value weights and a gated feed-forward network.
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -16,7 +16,8 @@ EncoderConfig read_config(const JsonObject& json) {
   config.learned_positions = false;
   config.rotary = read_rotary(json, 10000, "full_attention");
   // Its scaling applies from the first token on and stretches what the model is trained for.
-  config.num_positions = static_cast<std::int64_t>(static_cast<double>(config.num_positions) * config.rotary.ntk_factor);
+  config.num_positions =
+      static_cast<std::int64_t>(static_cast<double>(config.num_positions) * config.rotary.ntk_factor);
   config.num_token_types = json.integer("type_vocab_size").value_or(0);
   config.gated = true;
   config.up_bias = false;

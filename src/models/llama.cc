@@ -1,5 +1,6 @@
-// Llama (Touvron et al., arXiv 2302.13971), Mistral (Jiang et al., arXiv 2310.06825), Qwen 2 and Qwen 3 (arXiv 2505.09388)
-// as embedding models: causal pre-norm decoders read for their hidden states, usually that of the last token.
+// Llama (Touvron et al., arXiv 2302.13971), Mistral (Jiang et al., arXiv 2310.06825), Qwen 2 and Qwen 3 (arXiv
+// 2505.09388) as embedding models: causal pre-norm decoders read for their hidden states, usually that of the last
+// token.
 #include <algorithm>
 
 #include "models/config_keys.h"

@@ -87,7 +87,8 @@ fs::path transformer_folder(const fs::path& folder) {
 
 fs::path find_model_folder(const std::string& model) {
   if (is_folder(model)) return model;
-  if (model.empty()) fail(ErrorCode::invalid_argument, "no model was named; give a folder or the name of a cached model");
+  if (model.empty())
+    fail(ErrorCode::invalid_argument, "no model was named; give a folder or the name of a cached model");
   std::vector<std::string> looked_at = {model};
   if (is_hub_name(model)) {
     std::vector<std::string> names = {model};

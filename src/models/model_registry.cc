@@ -15,9 +15,9 @@ namespace {
 
 std::vector<Family> families() {
   // JinaBERT before BERT, whose model_type it uses.
-  return {jina_bert_family(),  bert_family(),   roberta_family(),    distilbert_family(), mpnet_family(),
-          electra_family(),    albert_family(), deberta_v2_family(), t5_family(),         nomic_bert_family(),
-          gte_new_family(),    modernbert_family(), gemma3_family(), llama_family()};
+  return {jina_bert_family(), bert_family(),       roberta_family(),    distilbert_family(), mpnet_family(),
+          electra_family(),   albert_family(),     deberta_v2_family(), t5_family(),         nomic_bert_family(),
+          gte_new_family(),   modernbert_family(), gemma3_family(),     llama_family()};
 }
 
 Family find_family(const JsonObject& json) {
@@ -76,7 +76,8 @@ void check_positions(const JsonObject& json, const EncoderConfig& config) {
   if (buckets.num_buckets != 0 && (buckets.num_buckets < 4 || buckets.num_buckets > 4096 ||
                                    buckets.num_buckets % 4 != 0 || buckets.max_distance <= buckets.num_buckets / 4)) {
     fail(ErrorCode::invalid_file,
-         "{}: {} relative buckets up to distance {}; there must be a multiple of 4 up to 4096 of them, reaching beyond a "
+         "{}: {} relative buckets up to distance {}; there must be a multiple of 4 up to 4096 of them, reaching beyond "
+         "a "
          "quarter of their number",
          json.origin(), buckets.num_buckets, buckets.max_distance);
   }

@@ -1,5 +1,5 @@
-// ModernBERT (Warner et al., arXiv 2412.13663): pre-norm, rotary positions, gated feed-forward; two of three layers see a
-// local window only and have a rotary base of their own.
+// ModernBERT (Warner et al., arXiv 2412.13663): pre-norm, rotary positions, gated feed-forward; two of three layers see
+// a local window only and have a rotary base of their own.
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -16,7 +16,8 @@ EncoderConfig read_config(const JsonObject& json) {
   config.intermediate_size = json.required_integer("intermediate_size");
   config.num_positions = json.integer("max_position_embeddings").value_or(8192);
   config.rotary = read_rotary(json, json.number("global_rope_theta").value_or(160000), "full_attention");
-  config.rotary.local_base = json.number("local_rope_theta").value_or(read_rotary(json, 10000, "sliding_attention").base);
+  config.rotary.local_base =
+      json.number("local_rope_theta").value_or(read_rotary(json, 10000, "sliding_attention").base);
   const std::int64_t half_window = json.integer("local_attention").value_or(128) / 2;
   config.window.back = config.window.ahead = half_window;
   if (const auto layers = read_layer_types(json, config.num_layers)) {

@@ -1,5 +1,5 @@
-// NomicBERT (Nussbaum et al., arXiv 2402.01613): BERT's post-norm blocks with rotary positions, SwiGLU and no biases. Its
-// config speaks GPT's language.
+// NomicBERT (Nussbaum et al., arXiv 2402.01613): BERT's post-norm blocks with rotary positions, SwiGLU and no biases.
+// Its config speaks GPT's language.
 #include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
@@ -20,7 +20,8 @@ EncoderConfig read_config(const JsonObject& json) {
   require_flag(json, "use_rms_norm", false);
   require_flag(json, "causal", false);
   if (json.number("rotary_emb_fraction").value_or(1.0) != 1.0 || json.integer("num_experts").value_or(0) > 0) {
-    fail(ErrorCode::unsupported, "{}: partial rotary positions and mixtures of experts are not supported", json.origin());
+    fail(ErrorCode::unsupported, "{}: partial rotary positions and mixtures of experts are not supported",
+         json.origin());
   }
   EncoderConfig config;
   config.vocab_size = json.required_integer("vocab_size");
@@ -32,13 +33,15 @@ EncoderConfig read_config(const JsonObject& json) {
   config.num_token_types = json.integer("type_vocab_size").value_or(2);
   config.rotary = read_rotary(json, json.number("rotary_emb_base").value_or(10000), "full_attention");
   config.norm_eps = json.number("layer_norm_epsilon").value_or(json.number("layer_norm_eps").value_or(1e-12));
-  const std::string activation = json.string("activation_function").value_or(json.string("hidden_act").value_or("swiglu"));
+  const std::string activation =
+      json.string("activation_function").value_or(json.string("hidden_act").value_or("swiglu"));
   config.gated = activation == "swiglu" || activation == "geglu" || activation == "silu";
   if (!config.gated) {
     fail(ErrorCode::unsupported, "{}: activation \"{}\"; supported are swiglu and geglu", json.origin(), activation);
   }
   config.activation = activation == "geglu" ? Activation::gelu : Activation::silu;
-  config.qkv_bias = config.output_bias = json.boolean("qkv_proj_bias").value_or(json.boolean("attention_bias").value_or(false));
+  config.qkv_bias = config.output_bias =
+      json.boolean("qkv_proj_bias").value_or(json.boolean("attention_bias").value_or(false));
   config.up_bias = json.boolean("mlp_fc1_bias").value_or(json.boolean("mlp_bias").value_or(false));
   config.down_bias = json.boolean("mlp_fc2_bias").value_or(json.boolean("mlp_bias").value_or(false));
   return config;

@@ -33,7 +33,8 @@ FoundNames find_names(const TensorArchive& archive, const std::vector<WeightName
     }
   }
   fail(ErrorCode::invalid_file,
-       "{}: the weights hold none of the tensors {} that config.json lets expect; the two may belong to different models",
+       "{}: the weights hold none of the tensors {} that config.json lets expect; the two may belong to different "
+       "models",
        folder, fmt::join(looked_for, ", "));
 }
 

@@ -25,8 +25,8 @@ Temperature Temperature::parse(std::string_view text) {
   double tau = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), tau);
   if (error != std::errc() || end != text.data() + text.size()) {
-    fail(ErrorCode::invalid_argument, "temperature \"{}\" is not understood; write a number greater than 0, such as 0.8",
-         text);
+    fail(ErrorCode::invalid_argument,
+         "temperature \"{}\" is not understood; write a number greater than 0, such as 0.8", text);
   }
   return constant(tau);
 }

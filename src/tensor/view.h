@@ -29,8 +29,12 @@ struct BasicMatrixView {
 
   T* row(std::int64_t index) const { return data + index * stride; }
   std::span<T> row_span(std::int64_t index) const { return {row(index), static_cast<std::size_t>(cols)}; }
-  BasicMatrixView row_range(std::int64_t begin, std::int64_t end) const { return {row(begin), end - begin, cols, stride}; }
-  BasicMatrixView col_range(std::int64_t begin, std::int64_t end) const { return {data + begin, rows, end - begin, stride}; }
+  BasicMatrixView row_range(std::int64_t begin, std::int64_t end) const {
+    return {row(begin), end - begin, cols, stride};
+  }
+  BasicMatrixView col_range(std::int64_t begin, std::int64_t end) const {
+    return {data + begin, rows, end - begin, stride};
+  }
 };
 
 using MatrixView = BasicMatrixView<float>;

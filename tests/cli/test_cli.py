@@ -21,7 +21,9 @@ from pathlib import Path
 ARGUMENTS = argparse.Namespace(treble="", model="")
 
 
-def treble(*arguments: str | Path, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def treble(
+    *arguments: str | Path, stdin: bytes | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """Runs the program to its end."""
     command = [ARGUMENTS.treble, *map(str, arguments)]
     return subprocess.run(
@@ -261,7 +263,9 @@ class Reports(CliCase):
         self.assertIn("tempera", treble("info", "--model", ARGUMENTS.model).stdout.decode())
 
     def test_inspect(self) -> None:
-        lines = (" ".join(["the ferry leaves", "a letter", "harbour"][: 1 + i % 3]) + f" {i}" * (i % 40) for i in range(200))
+        lines = (
+            " ".join(["the ferry leaves", "a letter", "harbour"][: 1 + i % 3]) + f" {i}" * (i % 40) for i in range(200)
+        )
         path = self.write("a.txt", "\n".join(lines))
         edges = ("--bucket-edges", "16,32", "--cut-lengths", "8,16,32")
         done = treble("inspect", "--model", ARGUMENTS.model, "--temperature", "0.8", path, "--json", "-", *edges)

@@ -20,7 +20,8 @@ struct Magic {
   std::string_view bytes;
   const char* tool;
 };
-constexpr std::array<Magic, 3> kCompressed = {{{"\x1F\x8B", "zcat"}, {"\x28\xB5\x2F\xFD", "zstdcat"}, {"BZh9", "bzcat"}}};
+constexpr std::array<Magic, 3> kCompressed = {
+    {{"\x1F\x8B", "zcat"}, {"\x28\xB5\x2F\xFD", "zstdcat"}, {"BZh9", "bzcat"}}};
 
 }  // namespace
 
@@ -62,8 +63,8 @@ void ByteReader::look_at_start() {
   if (at_hand().starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
   for (const auto& magic : kCompressed) {
     if (!at_hand().starts_with(magic.bytes)) continue;
-    fail(ErrorCode::unsupported, "{}: compressed input is not read; pipe it in: {} FILE | treble … --format jsonl -", name_,
-         magic.tool);
+    fail(ErrorCode::unsupported, "{}: compressed input is not read; pipe it in: {} FILE | treble … --format jsonl -",
+         name_, magic.tool);
   }
 }
 

@@ -78,7 +78,8 @@ bool ChunkReader::read_chunk(TextHash& hash, Chunk& chunk) {
   std::int64_t work = 0;
   std::int64_t bytes = 0;
   TextRecord record;
-  while (static_cast<std::int64_t>(chunk.records.size()) < limits_.texts && work < limits_.work && bytes < limits_.bytes) {
+  while (static_cast<std::int64_t>(chunk.records.size()) < limits_.texts && work < limits_.work &&
+         bytes < limits_.bytes) {
     check_stop();
     if (!source_.next(record)) break;
     hash.add(record);

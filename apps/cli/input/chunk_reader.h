@@ -17,14 +17,14 @@ namespace treble::cli {
 
 struct Chunk {
   std::vector<TextRecord> records;
-  std::int64_t first_index = 0;   ///< of the first text, in the whole input
-  std::uint64_t bytes_read = 0;   ///< bytes of input behind its last text
-  std::int64_t replaced = 0;      ///< U+FFFD put in, from the start of the input to its last text
-  std::string texts_sha256;       ///< of all texts from the start of the input to its last text
+  std::int64_t first_index = 0;  ///< of the first text, in the whole input
+  std::uint64_t bytes_read = 0;  ///< bytes of input behind its last text
+  std::int64_t replaced = 0;     ///< U+FFFD put in, from the start of the input to its last text
+  std::string texts_sha256;      ///< of all texts from the start of the input to its last text
 };
 
-/// Where a chunk ends. The same limits and texts give the same chunks, so a resumed run repeats the calls of one that was
-/// never stopped.
+/// Where a chunk ends. The same limits and texts give the same chunks, so a resumed run repeats the calls of one that
+/// was never stopped.
 struct ChunkLimits {
   std::int64_t texts = 256;
   /// Sum over texts of min(bytes, text_work) + kWorkPerText: a measure of the work, as long texts are cut.
@@ -44,8 +44,8 @@ struct DoneTexts {
 
 class ChunkReader {
  public:
-  /// Starts reading. `source` and `stop` must outlive it; `stop` ends the reading. `stop` is requested by the destructor
-  /// when reading has not come to its end, since the source may be waiting for input.
+  /// Starts reading. `source` and `stop` must outlive it; `stop` ends the reading. `stop` is requested by the
+  /// destructor when reading has not come to its end, since the source may be waiting for input.
   ChunkReader(TextSource& source, const ChunkLimits& limits, DoneTexts done, StopSignal& stop);
   ~ChunkReader();
   ChunkReader(const ChunkReader&) = delete;

@@ -85,8 +85,8 @@ std::size_t CsvSource::require_column(const std::string& name, const char* optio
   if (const auto column = find_column(name)) return *column;
   std::string columns;
   for (const auto& column : header_) columns += (columns.empty() ? "\"" : ", \"") + column + "\"";
-  fail(ErrorCode::invalid_file, "{}: no column \"{}\" in the header row, which has {}; choose one with {}", lines_.name(),
-       name, columns, option);
+  fail(ErrorCode::invalid_file, "{}: no column \"{}\" in the header row, which has {}; choose one with {}",
+       lines_.name(), name, columns, option);
 }
 
 void CsvSource::read_header() {

@@ -16,8 +16,8 @@ namespace treble::cli {
 class CsvRecord {
  public:
   void start() { *this = CsvRecord(); }
-  /// Takes a line with its ending; true when the record ends with it. Sets `fault` when a quoted field goes on after its
-  /// closing quote.
+  /// Takes a line with its ending; true when the record ends with it. Sets `fault` when a quoted field goes on after
+  /// its closing quote.
   bool add_line(std::string_view line);
 
   const std::vector<std::string>& fields() const noexcept { return fields_; }

@@ -12,7 +12,8 @@ namespace treble::cli {
 /// True for names that end like text: .txt .text .md .markdown .rst .adoc .org .tex, in any case.
 bool has_text_extension(const std::string& path);
 
-/// Every file below `folder` with a text-like extension, as paths relative to it, in byte order. Hidden files and folders
+/// Every file below `folder` with a text-like extension, as paths relative to it, in byte order. Hidden files and
+/// folders
 /// (".git") are passed over, links to folders not followed. Throws Error{io}, and Error{not_found} when there is none.
 std::vector<std::string> list_documents(const std::string& folder);
 

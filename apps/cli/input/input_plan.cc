@@ -62,8 +62,8 @@ std::string format_of(const std::string& path, const std::string& chosen) {
   if (path == "-") return "txt";
   const std::string extension = lower_extension(path);
   if (const auto unpacker = look_up(kUnpackers, extension); !unpacker.empty()) {
-    fail(ErrorCode::unsupported, "{}: compressed input is not read; pipe it in: {} {} | treble … --format jsonl -", path,
-         unpacker, path);
+    fail(ErrorCode::unsupported, "{}: compressed input is not read; pipe it in: {} {} | treble … --format jsonl -",
+         path, unpacker, path);
   }
   const auto format = look_up(kFormatOfExtension, extension);
   if (!format.empty()) return std::string(format);
@@ -83,8 +83,8 @@ std::optional<std::uint64_t> size_of(const struct stat& status) {
 
 void add_folder(const std::string& folder, const std::string& format, InputPlan& plan) {
   if (!format.empty() && format != "dir") {
-    fail(ErrorCode::invalid_argument, "{} is a folder, whose files are read as one text each; with --format {} name files",
-         folder, format);
+    fail(ErrorCode::invalid_argument,
+         "{} is a folder, whose files are read as one text each; with --format {} name files", folder, format);
   }
   InputArgument argument = {folder, "dir", 0, 0};
   for (const auto& name : list_documents(folder)) {

@@ -24,7 +24,7 @@ struct InputFile {
 /// One input as it was given.
 struct InputArgument {
   std::string path;
-  std::string format;                 ///< "txt", "jsonl", "csv" or "dir"
+  std::string format;                  ///< "txt", "jsonl", "csv" or "dir"
   std::optional<std::uint64_t> bytes;  ///< unset when it cannot be known, as with stdin
   std::size_t files = 1;
 };

@@ -100,8 +100,8 @@ std::string JsonlSource::title_of(const Json& object) const {
 }
 
 void JsonlSource::fail_field(const std::string& field, const Json& found) const {
-  fail(ErrorCode::invalid_file, "{}:{}: field \"{}\" must be a string, and is {}: {}", lines_.name(), lines_.place().line,
-       field, found.type_name(), found.dump().substr(0, 60));
+  fail(ErrorCode::invalid_file, "{}:{}: field \"{}\" must be a string, and is {}: {}", lines_.name(),
+       lines_.place().line, field, found.type_name(), found.dump().substr(0, 60));
 }
 
 }  // namespace treble::cli

@@ -11,10 +11,10 @@
 namespace treble::cli {
 
 struct TextRecord {
-  std::string text;         ///< valid UTF-8; may be empty, may hold NUL
-  std::string id;           ///< the source's own id as JSON ("\"doc7\"", "7"); empty: it has none
-  std::size_t file = 0;     ///< index into InputPlan::files
-  std::uint64_t line = 1;   ///< where the text begins
+  std::string text;        ///< valid UTF-8; may be empty, may hold NUL
+  std::string id;          ///< the source's own id as JSON ("\"doc7\"", "7"); empty: it has none
+  std::size_t file = 0;    ///< index into InputPlan::files
+  std::uint64_t line = 1;  ///< where the text begins
 };
 
 /// How inputs are understood.

@@ -15,9 +15,7 @@ namespace {
 /// Room for the counts to grow: at most seven numbers of 19 digits and the hash of the texts.
 constexpr std::size_t kHeaderRoom = 256;
 
-std::string header_line(const Json& metadata) {
-  return dump(Json{{"treble", metadata}}, -1);
-}
+std::string header_line(const Json& metadata) { return dump(Json{{"treble", metadata}}, -1); }
 
 void append_rows(const Chunk& chunk, const Embeddings& embeddings, fmt::memory_buffer& out) {
   const std::span<const float> values(embeddings.values);
@@ -30,8 +28,8 @@ void append_rows(const Chunk& chunk, const Embeddings& embeddings, fmt::memory_b
 
 }  // namespace
 
-void append_row(std::int64_t index, const TextRecord& record, std::span<const float> embedding, const TokenCount& tokens,
-                fmt::memory_buffer& out) {
+void append_row(std::int64_t index, const TextRecord& record, std::span<const float> embedding,
+                const TokenCount& tokens, fmt::memory_buffer& out) {
   auto end = std::back_inserter(out);
   fmt::format_to(end, R"({{"index":{},)", index);
   if (!record.id.empty()) fmt::format_to(end, R"("id":{},)", record.id);
@@ -59,8 +57,10 @@ JsonlWriter::JsonlWriter(const std::string& path, Json metadata, const SavedStat
   end_ = safe_end_ = saved.bytes;
   const bool whole_rows = file_.size() >= end_ && end_ >= header_size_ && file_.read_at(end_ - 1, 1) == "\n";
   if (!whole_rows) {
-    fail(ErrorCode::invalid_file, "{} has {} bytes and is not what its header says ({} rows up to byte {}); start again "
-         "with --force", path, file_.size(), saved.run.count, end_);
+    fail(ErrorCode::invalid_file,
+         "{} has {} bytes and is not what its header says ({} rows up to byte {}); start again "
+         "with --force",
+         path, file_.size(), saved.run.count, end_);
   }
   file_.truncate(end_);
   checkpoint(saved.run);
@@ -76,7 +76,8 @@ void JsonlWriter::write(const Chunk& chunk, const Embeddings& embeddings) {
 void JsonlWriter::checkpoint(const RunState& state) {
   std::string header = header_line(with_state(metadata_, state, end_));
   if (header.size() >= header_size_) {
-    fail(ErrorCode::internal, "{}: a header of {} bytes does not fit into {}", file_.path(), header.size(), header_size_);
+    fail(ErrorCode::internal, "{}: a header of {} bytes does not fit into {}", file_.path(), header.size(),
+         header_size_);
   }
   header.resize(header_size_ - 1, ' ');
   header += '\n';

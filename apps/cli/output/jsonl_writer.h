@@ -11,10 +11,10 @@
 
 namespace treble::cli {
 
-/// Appends {"index":0,"id":"d1","embedding":[0.1,…],"tokens":5,"used":5} and a newline. Numbers are the shortest that read
-/// back as the same float32.
-void append_row(std::int64_t index, const TextRecord& record, std::span<const float> embedding, const TokenCount& tokens,
-                fmt::memory_buffer& out);
+/// Appends {"index":0,"id":"d1","embedding":[0.1,…],"tokens":5,"used":5} and a newline. Numbers are the shortest that
+/// read back as the same float32.
+void append_row(std::int64_t index, const TextRecord& record, std::span<const float> embedding,
+                const TokenCount& tokens, fmt::memory_buffer& out);
 
 /// Into a file. Its header line keeps room at the end, so that counts can be brought up to date in place.
 class JsonlWriter : public EmbeddingWriter {

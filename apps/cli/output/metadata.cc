@@ -12,8 +12,8 @@ namespace treble::cli {
 
 namespace {
 
-constexpr std::array<const char*, 8> kStateKeys = {"count",       "tokens",   "tokens_used", "truncated_texts",
-                                                   "tokens_lost", "replaced_characters", "complete", "resume"};
+constexpr std::array<const char*, 8> kStateKeys = {
+    "count", "tokens", "tokens_used", "truncated_texts", "tokens_lost", "replaced_characters", "complete", "resume"};
 
 std::string now_utc() {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
@@ -93,6 +93,7 @@ Json describe_run(const RunDescription& description) {
   json["dim"] = description.dim;
   json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
   json["max_length"] = options.max_length.value_or(model.max_length);
+  json["position_extension"] = model.extension;
   json["truncation"] = truncation_name(options.truncation);
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = description.special_tokens_as_text;

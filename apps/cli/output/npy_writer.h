@@ -12,8 +12,8 @@ namespace treble::cli {
 /// "out.npy" → "out.npy.json".
 std::string sidecar_path(const std::string& path);
 
-/// The header of a float32 array [count, dim] in C order, npy format 1.0. Always kNpyHeaderSize bytes, so that the count
-/// can grow in place.
+/// The header of a float32 array [count, dim] in C order, npy format 1.0. Always kNpyHeaderSize bytes, so that the
+/// count can grow in place.
 inline constexpr std::size_t kNpyHeaderSize = 128;
 std::string npy_header(std::int64_t count, std::int64_t dim);
 
@@ -21,8 +21,8 @@ class NpyWriter : public EmbeddingWriter {
  public:
   /// A new file with no rows. Mode::create or Mode::overwrite.
   NpyWriter(const std::string& path, OutputFile::Mode mode, Json metadata, std::int64_t dim);
-  /// Goes on after `saved.run.count` rows; whatever lies behind them is dropped. Throws Error{invalid_file} when the file
-  /// is not the one that `metadata` was written for.
+  /// Goes on after `saved.run.count` rows; whatever lies behind them is dropped. Throws Error{invalid_file} when the
+  /// file is not the one that `metadata` was written for.
   NpyWriter(const std::string& path, Json metadata, const SavedState& saved, std::int64_t dim);
 
   void write(const Chunk& chunk, const Embeddings& embeddings) override;

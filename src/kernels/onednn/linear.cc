@@ -12,7 +12,8 @@
 #include "kernels/activation_ops.h"
 #include "tensor/aligned_buffer.h"
 
-// Of the OpenMP run-time that oneDNN is linked with; declared here because <omp.h> belongs to GCC and clang has its own.
+// Of the OpenMP run-time that oneDNN is linked with; declared here because <omp.h> belongs to GCC and clang has its
+// own.
 extern "C" {
 int omp_get_max_threads();
 void omp_set_num_threads(int threads);
@@ -75,7 +76,12 @@ struct Linear::Impl {
 
   PrimitiveDesc describe(std::int64_t rows, const memory::desc& weights_desc) const {
     const memory::desc bias_desc = has_bias ? memory::desc({out}, kFloat, Tag::a) : memory::desc();
-    return {engine, dnnl::prop_kind::forward_inference, dense(rows, in), weights_desc, bias_desc, dense(rows, out),
+    return {engine,
+            dnnl::prop_kind::forward_inference,
+            dense(rows, in),
+            weights_desc,
+            bias_desc,
+            dense(rows, out),
             attributes(options)};
   }
 
@@ -107,10 +113,8 @@ struct Linear::Impl {
     memory weight(packed_desc, engine, const_cast<float*>(weights.data()));
     memory target(call.desc.dst_desc(), engine, y.data);
     memory scratch(call.desc.scratchpad_desc(), engine);
-    std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, source},
-                                                 {DNNL_ARG_WEIGHTS, weight},
-                                                 {DNNL_ARG_DST, target},
-                                                 {DNNL_ARG_SCRATCHPAD, scratch}};
+    std::unordered_map<int, memory> arguments = {
+        {DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_DST, target}, {DNNL_ARG_SCRATCHPAD, scratch}};
     if (has_bias) {
       arguments.emplace(DNNL_ARG_BIAS, memory(call.desc.bias_desc(), engine, const_cast<float*>(bias.data())));
     }

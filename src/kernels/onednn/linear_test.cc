@@ -64,9 +64,7 @@ TEST(Linear, EveryActivationEqualsItsTwin) {
   }
 }
 
-TEST(Linear, AccumulatesIntoTheResidual) {
-  EXPECT_LE(Problem(50, 96, 48).difference({.accumulate = true}), 1e-5);
-}
+TEST(Linear, AccumulatesIntoTheResidual) { EXPECT_LE(Problem(50, 96, 48).difference({.accumulate = true}), 1e-5); }
 
 TEST(Linear, ThreadsShareTheRows) {
   ThreadPool pool(3);
@@ -96,8 +94,8 @@ TEST(Linear, RunsFromSeveralThreadsAtOnce) {
 TEST(Linear, NoReferenceImplementationRunsARealLayer) {
   const Problem problem(1, 384, 1536);
   for (const bool accumulate : {false, true}) {
-    const Linear linear = problem.build({.activation = accumulate ? Activation::identity : Activation::gelu,
-                                         .accumulate = accumulate});
+    const Linear linear =
+        problem.build({.activation = accumulate ? Activation::identity : Activation::gelu, .accumulate = accumulate});
     for (const std::int64_t rows : {1, 16, 100, 512}) {
       EXPECT_EQ(std::string_view(linear.implementation(rows)).find("ref"), std::string_view::npos)
           << linear.implementation(rows);

@@ -59,9 +59,7 @@ struct Head {
   std::int64_t length;
   std::int64_t head;
 
-  std::int64_t kv_column() const {
-    return head / (inputs.num_heads / inputs.num_kv_heads) * inputs.head_dim();
-  }
+  std::int64_t kv_column() const { return head / (inputs.num_heads / inputs.num_kv_heads) * inputs.head_dim(); }
 };
 
 bool sees(const AttentionInputs& inputs, std::int64_t i, std::int64_t j) {

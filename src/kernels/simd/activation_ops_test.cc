@@ -66,8 +66,8 @@ TEST(ActivateGated, EqualsTheDefinitionForOddSizesAndStrides) {
 
 TEST(ActivateGated, RefusesShapesThatDisagree) {
   std::vector<float> values(12);
-  EXPECT_THROW(activate_gated(Activation::silu, ConstMatrixView(values.data(), 2, 3), ConstMatrixView(values.data(), 2, 2),
-                              MatrixView(values.data(), 2, 3)),
+  EXPECT_THROW(activate_gated(Activation::silu, ConstMatrixView(values.data(), 2, 3),
+                              ConstMatrixView(values.data(), 2, 2), MatrixView(values.data(), 2, 3)),
                Error);
 }
 

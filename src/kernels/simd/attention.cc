@@ -325,8 +325,8 @@ auto attend_head() {
 namespace {
 
 void check_heads(const AttentionInputs& in, std::int64_t tokens) {
-  const bool divides = in.num_heads >= 1 && in.num_kv_heads >= 1 && in.num_heads % in.num_kv_heads == 0 &&
-                       in.q.cols % in.num_heads == 0;
+  const bool divides =
+      in.num_heads >= 1 && in.num_kv_heads >= 1 && in.num_heads % in.num_kv_heads == 0 && in.q.cols % in.num_heads == 0;
   const auto scales = static_cast<std::int64_t>(in.logit_scales.size());
   if (!divides || scales != tokens * in.num_heads || in.reach_back < 0 || in.reach_ahead < 0) {
     fail(ErrorCode::internal, "attention: {} heads on {}, {} columns, {} tokens, {} logit scales, reach {} and {}",
@@ -352,7 +352,8 @@ void check_shapes(const AttentionInputs& in, MatrixView out) {
   for (std::size_t s = 0; s + 1 < in.offsets.size(); ++s) {
     const std::int64_t length = in.offsets[s + 1] - in.offsets[s];
     if (length > in.bias_reach) {
-      fail(ErrorCode::internal, "attention: a sequence of {} tokens, the position bias reaches {}", length, in.bias_reach);
+      fail(ErrorCode::internal, "attention: a sequence of {} tokens, the position bias reaches {}", length,
+           in.bias_reach);
     }
   }
 }
@@ -398,7 +399,8 @@ void attention(const Execution& execution, const AttentionInputs& inputs, std::v
   const auto run = [&](std::int64_t index, int worker) {
     simd::HeadTask task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
     if (task.length == 0) return;
-    task.scratch = scratch[static_cast<std::size_t>(worker)].ensure(simd::head_scratch_floats(task.length, task.head_dim));
+    task.scratch =
+        scratch[static_cast<std::size_t>(worker)].ensure(simd::head_scratch_floats(task.length, task.head_dim));
     attend_head(task);
   };
   const std::int64_t tasks = num_sequences * inputs.num_heads;

@@ -71,9 +71,7 @@ void LayerNormRow(const NormRow& row) {
   Rescale(row, mean, 1.0F / std::sqrt(Variance(row.x, row.cols, mean) + row.eps));
 }
 
-void RmsNormRow(const NormRow& row) {
-  Rescale(row, 0.0F, 1.0F / std::sqrt(Variance(row.x, row.cols, 0.0F) + row.eps));
-}
+void RmsNormRow(const NormRow& row) { Rescale(row, 0.0F, 1.0F / std::sqrt(Variance(row.x, row.cols, 0.0F) + row.eps)); }
 
 void RotateHalves(const float* HWY_RESTRICT cos, const float* HWY_RESTRICT sin, std::size_t half,
                   float* HWY_RESTRICT head) {

@@ -1,0 +1,69 @@
+// A temperature written into a checkpoint's weights, so that every other runtime serves the tempered model at no cost.
+// docs/bake.md has the formulas and says what cannot be baked.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "treble/temperature.h"
+
+namespace treble {
+
+enum class BakedDType {
+  keep,     ///< every tensor stays in the type it has; products are rounded to it
+  float32,  ///< F16, BF16 and F64 tensors become F32
+};
+
+struct BakeOptions {
+  /// T5 and MPNet: divide the relative position bias by the temperature too, as EncodeOptions does by default. Models
+  /// with ALiBi have no weights for that and can only be baked with false.
+  bool temper_position_bias = true;
+  BakedDType dtype = BakedDType::keep;
+  /// Replace an output folder that holds a model; in one step, so that there is always one of the two.
+  bool force = false;
+  /// Asked before each file is written; true stops with Error{interrupted}, and nothing is left behind.
+  std::function<bool()> should_stop = {};
+};
+
+/// What was done.
+struct BakeReport {
+  std::vector<std::string> changed;   ///< names of the tensors, in the order of the layers
+  std::vector<std::string> left_out;  ///< files of the model that hold the untempered weights in another format
+  /// True when no product had to be rounded: every scale is a power of two.
+  bool exact = false;
+  /// The greatest error of a rounded product, relative to it: up to 6e-8 in F32, 5e-4 in F16, 4e-3 in BF16.
+  double greatest_rounding = 0;
+};
+
+/// Writes to `output` the model folder `model` (a path, or a name in the local Hugging Face cache) with `temperature`
+/// in its weights: encoding with it at temperature 1 equals encoding with `model` at `temperature`. All other files are
+/// carried over byte for byte; treble.json says what was done. The folder appears under its name complete or not at
+/// all. Throws Error{invalid_argument} for a temperature that is 1 or depends on the length of texts, for one that the
+/// model's weights cannot express (the message says why and what can be done), and for an output that exists;
+/// Error{not_found, invalid_file, unsupported} about the model, Error{io, interrupted}.
+BakeReport bake(const std::string& model, const std::string& output, const Temperature& temperature,
+                const BakeOptions& options = {});
+
+/// What the treble.json of a baked folder says.
+struct BakedTemperature {
+  std::string temperature;  ///< in its written form: "0.8"
+  bool temper_position_bias = true;
+  std::string source_name;            ///< the model that it was made from
+  std::string source_weights_sha256;  ///< as SentenceEncoder::weights_sha256 of that model
+  std::string treble_version;
+  bool exact = false;
+  double greatest_rounding = 0;
+  /// Bakes before this one, oldest first: the model's logit scale is the product of all.
+  std::vector<BakedTemperature> earlier;
+};
+
+/// Nothing when the folder was not baked. Throws Error{invalid_file} when its treble.json is damaged.
+std::optional<BakedTemperature> read_baked(const std::string& folder);
+
+/// For people, oldest first: "0.8", "0.8, position bias untouched", "0.8, then 0.9".
+std::string to_string(const BakedTemperature& baked);
+
+}  // namespace treble
