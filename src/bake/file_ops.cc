@@ -1,0 +1,54 @@
+#include "bake/file_ops.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+#include <system_error>
+
+#include "base/fail.h"
+#include "base/json_file.h"
+#include "base/mapped_file.h"
+
+namespace treble {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+Json read_ordered_json(const fs::path& path) {
+  static_cast<void>(JsonObject::from_file(path));  // limits, and messages that name the place
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  return Json::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+void write_json(const fs::path& path, const Json& json) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  file.close();
+  if (!file) fail(ErrorCode::io, "{}: cannot write the file: {}", path.string(), std::strerror(errno));
+  sync_file(path);
+}
+
+void carry_file(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::copy_file(from, to, error);
+  if (error) {
+    fail(ErrorCode::io, "{}: cannot copy it to {}: {}", from.string(), to.parent_path().string(), error.message());
+  }
+  sync_file(to);
+}
+
+void sync_file(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
+  const int error = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  // Some file systems cannot do it for folders and say so.
+  if (!synced && error != EINVAL) fail(ErrorCode::io, "{}: cannot write: {}", path.string(), std::strerror(error));
+}
+
+}  // namespace treble

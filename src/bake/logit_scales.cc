@@ -1,0 +1,55 @@
+#include "bake/logit_scales.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace {
+
+template <typename T>
+bool depends_on_length(const T& temperature) {
+  if constexpr (requires { temperature.depends_on_length(); }) return temperature.depends_on_length();
+  return false;
+}
+
+void check_constant(const Temperature& temperature) {
+  if (!depends_on_length(temperature)) return;
+  fail(ErrorCode::invalid_argument,
+       "temperature {} cannot be baked: it depends on how long each text is, and weights are the same for all texts; "
+       "bake "
+       "a number such as 0.8 or a profile with a single length, or serve this schedule with treble",
+       temperature.to_string());
+}
+
+}  // namespace
+
+LogitScales::LogitScales(const Temperature& temperature, const EncoderConfig& config) {
+  check_constant(temperature);
+  bool identity = true;
+  for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
+    std::vector<double> heads;
+    for (std::int64_t head = 0; head < config.num_heads; ++head) {
+      heads.push_back(temperature.logit_scale(layer, head, 1));
+      identity = identity && heads.back() == 1.0;
+    }
+    layers_.push_back(std::move(heads));
+  }
+  if (identity) {
+    fail(ErrorCode::invalid_argument, "temperature {} is the model as it is: there is nothing to bake",
+         temperature.to_string());
+  }
+}
+
+bool LogitScales::equal_over_layers() const {
+  return std::all_of(layers_.begin(), layers_.end(), [this](const auto& heads) { return heads == layers_.front(); });
+}
+
+bool LogitScales::equal_over_heads() const {
+  return std::all_of(layers_.begin(), layers_.end(), [](const auto& heads) {
+    return std::all_of(heads.begin(), heads.end(), [&heads](double scale) { return scale == heads.front(); });
+  });
+}
+
+}  // namespace treble
