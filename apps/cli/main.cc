@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "bake_command.h"
 #include "embed_command.h"
 #include "info_command.h"
 #include "inspect_command.h"
@@ -43,9 +44,11 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   EmbedCommand embed;
   InspectCommand inspect;
+  BakeCommand bake;
   InfoCommand info;
   embed.add_to(app);
   inspect.add_to(app);
+  bake.add_to(app);
   info.add_to(app);
   try {
     app.parse(argc, argv);
@@ -56,6 +59,7 @@ int run(int argc, char** argv) {
   }
   if (embed.chosen()) return embed.run();
   if (inspect.chosen()) return inspect.run();
+  if (bake.chosen()) return bake.run();
   return info.run();
 }
 

@@ -1,0 +1,103 @@
+#include "bake_command.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "fail.h"
+#include "interrupt.h"
+#include "python_script.h"
+
+namespace treble::cli {
+
+namespace {
+
+constexpr const char* kExamples =
+    R"(The result is a complete model folder; whatever reads the model serves it tempered, at no cost. All other files are
+carried over, treble.json says what was done. A temperature that depends on the length of texts cannot be baked.
+
+Examples:
+  treble bake --model models/all-MiniLM-L6-v2 --temperature 0.8 -o models/all-MiniLM-L6-v2-t0.8
+  treble bake --model models/all-mpnet-base-v2 --temperature 0.8 --temper-position-bias=false -o mpnet-t0.8
+  treble bake --onnx model.onnx model-t0.8.onnx --temperature 0.8     needs Python with the package onnx)";
+
+/// For the Python part: a number, or [layer][head] as JSON.
+std::string scales_json(const Temperature& temperature) { return fmt::format("{}", temperature.logit_scale(0, 0, 1)); }
+
+}  // namespace
+
+void BakeCommand::add_to(CLI::App& app) {
+  command_ = app.add_subcommand("bake", "Write a temperature into a model's weights, for every other runtime");
+  command_->add_option("-m,--model", model_, "Model folder, or a name in the local Hugging Face cache [$TREBLE_MODEL]")
+      ->type_name("DIR");
+  command_->add_option("-t,--temperature", temperature_, "Such as 0.8; below 1 sharpens attention")
+      ->type_name("T")
+      ->required();
+  auto* output = command_->add_option("-o,--output", output_, "The new model folder")->type_name("DIR");
+  command_
+      ->add_option("--temper-position-bias", options_.temper_position_bias,
+                   "Divide the position bias of T5 and MPNet by the temperature too [true]")
+      ->type_name("true|false");
+  auto* dtype = command_->add_option("--dtype", dtype_, "Type of the weights: as they are, or all float32 [keep]")
+                    ->type_name("keep|float32")
+                    ->check(CLI::IsMember({"keep", "float32"}).description(""));
+  command_->add_flag("--force", options_.force, "Replace an output that exists");
+  command_->add_option("--onnx", onnx_, "Bake an ONNX export of BERT, RoBERTa, DistilBERT, MPNet instead")
+      ->type_name("IN OUT")
+      ->expected(2)
+      ->excludes(output)
+      ->excludes(dtype);
+  command_->footer(kExamples);
+}
+
+int BakeCommand::run() const {
+  const Temperature temperature = Temperature::parse(temperature_);
+  return onnx_.empty() ? bake_folder(temperature) : bake_onnx(temperature);
+}
+
+int BakeCommand::bake_folder(const Temperature& temperature) const {
+  const char* from_environment = std::getenv("TREBLE_MODEL");
+  const std::string model = model_.empty() && from_environment != nullptr ? from_environment : model_;
+  if (model.empty()) fail(ErrorCode::invalid_argument, "no model: name a folder with --model DIR, or set TREBLE_MODEL");
+  if (output_.empty()) fail(ErrorCode::invalid_argument, "no output: name the new folder with -o DIR");
+  StopSignal stop;
+  const InterruptHandler handler(stop, true);
+  BakeOptions options = options_;
+  options.dtype = dtype_ == "float32" ? BakedDType::float32 : BakedDType::keep;
+  options.should_stop = [&stop] { return stop.requested(); };
+  const BakeReport report = bake(model, output_, temperature, options);
+  std::fputs(bake_summary(output_, report).c_str(), stderr);
+  return 0;
+}
+
+int BakeCommand::bake_onnx(const Temperature& temperature) const {
+  std::vector<std::string> arguments = {onnx_.at(0),
+                                        onnx_.at(1),
+                                        "--logit-scales",
+                                        scales_json(temperature),
+                                        "--written-form",
+                                        temperature.to_string(),
+                                        "--temper-position-bias",
+                                        options_.temper_position_bias ? "true" : "false"};
+  if (!model_.empty()) arguments.insert(arguments.end(), {"--model", model_});
+  if (options_.force) arguments.emplace_back("--force");
+  return run_python_script({"bake_onnx.py", {"onnx"}, arguments});
+}
+
+std::string bake_summary(const std::string& output, const BakeReport& report) {
+  const std::string rounding = report.exact
+                                   ? "without rounding"
+                                   : fmt::format("rounded by at most {:.1e} of each value", report.greatest_rounding);
+  std::string text = fmt::format("{}: {} tensors changed, {}\n", output, report.changed.size(), rounding);
+  // Of 16-bit weights; worth knowing, since it can be avoided.
+  if (report.greatest_rounding > 1e-5) text += "--dtype float32 keeps the products exact to 6e-8\n";
+  if (!report.left_out.empty()) {
+    text +=
+        fmt::format("left out, as they hold the model without the temperature: {}\n", fmt::join(report.left_out, ", "));
+  }
+  return text;
+}
+
+}  // namespace treble::cli
