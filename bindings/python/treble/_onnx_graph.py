@@ -173,14 +173,10 @@ def check_layers(graph: Graph, queries: list[Query], config: dict[str, Any] | No
         )
 
 
-def find_position_bias(graph: Graph) -> tuple[onnx.NodeProto, int] | None:
-    """The Gather that reads MPNet's table of relative position bias."""
-    for node in graph.proto.node:
-        if node.op_type != "Gather" or not graph.is_weight(node.input[0], 2):
-            continue
-        if any(POSITION_BIAS.search(path) for path in module_paths(node, graph)):
-            return node, 0
-    return None
+def find_position_bias(graph: Graph) -> list[onnx.NodeProto]:
+    """The Gather nodes (one, in known exports) that read MPNet's table of relative position bias, their first input."""
+    gathers = (n for n in graph.proto.node if n.op_type == "Gather" and graph.is_weight(n.input[0], 2))
+    return [node for node in gathers if any(POSITION_BIAS.search(path) for path in module_paths(node, graph))]
 
 
 def refuse_other_positions(graph: Graph, config: dict[str, Any] | None, *, with_position_bias: bool) -> None:

@@ -132,15 +132,13 @@ def temper_position_bias(graph: Graph, table: list[list[float]], report: Report)
             "differs from layer to layer; leave it alone with --temper-position-bias=false",
             64,
         )
-    found = find_position_bias(graph)
-    if found is None:
-        raise BakeError(
-            "the table of MPNet's relative position bias was not found; --temper-position-bias=false leaves it"
-        )
-    node, at = found
-    tensor = graph.tensor(node.input[at])
-    assert tensor is not None
-    report.changed.append(graph.replace(node, at, multiplied(tensor, spread(table[0], tensor.dims[1]), report)))
+    gathers = find_position_bias(graph)
+    if not gathers:
+        raise BakeError("MPNet's table of relative position bias was not found; --temper-position-bias=false leaves it")
+    for node in gathers:
+        tensor = graph.tensor(node.input[0])
+        assert tensor is not None
+        report.changed.append(graph.replace(node, 0, multiplied(tensor, spread(table[0], tensor.dims[1]), report)))
     report.position_bias = True
 
 
@@ -204,7 +202,8 @@ def save(model: onnx.ModelProto, target: Path, *, external: bool) -> None:
             data = f"{target.name}_data"
             onnx.save_model(model, path, save_as_external_data=True, all_tensors_to_one_file=True, location=data)
             onnx.checker.check_model(str(path))
-            (Path(holder) / data).replace(target.parent / data)
+            if (Path(holder) / data).exists():  # small tensors stay inside
+                (Path(holder) / data).replace(target.parent / data)
         else:
             onnx.save_model(model, path)
             onnx.checker.check_model(str(path))
@@ -230,10 +229,12 @@ def bake_onnx(
     Raises BakeError, OSError. The target appears complete or not at all, and replaces a file only with `force`.
     """
     from_path, to_path = Path(source), Path(target)
+    data_path = to_path.with_name(f"{to_path.name}_data")
+    if not force and data_path.exists():
+        raise BakeError(f"{data_path}: exists already; name another file, or use --force", 64)
     if to_path.exists() and (not force or os.path.samefile(from_path, to_path)):
-        raise BakeError(
-            f"{to_path}: exists already; name another file, or replace it with --force (never the input)", 64
-        )
+        message = f"{to_path}: exists already; name another file, or use --force (never for the input itself)"
+        raise BakeError(message, 64)
     if not to_path.absolute().parent.is_dir():
         raise BakeError(f"{to_path}: there is no folder {to_path.parent}", 66)
     try:
