@@ -186,7 +186,8 @@ void EmbedCommand::add_to(CLI::App& app) {
   command_->add_flag("-q,--quiet", quiet_, "Say nothing but errors")->group(group);
   command_
       ->add_option("-t,--temperature", temperature_,
-                   "Of attention; below 1 spreads the vectors of long texts, 1 is the model as trained [1]")
+                   "Of attention: 0.8, log:N0, ssmax:S[,B], yarn:N0 or a profile; below 1 sharpens, 1 is the model as "
+                   "trained [1]")
       ->type_name("T")
       ->group("Vectors");
   model_.add_to(*command_);

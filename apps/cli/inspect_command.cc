@@ -37,7 +37,9 @@ std::vector<TextRecord> read_all(const InputPlan& plan, const InputOptions& opti
 void InspectCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("inspect", "Show length collapse: how alike vectors of short and of long texts are");
   const std::string group = "Measure";
-  command_->add_option("-t,--temperature", temperatures_, "A temperature to compare, such as 0.8; may be repeated")
+  command_
+      ->add_option("-t,--temperature", temperatures_,
+                   "A temperature to compare: 0.8, log:N0, ssmax:S[,B], yarn:N0 or a profile; may be repeated")
       ->type_name("T")
       ->take_all()
       ->allow_extra_args(false)

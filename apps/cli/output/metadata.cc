@@ -83,7 +83,9 @@ Json describe_run(const RunDescription& description) {
                    {"weights_dtype", model.weights_dtype},
                    {"weights_sha256", description.weights_sha256}};
   json["temperature"] = options.temperature.to_string();
-  json["logit_scale"] = options.temperature.logit_scale();
+  // One number says it all only for a constant.
+  const bool constant = !options.temperature.depends_on_length() && !options.temperature.to_string().starts_with("match:");
+  json["logit_scale"] = constant ? Json(options.temperature.logit_scale(0, 0, 1)) : Json();
   json["temper_position_bias"] = options.temper_position_bias;
   json["tempered_layers"] = model.tempered_layers;
   json["pooling"] = model.pooling;

@@ -1,0 +1,37 @@
+// A table of logit scales over length, layer and head, and the file it is kept in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace treble {
+
+/// Between two lengths s is linear in ln n; beyond the first and the last it is constant.
+struct TemperatureProfile {
+  std::vector<std::int64_t> lengths;  ///< rising, ≥ 1
+  /// [layer][head][length], each between 1/1000 and 1000; one head stands for all heads of its layer.
+  std::vector<std::vector<std::vector<double>>> logit_scales;
+
+  // Where it comes from; empty where nobody said.
+  std::string model;
+  std::string weights_sha256;
+  std::string matched;  ///< "filter_rate" or "entropy"
+  std::int64_t reference_length = 0;
+
+  std::int64_t num_layers() const noexcept { return static_cast<std::int64_t>(logit_scales.size()); }
+  /// 1 when heads are not told apart.
+  std::int64_t num_heads() const noexcept {
+    return logit_scales.empty() ? 0 : static_cast<std::int64_t>(logit_scales.front().size());
+  }
+};
+
+/// Reads a profile ("schema": "treble.temperature_profile/1"; docs/temperature_profile.schema.json). Throws
+/// Error{not_found, io} for the file, Error{invalid_file} naming file and key for what is wrong in it.
+TemperatureProfile read_profile(const std::filesystem::path& path);
+
+/// Throws Error{invalid_argument} when the profile is not well formed, Error{io}.
+void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile);
+
+}  // namespace treble
