@@ -23,8 +23,24 @@ Examples:
   treble bake --model models/all-mpnet-base-v2 --temperature 0.8 --temper-position-bias=false -o mpnet-t0.8
   treble bake --onnx model.onnx model-t0.8.onnx --temperature 0.8     needs Python with the package onnx)";
 
-/// For the Python part: a number, or [layer][head] as JSON.
-std::string scales_json(const Temperature& temperature) { return fmt::format("{}", temperature.logit_scale(0, 0, 1)); }
+/// For the Python part: a number, or a list of heads for each layer, as JSON.
+std::string scales_json(const Temperature& temperature) {
+  constexpr std::string_view kProfile = "match:";
+  const std::string written = temperature.to_string();
+  if (temperature.depends_on_length()) {
+    fail(ErrorCode::invalid_argument,
+         "temperature {} cannot be baked: it depends on how long each text is, and weights are the same for all texts",
+         written);
+  }
+  if (!written.starts_with(kProfile)) return fmt::format("{}", temperature.logit_scale(0, 0, 1));
+  // Only the profile knows how many layers it is for.
+  std::vector<std::vector<double>> layers;
+  for (const auto& heads : read_profile(written.substr(kProfile.size())).logit_scales) {
+    auto& scales = layers.emplace_back();
+    for (const auto& lengths : heads) scales.push_back(lengths.front());
+  }
+  return fmt::format("{}", layers);
+}
 
 }  // namespace
 

@@ -8,14 +8,8 @@ namespace treble {
 
 namespace {
 
-template <typename T>
-bool depends_on_length(const T& temperature) {
-  if constexpr (requires { temperature.depends_on_length(); }) return temperature.depends_on_length();
-  return false;
-}
-
 void check_constant(const Temperature& temperature) {
-  if (!depends_on_length(temperature)) return;
+  if (!temperature.depends_on_length()) return;
   fail(ErrorCode::invalid_argument,
        "temperature {} cannot be baked: it depends on how long each text is, and weights are the same for all texts; "
        "bake "
@@ -26,6 +20,7 @@ void check_constant(const Temperature& temperature) {
 }  // namespace
 
 LogitScales::LogitScales(const Temperature& temperature, const EncoderConfig& config) {
+  temperature.check_fits(config.num_layers, config.num_heads);
   check_constant(temperature);
   bool identity = true;
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {

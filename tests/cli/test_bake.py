@@ -92,6 +92,25 @@ class Bake(unittest.TestCase):
         self.assertIn("--force", self.bake("--model", self.model(), "-t", "0.8", "-o", out, code=64))
         self.bake("--model", self.model(), "-t", "0.8", "-o", out, "--force")
 
+    def test_profiles(self) -> None:
+        table = {"lengths": [64], "logit_scales": [[[1.5], [0.8], [1.1], [2.0]], [[1.0], [1.2], [1.4], [0.7]]]}
+        profile = self.folder / "profile.json"
+        profile.write_text(json.dumps({"schema": "treble.temperature_profile/1", **table}))
+        self.bake("--model", self.model(), "-t", profile, "-o", self.folder / "out")
+        baked = self.vectors(self.folder / "out")
+        original = self.vectors(self.model(), "--temperature", str(profile))
+        for row, other in zip(baked, original, strict=True):
+            self.assertLessEqual(max(abs(a - b) for a, b in zip(row, other, strict=True)), 1e-5)
+        scales = json.loads((self.folder / "out/treble.json").read_text())["baked"]["logit_scale"]
+        self.assertEqual(scales[0], [1.5, 0.8, 1.1, 2.0])
+
+    def test_what_depends_on_length(self) -> None:
+        for written in ("log:64", "ssmax:0.4", "yarn:64"):
+            message = self.bake("--model", self.model(), "-t", written, "-o", self.folder / "out", code=64)
+            self.assertIn("depends on how long each text is", message)
+            message = self.bake("--onnx", "in.onnx", "out.onnx", "-t", written, code=64)
+            self.assertIn("depends on how long each text is", message)
+
     def test_without_python_or_onnx(self) -> None:
         for python in (str(self.folder / "none"), "/bin/false"):
             done = treble("bake", "--onnx", "in.onnx", "out.onnx", "-t", "0.8", TREBLE_PYTHON=python)
