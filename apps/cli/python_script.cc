@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 /// Starts a program found in PATH and waits for it. 127: it could not be started, as in a shell.
 int run(const std::vector<std::string>& command, bool quiet) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -34,8 +34,10 @@ std::vector<std::pair<std::string_view, const StoredTensor*>> tensors_of(const T
   for (const auto& [name, tensor] : archive.tensors()) {
     if (tensor.file == file.string()) tensors.emplace_back(name, &tensor);
   }
-  std::stable_sort(tensors.begin(), tensors.end(),
-                   [](const auto& a, const auto& b) { return a.second->bytes.data() < b.second->bytes.data(); });
+  // Empty tensors may share an address.
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second->bytes.data(), a.first) < std::pair(b.second->bytes.data(), b.first);
+  });
   return tensors;
 }
 
