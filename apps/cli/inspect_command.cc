@@ -1,12 +1,7 @@
 #include "inspect_command.h"
 
-#include <fmt/format.h>
-
-#include <string_view>
-
-#include "fail.h"
-#include "input/input_plan.h"
 #include "output/output_file.h"
+#include "read_texts.h"
 
 namespace treble::cli {
 
@@ -20,17 +15,6 @@ Examples:
   treble inspect --model models/all-MiniLM-L6-v2 corpus.jsonl
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature 0.8 corpus.jsonl
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --json - notes/ | jq .verdict)";
-
-std::vector<TextRecord> read_all(const InputPlan& plan, const InputOptions& options) {
-  const auto source = open_inputs(plan, options);
-  std::vector<TextRecord> records;
-  for (TextRecord record; source->next(record);) records.push_back(std::move(record));
-  if (records.size() < 2) {
-    fail(ErrorCode::invalid_argument,
-         "the input has {} texts; comparing needs at least 2, and a few hundred to mean much", records.size());
-  }
-  return records;
-}
 
 }  // namespace
 
@@ -79,14 +63,9 @@ InspectOptions InspectCommand::resolve() const {
 int InspectCommand::run() const {
   input_.check_given();
   const InspectOptions options = resolve();
-  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
+  const AllTexts texts = read_all_texts(input_);
   const SentenceEncoder encoder = model_.load();
-  const auto records = read_all(plan, input_.resolve());
-  std::vector<std::string_view> texts;
-  texts.reserve(records.size());
-  for (const auto& record : records) texts.emplace_back(record.text);
-
-  const CollapseReport report = inspect_collapse(encoder, texts, options);
+  const CollapseReport report = inspect_collapse(encoder, texts.views, options);
   const bool to_stdout = json_ == "-";
   if (!json_.empty() && !to_stdout) replace_file(json_, to_json(report) + "\n");
   print_out(to_stdout ? to_json(report) + "\n"

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bake_command.h"
+#include "calibrate_command.h"
 #include "embed_command.h"
 #include "info_command.h"
 #include "inspect_command.h"
@@ -44,10 +45,12 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   EmbedCommand embed;
   InspectCommand inspect;
+  CalibrateCommand calibrate;
   BakeCommand bake;
   InfoCommand info;
   embed.add_to(app);
   inspect.add_to(app);
+  calibrate.add_to(app);
   bake.add_to(app);
   info.add_to(app);
   try {
@@ -59,6 +62,7 @@ int run(int argc, char** argv) {
   }
   if (embed.chosen()) return embed.run();
   if (inspect.chosen()) return inspect.run();
+  if (calibrate.chosen()) return calibrate.run();
   if (bake.chosen()) return bake.run();
   return info.run();
 }

@@ -82,6 +82,7 @@ class SentenceEncoder {
   const std::string& weights_sha256() const;
 
  private:
+  friend struct EncoderAccess;
   struct Impl;
   explicit SentenceEncoder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

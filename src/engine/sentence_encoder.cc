@@ -11,6 +11,7 @@
 #include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "batch/batch_packer.h"
+#include "engine/encoder_access.h"
 #include "engine/model_folder.h"
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
@@ -289,6 +290,29 @@ Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, cons
 std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::string_view> texts,
                                                       const EncodeOptions& options) const {
   return token_counts(impl_->tokenize(impl_->plan(texts, options)));
+}
+
+void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                            const EncodeOptions& options, AttentionObserver& observer) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  model.check_temperature(options);
+  const auto tokenized = model.tokenize(model.plan(texts, options));
+  const std::lock_guard lock(model.encode_mutex);
+  const Execution execution{model.pool.size() > 1 ? &model.pool : nullptr};
+  for (const auto& text : tokenized) {
+    const auto batch = pack_batches({&text, 1}, 1);
+    model.encoder.run({.execution = execution,
+                       .workspace = model.workers.front().layers,
+                       .temperature = options.temperature,
+                       .temper_position_bias = options.temper_position_bias,
+                       .observer = &observer},
+                      batch.front());
+  }
+}
+
+void EncoderAccess::parallel_for(const SentenceEncoder& encoder, std::int64_t count,
+                                 const std::function<void(std::int64_t)>& body) {
+  encoder.impl_->pool.parallel_for(count, [&](std::int64_t index, int) { body(index); });
 }
 
 const ModelInfo& SentenceEncoder::info() const noexcept { return impl_->info; }

@@ -47,5 +47,6 @@ InputPlan plan_inputs(const std::vector<std::string>& arguments, const std::stri
 /// All inputs of `plan`, one after the other. `plan` and `stop` must outlive it.
 std::unique_ptr<TextSource> open_inputs(const InputPlan& plan, const InputOptions& options,
                                         const StopSignal* stop = nullptr);
+std::unique_ptr<TextSource> open_inputs(InputPlan&&, const InputOptions&, const StopSignal* = nullptr) = delete;
 
 }  // namespace treble::cli

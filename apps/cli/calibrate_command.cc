@@ -1,0 +1,97 @@
+#include "calibrate_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "fail.h"
+#include "progress.h"
+#include "read_texts.h"
+
+namespace treble::cli {
+
+namespace {
+
+constexpr const char* kExamples =
+    R"(At every length, each layer's logit scale is chosen so that its attention filters as at the reference length.
+The texts must be as long as the longest of --lengths; they need no labels.
+
+Examples:
+  treble calibrate --model models/all-MiniLM-L6-v2 --lengths 64,128,256 corpus.jsonl -o profile.json
+  treble embed --model models/all-MiniLM-L6-v2 --temperature match:profile.json corpus.jsonl -o tempered.npy)";
+
+void draw_progress(std::int64_t done, std::int64_t total) {
+  std::fprintf(stderr, "\r%3lld %% (layer %lld of %lld)%s", static_cast<long long>(100 * done / total),
+               static_cast<long long>(done), static_cast<long long>(total), done == total ? "\r\x1b[K" : "");
+  std::fflush(stderr);
+}
+
+/// A row a layer, a column a length; of several heads their range.
+std::string scales_table(const TemperatureProfile& profile) {
+  std::string out = "logit scale s = 1/tau\n  layer";
+  for (const auto length : profile.lengths) out += fmt::format("{:>16}", length);
+  for (std::size_t layer = 0; layer < profile.logit_scales.size(); ++layer) {
+    out += fmt::format("\n  {:<5}", layer);
+    for (std::size_t i = 0; i < profile.lengths.size(); ++i) {
+      double low = profile.logit_scales[layer].front()[i];
+      double high = low;
+      for (const auto& head : profile.logit_scales[layer]) {
+        low = std::min(low, head[i]);
+        high = std::max(high, head[i]);
+      }
+      out += low == high ? fmt::format("{:>16.3f}", low) : fmt::format("{:>16}", fmt::format("{:.3f}…{:.3f}", low, high));
+    }
+  }
+  return out + "\n";
+}
+
+}  // namespace
+
+void CalibrateCommand::add_to(CLI::App& app) {
+  command_ = app.add_subcommand("calibrate", "Make a temperature profile from unlabelled texts");
+  const std::string group = "Calibrate";
+  command_->add_option("-o,--output", output_, "The profile to write")->type_name("FILE.json")->required()->group(group);
+  command_->add_option("--match", match_, "What to keep equal over lengths [filter-rate]")
+      ->type_name("filter-rate|entropy")
+      ->check(CLI::IsMember({"filter-rate", "entropy"}).description(""))
+      ->group(group);
+  command_->add_option("--reference-length", options_.reference_length, "Tokens at which the model is taken as it is [64]")
+      ->type_name("N")
+      ->group(group);
+  command_->add_option("--lengths", options_.lengths, "Tokens at which to calibrate [64,128,256,512]")
+      ->type_name("A,B,…")
+      ->delimiter(',')
+      ->group(group);
+  command_->add_flag("--per-head", options_.per_head, "Tell the heads of a layer apart")->group(group);
+  command_->add_option("--sample", options_.sample, "At most so many texts [8]")->type_name("N")->group(group);
+  command_->add_option("--seed", options_.seed, "Of the sample [1]")->type_name("N")->group(group);
+  command_->add_flag("--force", force_, "Overwrite an existing profile")->group(group);
+  model_.add_to(*command_);
+  input_.add_to(*command_);
+  command_->footer(kExamples);
+}
+
+int CalibrateCommand::run() const {
+  input_.check_given();
+  if (!force_ && std::filesystem::exists(output_)) {
+    fail(ErrorCode::invalid_argument, "{} exists; --force overwrites it", output_);
+  }
+  const SentenceEncoder encoder = model_.load();
+  const AllTexts texts = read_all_texts(input_);
+  CalibrateOptions options = options_;
+  options.match = match_ == "entropy" ? CalibrationTarget::entropy : CalibrationTarget::filter_rate;
+  if (is_interactive(STDERR_FILENO)) options.progress = draw_progress;
+  const Calibration result = calibrate(encoder, texts.views, options);
+  write_profile(output_, result.profile);
+  print_out(scales_table(result.profile));
+  for (const auto& miss : result.unreached) {
+    print_out(fmt::format("not reached: layer {}, head {}, {} tokens: {:.4f} wanted, {:.4f} at the end of the range\n",
+                          miss.layer, miss.head, miss.length, miss.wanted, miss.got));
+  }
+  print_out(fmt::format("done: {} from {} texts; use it with --temperature match:{}\n", output_, result.texts, output_));
+  return 0;
+}
+
+}  // namespace treble::cli

@@ -1,0 +1,21 @@
+// A whole input in memory, for commands that look at texts more than once.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "model_arguments.h"
+
+namespace treble::cli {
+
+/// Owns the records; the views live as long as it does.
+struct AllTexts {
+  std::vector<TextRecord> records;
+  std::vector<std::string_view> views;
+};
+
+/// Throws Error{invalid_argument} when there are fewer than two texts, and what reading throws.
+AllTexts read_all_texts(const InputArguments& input);
+
+}  // namespace treble::cli
