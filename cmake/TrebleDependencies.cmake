@@ -22,3 +22,7 @@ if(TREBLE_SANITIZE)
   add_compile_options(-fsanitize=${TREBLE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TREBLE_SANITIZE})
 endif()
+if(TREBLE_BUILD_FUZZERS)
+  # Without the counters of what was reached, libFuzzer only guesses.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,12 +1,37 @@
 #!/usr/bin/env bash
-# Runs each fuzz target for SECONDS (default 60), keeping what it finds under build/fuzz/corpus.
+# Runs each fuzz target for SECONDS (default 60), keeping what it finds under build/fuzz/corpus. The golden models'
+# files are where it begins.
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
+seeds=build/fuzz/seeds
+rm -rf "$seeds"
+mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature}
+
+# seed TARGET FILE…: a copy of each file under a name of its own.
+seed() {
+  local target=$1 file
+  shift
+  for file in "$@"; do
+    cp "$file" "$seeds/$target/$(printf '%s' "$file" | tr '/' '_')"
+  done
+}
+seed safetensors tests/golden/bert/model/*.safetensors tests/golden/bert-{f16,bf16,sharded}/model/*.safetensors* \
+  tests/golden/pooling/*/*/*.safetensors
+seed encoder_config tests/golden/*/model/config.json
+seed module_config tests/golden/{pooling/*,*/model}/{modules.json,[0-9]_*/config.json}
+printf '{"schema": "treble.temperature_profile/1", "lengths": [32, 64], "logit_scales": [[[1, 1.5]], [[1, 2]]]}' \
+  >"$seeds/temperature/profile"
+for written in 0.8 log:128 ssmax:0.43 ssmax:0.4,0.1 yarn:512; do
+  printf '%s' "$written" >"$seeds/temperature/$written"
+done
+
 for target in build/fuzz/bin/fuzz_*; do
   name=$(basename "$target")
   corpus=build/fuzz/corpus/$name
   mkdir -p "$corpus"
   echo "== $name for $seconds s"
-  "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 "$corpus"
+  "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 -verbosity=0 \
+    "$corpus" "$seeds/${name#fuzz_}"
 done

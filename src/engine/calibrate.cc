@@ -90,19 +90,22 @@ class Calibrator {
   void check_lengths() const {
     if (options_.lengths.empty()) fail(ErrorCode::invalid_argument, "calibrate: no lengths were given");
     if (options_.sample < kLeastTexts) {
-      fail(ErrorCode::invalid_argument, "calibrate: sample must be at least {} texts, got {}", kLeastTexts, options_.sample);
+      fail(ErrorCode::invalid_argument, "calibrate: sample must be at least {} texts, got {}", kLeastTexts,
+           options_.sample);
     }
     std::int64_t before = 0;
     for (const std::int64_t length : options_.lengths) {
       if (length <= before) {
-        fail(ErrorCode::invalid_argument, "calibrate: lengths must rise from at least 1, got {} after {}", length, before);
+        fail(ErrorCode::invalid_argument, "calibrate: lengths must rise from at least 1, got {} after {}", length,
+             before);
       }
       before = length;
     }
     const std::int64_t longest = std::max(options_.lengths.back(), options_.reference_length);
     if (longest > encoder_.info().max_length || options_.reference_length < 1) {
       fail(ErrorCode::invalid_argument,
-           "calibrate: lengths up to {} and reference length {}, the model reads 1 to {} tokens (--max-length may raise that)",
+           "calibrate: lengths up to {} and reference length {}, the model reads 1 to {} tokens (--max-length may "
+           "raise that)",
            longest, options_.reference_length, encoder_.info().max_length);
     }
   }
@@ -178,7 +181,8 @@ class Calibrator {
     // A profile for this length alone, filled in layer by layer.
     TemperatureProfile so_far;
     so_far.lengths = {length};
-    so_far.logit_scales.assign(static_cast<std::size_t>(num_layers_), std::vector<std::vector<double>>(groups().size(), {1.0}));
+    so_far.logit_scales.assign(static_cast<std::size_t>(num_layers_),
+                               std::vector<std::vector<double>>(groups().size(), {1.0}));
     for (std::size_t layer = 0; layer < reference.size(); ++layer) {
       const auto index = static_cast<std::int64_t>(layer);
       auto& columns = result_.profile.logit_scales[layer];
@@ -200,10 +204,10 @@ class Calibrator {
   double find_scale(const LayerLogits& logits, std::int64_t layer, std::size_t group, double wanted) {
     const auto [first, end] = groups()[group];
     const Solution solution =
-        solve([&, first = first, end = end](double s) { return mean_statistic(logits, first, end, s); }, wanted);
+        solve([&, from = first, to = end](double s) { return mean_statistic(logits, from, to, s); }, wanted);
     if (!solution.reached) {
-      result_.unreached.push_back({layer, static_cast<std::int64_t>(group), logits.heads().front().front().length(), wanted,
-                                   solution.got});
+      result_.unreached.push_back(
+          {layer, static_cast<std::int64_t>(group), logits.heads().front().front().length(), wanted, solution.got});
     }
     return solution.scale;
   }
