@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -21,6 +22,8 @@ The texts must be as long as the longest of --lengths; they need no labels.
 Examples:
   treble calibrate --model models/all-MiniLM-L6-v2 --lengths 64,128,256 corpus.jsonl -o profile.json
   treble embed --model models/all-MiniLM-L6-v2 --temperature match:profile.json corpus.jsonl -o tempered.npy)";
+
+constexpr std::size_t kMostMisses = 12;
 
 void draw_progress(std::int64_t done, std::int64_t total) {
   std::fprintf(stderr, "\r%3lld %% (layer %lld of %lld)%s", static_cast<long long>(100 * done / total),
@@ -41,10 +44,24 @@ std::string scales_table(const TemperatureProfile& profile) {
         low = std::min(low, head[i]);
         high = std::max(high, head[i]);
       }
-      out += low == high ? fmt::format("{:>16.3f}", low) : fmt::format("{:>16}", fmt::format("{:.3f}…{:.3f}", low, high));
+      out +=
+          low == high ? fmt::format("{:>16.3f}", low) : fmt::format("{:>16}", fmt::format("{:.3f}…{:.3f}", low, high));
     }
   }
   return out + "\n";
+}
+
+/// A line for each place where the reference was out of reach; the profile holds the nearest scale.
+std::string misses(const std::vector<UnreachedTarget>& unreached, bool per_head) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(unreached.size(), kMostMisses); ++i) {
+    const UnreachedTarget& miss = unreached[i];
+    out +=
+        fmt::format("not reached: layer {}{} at {} tokens: {:.4f} wanted, {:.4f} at the end of the range\n", miss.layer,
+                    per_head ? fmt::format(", head {}", miss.head) : "", miss.length, miss.wanted, miss.got);
+  }
+  if (unreached.size() > kMostMisses) out += fmt::format("… and {} more places\n", unreached.size() - kMostMisses);
+  return out;
 }
 
 }  // namespace
@@ -52,15 +69,21 @@ std::string scales_table(const TemperatureProfile& profile) {
 void CalibrateCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("calibrate", "Make a temperature profile from unlabelled texts");
   const std::string group = "Calibrate";
-  command_->add_option("-o,--output", output_, "The profile to write")->type_name("FILE.json")->required()->group(group);
+  command_->add_option("-o,--output", output_, "The profile to write")
+      ->type_name("FILE.json")
+      ->required()
+      ->group(group);
   command_->add_option("--match", match_, "What to keep equal over lengths [filter-rate]")
       ->type_name("filter-rate|entropy")
       ->check(CLI::IsMember({"filter-rate", "entropy"}).description(""))
       ->group(group);
-  command_->add_option("--reference-length", options_.reference_length, "Tokens at which the model is taken as it is [64]")
+  command_
+      ->add_option("--reference-length", options_.reference_length, "Tokens at which the model is taken as it is [64]")
       ->type_name("N")
       ->group(group);
-  command_->add_option("--lengths", options_.lengths, "Tokens at which to calibrate [64,128,256,512]")
+  command_
+      ->add_option("--lengths", options_.lengths,
+                   "Tokens at which to calibrate [those of 64,128,256,512 that the model reads]")
       ->type_name("A,B,…")
       ->delimiter(',')
       ->group(group);
@@ -86,11 +109,10 @@ int CalibrateCommand::run() const {
   const Calibration result = calibrate(encoder, texts.views, options);
   write_profile(output_, result.profile);
   print_out(scales_table(result.profile));
-  for (const auto& miss : result.unreached) {
-    print_out(fmt::format("not reached: layer {}, head {}, {} tokens: {:.4f} wanted, {:.4f} at the end of the range\n",
-                          miss.layer, miss.head, miss.length, miss.wanted, miss.got));
-  }
-  print_out(fmt::format("done: {} from {} texts; use it with --temperature match:{}\n", output_, result.texts, output_));
+  const std::string summary =
+      misses(result.unreached, options.per_head) +
+      fmt::format("done: {} from {} texts; use it with --temperature match:{}\n", output_, result.texts, output_);
+  std::fputs(summary.c_str(), stderr);
   return 0;
 }
 

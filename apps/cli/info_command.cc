@@ -28,6 +28,7 @@ void append_limits(const ModelInfo& info, std::string& out) {
   append_row(out, "temperature",
              info.tempered_layers > 0 ? fmt::format("acts on {} attention layers", info.tempered_layers)
                                       : std::string("refused: there is no attention layer that it acts on"));
+  if (!info.baked_temperature.empty()) append_row(out, "in the weights", "temperature " + info.baked_temperature);
   append_row(out, "threads", fmt::format("{}", info.threads));
 }
 
@@ -77,6 +78,7 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"max_length", info.max_length},
                      {"position_limit", info.position_limit},
                      {"tempered_layers", info.tempered_layers},
+                     {"baked_temperature", info.baked_temperature.empty() ? Json() : Json(info.baked_temperature)},
                      {"hidden_size", info.hidden_size},
                      {"num_layers", info.num_layers},
                      {"num_heads", info.num_heads},

@@ -63,27 +63,33 @@ std::string describe(const EmbedSummary& summary) {
     text += fmt::format("{} pieces of invalid UTF-8 replaced by U+FFFD\n", grouped(replaced));
   }
   const Temperature& temperature = summary.options.temperature;
-  text += temperature.is_identity() ? std::string("temperature 1: the model as trained\n")
-                                    : fmt::format("temperature {} on {} attention layers\n", temperature.to_string(),
-                                                  summary.model->tempered_layers);
+  const std::string& baked = summary.model->baked_temperature;
+  text += temperature.is_identity()
+              ? std::string("temperature 1: the model as ") + (baked.empty() ? "trained" : "baked")
+              : fmt::format("temperature {} on {} attention layers", temperature.to_string(),
+                            summary.model->tempered_layers);
+  if (!baked.empty()) text += fmt::format(", with temperature {} in its weights", baked);
+  text += '\n';
   return text + output_line(summary);
 }
 
 std::string summary_json(const EmbedSummary& summary) {
   const EmbedResult& result = *summary.result;
-  const Json json = {{"texts", result.texts()},
-                     {"tokens", result.tokens()},
-                     {"tokens_used", result.tokens_used()},
-                     {"truncated_texts", result.total.truncated_texts - result.before.truncated_texts},
-                     {"tokens_lost", result.tokens() - result.tokens_used()},
-                     {"seconds", result.seconds},
-                     {"tokens_per_second", per_second(result.tokens_used(), result.seconds)},
-                     {"load_seconds", summary.load_seconds},
-                     {"threads", summary.model->threads},
-                     {"peak_rss_bytes", peak_rss_bytes()},
-                     {"temperature", summary.options.temperature.to_string()},
-                     {"resumed_after", result.before.count},
-                     {"complete", result.total.complete}};
+  const Json json = {
+      {"texts", result.texts()},
+      {"tokens", result.tokens()},
+      {"tokens_used", result.tokens_used()},
+      {"truncated_texts", result.total.truncated_texts - result.before.truncated_texts},
+      {"tokens_lost", result.tokens() - result.tokens_used()},
+      {"seconds", result.seconds},
+      {"tokens_per_second", per_second(result.tokens_used(), result.seconds)},
+      {"load_seconds", summary.load_seconds},
+      {"threads", summary.model->threads},
+      {"peak_rss_bytes", peak_rss_bytes()},
+      {"temperature", summary.options.temperature.to_string()},
+      {"baked_temperature", summary.model->baked_temperature.empty() ? Json() : Json(summary.model->baked_temperature)},
+      {"resumed_after", result.before.count},
+      {"complete", result.total.complete}};
   return dump(json, 2) + "\n";
 }
 

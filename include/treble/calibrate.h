@@ -24,8 +24,9 @@ struct CalibrateOptions {
   CalibrationTarget match = CalibrationTarget::filter_rate;
   /// The length whose attention is taken as it is (s = 1).
   std::int64_t reference_length = 64;
-  /// The lengths of the profile; those beyond the model's limit are an error.
-  std::vector<std::int64_t> lengths = {64, 128, 256, 512};
+  /// The lengths of the profile; those beyond the model's limit are an error. Empty: those of 64, 128, 256 and 512 that
+  /// the model reads.
+  std::vector<std::int64_t> lengths = {};
   /// Tell the heads of a layer apart.
   bool per_head = false;
   /// At most so many texts, each at least as long as the longest length, read at every length.
@@ -52,9 +53,9 @@ struct Calibration {
   std::vector<UnreachedTarget> unreached;
 };
 
-/// Layers are calibrated in order, each with the scales found for those before it. Deterministic for a seed. Memory grows
-/// with heads · length²; time with lengths · layers. Throws Error{invalid_argument} for lengths that the model cannot
-/// read or that too few texts have, naming both; what SentenceEncoder::encode throws.
+/// Layers are calibrated in order, each with the scales found for those before it. Deterministic for a seed. Memory
+/// grows with heads · length²; time with lengths · layers. Throws Error{invalid_argument} for lengths that the model
+/// cannot read or that too few texts have, naming both; what SentenceEncoder::encode throws.
 Calibration calibrate(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                       const CalibrateOptions& options);
 

@@ -48,6 +48,7 @@ struct LengthBucket {
 
 struct CollapseReport {
   std::string model;
+  std::string baked_temperature;          ///< in the weights before anything is measured; empty: none
   std::string verdict;                    ///< two or three sentences for people
   std::vector<std::string> temperatures;  ///< written forms; the first is "1"
   std::int64_t texts = 0;

@@ -48,6 +48,7 @@ struct ModelInfo {
   std::int64_t position_limit = 0;   ///< the most that max_length may be raised to
   std::string extension;             ///< of positions: "none", "interpolate", …
   std::int64_t tempered_layers = 0;  ///< attention modules that a temperature acts on
+  std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;                            ///< empty: none

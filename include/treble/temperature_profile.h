@@ -19,6 +19,9 @@ struct TemperatureProfile {
   std::string weights_sha256;
   std::string matched;  ///< "filter_rate" or "entropy"
   std::int64_t reference_length = 0;
+  std::int64_t texts = 0;  ///< that were measured
+  std::uint64_t seed = 0;  ///< of their choice
+  std::string treble_version;
 
   std::int64_t num_layers() const noexcept { return static_cast<std::int64_t>(logit_scales.size()); }
   /// 1 when heads are not told apart.

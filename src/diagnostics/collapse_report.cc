@@ -70,6 +70,7 @@ std::string to_json(const CollapseReport& report) {
         {{"min_tokens", bucket.min_tokens}, {"max_tokens", bucket.max_tokens}, {"texts_seen", bucket.texts_seen}});
   }
   const Json json = {{"model", report.model},
+                     {"baked_temperature", report.baked_temperature.empty() ? Json() : Json(report.baked_temperature)},
                      {"verdict", report.verdict},
                      {"temperatures", report.temperatures},
                      {"texts", report.texts},
@@ -89,6 +90,10 @@ std::string to_table(const CollapseReport& report) {
   if (report.truncated_texts > 0) {
     out += fmt::format(", {} of them longer than the {} tokens the model reads", report.truncated_texts,
                        report.max_length);
+  }
+  if (!report.baked_temperature.empty()) {
+    out +=
+        fmt::format("; temperature {} is in the weights, and tau = 1 is the model as baked", report.baked_temperature);
   }
   out += "\n\nMean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)\n";
   append_header(report, "tokens", "sampled/seen", out);

@@ -1,6 +1,7 @@
 #include "treble/calibrate.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "diagnostics/attention_statistics.h"
 #include "diagnostics/length_buckets.h"
 #include "engine/encoder_access.h"
+#include "treble/version.h"
 
 namespace treble {
 
@@ -18,6 +20,7 @@ constexpr double kGreatestScale = 8;
 /// Bisection in ln s: the last step is 2 ln 8 / 2^12 = 0.1 %.
 constexpr int kBisections = 12;
 constexpr std::int64_t kLeastTexts = 2;
+constexpr std::array<std::int64_t, 4> kUsualLengths = {64, 128, 256, 512};
 
 /// Keeps the logits of one layer, head by head.
 class LayerLogits : public AttentionObserver {
@@ -69,6 +72,11 @@ class Calibrator {
  public:
   Calibrator(const SentenceEncoder& encoder, std::span<const std::string_view> texts, const CalibrateOptions& options)
       : encoder_(encoder), options_(options), num_layers_(encoder.info().num_layers) {
+    if (options_.lengths.empty()) {
+      for (const std::int64_t length : kUsualLengths) {
+        if (length <= encoder.info().max_length) options_.lengths.push_back(length);
+      }
+    }
     check_lengths();
     choose_texts(texts);
   }
@@ -83,12 +91,19 @@ class Calibrator {
     profile.weights_sha256 = encoder_.weights_sha256();
     profile.matched = options_.match == CalibrationTarget::entropy ? "entropy" : "filter_rate";
     profile.reference_length = options_.reference_length;
+    profile.texts = result_.texts;
+    profile.seed = options_.seed;
+    profile.treble_version = version();
     return std::move(result_);
   }
 
  private:
   void check_lengths() const {
-    if (options_.lengths.empty()) fail(ErrorCode::invalid_argument, "calibrate: no lengths were given");
+    if (options_.lengths.empty()) {
+      fail(ErrorCode::invalid_argument,
+           "calibrate: the model reads {} tokens, fewer than the least usual length {}; say which",
+           encoder_.info().max_length, kUsualLengths.front());
+    }
     if (options_.sample < kLeastTexts) {
       fail(ErrorCode::invalid_argument, "calibrate: sample must be at least {} texts, got {}", kLeastTexts,
            options_.sample);
@@ -218,7 +233,7 @@ class Calibrator {
   }
 
   const SentenceEncoder& encoder_;
-  const CalibrateOptions& options_;
+  CalibrateOptions options_;
   std::int64_t num_layers_;
   std::vector<std::string_view> texts_;
   Calibration result_;

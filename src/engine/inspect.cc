@@ -57,6 +57,7 @@ class Inspection {
     if (count_options.truncation == Truncation::error) count_options.truncation = Truncation::end;
     counts_ = encoder_.count_tokens(texts_, count_options);
     report_.model = encoder_.info().name;
+    report_.baked_temperature = encoder_.info().baked_temperature;
     report_.texts = static_cast<std::int64_t>(texts_.size());
     report_.max_length = options_.encode.max_length.value_or(encoder_.info().max_length);
     report_.seed = options_.seed;

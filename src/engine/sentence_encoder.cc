@@ -16,6 +16,7 @@
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
+#include "treble/bake.h"
 
 namespace treble {
 
@@ -250,6 +251,7 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.extension = extension_name(lengths.extension);
   info.position_limit = config.max_tokens();
   info.tempered_layers = encoder.tempered_layers();
+  if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
   info.modules = modules.descriptions();
   info.prompts = settings.prompts;
   info.default_prompt_name = settings.default_prompt_name;

@@ -100,6 +100,9 @@ TemperatureProfile read_profile(const std::filesystem::path& path) {
   profile.weights_sha256 = json.string("weights_sha256").value_or("");
   profile.matched = json.string("matched").value_or("");
   profile.reference_length = json.integer("reference_length").value_or(0);
+  profile.texts = json.integer("texts").value_or(0);
+  profile.seed = static_cast<std::uint64_t>(json.integer("seed").value_or(0));
+  profile.treble_version = json.string("treble_version").value_or("");
   check_profile(profile, json.origin(), ErrorCode::invalid_file);
   return profile;
 }
@@ -111,12 +114,21 @@ void write_profile(const std::filesystem::path& path, const TemperatureProfile& 
                      {"weights_sha256", profile.weights_sha256},
                      {"matched", profile.matched},
                      {"reference_length", profile.reference_length},
+                     {"texts", profile.texts},
+                     {"seed", profile.seed},
+                     {"treble_version", profile.treble_version},
                      {"lengths", profile.lengths},
                      {"logit_scales", profile.logit_scales}};
-  std::ofstream file(path);
+  // Under its name it is whole or not there.
+  std::filesystem::path unfinished = path;
+  unfinished += ".part";
+  std::ofstream file(unfinished);
   file << json.dump(1) << '\n';
   file.close();
-  if (!file) fail(ErrorCode::io, "{}: cannot write: {}", path.string(), std::strerror(errno));
+  if (!file) fail(ErrorCode::io, "{}: cannot write: {}", unfinished.string(), std::strerror(errno));
+  std::error_code error;
+  std::filesystem::rename(unfinished, path, error);
+  if (error) fail(ErrorCode::io, "{}: cannot write: {}", path.string(), error.message());
 }
 
 }  // namespace treble

@@ -52,6 +52,19 @@ class Bake(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return [json.loads(line)["embedding"] for line in done.stdout.splitlines()[1:]]
 
+    def test_a_baked_folder_says_so_everywhere(self) -> None:
+        output = self.folder / "baked"
+        self.bake("--model", self.model(), "--temperature", "0.7", "-o", output)
+        self.assertEqual(json.loads(treble("info", "--model", output, "--json").stdout)["baked_temperature"], "0.7")
+        self.assertIn("temperature 0.7", treble("info", "--model", output).stdout)
+        done = treble("embed", "--model", output, stdin=TEXTS)
+        self.assertEqual(json.loads(done.stdout.splitlines()[0])["treble"]["baked_temperature"], "0.7")
+        self.assertIn("temperature 0.7 in its weights", done.stderr)
+        report = treble("inspect", "--model", output, "--json", "-", "--format", "txt", stdin=TEXTS)
+        self.assertEqual(json.loads(report.stdout)["baked_temperature"], "0.7", report.stderr)
+        untouched = json.loads(treble("info", "--model", self.model(), "--json").stdout)
+        self.assertIsNone(untouched["baked_temperature"])
+
     def difference(self, name: str, *options: str) -> float:
         """Between the baked folder and the tempered original."""
         output = self.folder / name

@@ -84,8 +84,10 @@ Json describe_run(const RunDescription& description) {
                    {"weights_sha256", description.weights_sha256}};
   json["temperature"] = options.temperature.to_string();
   // One number says it all only for a constant.
-  const bool constant = !options.temperature.depends_on_length() && !options.temperature.to_string().starts_with("match:");
+  const bool constant =
+      !options.temperature.depends_on_length() && !options.temperature.to_string().starts_with("match:");
   json["logit_scale"] = constant ? Json(options.temperature.logit_scale(0, 0, 1)) : Json();
+  json["baked_temperature"] = model.baked_temperature.empty() ? Json() : Json(model.baked_temperature);
   json["temper_position_bias"] = options.temper_position_bias;
   json["tempered_layers"] = model.tempered_layers;
   json["pooling"] = model.pooling;
