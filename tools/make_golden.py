@@ -49,7 +49,7 @@ def main() -> None:
     if arguments.part in ("families", "all"):
         from golden import family_models
 
-        family_models.write_all(arguments.output / "golden" / "next", tuple(arguments.names))
+        family_models.write_all(arguments.output / "golden", tuple(arguments.names))
     if arguments.part in ("pooling", "all"):
         from golden import pooling
 

@@ -19,6 +19,7 @@ struct LayerWorkspace {
   AlignedBuffer<float> embedded;    ///< [total_tokens, embedding size], where that is not the hidden size
   AlignedBuffer<float> normed;      ///< [total_tokens, hidden], the input of a pre-norm half
   AlignedBuffer<float> result;      ///< [total_tokens, hidden], the output of a half with a norm inside
+  AlignedBuffer<float> windows;     ///< [total_tokens, kernel · hidden], of a convolution
   AlignedBuffer<float> qkv;         ///< [total_tokens, (num_heads + 2 · num_kv_heads) · head_dim]
   AlignedBuffer<float> attended;    ///< [total_tokens, num_heads · head_dim]
   std::vector<float> logit_scales;  ///< [num_heads, total_tokens]

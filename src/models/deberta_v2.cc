@@ -16,13 +16,24 @@ bool has_term(const JsonObject& json, const std::string& term) {
   return types->dump().find(term) != std::string::npos;
 }
 
-EncoderConfig read_config(const JsonObject& json) {
-  if (json.integer("conv_kernel_size").value_or(0) > 0) {
-    fail(ErrorCode::unsupported,
-         "{}: \"conv_kernel_size\" is {}; the convolution of DeBERTa v2 xlarge is not supported", json.origin(),
-         json.required_integer("conv_kernel_size"));
+/// Of the xlarge models.
+void read_convolution(const JsonObject& json, EncoderConfig& config) {
+  config.convolution_kernel = json.integer("conv_kernel_size").value_or(0);
+  if (config.convolution_kernel == 0) return;
+  if (config.convolution_kernel < 0 || config.convolution_kernel % 2 == 0 || config.convolution_kernel > 127) {
+    fail(ErrorCode::invalid_file, "{}: \"conv_kernel_size\" is {}; it must be odd, from 1 to 127", json.origin(),
+         config.convolution_kernel);
   }
+  if (json.integer("conv_groups").value_or(1) != 1) {
+    fail(ErrorCode::unsupported, "{}: \"conv_groups\" is {}; only 1 is supported", json.origin(),
+         json.required_integer("conv_groups"));
+  }
+  config.convolution_activation = read_activation(json, "conv_act", "tanh");
+}
+
+EncoderConfig read_config(const JsonObject& json) {
   EncoderConfig config = read_bert_like_config(json);
+  read_convolution(json, config);
   config.num_token_types = json.integer("type_vocab_size").value_or(0);
   if (json.integer("embedding_size").value_or(config.hidden_size) != config.hidden_size) {
     fail(ErrorCode::unsupported, "{}: \"embedding_size\" is {}, the hidden size {}; only equal ones are supported",
@@ -54,6 +65,8 @@ Family deberta_v2_family() {
   names.prefixes = {"deberta.", "model."};
   names.relative_embeddings = "encoder.rel_embeddings";
   names.relative_embeddings_norm = "encoder.LayerNorm";
+  names.convolution = "encoder.conv.conv";
+  names.convolution_norm = "encoder.conv.LayerNorm";
   names.query = "encoder.layer.{}.attention.self.query_proj";
   names.key = "encoder.layer.{}.attention.self.key_proj";
   names.value = "encoder.layer.{}.attention.self.value_proj";

@@ -22,10 +22,12 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   };
   parts_.embeddings.run(layer_call, hidden);
   observe(0);
+  if (parts_.convolution) parts_.convolution->gather(layer_call, hidden);
   const std::int64_t num_layers = parts_.config.num_layers;
   const std::int64_t num_groups = parts_.config.layer_groups();
   for (std::int64_t layer = 0; layer < num_layers; ++layer) {
     parts_.groups[static_cast<std::size_t>(layer * num_groups / num_layers)].run(layer_call, layer, hidden);
+    if (layer == 0 && parts_.convolution) parts_.convolution->run(layer_call, hidden);
     if (layer + 1 == num_layers && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
     observe(layer + 1);
   }

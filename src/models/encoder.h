@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "layers/norm.h"
 #include "layers/position_bias.h"
 #include "layers/rotary.h"
+#include "layers/token_convolution.h"
 #include "models/encoder_config.h"
 #include "safetensors/safetensors.h"
 
@@ -48,6 +50,7 @@ class Encoder {
     std::unique_ptr<const RotaryTable> local_rotary;
     /// One a group of layers that share their weights; most models have a group a layer.
     std::vector<EncoderLayer> groups;
+    std::optional<TokenConvolution> convolution;
     Norm final_norm;
     std::int64_t num_parameters = 0;
     std::string weights_dtype;

@@ -63,6 +63,18 @@ Norm EncoderBuilder::final_norm() const {
   return config_.final_norm ? norm(names_.final_norm, config_.hidden_size) : Norm{};
 }
 
+std::optional<TokenConvolution> EncoderBuilder::convolution() const {
+  const std::int64_t kernel = config_.convolution_kernel;
+  const std::int64_t width = config_.hidden_size;
+  if (kernel == 0) return std::nullopt;
+  const auto weight = loader_.convolution(names_.convolution + ".weight", width, width, kernel);
+  return TokenConvolution(
+      {kernel,
+       Linear(ConstMatrixView(weight.data(), width, kernel * width),
+              loader_.vector(names_.convolution + ".bias", width), {.activation = config_.convolution_activation}),
+       norm(names_.convolution_norm, width)});
+}
+
 BlockNorms EncoderBuilder::block_norms(const std::string& stem, const std::string& result_stem) const {
   BlockNorms norms;
   switch (config_.norm_placement) {

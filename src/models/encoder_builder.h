@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ class EncoderBuilder {
   /// The rotary table is that of the layer's kind, nullptr for none.
   EncoderLayer layer(std::int64_t group, bool local, const RotaryTable* rotary) const;
   Norm final_norm() const;
+  /// The convolution beside block 0, where the model has one.
+  std::optional<TokenConvolution> convolution() const;
 
  private:
   Norm norm(const std::string& stem, std::int64_t size) const;

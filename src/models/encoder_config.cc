@@ -63,6 +63,10 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
   switches.emplace_back("feed-forward", fmt::format("{} wide, {}{}", config.intermediate_size,
                                                     config.gated ? "gated " : "", activation_name(config.activation)));
   switches.emplace_back("attention", describe_attention(config));
+  if (config.convolution_kernel > 0) {
+    switches.emplace_back("convolution", fmt::format("over {} tokens beside block 0, {}", config.convolution_kernel,
+                                                     activation_name(config.convolution_activation)));
+  }
   if (config.layer_groups() != config.num_layers) {
     switches.emplace_back("layers",
                           fmt::format("{} sharing the weights of {}", config.num_layers, config.layer_groups()));

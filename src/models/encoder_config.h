@@ -80,6 +80,9 @@ struct EncoderConfig {
   bool alibi = false;
   DisentangledConfig disentangled = {};
 
+  std::int64_t convolution_kernel = 0;  ///< of a convolution beside block 0; 0: none (DeBERTa v2 xlarge has one)
+  Activation convolution_activation = Activation::tanh;
+
   std::int64_t num_token_types = 0;  ///< 0: the family has none
   double embedding_scale = 1;
   bool embedding_norm = true;

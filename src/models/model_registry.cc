@@ -148,14 +148,15 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
     const RotaryTable* table = local ? local_rotary.get() : rotary.get();
     groups.push_back(builder.layer(group, local, *table ? table : nullptr));
   }
+  auto convolution = builder.convolution();
   PositionBias position_bias = builder.position_bias();
   Norm final_norm = builder.final_norm();
   std::int64_t num_parameters = 0;
   for (const auto& [name, tensor] : archive.tensors()) num_parameters += tensor.num_elements();
   std::string dtype = loader.dtype(found.names.word_embeddings + ".weight");
   return Encoder({config, std::move(archive), std::move(words), std::move(embeddings), std::move(position_bias),
-                  std::move(rotary), std::move(local_rotary), std::move(groups), std::move(final_norm), num_parameters,
-                  std::move(dtype)});
+                  std::move(rotary), std::move(local_rotary), std::move(groups), std::move(convolution),
+                  std::move(final_norm), num_parameters, std::move(dtype)});
 }
 
 }  // namespace treble

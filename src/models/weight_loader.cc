@@ -67,6 +67,22 @@ AlignedBuffer<float> WeightLoader::matrix(const std::string& name, std::int64_t 
   return values;
 }
 
+AlignedBuffer<float> WeightLoader::convolution(const std::string& name, std::int64_t out, std::int64_t in,
+                                               std::int64_t kernel) const {
+  const auto size = static_cast<std::size_t>(out * in * kernel);
+  std::vector<float> stored(size);
+  copy_as_float(require(name, {out, in, kernel}), prefix_ + name, stored);
+  AlignedBuffer<float> values(size);
+  float* value = values.data();
+  for (std::int64_t row = 0; row < out; ++row) {
+    for (std::int64_t tap = 0; tap < kernel; ++tap) {
+      for (std::int64_t col = 0; col < in; ++col)
+        *value++ = stored[static_cast<std::size_t>((row * in + col) * kernel + tap)];
+    }
+  }
+  return values;
+}
+
 ConstMatrixView WeightLoader::matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,
                                               AlignedBuffer<float>& owned) const {
   const StoredTensor& tensor = require(name, {rows, cols});

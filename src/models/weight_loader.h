@@ -33,6 +33,9 @@ class WeightLoader {
   /// The float values of a tensor of exactly this shape.
   std::vector<float> vector(const std::string& name, std::int64_t size) const;
   AlignedBuffer<float> matrix(const std::string& name, std::int64_t rows, std::int64_t cols) const;
+  /// A Conv1d's weight [out, in, kernel] as the matrix [out, kernel · in] of a Linear over windows.
+  AlignedBuffer<float> convolution(const std::string& name, std::int64_t out, std::int64_t in,
+                                   std::int64_t kernel) const;
 
   /// As stored when it is aligned F32, else widened into `owned`.
   ConstMatrixView matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,

@@ -20,6 +20,8 @@ struct WeightNames {
   std::string relative_bias;
   std::string relative_embeddings;       ///< DeBERTa's table of relative positions
   std::string relative_embeddings_norm;  ///< and its norm
+  std::string convolution;               ///< beside block 0
+  std::string convolution_norm;
   std::string final_norm;
 
   /// Either the three, or `qkv` with their rows in this order.
