@@ -41,12 +41,16 @@ std::vector<std::string> golden_models() {
 /// Keeps the hidden states of every layer.
 class Recorder : public AttentionObserver {
  public:
-  void on_attention(std::int64_t, const PackedBatch&, const AttentionInputs&) override { ++attention_modules; }
+  void on_attention(std::int64_t, const PackedBatch&, const AttentionInputs& inputs) override {
+    const auto& scales = inputs.logit_scales;
+    tempered_modules += std::all_of(scales.begin(), scales.end(), [&](float s) { return s == expected_scale; }) ? 1 : 0;
+  }
   void on_hidden_states(std::int64_t layer, const PackedBatch&, ConstMatrixView hidden) override {
     layers[layer].assign(hidden.data, hidden.data + hidden.rows * hidden.cols);
   }
 
-  std::int64_t attention_modules = 0;
+  float expected_scale = 1;
+  std::int64_t tempered_modules = 0;  ///< whose logits are all scaled as expected
   std::map<std::int64_t, std::vector<float>> layers;
 };
 
@@ -93,9 +97,10 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     const auto limit = cases.at("limit").get<std::size_t>();
     const PackedBatch batch = single(tokenizer.encode(words, {.max_length = limit}).ids);
     Recorder recorder;
+    recorder.expected_scale = static_cast<float>(1 / tau);
     const Execution execution;
     encoder.run({execution, workspace, Temperature::constant(tau), true, &recorder}, batch);
-    EXPECT_EQ(recorder.attention_modules, encoder.tempered_layers());
+    EXPECT_EQ(recorder.tempered_modules, encoder.tempered_layers());
     const auto golden = read_golden(archive, name);
     const auto& states = recorder.layers.at(layer);
     ASSERT_EQ(states.size(), golden.values.size()) << name;

@@ -7,8 +7,9 @@ namespace treble {
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback) {
   const std::string name = json.string(key).value_or(fallback);
   if (const auto activation = activation_from_name(name)) return *activation;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; supported are gelu, gelu_new, gelu_pytorch_tanh, relu, silu, tanh",
-       json.origin(), key, name);
+  fail(ErrorCode::unsupported,
+       "{}: \"{}\" is \"{}\"; supported are gelu, gelu_new, gelu_pytorch_tanh, relu, silu, tanh", json.origin(), key,
+       name);
 }
 
 void require_value(const JsonObject& json, const char* key, const std::string& wanted) {
