@@ -1,6 +1,17 @@
 #include "inspect_command.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+#include "fail.h"
+#include "input/input_plan.h"
+#include "output/metadata.h"
 #include "output/output_file.h"
+#include "progress.h"
 #include "read_texts.h"
 
 namespace treble::cli {
@@ -9,12 +20,38 @@ namespace {
 
 constexpr const char* kExamples =
     R"(The untouched model (temperature 1) is always measured beside the temperatures given.
-The texts must fit into memory; at most --sample of each length are embedded.
+The input is read once and may be larger than memory; at most --sample texts of each length are kept and embedded.
 
 Examples:
   treble inspect --model models/all-MiniLM-L6-v2 corpus.jsonl
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature 0.8 corpus.jsonl
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --json - notes/ | jq .verdict)";
+
+void draw_stage(std::string_view stage, double done) {
+  const std::string line = done >= 1 ? std::string("\r\x1b[K") : fmt::format("\r\x1b[K{:3.0f} % {}", 100 * done, stage);
+  std::fputs(line.c_str(), stderr);
+  std::fflush(stderr);
+}
+
+/// Ids come as JSON; people know them without the quotes.
+std::string plain_id(const std::string& id) {
+  const Json json = Json::parse(id, nullptr, false);
+  return json.is_string() ? json.get<std::string>() : id;
+}
+
+/// "0,5" or "none".
+std::vector<std::int64_t> parse_layers(const std::string& text) {
+  std::vector<std::int64_t> layers;
+  if (text == "none") return layers;
+  for (const std::string& part : CLI::detail::split(text, ',')) {
+    std::int64_t layer = 0;
+    if (!CLI::detail::integral_conversion(part, layer)) {
+      fail(ErrorCode::invalid_argument, "--layers: \"{}\" is no list of layers; write 0,5 or all or none", text);
+    }
+    layers.push_back(layer);
+  }
+  return layers;
+}
 
 }  // namespace
 
@@ -30,6 +67,15 @@ void InspectCommand::add_to(CLI::App& app) {
       ->group(group);
   command_->add_option("--json", json_, "Write the report as JSON to this file; - is stdout, in place of the table")
       ->type_name("FILE")
+      ->group(group);
+  command_->add_option("--queries", queries_, "Queries to hold against the texts: does a longer text score higher?")
+      ->type_name("FILE")
+      ->group(group);
+  command_->add_option("--query-prompt-name", query_prompt_name_, "The model's prompt for them")
+      ->type_name("NAME")
+      ->group(group);
+  command_->add_option("--layers", layers_, "Layers to look into, from 0: 0,5 or all or none [all]")
+      ->type_name("A,B,…")
       ->group(group);
   command_->add_option("--sample", options_.sample, "At most so many texts of each length [200]")
       ->type_name("N")
@@ -57,15 +103,31 @@ InspectOptions InspectCommand::resolve() const {
   InspectOptions options = options_;
   options.encode = encode_.resolve();
   for (const auto& text : temperatures_) options.temperatures.push_back(Temperature::parse(text));
+  if (!layers_.empty() && layers_ != "all") options.layers = parse_layers(layers_);
+  if (!queries_.empty()) options.queries = read_queries(queries_);
+  if (!query_prompt_name_.empty()) options.query_prompt_name = query_prompt_name_;
+  if (is_interactive(STDERR_FILENO)) options.progress = draw_stage;
   return options;
+}
+
+CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const InspectOptions& options) const {
+  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
+  const auto source = open_inputs(plan, input_.resolve());
+  return inspect_collapse(
+      encoder,
+      [&](InspectText& text) {
+        TextRecord record;
+        if (!source->next(record)) return false;
+        text = {plain_id(record.id), std::move(record.text)};
+        return true;
+      },
+      options);
 }
 
 int InspectCommand::run() const {
   input_.check_given();
   const InspectOptions options = resolve();
-  const AllTexts texts = read_all_texts(input_);
-  const SentenceEncoder encoder = model_.load();
-  const CollapseReport report = inspect_collapse(encoder, texts.views, options);
+  const CollapseReport report = inspect(model_.load(), options);
   const bool to_stdout = json_ == "-";
   if (!json_.empty() && !to_stdout) replace_file(json_, to_json(report) + "\n");
   print_out(to_stdout ? to_json(report) + "\n"

@@ -18,6 +18,7 @@ class InspectCommand {
 
  private:
   InspectOptions resolve() const;
+  CollapseReport inspect(const SentenceEncoder& encoder, const InspectOptions& options) const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;
@@ -26,6 +27,9 @@ class InspectCommand {
   InspectOptions options_;
   std::vector<std::string> temperatures_;
   std::string json_;
+  std::string layers_;
+  std::string queries_;
+  std::string query_prompt_name_;
 };
 
 }  // namespace treble::cli

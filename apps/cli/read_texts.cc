@@ -21,4 +21,12 @@ AllTexts read_all_texts(const InputArguments& input) {
   return texts;
 }
 
+std::vector<std::string> read_queries(const std::string& path) {
+  const InputPlan plan = plan_inputs({path}, "");
+  const auto source = open_inputs(plan, {});
+  std::vector<std::string> queries;
+  for (TextRecord record; source->next(record);) queries.push_back(std::move(record.text));
+  return queries;
+}
+
 }  // namespace treble::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct AllTexts {
   std::vector<TextRecord> records;
   std::vector<std::string_view> views;
 };
+
+/// A text file of one query a line, or JSONL with "text". Throws what reading throws.
+std::vector<std::string> read_queries(const std::string& path);
 
 /// Throws Error{invalid_argument} when there are fewer than two texts, and what reading throws.
 AllTexts read_all_texts(const InputArguments& input);

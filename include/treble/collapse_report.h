@@ -1,8 +1,12 @@
 // Length collapse made visible: how alike the embeddings of short and of long texts are to one another (Zhou et al.,
-// arXiv 2410.24200, figure 1), and what a temperature changes.
+// arXiv 2410.24200, figure 1), what attention does on the way there, and what a temperature changes. What each measure
+// is and how to read it: docs/diagnostics.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +16,14 @@
 #include "treble/sentence_encoder.h"
 
 namespace treble {
+
+struct InspectText {
+  std::string id;  ///< for the reader of the report; may be empty
+  std::string text;
+};
+
+/// Fills in the next text; false at the end. Read once, in order; what is not sampled is not kept.
+using InspectSource = std::function<bool(InspectText&)>;
 
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
@@ -27,6 +39,17 @@ struct InspectOptions {
   std::uint64_t seed = 1;
   /// Bootstrap resamples of texts for the intervals.
   int bootstrap = 1000;
+  /// Which layers (from 0) to look into; unset: all; empty: none. Looking costs a matrix of tokens² a head.
+  std::optional<std::vector<std::int64_t>> layers = {};
+  /// Texts a cut length that are looked into.
+  std::int64_t probe_texts = 4;
+  /// Neighbours of a text, for hubness and the map.
+  std::int64_t neighbors = 10;
+  /// Queries to hold against the sampled texts, encoded with `query_prompt_name`; empty: no slope is measured.
+  std::vector<std::string> queries = {};
+  std::optional<std::string> query_prompt_name = {};
+  /// Called before each stage with its name and how far the whole is (0 to 1); may be empty. Throwing stops.
+  std::function<void(std::string_view stage, double done)> progress = {};
 };
 
 /// Mean cosine over all pairs of different texts of a group, with its 95 % percentile bootstrap interval (texts are
@@ -46,6 +69,85 @@ struct LengthBucket {
   std::int64_t texts_seen = 0;  ///< in the whole input, before sampling
 };
 
+/// How evenly the sampled vectors fill their space.
+struct GeometryEstimate {
+  double effective_rank = 0;
+  double isoscore = 0;
+  double uniformity = 0;
+  std::vector<double> spectrum;  ///< shares of the variance along the principal axes, falling
+};
+
+/// In how many of the others' neighbour lists the texts of a group stand.
+struct HubnessEstimate {
+  std::int64_t texts = 0;
+  double mean = 0;
+  double skewness = 0;
+  double antihub_share = 0;  ///< of texts that stand in none
+};
+
+struct Neighbor {
+  std::int64_t index = 0;
+  double cosine = 0;
+};
+
+/// Rise of query-document cosine per unit of ln(tokens).
+struct SlopeEstimate {
+  std::int64_t queries = 0;  ///< 0: nothing could be measured
+  std::int64_t documents = 0;
+  double slope = 0;
+  double low = 0;
+  double high = 0;
+};
+
+/// Attention of one layer at one length, means over the probed texts.
+struct AttentionEstimate {
+  std::int64_t temperature = 0;  ///< index into CollapseReport::temperatures
+  std::int64_t layer = 0;
+  std::int64_t head = -1;  ///< -1: mean over heads
+  std::int64_t length = 0;
+  std::int64_t texts = 0;
+  double logit_std = 0;    ///< σ_s, temperature included
+  double entropy = 0;      ///< normalised, 0 to 1
+  double filter_rate = 0;  ///< σ_a, measured
+  double bound = 0;        ///< what the paper bounds it by
+  double above_bound = 0;  ///< share of (text, head) whose measured rate is above its bound
+};
+
+/// A text's tokens after `layer` blocks (0: after the embeddings), means over the probed texts.
+struct TokenEstimate {
+  std::int64_t temperature = 0;
+  std::int64_t layer = 0;
+  std::int64_t length = 0;
+  double hc_ratio = 0;
+  double token_cosine = 0;
+};
+
+struct MapText {
+  std::string id;
+  std::int64_t tokens = 0;
+  std::string text;                              ///< its beginning
+  std::vector<std::array<double, 2>> at;         ///< [temperature]
+  std::vector<std::vector<Neighbor>> neighbors;  ///< [temperature], nearest first
+};
+
+/// The sampled texts on the two principal axes of the untouched model's vectors; other temperatures lie on the same
+/// axes.
+struct TextMap {
+  std::vector<std::array<double, 2>> explained;  ///< [temperature]: share of its variance that each axis carries
+  std::vector<MapText> texts;
+};
+
+/// The numbers behind the verdict.
+struct CollapseFindings {
+  bool compared = false;  ///< two buckets had enough texts
+  std::size_t short_bucket = 0;
+  std::size_t long_bucket = 0;
+  bool visible = false;         ///< the longer ones are more alike, and the intervals do not overlap
+  std::optional<double> ratio;  ///< of the mean cosines, when the shorter ones' is over 0.01
+  /// What cutting the same texts explains of the difference between the buckets, 0 to 1: of topic and length, length.
+  std::optional<double> explained_by_length;
+};
+
 struct CollapseReport {
   std::string model;
   std::string baked_temperature;          ///< in the weights before anything is measured; empty: none
@@ -59,17 +161,32 @@ struct CollapseReport {
   std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no texts are long enough
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
   std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [temperature][cut length]
+  CollapseFindings findings;
+  std::vector<std::vector<std::vector<std::optional<double>>>> bucket_matrix;  ///< [temperature][bucket][bucket]
+  std::vector<GeometryEstimate> geometry;                                      ///< [temperature]
+  std::int64_t neighbors = 0;
+  std::vector<std::vector<HubnessEstimate>> hubness;  ///< [temperature][bucket]
+  std::vector<SlopeEstimate> query_length_slope;      ///< [temperature]; empty without queries
+  std::vector<AttentionEstimate> attention;
+  std::vector<TokenEstimate> tokens;
+  TextMap map;
+  std::int64_t sample = 0;
   std::uint64_t seed = 0;
 };
 
-/// Measures. Deterministic for a seed. Throws what SentenceEncoder::encode throws.
+/// Measures. Deterministic for a seed. Memory holds the samples, not the input: at most `sample` texts a bucket and a
+/// cut length. Throws what SentenceEncoder::encode throws, and Error{invalid_argument} for options out of range.
+CollapseReport inspect_collapse(const SentenceEncoder& encoder, const InspectSource& texts,
+                                const InspectOptions& options);
+
+/// The same for texts in memory.
 CollapseReport inspect_collapse(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                 const InspectOptions& options);
 
-/// A machine-readable form; keys are the field names above.
+/// A machine-readable form ("kind": "inspect"); keys are the field names above, missing values null.
 std::string to_json(const CollapseReport& report);
 
-/// Tables for a terminal: one row a bucket (or cut length), one column a temperature.
+/// Tables for a terminal: one row a bucket, cut length or measure, one column a temperature.
 std::string to_table(const CollapseReport& report);
 
 }  // namespace treble

@@ -1,5 +1,6 @@
 #include "diagnostics/attention_statistics.h"
 
+#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -23,36 +24,6 @@ void softmax(std::span<float> row) {
   double sum = 0;
   for (float& value : row) sum += value = std::exp(value - largest);
   for (float& value : row) value = static_cast<float>(value / sum);
-}
-
-double norm(const std::vector<double>& v) {
-  double square = 0;
-  for (const double value : v) square += value * value;
-  return std::sqrt(square);
-}
-
-/// y = HC[A] x: A x less its mean.
-void centred_product(const std::vector<float>& a, std::int64_t n, const std::vector<double>& x, std::vector<double>& y) {
-  double mean = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float* row = a.data() + i * n;
-    double sum = 0;
-    for (std::int64_t j = 0; j < n; ++j) sum += double{row[j]} * x[static_cast<std::size_t>(j)];
-    y[static_cast<std::size_t>(i)] = sum;
-    mean += sum;
-  }
-  mean /= static_cast<double>(n);
-  for (double& value : y) value -= mean;
-}
-
-/// x = HC[A]ᵀ y; y has mean 0 already, so the centring is there.
-void transposed_product(const std::vector<float>& a, std::int64_t n, const std::vector<double>& y, std::vector<double>& x) {
-  std::fill(x.begin(), x.end(), 0.0);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float* row = a.data() + i * n;
-    const double weight = y[static_cast<std::size_t>(i)];
-    for (std::int64_t j = 0; j < n; ++j) x[static_cast<std::size_t>(j)] += weight * double{row[j]};
-  }
 }
 
 }  // namespace
@@ -95,26 +66,50 @@ std::vector<float> HeadLogits::probabilities(double s) const {
   return result;
 }
 
+double HeadLogits::standard_deviation(double s) const {
+  double sum = 0;
+  double square = 0;
+  double count = 0;
+  for (std::size_t i = 0; i < tempered_.size(); ++i) {
+    if (tempered_[i] == kHidden) continue;
+    const double logit = s * double{tempered_[i]} + (untempered_.empty() ? 0.0 : double{untempered_[i]});
+    sum += logit;
+    square += logit * logit;
+    ++count;
+  }
+  if (count == 0) return 0;
+  return std::sqrt(std::max(0.0, square / count - (sum / count) * (sum / count)));
+}
+
 double filter_rate(const std::vector<float>& probabilities, std::int64_t length) {
   constexpr int kMostIterations = 1000;
-  constexpr double kTolerance = 1e-6;
-  const auto n = static_cast<std::size_t>(length);
-  std::vector<double> x(n);
-  std::vector<double> y(n);
+  constexpr double kTolerance = 1e-7;
+  using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const Eigen::MatrixXd a = Eigen::Map<const Matrix>(probabilities.data(), length, length).cast<double>();
   // A start without symmetry, so that it is orthogonal to no singular vector by accident.
-  for (std::size_t i = 0; i < n; ++i) x[i] = 1.0 + std::sin(static_cast<double>(i * i + 1));
+  Eigen::VectorXd x(length);
+  for (Eigen::Index i = 0; i < length; ++i) x(i) = 1.0 + std::sin(static_cast<double>(i * i + 1));
+  Eigen::VectorXd y(length);
   double rate = 0;
   for (int iteration = 0; iteration < kMostIterations; ++iteration) {
-    const double length_of_x = norm(x);
+    const double length_of_x = x.norm();
     if (length_of_x == 0) return 0;
-    for (double& value : x) value /= length_of_x;
-    centred_product(probabilities, length, x, y);
+    x /= length_of_x;
+    y.noalias() = a * x;
+    y.array() -= y.mean();
     const double before = rate;
-    rate = norm(y);
-    if (rate == 0 || std::abs(rate - before) <= kTolerance * rate * 0.1) return rate;
-    transposed_product(probabilities, length, y, x);
+    rate = y.norm();
+    if (rate == 0 || std::abs(rate - before) <= kTolerance * rate) return rate;
+    // y has mean 0 already, so the centring of the transposed product is there.
+    x.noalias() = a.transpose() * y;
   }
   return rate;
+}
+
+double filter_rate_bound(double logit_std, std::int64_t length) {
+  if (length < 2) return 0;
+  const auto n = static_cast<double>(length);
+  return std::sqrt(n / (2 * std::sqrt(1 + std::exp(-2 * logit_std * logit_std)) * std::pow(n - 1, 1.5) + 1));
 }
 
 double normalized_entropy(const std::vector<float>& probabilities, std::int64_t length) {

@@ -130,21 +130,40 @@ CosineEstimate estimate(double mean, double half_width, std::int64_t texts = 50)
 
 CollapseReport report_of(CosineEstimate short_texts, CosineEstimate long_texts) {
   CollapseReport report;
+  report.texts = 100;
   report.temperatures = {"1"};
   report.buckets = {{1, 32, 50}, {33, 64, 50}};
   report.bucket_cosine = {{short_texts, long_texts}};
+  report.cut_cosine = {{}};
+  report.findings = find_collapse(report);
   return report;
 }
 
+bool says(const CollapseReport& report, const char* words) {
+  return describe_collapse(report).find(words) != std::string::npos;
+}
+
 TEST(Verdict, SaysWhichIsMoreAlikeOrThatItIsUnclear) {
-  EXPECT_NE(describe_collapse(report_of(estimate(0.1, 0.01), estimate(0.3, 0.01))).find("are more alike than"),
-            std::string::npos);
-  EXPECT_NE(describe_collapse(report_of(estimate(0.3, 0.01), estimate(0.1, 0.01))).find("are less alike than"),
-            std::string::npos);
-  EXPECT_NE(describe_collapse(report_of(estimate(0.2, 0.1), estimate(0.25, 0.1))).find("not clearly"),
-            std::string::npos);
-  EXPECT_NE(describe_collapse(report_of(estimate(0.2, 0.1, 3), estimate(0.25, 0.1))).find("Too few texts"),
-            std::string::npos);
+  EXPECT_TRUE(says(report_of(estimate(0.1, 0.01), estimate(0.3, 0.01)),
+                   "collapse is visible: texts of 33 to 64 tokens are 3.0 times"));
+  EXPECT_TRUE(says(report_of(estimate(0.001, 0.01), estimate(0.3, 0.01)), "are more similar"));
+  EXPECT_TRUE(says(report_of(estimate(0.3, 0.01), estimate(0.1, 0.01)), "No length collapse here"));
+  EXPECT_TRUE(says(report_of(estimate(0.2, 0.1), estimate(0.25, 0.1)), "not clearly"));
+  EXPECT_TRUE(says(report_of(estimate(0.2, 0.1, 3), estimate(0.25, 0.1)), "Too few texts"));
+  CollapseReport none;
+  none.findings = find_collapse(none);
+  EXPECT_TRUE(says(none, "no texts"));
+}
+
+TEST(Verdict, SaysWhatCuttingTheSameTextsExplains) {
+  CollapseReport report = report_of(estimate(0.1, 0.01), estimate(0.3, 0.01));
+  report.cut_lengths = {16, 64};
+  report.cut_texts = 40;
+  report.cut_cosine = {{estimate(0.15, 0.01), estimate(0.25, 0.01)}};
+  report.findings = find_collapse(report);
+  ASSERT_TRUE(report.findings.explained_by_length.has_value());
+  EXPECT_NEAR(*report.findings.explained_by_length, 0.5, 1e-12);
+  EXPECT_TRUE(says(report, "explains 50 %"));
 }
 
 }  // namespace

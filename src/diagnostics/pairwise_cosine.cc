@@ -68,7 +68,66 @@ double percentile(const std::vector<double>& sorted, double fraction) {
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+/// The sum of a group's unit rows, and of their squared lengths.
+struct GroupSum {
+  std::vector<double> sum;
+  double self = 0;
+  double rows = 0;
+};
+
+GroupSum sum_of(ConstMatrixView group) {
+  GroupSum result;
+  result.sum.resize(static_cast<std::size_t>(group.cols));
+  const auto unit = unit_rows(group);
+  for (std::size_t i = 0; i < unit.size(); ++i) {
+    result.sum[i % result.sum.size()] += unit[i];
+    result.self += unit[i] * unit[i];
+  }
+  result.rows = static_cast<double>(group.rows);
+  return result;
+}
+
 }  // namespace
+
+PercentileInterval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options) {
+  PercentileInterval interval;
+  if (values.empty()) return interval;
+  const auto count = static_cast<double>(values.size());
+  for (const double value : values) interval.mean += value / count;
+  interval.low = interval.high = interval.mean;
+  std::mt19937_64 generator(options.seed);
+  std::vector<double> means;
+  for (int resample = 0; resample < options.resamples; ++resample) {
+    double mean = 0;
+    for (std::size_t draw = 0; draw < values.size(); ++draw) mean += values[generator() % values.size()] / count;
+    means.push_back(mean);
+  }
+  if (means.empty()) return interval;
+  std::sort(means.begin(), means.end());
+  interval.low = percentile(means, 0.025);
+  interval.high = percentile(means, 0.975);
+  return interval;
+}
+
+std::vector<std::vector<std::optional<double>>> group_cosines(ConstMatrixView vectors,
+                                                              std::span<const std::int64_t> ends) {
+  std::vector<GroupSum> groups;
+  std::int64_t begin = 0;
+  for (const std::int64_t end : ends) {
+    groups.push_back(sum_of(vectors.row_range(begin, end)));
+    begin = end;
+  }
+  std::vector<std::vector<std::optional<double>>> result(groups.size());
+  for (std::size_t a = 0; a < groups.size(); ++a) {
+    for (std::size_t b = 0; b < groups.size(); ++b) {
+      const double pairs = groups[a].rows * (a == b ? groups[a].rows - 1 : groups[b].rows);
+      double product = a == b ? -groups[a].self : 0;
+      for (std::size_t col = 0; col < groups[a].sum.size(); ++col) product += groups[a].sum[col] * groups[b].sum[col];
+      result[a].push_back(pairs > 0 ? std::optional(product / pairs) : std::nullopt);
+    }
+  }
+  return result;
+}
 
 CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOptions& options) {
   CosineEstimate estimate;

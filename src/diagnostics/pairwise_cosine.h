@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "tensor/view.h"
 #include "treble/collapse_report.h"
@@ -19,5 +21,19 @@ struct BootstrapOptions {
 /// O(resamples · rows · cols) time, by (Σ w_i v_i)² = Σ_ij w_i w_j v_i·v_j over the unit vectors v. A zero row has
 /// cosine 0 to every other. Deterministic for a seed.
 CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOptions& options);
+
+struct PercentileInterval {
+  double mean = 0;
+  double low = 0;
+  double high = 0;
+};
+
+/// The mean of values with its 95 % percentile bootstrap interval; all 0 for no values.
+PercentileInterval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options);
+
+/// [a][b]: mean cosine between the rows of group a and those of group b, pairs of a row with itself left out; nothing
+/// where there is no pair. Group i owns the rows [ends[i − 1], ends[i]).
+std::vector<std::vector<std::optional<double>>> group_cosines(ConstMatrixView vectors,
+                                                              std::span<const std::int64_t> ends);
 
 }  // namespace treble

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -11,64 +12,99 @@ namespace {
 
 /// Fewer texts give intervals that say nothing.
 constexpr std::int64_t kEnoughTexts = 10;
+/// Below that a ratio of mean cosines is a ratio of noise.
+constexpr double kLeastForRatio = 0.01;
 
 using Row = std::vector<CosineEstimate>;
 
-/// The shortest and the longest group with enough texts, when these are two.
-std::optional<std::pair<std::size_t, std::size_t>> ends(const Row& row) {
-  std::optional<std::size_t> first;
-  std::size_t last = 0;
-  for (std::size_t index = 0; index < row.size(); ++index) {
-    if (row[index].texts < kEnoughTexts) continue;
-    if (!first) first = index;
-    last = index;
-  }
-  if (!first || *first == last) return std::nullopt;
-  return std::pair(*first, last);
-}
-
-std::string compare(const CosineEstimate& short_texts, const CosineEstimate& long_texts) {
-  if (long_texts.low > short_texts.high) return "more alike than";
-  if (long_texts.high < short_texts.low) return "less alike than";
-  return "not clearly more or less alike than";
-}
+bool above(const CosineEstimate& a, const CosineEstimate& b) { return a.low > b.high; }
 
 std::string range(const LengthBucket& bucket) { return fmt::format("{} to {}", bucket.min_tokens, bucket.max_tokens); }
 
 std::string about_buckets(const CollapseReport& report) {
-  const Row& row = report.bucket_cosine.front();
-  const auto found = ends(row);
-  if (!found) {
-    return fmt::format("Too few texts of different lengths to compare: at least {} are needed in two buckets.",
+  const CollapseFindings& findings = report.findings;
+  if (report.texts == 0) return "There are no texts.";
+  if (report.texts == 1) return "There is one text; comparing needs two.";
+  if (!findings.compared) {
+    return fmt::format("Too few texts of different lengths to compare: at least {} are needed in two length buckets.",
                        kEnoughTexts);
   }
-  const auto [a, b] = *found;
-  return fmt::format("Texts of {} tokens are {} texts of {} tokens: mean cosine {:.3f} against {:.3f}.",
-                     range(report.buckets[b]), compare(row[a], row[b]), range(report.buckets[a]), row[b].mean,
-                     row[a].mean);
+  const CosineEstimate& shorter = report.bucket_cosine.front()[findings.short_bucket];
+  const CosineEstimate& longer = report.bucket_cosine.front()[findings.long_bucket];
+  const std::string which = fmt::format("texts of {} tokens", range(report.buckets[findings.long_bucket]));
+  const std::string other = fmt::format("texts of {} tokens", range(report.buckets[findings.short_bucket]));
+  const std::string numbers =
+      fmt::format("mean cosine {:.3f} [{:.3f}, {:.3f}] against {:.3f} [{:.3f}, {:.3f}]", longer.mean, longer.low,
+                  longer.high, shorter.mean, shorter.low, shorter.high);
+  if (findings.visible) {
+    return findings.ratio ? fmt::format(
+                                "Length collapse is visible: {} are {:.1f} times as similar to one another as {} "
+                                "({}).",
+                                which, *findings.ratio, other, numbers)
+                          : fmt::format("Length collapse is visible: {} are more similar to one another than {} ({}).",
+                                        which, other, numbers);
+  }
+  if (above(shorter, longer)) {
+    return fmt::format("No length collapse here: {} are less similar to one another than {} ({}).", which, other,
+                       numbers);
+  }
+  return fmt::format("No length collapse is visible: {} are not clearly more similar to one another than {} ({}).",
+                     which, other, numbers);
 }
 
 std::string about_cuts(const CollapseReport& report) {
   if (report.cut_lengths.size() < 2 || report.cut_texts < kEnoughTexts) return {};
   const Row& row = report.cut_cosine.front();
-  return fmt::format(" The same {} texts read to {} tokens are {} when cut at {}: {:.3f} against {:.3f}.",
-                     report.cut_texts, report.cut_lengths.back(), compare(row.front(), row.back()),
-                     report.cut_lengths.front(), row.back().mean, row.front().mean);
+  std::string text =
+      fmt::format(" The same {} texts cut at {} and at {} tokens: {:.3f} and {:.3f}", report.cut_texts,
+                  report.cut_lengths.front(), report.cut_lengths.back(), row.front().mean, row.back().mean);
+  if (!above(row.back(), row.front()) && !above(row.front(), row.back())) text += ", no clear difference";
+  if (const auto& share = report.findings.explained_by_length) {
+    text += *share > 0.995
+                ? std::string("; so length alone explains all of the difference")
+                : fmt::format("; so length alone explains {:.0f} % of the difference, topic the rest", 100 * *share);
+  }
+  return text + ".";
 }
 
 std::string about_temperatures(const CollapseReport& report) {
-  const auto found = ends(report.bucket_cosine.front());
-  if (!found) return {};
+  if (!report.findings.compared) return {};
   std::string text;
   for (std::size_t t = 1; t < report.temperatures.size(); ++t) {
+    const Row& row = report.bucket_cosine[t];
     text += fmt::format(" At temperature {} the longer ones are at {:.3f}, the shorter ones at {:.3f}.",
-                        report.temperatures[t], report.bucket_cosine[t][found->second].mean,
-                        report.bucket_cosine[t][found->first].mean);
+                        report.temperatures[t], row[report.findings.long_bucket].mean,
+                        row[report.findings.short_bucket].mean);
   }
   return text;
 }
 
 }  // namespace
+
+CollapseFindings find_collapse(const CollapseReport& report) {
+  CollapseFindings findings;
+  if (report.bucket_cosine.empty()) return findings;
+  const Row& row = report.bucket_cosine.front();
+  std::optional<std::size_t> first;
+  for (std::size_t bucket = 0; bucket < row.size(); ++bucket) {
+    if (row[bucket].texts < kEnoughTexts) continue;
+    if (!first) first = bucket;
+    findings.short_bucket = *first;
+    findings.long_bucket = bucket;
+  }
+  findings.compared = first && *first != findings.long_bucket;
+  if (!findings.compared) return findings;
+  const CosineEstimate& shorter = row[findings.short_bucket];
+  const CosineEstimate& longer = row[findings.long_bucket];
+  findings.visible = above(longer, shorter);
+  if (shorter.mean > kLeastForRatio) findings.ratio = longer.mean / shorter.mean;
+  if (findings.visible && report.cut_lengths.size() >= 2 && report.cut_texts >= kEnoughTexts) {
+    const Row& cuts = report.cut_cosine.front();
+    findings.explained_by_length =
+        std::clamp((cuts.back().mean - cuts.front().mean) / (longer.mean - shorter.mean), 0.0, 1.0);
+  }
+  return findings;
+}
 
 std::string describe_collapse(const CollapseReport& report) {
   return about_buckets(report) + about_cuts(report) + about_temperatures(report);

@@ -7,8 +7,12 @@
 
 namespace treble {
 
-/// Two or three sentences: how much more alike long texts are than short ones, what cutting the same texts says, and
-/// what each temperature changes. Says so when intervals overlap, or when there are too few texts to say anything.
+/// What the shortest and the longest bucket with enough texts show, and what the cut control says of it.
+CollapseFindings find_collapse(const CollapseReport& report);
+
+/// A few sentences after `report.findings`: how much more alike long texts are than short ones, how much of that
+/// cutting the same texts explains, and what each temperature changes. Says so when intervals overlap, or when there
+/// are too few texts to say anything.
 std::string describe_collapse(const CollapseReport& report);
 
 }  // namespace treble

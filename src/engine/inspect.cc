@@ -1,138 +1,287 @@
-// The first form of the collapse inspection: cosine by length, and of the same texts cut.
+// The collapse inspection: samples, encodes at every temperature, measures.
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/fail.h"
-#include "diagnostics/length_buckets.h"
+#include "diagnostics/isotropy.h"
+#include "diagnostics/layer_probe.h"
+#include "diagnostics/length_slope.h"
+#include "diagnostics/neighbors.h"
 #include "diagnostics/pairwise_cosine.h"
 #include "diagnostics/verdict.h"
+#include "engine/encoder_access.h"
+#include "engine/text_sample.h"
 #include "treble/collapse_report.h"
 
 namespace treble {
 
 namespace {
 
-/// A cut length is worth reporting when so many texts reach it; fewer serve only when nothing else does.
-constexpr std::int64_t kEnoughCutTexts = 30;
+/// Beyond that a page of points is a smear and a megabyte.
+constexpr std::size_t kMostMapTexts = 2000;
+constexpr std::size_t kMapTextBytes = 240;
 
-using Indices = std::vector<std::int64_t>;
+/// At most so many bytes, cut between characters.
+std::string beginning(const std::string& text, std::size_t most) {
+  if (text.size() <= most) return text;
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end) + "…";
+}
+
+std::vector<std::string_view> views(const std::vector<SampledText>& texts) {
+  std::vector<std::string_view> result;
+  for (const SampledText& text : texts) result.emplace_back(text.text);
+  return result;
+}
+
+ConstMatrixView matrix(const Embeddings& embeddings) {
+  return {embeddings.values.data(), embeddings.count, embeddings.dim};
+}
 
 class Inspection {
  public:
-  Inspection(const SentenceEncoder& encoder, std::span<const std::string_view> texts, const InspectOptions& options)
-      : encoder_(encoder), texts_(texts), options_(options) {}
-
-  CollapseReport run() {
-    start_report();
-    const auto bucket_samples = sample_buckets();
-    const auto cut_sample = sample_cuts();
-    for (const Temperature& temperature : temperatures_) {
-      EncodeOptions encode = options_.encode;
-      encode.temperature = temperature;
-      auto& bucket_row = report_.bucket_cosine.emplace_back();
-      for (const auto& sample : bucket_samples) bucket_row.push_back(measure(sample, encode));
-      auto& cut_row = report_.cut_cosine.emplace_back();
-      for (const std::int64_t length : report_.cut_lengths) {
-        encode.max_length = length;
-        cut_row.push_back(measure(cut_sample, encode));
-      }
-    }
-    report_.verdict = describe_collapse(report_);
-    return std::move(report_);
-  }
-
- private:
-  void start_report() {
-    if (options_.sample < 2) {
-      fail(ErrorCode::invalid_argument, "sample must be at least 2 texts, got {}", options_.sample);
-    }
-    if (options_.bootstrap < 0) {
-      fail(ErrorCode::invalid_argument, "bootstrap must be 0 or more resamples, got {}", options_.bootstrap);
-    }
+  Inspection(const SentenceEncoder& encoder, const InspectOptions& options) : encoder_(encoder), options_(options) {
+    check_options();
     temperatures_.emplace_back();
     for (const auto& temperature : options_.temperatures) {
       if (!temperature.is_identity()) temperatures_.push_back(temperature);
     }
-    EncodeOptions count_options = options_.encode;
-    if (count_options.truncation == Truncation::error) count_options.truncation = Truncation::end;
-    counts_ = encoder_.count_tokens(texts_, count_options);
-    report_.model = encoder_.info().name;
-    report_.baked_temperature = encoder_.info().baked_temperature;
-    report_.texts = static_cast<std::int64_t>(texts_.size());
-    report_.max_length = options_.encode.max_length.value_or(encoder_.info().max_length);
-    report_.seed = options_.seed;
-    for (const auto& temperature : temperatures_) report_.temperatures.push_back(temperature.to_string());
-    for (const auto& count : counts_) report_.truncated_texts += count.used < count.tokens ? 1 : 0;
+    layers_.resize(static_cast<std::size_t>(encoder_.info().num_layers));
+    std::iota(layers_.begin(), layers_.end(), 0);
+    if (options_.layers) layers_ = *options_.layers;
   }
 
-  std::vector<Indices> sample_buckets() {
-    report_.buckets = make_buckets(options_.bucket_edges, report_.max_length);
-    std::vector<Indices> members(report_.buckets.size());
-    for (std::size_t text = 0; text < counts_.size(); ++text) {
-      const std::int64_t bucket = bucket_of(report_.buckets, counts_[text].used);
-      if (bucket >= 0) members[static_cast<std::size_t>(bucket)].push_back(static_cast<std::int64_t>(text));
+  CollapseReport run(const InspectSource& source) {
+    stage("reading", 0);
+    sample_ = draw_sample(encoder_, source, options_);
+    start_report();
+    for (std::size_t t = 0; t < temperatures_.size(); ++t) {
+      const double done = static_cast<double>(t) / static_cast<double>(temperatures_.size());
+      const double share = 1 / static_cast<double>(temperatures_.size());
+      stage("encoding", done);
+      measure_sample(t);
+      stage("cutting", done + 0.5 * share);
+      measure_cuts(t);
+      stage("looking into the layers", done + 0.7 * share);
+      probe_layers(t);
     }
-    for (std::size_t bucket = 0; bucket < members.size(); ++bucket) {
-      report_.buckets[bucket].texts_seen = static_cast<std::int64_t>(members[bucket].size());
-      members[bucket] = sample_indices(std::move(members[bucket]), options_.sample, options_.seed + bucket);
-    }
-    return members;
+    report_.findings = find_collapse(report_);
+    report_.verdict = describe_collapse(report_);
+    stage("done", 1);
+    return std::move(report_);
   }
 
-  Indices texts_of_at_least(std::int64_t tokens) const {
-    Indices indices;
-    for (std::size_t text = 0; text < counts_.size(); ++text) {
-      if (counts_[text].tokens >= tokens) indices.push_back(static_cast<std::int64_t>(text));
-    }
-    return indices;
-  }
-
-  /// Fills cut_lengths up to the longest length that enough texts reach, and draws from those texts.
-  Indices sample_cuts() {
-    auto lengths = options_.cut_lengths;
-    std::sort(lengths.begin(), lengths.end());
-    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
-    std::erase_if(lengths, [&](std::int64_t length) { return length > report_.max_length; });
-    if (!lengths.empty() && lengths.front() < 1) {
-      fail(ErrorCode::invalid_argument, "cut lengths must be at least 1 token, got {}", lengths.front());
-    }
-    for (const std::int64_t enough : {kEnoughCutTexts, std::int64_t{2}}) {
-      for (auto longest = lengths.rbegin(); longest != lengths.rend(); ++longest) {
-        Indices found = texts_of_at_least(*longest);
-        if (static_cast<std::int64_t>(found.size()) < enough) continue;
-        report_.cut_lengths.assign(lengths.begin(), longest.base());
-        found = sample_indices(std::move(found), options_.sample, options_.seed);
-        report_.cut_texts = static_cast<std::int64_t>(found.size());
-        return found;
+ private:
+  void check_options() const {
+    const auto least = [](const char* what, std::int64_t value, std::int64_t wanted) {
+      if (value < wanted) fail(ErrorCode::invalid_argument, "{} must be at least {}, got {}", what, wanted, value);
+    };
+    least("sample (texts of each length)", options_.sample, 2);
+    least("bootstrap (resamples)", options_.bootstrap, 0);
+    least("probe_texts", options_.probe_texts, 1);
+    least("neighbors", options_.neighbors, 1);
+    for (const std::int64_t layer : options_.layers.value_or(std::vector<std::int64_t>{})) {
+      if (layer < 0 || layer >= encoder_.info().num_layers) {
+        fail(ErrorCode::invalid_argument, "layer {} does not exist: {} has layers 0 to {}", layer, encoder_.info().name,
+             encoder_.info().num_layers - 1);
       }
     }
-    return {};
   }
 
-  CosineEstimate measure(const Indices& sample, EncodeOptions encode) const {
+  void start_report() {
+    report_.model = encoder_.info().name;
+    report_.baked_temperature = encoder_.info().baked_temperature;
+    report_.texts = sample_.texts;
+    report_.truncated_texts = sample_.truncated_texts;
+    report_.max_length = options_.encode.max_length.value_or(encoder_.info().max_length);
+    report_.sample = options_.sample;
+    report_.seed = options_.seed;
+    report_.neighbors = options_.neighbors;
+    report_.buckets = sample_.buckets;
+    report_.cut_lengths = sample_.cut_lengths;
+    report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
+    for (const auto& temperature : temperatures_) report_.temperatures.push_back(temperature.to_string());
+    for (auto& bucket : sample_.by_bucket) {
+      std::move(bucket.begin(), bucket.end(), std::back_inserter(texts_));
+      ends_.push_back(static_cast<std::int64_t>(texts_.size()));
+    }
+    sample_.by_bucket.clear();
+    start_map();
+  }
+
+  /// Texts for the map: all of the sample, or evenly spaced ones, so that every bucket keeps its share.
+  void start_map() {
+    const std::size_t count = std::min(texts_.size(), kMostMapTexts);
+    place_in_map_.assign(texts_.size(), -1);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t row = i * texts_.size() / count;
+      place_in_map_[row] = static_cast<std::int64_t>(i);
+      const SampledText& text = texts_[row];
+      report_.map.texts.push_back({text.id.empty() ? std::to_string(text.index) : text.id,
+                                   text.used,
+                                   beginning(text.text, kMapTextBytes),
+                                   {},
+                                   {}});
+    }
+  }
+
+  EncodeOptions encode_options(std::size_t t) const {
+    EncodeOptions encode = options_.encode;
+    encode.temperature = temperatures_[t];
     // Cutting is the point here, or has been counted in the report.
     if (encode.truncation == Truncation::error) encode.truncation = Truncation::end;
-    std::vector<std::string_view> chosen;
-    chosen.reserve(sample.size());
-    for (const std::int64_t index : sample) chosen.push_back(texts_[static_cast<std::size_t>(index)]);
-    const Embeddings embeddings = encoder_.encode(chosen, encode);
-    return mean_pairwise_cosine(ConstMatrixView(embeddings.values.data(), embeddings.count, embeddings.dim),
-                                {options_.bootstrap, options_.seed});
+    return encode;
+  }
+
+  void measure_sample(std::size_t t) {
+    const Embeddings embeddings = encoder_.encode(views(texts_), encode_options(t));
+    const ConstMatrixView vectors = matrix(embeddings);
+    auto& cosines = report_.bucket_cosine.emplace_back();
+    std::int64_t begin = 0;
+    for (const std::int64_t end : ends_) {
+      cosines.push_back(mean_pairwise_cosine(vectors.row_range(begin, end), {options_.bootstrap, options_.seed}));
+      begin = end;
+    }
+    report_.bucket_matrix.push_back(group_cosines(vectors, ends_));
+    const Spectrum spectrum = covariance_spectrum(vectors, 2);
+    report_.geometry.push_back(
+        {effective_rank(spectrum), isoscore(spectrum), uniformity(vectors), variance_shares(spectrum)});
+    if (t == 0) axes_ = spectrum;
+    const auto neighbors = nearest_neighbors(vectors, options_.neighbors);
+    add_hubness(neighbors);
+    add_to_map(vectors);
+    measure_queries(t, vectors);
+  }
+
+  void add_hubness(const std::vector<std::vector<Neighbor>>& neighbors) {
+    const auto occurrences = k_occurrences(neighbors);
+    auto& row = report_.hubness.emplace_back();
+    std::size_t begin = 0;
+    for (const std::int64_t end : ends_) {
+      row.push_back(describe_hubness(std::span(occurrences).subspan(begin, static_cast<std::size_t>(end) - begin)));
+      begin = static_cast<std::size_t>(end);
+    }
+  }
+
+  void add_to_map(ConstMatrixView vectors) {
+    // Neighbours within the map, so that each can be pointed at.
+    std::vector<float> rows;
+    for (std::int64_t row = 0; row < vectors.rows; ++row) {
+      if (place_in_map_[static_cast<std::size_t>(row)] < 0) continue;
+      rows.insert(rows.end(), vectors.row(row), vectors.row(row) + vectors.cols);
+    }
+    const auto count = static_cast<std::int64_t>(report_.map.texts.size());
+    const ConstMatrixView chosen(rows.data(), count, vectors.cols);
+    const auto neighbors = nearest_neighbors(chosen, options_.neighbors);
+    std::array<double, 2> variance = {};
+    double total = 0;
+    const std::vector<double> mean = count > 0 ? covariance_spectrum(chosen, 0).mean : std::vector<double>{};
+    for (std::int64_t i = 0; i < count; ++i) {
+      MapText& text = report_.map.texts[static_cast<std::size_t>(i)];
+      std::array<double, 2> at = {};
+      for (std::size_t axis = 0; axis < static_cast<std::size_t>(axes_.num_axes); ++axis) {
+        double offset = 0;
+        for (std::int64_t col = 0; col < vectors.cols; ++col) {
+          const auto c = static_cast<std::size_t>(col);
+          const double weight = axes_.axes[axis * static_cast<std::size_t>(vectors.cols) + c];
+          at[axis] += (double{chosen.row(i)[col]} - axes_.mean[c]) * weight;
+          offset += (double{chosen.row(i)[col]} - mean[c]) * weight;
+        }
+        variance[axis] += offset * offset;
+      }
+      for (std::int64_t col = 0; col < vectors.cols; ++col) {
+        const double offset = double{chosen.row(i)[col]} - mean[static_cast<std::size_t>(col)];
+        total += offset * offset;
+      }
+      text.at.push_back(at);
+      text.neighbors.push_back(neighbors[static_cast<std::size_t>(i)]);
+    }
+    if (total > 0) {
+      for (double& value : variance) value /= total;
+    }
+    report_.map.explained.push_back(variance);
+  }
+
+  void measure_queries(std::size_t t, ConstMatrixView vectors) {
+    if (options_.queries.empty()) return;
+    EncodeOptions encode = encode_options(t);
+    if (options_.query_prompt_name) {
+      encode.prompt_name = options_.query_prompt_name;
+      encode.prompt.reset();
+    }
+    const std::vector<std::string_view> queries(options_.queries.begin(), options_.queries.end());
+    const Embeddings embeddings = encoder_.encode(queries, encode);
+    std::vector<std::int64_t> tokens;
+    for (const SampledText& text : texts_) tokens.push_back(text.used);
+    report_.query_length_slope.push_back(
+        length_slope(matrix(embeddings), vectors, tokens, {options_.bootstrap, options_.seed}));
+  }
+
+  void measure_cuts(std::size_t t) {
+    EncodeOptions encode = encode_options(t);
+    auto& row = report_.cut_cosine.emplace_back();
+    for (const std::int64_t length : report_.cut_lengths) {
+      encode.max_length = length;
+      const Embeddings embeddings = encoder_.encode(views(sample_.cuts), encode);
+      row.push_back(mean_pairwise_cosine(matrix(embeddings), {options_.bootstrap, options_.seed}));
+    }
+  }
+
+  void probe_layers(std::size_t t) {
+    if (layers_.empty()) return;
+    EncodeOptions encode = encode_options(t);
+    auto chosen = views(sample_.cuts);
+    chosen.resize(std::min(chosen.size(), static_cast<std::size_t>(options_.probe_texts)));
+    for (const std::int64_t length : report_.cut_lengths) {
+      encode.max_length = length;
+      LayerProbe probe({static_cast<std::int64_t>(t), length, layers_}, [&](std::int64_t count, const auto& body) {
+        EncoderAccess::parallel_for(encoder_, count, body);
+      });
+      EncoderAccess::observe(encoder_, chosen, encode, probe);
+      const auto attention = probe.attention();
+      report_.attention.insert(report_.attention.end(), attention.begin(), attention.end());
+      const auto tokens = probe.tokens();
+      report_.tokens.insert(report_.tokens.end(), tokens.begin(), tokens.end());
+    }
+  }
+
+  void stage(std::string_view name, double done) const {
+    if (options_.progress) options_.progress(name, done);
   }
 
   const SentenceEncoder& encoder_;
-  std::span<const std::string_view> texts_;
   const InspectOptions& options_;
   std::vector<Temperature> temperatures_;
-  std::vector<TokenCount> counts_;
+  std::vector<std::int64_t> layers_;
+  TextSample sample_;
+  std::vector<SampledText> texts_;          ///< the buckets' samples, one after the other
+  std::vector<std::int64_t> ends_;          ///< of the buckets in texts_
+  std::vector<std::int64_t> place_in_map_;  ///< [texts_]; -1: not there
+  Spectrum axes_;                           ///< of the untouched model
   CollapseReport report_;
 };
 
 }  // namespace
 
+CollapseReport inspect_collapse(const SentenceEncoder& encoder, const InspectSource& texts,
+                                const InspectOptions& options) {
+  return Inspection(encoder, options).run(texts);
+}
+
 CollapseReport inspect_collapse(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                 const InspectOptions& options) {
-  return Inspection(encoder, texts, options).run();
+  std::size_t next = 0;
+  return inspect_collapse(
+      encoder,
+      [&](InspectText& text) {
+        if (next == texts.size()) return false;
+        text.id.clear();
+        text.text = std::string(texts[next++]);
+        return true;
+      },
+      options);
 }
 
 }  // namespace treble

@@ -277,8 +277,51 @@ class Reports(CliCase):
         for row in report["bucket_cosine"] + report["cut_cosine"]:
             for cell in row:
                 self.assertTrue(cell["pairs"] == 0 or cell["low"] - 1e-9 <= cell["mean"] <= cell["high"] + 1e-9)
+        self.assertEqual(report["kind"], "inspect")
+        self.assertEqual({row["layer"] for row in report["attention"]}, {0, 1})
+        for row in report["attention"]:
+            self.assertTrue(0 <= row["entropy"] <= 1 and row["filter_rate"] >= 0 and row["bound"] > 0)
+        self.assertEqual({row["layer"] for row in report["tokens"]}, {0, 1, 2})
+        for matrix in report["bucket_matrix"]:
+            for a, row in enumerate(matrix):
+                for b, value in enumerate(row):
+                    self.assertEqual(value, matrix[b][a])
+        self.assertTrue(all(len(text["neighbors"][1]) == 10 for text in report["map"]["texts"]))
+        self.assertIsNone(report["query_length_slope"])
         table = treble("inspect", "--model", ARGUMENTS.model, path, *edges).stdout.decode()
-        self.assertIn("cut at", table)
+        for words in ("cut at", "effective rank", "nearest a text stands", "filter rate"):
+            self.assertIn(words, table)
+
+    def test_inspect_queries_and_layers(self) -> None:
+        path = self.write("a.txt", "\n".join(f"the ferry leaves {'again ' * (i % 9)}{i}" for i in range(40)))
+        queries = self.write("q.txt", "when does the ferry leave\nthe harbour\n")
+        command = ("inspect", "--model", ARGUMENTS.model, path, "--json", "-", "--bootstrap", "50")
+        report = json.loads(treble(*command, "--queries", queries, "--layers", "none").stdout)
+        (slope,) = report["query_length_slope"]
+        self.assertEqual((slope["queries"], slope["documents"]), (2, 40))
+        self.assertLessEqual(slope["low"], slope["high"])
+        self.assertEqual(report["attention"], [])
+        report = json.loads(treble(*command, "--layers", "1", "--cut-lengths", "4,8").stdout)
+        self.assertEqual({row["layer"] for row in report["attention"]}, {1})
+        self.expect_refusal("layer 7 does not exist", *command, "--layers", "7")
+        self.expect_refusal("--layers", *command, "--layers", "one")
+
+    def expect_refusal(self, words: str, *arguments: str | Path) -> None:
+        done = treble(*arguments)
+        self.assertEqual(done.returncode, 64, done.stderr.decode())
+        self.assertIn(words, done.stderr.decode())
+
+    def test_inspect_has_an_answer_for_few_and_for_equal_texts(self) -> None:
+        for text, words in (
+            (b"", "no texts"),
+            (b"one\n", "one text"),
+            (b"one\ntwo\n", "Too few texts"),
+            (b"the same\n" * 40, "Too few texts"),
+        ):
+            done = treble("inspect", "--model", ARGUMENTS.model, "--format", "txt", "-", stdin=text)
+            self.assertEqual(done.returncode, 0, done.stderr.decode())
+            self.assertIn(words, done.stdout.decode())
+            self.assertNotIn("nan", done.stdout.decode().lower().replace("nanny", ""))
 
 
 def main() -> int:

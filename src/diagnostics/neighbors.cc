@@ -1,0 +1,81 @@
+#include "diagnostics/neighbors.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+
+namespace treble {
+
+namespace {
+
+using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+Matrix unit_rows(ConstMatrixView vectors) {
+  Matrix unit(vectors.rows, vectors.cols);
+  for (std::int64_t row = 0; row < vectors.rows; ++row) {
+    double square = 0;
+    for (const float value : vectors.row_span(row)) square += double{value} * double{value};
+    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
+    for (std::int64_t col = 0; col < vectors.cols; ++col) {
+      unit(row, col) = static_cast<float>(double{vectors.row(row)[col]} * scale);
+    }
+  }
+  return unit;
+}
+
+bool nearer(const Neighbor& a, const Neighbor& b) {
+  return a.cosine != b.cosine ? a.cosine > b.cosine : a.index < b.index;
+}
+
+}  // namespace
+
+std::vector<std::vector<Neighbor>> nearest_neighbors(ConstMatrixView vectors, std::int64_t k) {
+  constexpr std::int64_t kBlock = 256;
+  const Matrix unit = unit_rows(vectors);
+  std::vector<std::vector<Neighbor>> result;
+  std::vector<Neighbor> candidates;
+  const std::int64_t most = std::min(k, std::max<std::int64_t>(0, vectors.rows - 1));
+  for (std::int64_t first = 0; first < vectors.rows; first += kBlock) {
+    const std::int64_t rows = std::min(kBlock, vectors.rows - first);
+    const Matrix cosines = unit.middleRows(first, rows) * unit.transpose();
+    for (std::int64_t i = 0; i < rows; ++i) {
+      candidates.clear();
+      for (std::int64_t j = 0; j < vectors.rows; ++j) {
+        if (first + i != j) candidates.push_back({j, double{cosines(i, j)}});
+      }
+      std::partial_sort(candidates.begin(), candidates.begin() + most, candidates.end(), nearer);
+      result.emplace_back(candidates.begin(), candidates.begin() + most);
+    }
+  }
+  return result;
+}
+
+std::vector<std::int64_t> k_occurrences(const std::vector<std::vector<Neighbor>>& neighbors) {
+  std::vector<std::int64_t> counts(neighbors.size());
+  for (const auto& list : neighbors) {
+    for (const Neighbor& neighbor : list) ++counts[static_cast<std::size_t>(neighbor.index)];
+  }
+  return counts;
+}
+
+HubnessEstimate describe_hubness(std::span<const std::int64_t> occurrences) {
+  HubnessEstimate estimate;
+  estimate.texts = static_cast<std::int64_t>(occurrences.size());
+  if (occurrences.empty()) return estimate;
+  const auto count = static_cast<double>(occurrences.size());
+  for (const std::int64_t n : occurrences) {
+    estimate.mean += static_cast<double>(n) / count;
+    estimate.antihub_share += n == 0 ? 1 / count : 0;
+  }
+  double second = 0;
+  double third = 0;
+  for (const std::int64_t n : occurrences) {
+    const double offset = static_cast<double>(n) - estimate.mean;
+    second += offset * offset / count;
+    third += offset * offset * offset / count;
+  }
+  estimate.skewness = second > 0 ? third / std::pow(second, 1.5) : 0;
+  return estimate;
+}
+
+}  // namespace treble

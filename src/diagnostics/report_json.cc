@@ -1,0 +1,159 @@
+// The report for machines, and for the page that draws it.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "treble/collapse_report.h"
+#include "treble/version.h"
+
+namespace treble {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Six digits carry every measure here; a page of thousands of numbers is the smaller for it.
+Json number(double value) {
+  if (!std::isfinite(value)) return {};
+  if (value == 0) return 0.0;
+  const double scale = std::pow(10.0, 5 - std::floor(std::log10(std::abs(value))));
+  return std::isfinite(scale) ? Json(std::round(value * scale) / scale) : Json(value);
+}
+
+template <typename T>
+Json optional(const std::optional<T>& value) {
+  return value ? number(*value) : Json();
+}
+
+/// [item…] of anything that `form` turns into JSON.
+template <typename Items, typename Form>
+Json array(const Items& items, const Form& form) {
+  Json json = Json::array();
+  for (const auto& item : items) json.push_back(form(item));
+  return json;
+}
+
+Json form(const CosineEstimate& estimate) {
+  const bool any = estimate.pairs > 0;
+  return {{"texts", estimate.texts},
+          {"pairs", estimate.pairs},
+          {"mean", any ? number(estimate.mean) : Json()},
+          {"low", any ? number(estimate.low) : Json()},
+          {"high", any ? number(estimate.high) : Json()}};
+}
+
+Json form(const GeometryEstimate& estimate) {
+  return {{"effective_rank", number(estimate.effective_rank)},
+          {"isoscore", number(estimate.isoscore)},
+          {"uniformity", number(estimate.uniformity)},
+          {"spectrum", array(estimate.spectrum, number)}};
+}
+
+Json form(const HubnessEstimate& estimate) {
+  const bool any = estimate.texts > 0;
+  return {{"texts", estimate.texts},
+          {"mean", any ? number(estimate.mean) : Json()},
+          {"skewness", any ? number(estimate.skewness) : Json()},
+          {"share_of_antihubs", any ? number(estimate.antihub_share) : Json()}};
+}
+
+Json form(const SlopeEstimate& estimate) {
+  const bool any = estimate.queries > 0;
+  return {{"queries", estimate.queries},
+          {"documents", estimate.documents},
+          {"slope", any ? number(estimate.slope) : Json()},
+          {"low", any ? number(estimate.low) : Json()},
+          {"high", any ? number(estimate.high) : Json()}};
+}
+
+Json form(const AttentionEstimate& estimate) {
+  return {{"temperature", estimate.temperature},
+          {"layer", estimate.layer},
+          {"head", estimate.head < 0 ? Json() : Json(estimate.head)},
+          {"length", estimate.length},
+          {"texts", estimate.texts},
+          {"logit_std", number(estimate.logit_std)},
+          {"entropy", number(estimate.entropy)},
+          {"filter_rate", number(estimate.filter_rate)},
+          {"bound", number(estimate.bound)},
+          {"above_bound", number(estimate.above_bound)}};
+}
+
+Json form(const TokenEstimate& estimate) {
+  return {{"temperature", estimate.temperature},
+          {"layer", estimate.layer},
+          {"length", estimate.length},
+          {"hc_ratio", number(estimate.hc_ratio)},
+          {"token_cosine", number(estimate.token_cosine)}};
+}
+
+Json form(const MapText& text) {
+  const auto neighbor = [](const Neighbor& n) -> Json { return {{"i", n.index}, {"cosine", number(n.cosine)}}; };
+  return {{"id", text.id},
+          {"tokens", text.tokens},
+          {"text", text.text},
+          {"at", array(text.at, [](const auto& at) { return array(at, number); })},
+          {"neighbors", array(text.neighbors, [&](const auto& list) { return array(list, neighbor); })}};
+}
+
+Json form(const CollapseFindings& findings) {
+  return {{"compared", findings.compared},
+          {"short_bucket", findings.compared ? Json(findings.short_bucket) : Json()},
+          {"long_bucket", findings.compared ? Json(findings.long_bucket) : Json()},
+          {"visible", findings.visible},
+          {"ratio", optional(findings.ratio)},
+          {"explained_by_length", optional(findings.explained_by_length)}};
+}
+
+template <typename T>
+Json table(const std::vector<std::vector<T>>& rows) {
+  return array(rows, [](const auto& row) { return array(row, [](const T& cell) { return form(cell); }); });
+}
+
+template <typename T>
+Json list(const std::vector<T>& items) {
+  return array(items, [](const T& item) { return form(item); });
+}
+
+Json matrices(const CollapseReport& report) {
+  return array(report.bucket_matrix, [](const auto& matrix) {
+    return array(matrix, [](const auto& row) { return array(row, optional<double>); });
+  });
+}
+
+}  // namespace
+
+std::string to_json(const CollapseReport& report) {
+  const auto bucket = [](const LengthBucket& b) -> Json {
+    return {{"min_tokens", b.min_tokens}, {"max_tokens", b.max_tokens}, {"texts_seen", b.texts_seen}};
+  };
+  const Json json = {
+      {"kind", "inspect"},
+      {"treble_version", version()},
+      {"model", report.model},
+      {"baked_temperature", report.baked_temperature.empty() ? Json() : Json(report.baked_temperature)},
+      {"verdict", report.verdict},
+      {"findings", form(report.findings)},
+      {"temperatures", report.temperatures},
+      {"texts", report.texts},
+      {"truncated_texts", report.truncated_texts},
+      {"max_length", report.max_length},
+      {"seed", report.seed},
+      {"sample", report.sample},
+      {"buckets", array(report.buckets, bucket)},
+      {"bucket_cosine", table(report.bucket_cosine)},
+      {"bucket_matrix", matrices(report)},
+      {"cut_lengths", report.cut_lengths},
+      {"cut_texts", report.cut_texts},
+      {"cut_cosine", table(report.cut_cosine)},
+      {"geometry", list(report.geometry)},
+      {"hubness", {{"k", report.neighbors}, {"buckets", table(report.hubness)}}},
+      {"query_length_slope", report.query_length_slope.empty() ? Json() : list(report.query_length_slope)},
+      {"attention", list(report.attention)},
+      {"tokens", list(report.tokens)},
+      {"map",
+       {{"explained", array(report.map.explained, [](const auto& shares) { return array(shares, number); })},
+        {"texts", list(report.map.texts)}}}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace treble

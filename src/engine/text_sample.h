@@ -1,0 +1,51 @@
+// A sample of texts by length, drawn while they stream by.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "treble/collapse_report.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble {
+
+struct SampledText {
+  std::int64_t index = 0;  ///< in the input
+  std::string id;
+  std::string text;
+  std::int64_t tokens = 0;  ///< that it has
+  std::int64_t used = 0;    ///< that the model reads
+};
+
+/// Keeps at most so many of what it is offered, each with the same chance (Vitter's algorithm R, 1985).
+class Reservoir {
+ public:
+  Reservoir(std::int64_t most, std::uint64_t seed) : most_(most), generator_(seed) {}
+
+  void offer(const SampledText& text);
+  std::int64_t seen() const noexcept { return seen_; }
+  /// In the order of the input.
+  std::vector<SampledText> take();
+
+ private:
+  std::int64_t most_;
+  std::int64_t seen_ = 0;
+  std::mt19937_64 generator_;
+  std::vector<SampledText> kept_;
+};
+
+struct TextSample {
+  std::int64_t texts = 0;
+  std::int64_t truncated_texts = 0;
+  std::vector<LengthBucket> buckets;
+  std::vector<std::vector<SampledText>> by_bucket;  ///< [bucket], by the tokens that the model reads
+  std::vector<std::int64_t> cut_lengths;            ///< rising; up to the longest that enough texts reach
+  std::vector<SampledText> cuts;                    ///< texts of at least cut_lengths.back() tokens
+};
+
+/// Reads the whole source. Throws Error{invalid_argument} for options out of range.
+TextSample draw_sample(const SentenceEncoder& encoder, const InspectSource& source, const InspectOptions& options);
+
+}  // namespace treble
