@@ -1,0 +1,225 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/json_file.h"
+#include "evaluation/datasets.h"
+#include "evaluation/held_out.h"
+#include "evaluation/metrics.h"
+#include "evaluation/vector_cache.h"
+#include "treble/error.h"
+
+namespace treble {
+namespace {
+
+namespace fs = std::filesystem;
+
+nlohmann::json expected() { return parse_json_file(std::string(TREBLE_SOURCE_DIR) + "/tests/golden/metrics.json"); }
+
+/// A folder that goes with the test.
+class Evaluation : public ::testing::Test {
+ protected:
+  Evaluation() {
+    std::string pattern = (fs::temp_directory_path() / "treble_evaluation_XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  ~Evaluation() override { fs::remove_all(folder_); }
+
+  fs::path write(const std::string& name, const std::string& content) const {
+    fs::create_directories((folder_ / name).parent_path());
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+    return folder_ / name;
+  }
+  std::string error_of(const std::function<void()>& action) const {
+    try {
+      action();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  fs::path folder_;
+};
+
+TEST(Metrics, RankingsEqualTrecEvalTiesIncluded) {
+  const auto json = expected();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 40; ++i) ids.push_back(fmt::format("d{}", i));
+  for (std::size_t query = 0; query < json.at("scores").size(); ++query) {
+    const auto scores = json.at("scores").at(query).get<std::vector<float>>();
+    Judgements relevant;
+    for (std::size_t d = 0; d < ids.size(); ++d) {
+      const double grade = json.at("grades").at(query).at(d).get<double>();
+      if (grade > 0) relevant.emplace_back(static_cast<std::int64_t>(d), grade);
+    }
+    const auto ranking = rank(scores, ids, 10);
+    const auto metrics = judge(ranking, relevant, 10);
+    EXPECT_NEAR(metrics.ndcg, json.at("ndcg").at(query).get<double>(), 1e-6);
+    EXPECT_NEAR(metrics.recall, json.at("recall").at(query).get<double>(), 1e-6);
+    EXPECT_NEAR(metrics.average_precision, json.at("map").at(query).get<double>(), 1e-6);
+  }
+  EXPECT_EQ(judge(std::vector<std::int64_t>{0, 1}, {}, 10).ndcg, 0) << "nothing to find";
+  EXPECT_EQ(judge(std::vector<std::int64_t>{4, 2}, {{2, 1.0}}, 10).reciprocal_rank, 0.5);
+}
+
+TEST(Metrics, CorrelationAndPrecisionEqualScipyAndScikitLearn) {
+  const auto json = expected();
+  const auto a = json.at("a").get<std::vector<double>>();
+  const auto b = json.at("b").get<std::vector<double>>();
+  EXPECT_NEAR(spearman(a, b), json.at("spearman").get<double>(), 1e-12);
+  EXPECT_NEAR(average_precision(a, json.at("labels").get<std::vector<double>>()),
+              json.at("average_precision").get<double>(), 1e-12);
+  EXPECT_EQ(spearman(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}), 0) << "a constant has no ranks";
+}
+
+/// Items with a value for each setting; the metric is their mean.
+ItemMetric mean_of(const std::vector<std::vector<double>>& values) {
+  return [&values](std::size_t setting, std::span<const std::size_t> items) {
+    double sum = 0;
+    for (const std::size_t item : items) sum += values[setting][item];
+    return sum / static_cast<double>(items.size());
+  };
+}
+
+std::vector<std::vector<double>> noise(std::size_t settings, std::size_t items, std::uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  std::normal_distribution<double> normal;
+  std::vector<std::vector<double>> values(settings, std::vector<double>(items));
+  std::vector<double> difficulty(items);
+  for (double& value : difficulty) value = normal(generator);
+  for (auto& row : values) {
+    for (std::size_t item = 0; item < items; ++item) row[item] = difficulty[item] + 0.3 * normal(generator);
+  }
+  return values;
+}
+
+// What a sweep must never do: find something where there is nothing, however many settings are tried.
+TEST(HeldOut, NoiseSeldomLooksLikeABenefit) {
+  int alarms = 0;
+  constexpr int kRounds = 60;
+  for (std::uint64_t seed = 0; seed < kRounds; ++seed) {
+    const auto values = noise(12, 100, 1000 + seed);
+    const auto result = hold_out(100, 12, mean_of(values), {2, 300, seed});
+    alarms += benefit_of(result) == Benefit::helps ? 1 : 0;
+  }
+  EXPECT_LE(alarms, kRounds / 10) << "false alarm rate over 10 %";
+}
+
+TEST(HeldOut, ARealGainIsFoundAndALossToo) {
+  auto values = noise(5, 200, 7);
+  for (double& value : values[3]) value += 0.3;
+  auto result = hold_out(200, 5, mean_of(values), {5, 500, 1});
+  EXPECT_EQ(benefit_of(result), Benefit::helps);
+  EXPECT_EQ(result.chosen, (std::vector<std::size_t>(5, 3)));
+  EXPECT_NEAR(result.gain.value, 0.3, 0.08);
+  EXPECT_GT(result.settings[3].gain.low, 0);
+  EXPECT_LT(result.settings[1].gain.low, 0) << "an interval for all settings at once holds the idle ones";
+  EXPECT_EQ(result.settings[0].gain.value, 0);
+}
+
+TEST(HeldOut, TheUntouchedModelMayBeTheBest) {
+  auto values = noise(4, 100, 9);
+  for (double& value : values[0]) value += 1;
+  const auto result = hold_out(100, 4, mean_of(values), {2, 200, 1});
+  EXPECT_EQ(result.chosen, (std::vector<std::size_t>(2, 0)));
+  EXPECT_EQ(result.gain.value, 0);
+  EXPECT_EQ(benefit_of(result), Benefit::none);
+}
+
+TEST(HeldOut, TooLittleDataIsAnError) {
+  const auto values = noise(2, 3, 1);
+  EXPECT_THROW(hold_out(3, 2, mean_of(values), {2, 10, 1}), Error);
+  EXPECT_THROW(hold_out(3, 2, mean_of(values), {1, 10, 1}), Error);
+}
+
+TEST_F(Evaluation, ReadsABeirFolder) {
+  write("corpus.jsonl",
+        "{\"_id\": \"d1\", \"title\": \"Ferry\", \"text\": \"leaves at nine\"}\n{\"_id\": \"d2\", \"text\": \"\"}\n");
+  write("queries.jsonl", "{\"_id\": \"q1\", \"text\": \"when\"}\n\n{\"_id\": 2, \"text\": \"unjudged\"}\n");
+  write("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n");
+  const auto data = read_beir(folder_, "test");
+  EXPECT_EQ(data.documents, (std::vector<std::string>{"Ferry leaves at nine", ""}));
+  EXPECT_EQ(data.queries, (std::vector<std::string>{"when"}));
+  ASSERT_EQ(data.relevant.size(), 1U);
+  EXPECT_EQ(data.relevant[0], (Judgements{{0, 2.0}}));
+}
+
+TEST_F(Evaluation, EveryLieOfABeirFolderIsNamed) {
+  const std::string corpus = "{\"_id\": \"d1\", \"text\": \"a\"}\n";
+  const std::string queries = "{\"_id\": \"q1\", \"text\": \"b\"}\n";
+  struct Case {
+    std::string corpus, queries, judgements, words;
+  };
+  for (const Case& lie : {Case{"{", queries, "", "corpus.jsonl:1: not a JSON object"},
+                          {corpus + corpus, queries, "", "corpus.jsonl:2: the id \"d1\" was there before"},
+                          {"{\"_id\": \"d1\"}\n", queries, "", "corpus.jsonl:1: \"text\" is missing"},
+                          {corpus, "{\"_id\": \"q1\", \"text\": 7}\n", "", "queries.jsonl:1: \"text\" must be a text"},
+                          {corpus, queries, "h\th\th\nq1 d1 1\n", "test.tsv:2: three columns"},
+                          {corpus, queries, "h\th\th\nq1\td9\t1\n", "document \"d9\" is not in corpus.jsonl"},
+                          {corpus, queries, "h\th\th\nq1\td1\tmany\n", "\"many\" is not a number"}}) {
+    write("corpus.jsonl", lie.corpus);
+    write("queries.jsonl", lie.queries);
+    write("qrels/test.tsv", lie.judgements);
+    const std::string message = error_of([&] { read_beir(folder_, "test"); });
+    EXPECT_NE(message.find(lie.words), std::string::npos) << message;
+  }
+  EXPECT_NE(error_of([&] { read_beir(folder_, "dev"); }).find("dev.tsv"), std::string::npos);
+}
+
+TEST_F(Evaluation, ReadsPairs) {
+  const auto path = write("sts.jsonl",
+                          "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 4.5}\n"
+                          "{\"sentence1\": \"c\", \"sentence2\": \"d\", \"label\": 1}\n");
+  const auto data = read_pairs(path);
+  EXPECT_EQ(data.scores, (std::vector<double>{4.5, 1}));
+  EXPECT_EQ(data.second, (std::vector<std::string>{"b", "d"}));
+  const auto bad = write("bad.jsonl", "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": \"x\"}\n");
+  EXPECT_NE(error_of([&] { read_pairs(bad); }).find("bad.jsonl:1"), std::string::npos);
+}
+
+TEST(Halves, AreCutBetweenWords) {
+  const auto data = halves_of({"one two three four", "short one", "a b  c\nd e"}, 4);
+  ASSERT_EQ(data.queries.size(), 2U);
+  EXPECT_EQ(data.queries[0], "one two");
+  EXPECT_EQ(data.documents[0], " three four");
+  EXPECT_EQ(data.queries[1] + data.documents[1], "a b  c\nd e");
+  EXPECT_EQ(data.relevant[1], (Judgements{{1, 1.0}}));
+}
+
+TEST_F(Evaluation, TheCacheGivesBackWhatItKeptAndNothingElse) {
+  const VectorCache cache(folder_ / "cache");
+  const std::vector<std::string_view> texts = {"a", "bc"};
+  const std::string key = VectorCache::key("model, tau 0.8", texts);
+  EXPECT_FALSE(cache.find(key, 2).has_value());
+  cache.keep(key, {3, {1, 2, 3, 4, 5, 6}, {7, 8}});
+  const auto found = cache.find(key, 2);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->values, (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(found->tokens, (std::vector<std::int64_t>{7, 8}));
+  EXPECT_FALSE(cache.find(key, 3).has_value()) << "another number of texts";
+  EXPECT_NE(key, VectorCache::key("model, tau 0.9", texts));
+  const std::vector<std::string_view> others = {"ab", "c"};
+  EXPECT_NE(key, VectorCache::key("model, tau 0.8", others));
+  for (const std::size_t size : {0, 5, 90, 120}) {  // cut short anywhere
+    fs::resize_file(folder_ / "cache" / key, size);
+    EXPECT_FALSE(cache.find(key, 2).has_value()) << size;
+    cache.keep(key, {3, {1, 2, 3, 4, 5, 6}, {7, 8}});
+  }
+  std::fstream file(folder_ / "cache" / key, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-1, std::ios::end);
+  file.put('x');
+  file.close();
+  EXPECT_FALSE(cache.find(key, 2).has_value()) << "a damaged byte";
+  VectorCache("").keep(key, {});
+  EXPECT_FALSE(VectorCache("").find(key, 2).has_value());
+}
+
+}  // namespace
+}  // namespace treble

@@ -1,0 +1,140 @@
+#include "evaluation/held_out.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace {
+
+using Items = std::vector<std::size_t>;
+
+double percentile(std::vector<double> values, double fraction) {
+  std::sort(values.begin(), values.end());
+  const double place = fraction * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, values.size() - 1);
+  return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+std::vector<Items> deal(std::size_t items, const HeldOutOptions& options) {
+  Items order(items);
+  std::iota(order.begin(), order.end(), 0);
+  std::mt19937_64 generator(options.seed);
+  for (std::size_t left = items; left > 1; --left) std::swap(order[left - 1], order[generator() % left]);
+  std::vector<Items> folds(static_cast<std::size_t>(options.folds));
+  for (std::size_t i = 0; i < items; ++i) folds[i % folds.size()].push_back(order[i]);
+  return folds;
+}
+
+Items resample(const Items& items, std::mt19937_64& generator) {
+  Items drawn(items.size());
+  for (std::size_t& item : drawn) item = items[generator() % items.size()];
+  return drawn;
+}
+
+std::size_t best_setting(std::size_t settings, const ItemMetric& metric, const Items& items) {
+  std::size_t best = 0;
+  double best_value = metric(0, items);
+  for (std::size_t setting = 1; setting < settings; ++setting) {
+    const double value = metric(setting, items);
+    if (value > best_value) {
+      best = setting;
+      best_value = value;
+    }
+  }
+  return best;
+}
+
+/// All settings' gains over setting 0, with simultaneous intervals.
+void judge_settings(std::size_t items, std::size_t settings, const ItemMetric& metric, const HeldOutOptions& options,
+                    HeldOutResult& result) {
+  Items all(items);
+  std::iota(all.begin(), all.end(), 0);
+  result.settings.resize(settings);
+  for (std::size_t s = 0; s < settings; ++s) {
+    result.settings[s].value = metric(s, all);
+    const double gain = result.settings[s].value - result.settings[0].value;
+    result.settings[s].gain = {gain, gain, gain};
+  }
+  std::mt19937_64 generator(options.seed + 1);
+  std::vector<std::vector<double>> deviations(settings);
+  for (int round = 0; round < options.resamples; ++round) {
+    const Items drawn = resample(all, generator);
+    const double base = metric(0, drawn);
+    for (std::size_t s = 1; s < settings; ++s) {
+      deviations[s].push_back(metric(s, drawn) - base - result.settings[s].gain.value);
+    }
+  }
+  if (options.resamples == 0 || settings < 2) return;
+  std::vector<double> spreads(settings);
+  std::vector<double> greatest(static_cast<std::size_t>(options.resamples));
+  for (std::size_t s = 1; s < settings; ++s) {
+    for (const double deviation : deviations[s]) spreads[s] += deviation * deviation;
+    spreads[s] = std::sqrt(spreads[s] / options.resamples);
+    for (std::size_t round = 0; round < greatest.size() && spreads[s] > 0; ++round) {
+      greatest[round] = std::max(greatest[round], std::abs(deviations[s][round]) / spreads[s]);
+    }
+  }
+  const double critical = percentile(greatest, 0.95);
+  for (std::size_t s = 1; s < settings; ++s) {
+    result.settings[s].gain.low -= critical * spreads[s];
+    result.settings[s].gain.high += critical * spreads[s];
+  }
+}
+
+}  // namespace
+
+HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
+                       const HeldOutOptions& options) {
+  if (options.folds < 2 || settings == 0) {
+    fail(ErrorCode::invalid_argument, "a sweep needs at least 2 folds and one setting, got {} and {}", options.folds,
+         settings);
+  }
+  if (items < 2 * static_cast<std::size_t>(options.folds)) {
+    fail(ErrorCode::invalid_argument, "{} labelled items cannot be divided into {} folds of at least 2; give more data",
+         items, options.folds);
+  }
+  HeldOutResult result;
+  judge_settings(items, settings, metric, options, result);
+
+  const std::vector<Items> folds = deal(items, options);
+  const auto gain_on = [&](std::size_t fold, const Items& held) {
+    return metric(result.chosen[fold], held) - metric(0, held);
+  };
+  const auto count = static_cast<double>(folds.size());
+  for (std::size_t fold = 0; fold < folds.size(); ++fold) {
+    Items others;
+    for (std::size_t other = 0; other < folds.size(); ++other) {
+      if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
+    }
+    result.chosen.push_back(best_setting(settings, metric, others));
+    result.gain.value += gain_on(fold, folds[fold]) / count;
+  }
+  result.gain.low = result.gain.high = result.gain.value;
+  std::mt19937_64 generator(options.seed + 2);
+  std::vector<double> gains;
+  for (int round = 0; round < options.resamples; ++round) {
+    double gain = 0;
+    for (std::size_t fold = 0; fold < folds.size(); ++fold)
+      gain += gain_on(fold, resample(folds[fold], generator)) / count;
+    gains.push_back(gain);
+  }
+  if (!gains.empty()) {
+    result.gain.low = percentile(gains, 0.025);
+    result.gain.high = percentile(gains, 0.975);
+  }
+  return result;
+}
+
+Benefit benefit_of(const HeldOutResult& result) {
+  if (result.gain.low > 0) return Benefit::helps;
+  if (result.gain.high < 0) return Benefit::harms;
+  return Benefit::none;
+}
+
+}  // namespace treble

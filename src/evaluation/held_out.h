@@ -1,0 +1,53 @@
+// Does the best of several settings help on data that it was not chosen on?
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace treble {
+
+/// The metric of a setting over items (queries, pairs), an item possibly there several times; setting 0 is what the
+/// others are held against.
+using ItemMetric = std::function<double(std::size_t setting, std::span<const std::size_t> items)>;
+
+struct HeldOutOptions {
+  int folds = 2;
+  int resamples = 1000;
+  std::uint64_t seed = 1;
+};
+
+struct Interval {
+  double value = 0;
+  double low = 0;
+  double high = 0;
+};
+
+/// Gain over setting 0 on all items, with an interval that holds for all settings at once: 95 % of a paired bootstrap's
+/// greatest standardised deviation over the settings (Westfall & Young, 1993, max-T).
+struct SettingGain {
+  double value = 0;  ///< of the metric
+  Interval gain;     ///< of setting 0: zeros
+};
+
+struct HeldOutResult {
+  std::vector<SettingGain> settings;
+  std::vector<std::size_t> chosen;  ///< [fold]: the setting that is best on the other folds
+  /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % percentile interval of a paired
+  /// bootstrap over its items. As the choice never sees the fold, trying many settings does not flatter it.
+  Interval gain;
+};
+
+/// Items are dealt to folds at random by the seed. Needs at least two items a fold and one setting; throws
+/// Error{invalid_argument} otherwise.
+HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
+                       const HeldOutOptions& options);
+
+enum class Benefit { none, helps, harms };
+
+/// helps: the held-out interval is above 0; harms: some setting was chosen and the interval is below 0.
+Benefit benefit_of(const HeldOutResult& result);
+
+}  // namespace treble
