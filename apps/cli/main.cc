@@ -10,6 +10,7 @@
 #include "embed_command.h"
 #include "info_command.h"
 #include "inspect_command.h"
+#include "sweep_command.h"
 #include "treble/error.h"
 #include "treble/version.h"
 
@@ -45,11 +46,13 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   EmbedCommand embed;
   InspectCommand inspect;
+  SweepCommand sweep;
   CalibrateCommand calibrate;
   BakeCommand bake;
   InfoCommand info;
   embed.add_to(app);
   inspect.add_to(app);
+  sweep.add_to(app);
   calibrate.add_to(app);
   bake.add_to(app);
   info.add_to(app);
@@ -62,6 +65,7 @@ int run(int argc, char** argv) {
   }
   if (embed.chosen()) return embed.run();
   if (inspect.chosen()) return inspect.run();
+  if (sweep.chosen()) return sweep.run();
   if (calibrate.chosen()) return calibrate.run();
   if (bake.chosen()) return bake.run();
   return info.run();

@@ -1,5 +1,6 @@
 #include "read_texts.h"
 
+#include <random>
 #include <utility>
 
 #include "fail.h"
@@ -27,6 +28,23 @@ std::vector<std::string> read_queries(const std::string& path) {
   std::vector<std::string> queries;
   for (TextRecord record; source->next(record);) queries.push_back(std::move(record.text));
   return queries;
+}
+
+std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed) {
+  const InputPlan plan = plan_inputs({path}, "");
+  const auto source = open_inputs(plan, {});
+  std::vector<std::string> kept;
+  std::mt19937_64 generator(seed);
+  std::uint64_t seen = 0;
+  for (TextRecord record; source->next(record);) {
+    ++seen;
+    if (static_cast<std::int64_t>(kept.size()) < most) {
+      kept.push_back(std::move(record.text));
+    } else if (const std::uint64_t place = generator() % seen; place < kept.size()) {
+      kept[place] = std::move(record.text);
+    }
+  }
+  return kept;
 }
 
 }  // namespace treble::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,9 @@ struct AllTexts {
 
 /// A text file of one query a line, or JSONL with "text". Throws what reading throws.
 std::vector<std::string> read_queries(const std::string& path);
+
+/// At most `most` texts of one input in any of the forms that embed takes, drawn by `seed` as they stream by.
+std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed);
 
 /// Throws Error{invalid_argument} when there are fewer than two texts, and what reading throws.
 AllTexts read_all_texts(const InputArguments& input);

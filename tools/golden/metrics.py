@@ -1,6 +1,6 @@
 """Writes the expected values of src/evaluation/metrics by pytrec_eval (as mteb uses it), SciPy and scikit-learn.
 
-    python -m golden.metrics   (from tools/, with pytrec-eval-terrier, scipy and scikit-learn)
+python -m golden.metrics   (from tools/, with pytrec-eval-terrier, scipy and scikit-learn)
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ def main() -> None:
         runs.append(scores)
         judgements.append(grades)
     evaluator = pytrec_eval.RelevanceEvaluator(
-        {f"q{q}": {ids[d]: grades[d] for d in range(DOCUMENTS) if grades[d] > 0} for q, grades in enumerate(judgements)},
+        {
+            f"q{q}": {ids[d]: grades[d] for d in range(DOCUMENTS) if grades[d] > 0}
+            for q, grades in enumerate(judgements)
+        },
         {f"ndcg_cut.{CUT}", f"recall.{CUT}", f"map_cut.{CUT}"},
     )
-    result = evaluator.evaluate({f"q{q}": dict(zip(ids, scores)) for q, scores in enumerate(runs)})
+    result = evaluator.evaluate({f"q{q}": dict(zip(ids, scores, strict=True)) for q, scores in enumerate(runs)})
     a, b = sequence(30, 5, 9), sequence(30, 6, 12)
     labels = [int(value > 5) for value in sequence(30, 9, 9)]
     expected = {

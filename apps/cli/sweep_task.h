@@ -1,0 +1,79 @@
+// Labelled data under many settings: vectors, scores, metrics. What `treble sweep` is made of.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "evaluation/datasets.h"
+#include "evaluation/metrics.h"
+#include "evaluation/vector_cache.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble::cli {
+
+/// One way to encode.
+struct SweepSetting {
+  Temperature temperature;
+  std::string name() const { return temperature.to_string(); }
+};
+
+/// Which texts the temperature acts on; the others stay at 1.
+enum class SweepSide { both, query, document };
+
+/// Encodes chunk by chunk, each kept in the cache.
+class CachedEncoder {
+ public:
+  using Progress = std::function<void(std::size_t texts)>;
+
+  CachedEncoder(const SentenceEncoder& encoder, EncodeOptions options, VectorCache cache, Progress progress)
+      : encoder_(encoder), options_(std::move(options)), cache_(std::move(cache)), progress_(std::move(progress)) {}
+
+  /// `prompt_name` as in EncodeOptions; "" is the model's default.
+  CachedVectors encode(std::span<const std::string> texts, const Temperature& temperature,
+                       const std::string& prompt_name) const;
+
+ private:
+  CachedVectors encode_chunk(std::span<const std::string_view> texts, const EncodeOptions& options) const;
+  std::string settings_of(const EncodeOptions& options) const;
+
+  const SentenceEncoder& encoder_;
+  EncodeOptions options_;
+  VectorCache cache_;
+  Progress progress_;
+};
+
+/// What each setting gives on one data set.
+class SweepTask {
+ public:
+  virtual ~SweepTask() = default;
+
+  virtual std::string metric_name() const = 0;
+  virtual std::size_t items() const = 0;
+  /// Encodes and scores under one more setting; the first call is the untouched model.
+  virtual void add(const SweepSetting& setting) = 0;
+  virtual double metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
+  /// [item]: the tokens of what is to be found, or of the longer of a pair.
+  virtual const std::vector<std::int64_t>& lengths() const = 0;
+  /// Other measures over all items, by name.
+  virtual std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const = 0;
+  /// Mean share of the first 10 places that a setting shares with the untouched model over items; 1 for pairs' order is
+  /// meaningless, so nothing there.
+  virtual double overlap(std::size_t setting, std::span<const std::size_t> items) const = 0;
+  virtual bool ranks() const = 0;
+};
+
+struct SweepPrompts {
+  std::string query;
+  std::string document;
+};
+
+std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder, SweepSide side,
+                                               SweepPrompts prompts);
+/// Graded scores are judged by Spearman's correlation of the cosines, 0/1 labels by average precision.
+std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder);
+
+}  // namespace treble::cli
