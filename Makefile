@@ -4,7 +4,7 @@ MODEL ?= all-MiniLM-L6-v2
 JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 
-.PHONY: demo test bench lint fuzz sanitize build setup install clean
+.PHONY: demo test bench bench-peers soak lint fuzz sanitize build setup install clean
 
 setup:
 	@tools/setup.sh
@@ -31,6 +31,19 @@ test: build models/all-MiniLM-L6-v2
 bench: build models/$(MODEL)
 	@tools/setup_golden.sh
 	@.venv-golden/bin/python benchmarks/bench_embed.py --model models/$(MODEL)
+
+## Against six other engines, all models and workloads, small: writes docs/benchmarks.md. FULL=1 for the whole texts.
+bench-peers: setup
+	@tools/setup_peers.sh
+	@for model in all-MiniLM-L6-v2 bge-small-en-v1.5 all-mpnet-base-v2; do $(MAKE) --no-print-directory models/$$model; done
+	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
+	@.venv-peers/bin/python benchmarks/bench_peers.py $(if $(FULL),,--quick)
+
+## Memory over MINUTES of texts of mixed lengths; fails when it grows.
+MINUTES ?= 10
+soak: setup models/$(MODEL)
+	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
+	@python3 benchmarks/soak.py --model models/$(MODEL) --minutes $(MINUTES)
 
 ## Formatting, static checks, clippy. `pre-commit install` runs the quick ones at each commit.
 lint: build

@@ -49,7 +49,9 @@ std::string info_table(const ModelInfo& info, const std::string& weights_sha256)
   append_row(out, "size",
              fmt::format("{} layers, {} wide, {} heads, {} parameters, {} words", info.num_layers, info.hidden_size,
                          info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
-  append_row(out, "numbers", fmt::format("stored as {}, computed in {}", info.weights_dtype, info.compute_dtype));
+  append_row(out, "numbers",
+             fmt::format("stored as {}, computed in {} with {}", info.weights_dtype, info.compute_dtype, info.cpu_isa));
+  if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
   append_row(out, "pooling", info.pooling + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
   append_limits(info, out);
   append_row(out, "weights SHA-256", weights_sha256);
@@ -70,6 +72,8 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"architecture", info.architecture},
                      {"weights_dtype", info.weights_dtype},
                      {"compute_dtype", info.compute_dtype},
+                     {"dtype_reason", info.dtype_reason},
+                     {"cpu_isa", info.cpu_isa},
                      {"weights_sha256", weights_sha256},
                      {"dim", info.dim},
                      {"pooling", info.pooling},

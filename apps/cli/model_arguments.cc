@@ -39,6 +39,18 @@ void ModelArguments::add_to(CLI::App& command) {
       ->type_name("none|interpolate|group|recur|ntk")
       ->transform(CLI::CheckedTransformer(kExtensions).description(""))
       ->group(group);
+  static const std::map<std::string, ComputeType> kTypes = {{"float32", ComputeType::float32},
+                                                            {"bfloat16", ComputeType::bfloat16},
+                                                            {"int8", ComputeType::int8},
+                                                            {"auto", ComputeType::automatic}};
+  command
+      .add_option(
+          "--dtype", options.dtype,
+          "What products with weights are computed in; auto: the fastest on this CPU that keeps a mean cosine of "
+          "0.9995 to float32 [float32]")
+      ->type_name("float32|bfloat16|int8|auto")
+      ->transform(CLI::CheckedTransformer(kTypes).description(""))
+      ->group(group);
   command.add_option("--threads", options.threads, "0: as many as this process may use [0]")
       ->type_name("N")
       ->check(CLI::Range(0, kMostThreads))

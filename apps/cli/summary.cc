@@ -70,6 +70,10 @@ std::string describe(const EmbedSummary& summary) {
                             summary.model->tempered_layers);
   if (!baked.empty()) text += fmt::format(", with temperature {} in its weights", baked);
   text += '\n';
+  if (summary.model->compute_dtype != "float32" || !summary.model->dtype_reason.empty()) {
+    text += fmt::format("computed in {} with {}{}{}\n", summary.model->compute_dtype, summary.model->cpu_isa,
+                        summary.model->dtype_reason.empty() ? "" : "; ", summary.model->dtype_reason);
+  }
   return text + output_line(summary);
 }
 
@@ -85,6 +89,9 @@ std::string summary_json(const EmbedSummary& summary) {
       {"tokens_per_second", per_second(result.tokens_used(), result.seconds)},
       {"load_seconds", summary.load_seconds},
       {"threads", summary.model->threads},
+      {"compute_dtype", summary.model->compute_dtype},
+      {"dtype_reason", summary.model->dtype_reason},
+      {"cpu_isa", summary.model->cpu_isa},
       {"peak_rss_bytes", peak_rss_bytes()},
       {"temperature", summary.options.temperature.to_string()},
       {"baked_temperature", summary.model->baked_temperature.empty() ? Json() : Json(summary.model->baked_temperature)},

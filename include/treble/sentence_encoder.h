@@ -35,7 +35,9 @@ struct ModelInfo {
   std::string model_type;     ///< as in config.json: "bert", "mpnet", …
   std::string architecture;   ///< as in config.json: "BertModel", …
   std::string weights_dtype;  ///< as stored: "F32", "F16", "BF16"
-  std::string compute_dtype;  ///< "float32"
+  std::string compute_dtype;  ///< of the products with weights: "float32", "bfloat16", "int8"
+  std::string dtype_reason;   ///< why `automatic` chose it, or what this CPU makes of it; may be empty
+  std::string cpu_isa;        ///< the instruction set that products run on, e.g. "AVX2"
   std::string pooling;        ///< "mean", "cls", "cls+mean", …
   bool normalizes = false;    ///< modules.json ends in a Normalize module
   std::int64_t dim = 0;       ///< of the final vectors
@@ -84,6 +86,7 @@ class SentenceEncoder {
 
  private:
   friend struct EncoderAccess;
+  static SentenceEncoder load_fastest(ModelOptions options);
   struct Impl;
   explicit SentenceEncoder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

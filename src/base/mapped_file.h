@@ -27,4 +27,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// Lets go of the whole pages within a part of a mapped file: they no longer count as this process's memory, and are
+/// read from the file again when somebody looks. Only for bytes of a MappedFile.
+void release_pages(std::span<const std::byte> mapped) noexcept;
+
 }  // namespace treble

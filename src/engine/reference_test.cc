@@ -2,6 +2,10 @@
 // tools/make_golden.py, models/ is filled by tools/fetch_model.py.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
 #include "engine/golden_support.h"
 #include "kernels/test_support.h"
 #include "tokenizer/tokenizer.h"
@@ -58,6 +62,57 @@ TEST_P(ModelReference, VectorsEqualSentenceTransformers) {
   for (std::size_t i = 0; i < words.size(); ++i) EXPECT_EQ(ours.token_counts[i].used, used[i]) << words[i];
 }
 
+struct Cosines {
+  double mean = 0;
+  double least = 1;
+};
+
+Cosines cosines(const Embeddings& ours, const test::Golden& golden) {
+  Cosines result;
+  for (std::int64_t i = 0; i < ours.count; ++i) {
+    double ab = 0;
+    double aa = 0;
+    double bb = 0;
+    for (std::int64_t c = 0; c < ours.dim; ++c) {
+      const double a = ours.values[static_cast<std::size_t>(i * ours.dim + c)];
+      const double b = golden.view().row(i)[c];
+      ab += a * b;
+      aa += a * a;
+      bb += b * b;
+    }
+    const double cosine = ab / std::sqrt(aa * bb);
+    result.mean += cosine / static_cast<double>(ours.count);
+    result.least = std::min(result.least, cosine);
+  }
+  return result;
+}
+
+/// The texts are of all lengths from 1 token to the limit.
+class ModelReducedTypes : public ModelReference {
+ protected:
+  Cosines run(ComputeType type) {
+    const auto words = texts();
+    const auto encoder = SentenceEncoder::load({.model = model().string(), .dtype = type});
+    const auto result = cosines(encoder.encode(test::views(words)), read_golden(expected(), "embeddings"));
+    std::cout << encoder.info().compute_dtype << ": cosine to float32 mean " << result.mean << ", least "
+              << result.least << '\n';
+    return result;
+  }
+};
+
+TEST_P(ModelReducedTypes, Int8StaysCloseToFloat32) {
+  const Cosines result = run(ComputeType::int8);
+  EXPECT_GE(result.mean, 0.998);
+  EXPECT_GE(result.least, 0.99);
+}
+
+/// Where the CPU has no bfloat16 products the same roundings are made in float32.
+TEST_P(ModelReducedTypes, Bfloat16StaysCloseToFloat32) {
+  const Cosines result = run(ComputeType::bfloat16);
+  EXPECT_GE(result.mean, 0.9999);
+  EXPECT_GE(result.least, 0.999);
+}
+
 TEST_P(ModelReference, TokenIdsEqualTransformers) {
   const auto words = texts();
   const auto archive = expected();
@@ -70,13 +125,16 @@ TEST_P(ModelReference, TokenIdsEqualTransformers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Real, ModelReference,
-                         ::testing::Values("all-MiniLM-L6-v2", "bge-small-en-v1.5", "e5-small-v2", "all-mpnet-base-v2"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-                           return name;
-                         });
+std::string case_name(const ::testing::TestParamInfo<std::string>& test) {
+  std::string name = test.param;
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return name;
+}
+
+const auto kModels = ::testing::Values("all-MiniLM-L6-v2", "bge-small-en-v1.5", "e5-small-v2", "all-mpnet-base-v2");
+
+INSTANTIATE_TEST_SUITE_P(Real, ModelReference, kModels, case_name);
+INSTANTIATE_TEST_SUITE_P(Real, ModelReducedTypes, kModels, case_name);
 
 }  // namespace
 }  // namespace treble

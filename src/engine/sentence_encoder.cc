@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "batch/batch_packer.h"
+#include "engine/compute_choice.h"
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
 #include "models/model_registry.h"
@@ -85,6 +88,12 @@ TokenizedText tokenize_one(const Tokenizer& tokenizer, const TokenizePlan& plan,
   }
 }
 
+Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
+  return Tokenizer::from_file(
+      settings.transformer_folder / "tokenizer.json",
+      {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase});
+}
+
 }  // namespace
 
 struct SentenceEncoder::Impl {
@@ -93,11 +102,10 @@ struct SentenceEncoder::Impl {
         pool(options.threads == 0 ? available_threads() : options.threads),
         workers(static_cast<std::size_t>(pool.size())),
         lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
-        encoder(load_encoder(settings.transformer_folder, lengths)),
+        loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
+        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}})),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
-        tokenizer(Tokenizer::from_file(
-            settings.transformer_folder / "tokenizer.json",
-            {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase})) {}
+        tokenizer(loading_tokenizer.get()) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
   std::string resolve_prompt(const EncodeOptions& options) const;
@@ -113,6 +121,8 @@ struct SentenceEncoder::Impl {
   ThreadPool pool;
   std::vector<Worker> workers;
   LengthPlan lengths;
+  /// Read beside the weights.
+  std::future<Tokenizer> loading_tokenizer;
   Encoder encoder;
   ModuleChain modules;
   Tokenizer tokenizer;
@@ -238,7 +248,9 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.model_type = config.model_type;
   info.architecture = config.architecture;
   info.weights_dtype = encoder.weights_dtype();
-  info.compute_dtype = "float32";
+  info.compute_dtype = compute_type_name(options.dtype);
+  info.dtype_reason = compute_type_note(options.dtype);
+  info.cpu_isa = compute_isa();
   info.pooling = modules.pooling_name();
   info.normalizes = modules.normalizes();
   info.dim = modules.output_dim({});
@@ -260,10 +272,31 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
 }
 
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
+  if (options.dtype == ComputeType::automatic) return load_fastest(options);
   const auto folder = find_model_folder(options.model);
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
   impl->describe_model(options, folder);
   return SentenceEncoder(std::move(impl));
+}
+
+SentenceEncoder SentenceEncoder::load_fastest(ModelOptions options) {
+  options.dtype = ComputeType::float32;
+  SentenceEncoder exact = load(options);
+  std::string reason;
+  for (const ComputeType type : fast_compute_types()) {
+    options.dtype = type;
+    SentenceEncoder candidate = load(options);
+    const double cosine = sample_cosine(exact, candidate);
+    const bool faithful = cosine >= kLeastSampleCosine;
+    reason +=
+        fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
+                    compute_type_name(type), cosine, kNumSamples, faithful ? "at least" : "below", kLeastSampleCosine);
+    if (!faithful) continue;
+    candidate.impl_->info.dtype_reason = "auto: " + reason;
+    return candidate;
+  }
+  exact.impl_->info.dtype_reason = "auto: " + reason;
+  return exact;
 }
 
 SentenceEncoder::SentenceEncoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -4,21 +4,45 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "kernels/activation.h"
 #include "kernels/execution.h"
 #include "tensor/view.h"
+#include "treble/options.h"
 
 namespace treble {
 
+/// What this CPU makes of a compute type, for people; empty where nothing needs saying.
+///   bfloat16  "emulated: …" on CPUs that have no bfloat16 products
+///   int8      "codes a bit narrower …" where 8 bits would saturate
+std::string compute_type_note(ComputeType type);
+
+/// The instruction set that products run on, e.g. "AVX2" or "AVX-512 with VNNI and bfloat16".
+std::string compute_isa();
+
+/// True where products of this type run on instructions made for them.
+bool is_native(ComputeType type);
+
 /// A linear layer with its weights packed for the CPU at construction (oneDNN). Immutable; `run` may be called from
 /// several threads at once.
+///
+///   float32   as stored
+///   bfloat16  weights and x rounded to bfloat16, sums in float32. Where the CPU cannot, the rounded numbers are
+///             multiplied as float32: the same result, without the speed.
+///   int8      weights in symmetric codes with a scale for each output, x in codes over each row's own range, both
+///   after
+///             a rotation that evens out what stands out; sums in int32. A row's result depends on that row alone, bit
+///             for bit.
+/// Bias, activation and residual are float32 in every type.
 class Linear {
  public:
   struct Options {
     Activation activation = Activation::identity;
     /// Add the product to what the output holds (a residual): y += x W^T + b. Only with Activation::identity.
     bool accumulate = false;
+    /// Not `automatic`.
+    ComputeType type = ComputeType::float32;
   };
 
   /// `weight` is [out, in] as stored by PyTorch; `bias` is [out] or empty. Both are copied.

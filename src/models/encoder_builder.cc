@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
 #include "base/fail.h"
@@ -40,11 +41,12 @@ std::vector<double> scaled_frequencies(const RotaryConfig& rotary, double base, 
 }  // namespace
 
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                               const LengthPlan& lengths)
+                               const LengthPlan& lengths, ComputeType type)
     : loader_(loader),
       names_(names),
       config_(config),
       lengths_(lengths),
+      type_(type),
       plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
   if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
       lengths.max_tokens > config.max_tokens()) {
@@ -121,7 +123,7 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   if (config_.embedding_norm) parts.norm = norm(names_.embedding_norm, width);
   if (width != config_.hidden_size) {
     const bool bias = loader_.has(names_.embedding_projection + ".bias");
-    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, bias, {});
+    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, bias, {.type = type_});
   }
   return EmbeddingLayer(std::move(parts));
 }
@@ -155,12 +157,12 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
 
 Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,
                               std::int64_t in, bool bias, const Linear::Options& options) const {
-  std::vector<float> weight;
+  const std::int64_t total = std::accumulate(outs.begin(), outs.end(), std::int64_t{0});
+  AlignedBuffer<float> weight(static_cast<std::size_t>(total * in));
   std::vector<float> bias_values;
   std::int64_t out = 0;
   for (std::size_t part = 0; part < stems.size(); ++part) {
-    const auto values = loader_.matrix(stems[part] + ".weight", outs[part], in);
-    weight.insert(weight.end(), values.data(), values.data() + outs[part] * in);
+    loader_.read_matrix(stems[part] + ".weight", outs[part], in, weight.data() + out * in);
     out += outs[part];
     if (!bias) continue;
     const auto part_bias = loader_.vector(stems[part] + ".bias", outs[part]);
@@ -173,20 +175,21 @@ Linear EncoderBuilder::qkv(std::int64_t group) const {
   const std::int64_t width = config_.num_heads * config_.head_width();
   const std::int64_t kv_width = config_.kv_heads() * config_.head_width();
   if (!names_.qkv.empty()) {
-    return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias, {});
+    return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias,
+                  {.type = type_});
   }
   return linear({name_of(names_.query, group), name_of(names_.key, group), name_of(names_.value, group)},
-                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, {});
+                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, {.type = type_});
 }
 
 Linear EncoderBuilder::gate_up(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   if (names_.gate_up.empty()) {
     return linear({name_of(names_.gate, group), name_of(names_.up, group)}, {wide, wide}, config_.hidden_size,
-                  config_.up_bias, {});
+                  config_.up_bias, {.type = type_});
   }
   if (names_.gate_first) {
-    return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias, {});
+    return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias, {.type = type_});
   }
   const std::string stem = name_of(names_.gate_up, group);
   const auto stored = loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size);
@@ -197,7 +200,7 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
     bias = loader_.vector(stem + ".bias", 2 * wide);
     swap_halves(bias);
   }
-  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, {}};
+  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, {.type = type_}};
 }
 
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
@@ -220,7 +223,7 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
       .shape = shape,
       .qkv = qkv(group),
       .output = linear({name_of(names_.attention_output, group)}, {config_.hidden_size}, config_.num_heads * head_dim,
-                       config_.output_bias, {.accumulate = accumulate})};
+                       config_.output_bias, {.accumulate = accumulate, .type = type_})};
   if (config_.qk_norm) {
     parts.query_norm = norm(name_of(names_.query_norm, group), head_dim);
     parts.key_norm = norm(name_of(names_.key_norm, group), head_dim);
@@ -233,11 +236,11 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
 FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
-  Linear down =
-      linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias, {.accumulate = accumulate});
+  Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
+                       {.accumulate = accumulate, .type = type_});
   if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
   Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias,
-                     {.activation = config_.activation});
+                     {.activation = config_.activation, .type = type_});
   return FeedForward({std::move(up), std::move(down)});
 }
 

@@ -16,7 +16,7 @@ class EncoderBuilder {
  public:
   /// All referred-to objects outlive the builder.
   EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                 const LengthPlan& lengths);
+                 const LengthPlan& lengths, ComputeType type);
 
   EmbeddingLayer embeddings(AlignedBuffer<float>& words) const;
   /// The bias that all layers share: T5's and MPNet's buckets, or ALiBi's slopes.
@@ -48,6 +48,7 @@ class EncoderBuilder {
   const WeightNames& names_;
   const EncoderConfig& config_;
   const LengthPlan& lengths_;
+  ComputeType type_;
   PositionPlan plan_;
 };
 

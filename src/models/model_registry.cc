@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/fail.h"
@@ -129,25 +130,41 @@ ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive
   return {checked_config(family, json), find_names(archive, family.names, folder.string())};
 }
 
-Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths) {
+namespace {
+
+std::vector<EncoderLayer> build_layers(const EncoderBuilder& builder, const EncoderConfig& config,
+                                       const RotaryTable& rotary, const RotaryTable& local_rotary,
+                                       const Execution& execution) {
+  std::vector<std::optional<EncoderLayer>> built(static_cast<std::size_t>(config.layer_groups()));
+  execution.for_ranges(config.layer_groups(), 1, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t group = begin; group < end; ++group) {
+      const bool local = config.is_local(group);
+      const RotaryTable& table = local ? local_rotary : rotary;
+      built[static_cast<std::size_t>(group)].emplace(builder.layer(group, local, table ? &table : nullptr));
+    }
+  });
+  std::vector<EncoderLayer> groups;
+  groups.reserve(built.size());
+  for (auto& layer : built) groups.push_back(std::move(*layer));
+  return groups;
+}
+
+}  // namespace
+
+Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths, const LoadOptions& options) {
   const auto json = JsonObject::from_file(folder / "config.json");
   const Family family = find_family(json);
   const EncoderConfig config = checked_config(family, json);
   TensorArchive archive = TensorArchive::open_folder(folder);
   const FoundNames found = find_names(archive, family.names, folder.string());
   const WeightLoader loader(archive, found.prefix, folder.string());
-  const EncoderBuilder builder(loader, found.names, config, lengths);
+  const EncoderBuilder builder(loader, found.names, config, lengths, options.type);
 
   AlignedBuffer<float> words;
   EmbeddingLayer embeddings = builder.embeddings(words);
   auto rotary = std::make_unique<const RotaryTable>(builder.rotary(false));
   auto local_rotary = std::make_unique<const RotaryTable>(builder.rotary(true));
-  std::vector<EncoderLayer> groups;
-  for (std::int64_t group = 0; group < config.layer_groups(); ++group) {
-    const bool local = config.is_local(group);
-    const RotaryTable* table = local ? local_rotary.get() : rotary.get();
-    groups.push_back(builder.layer(group, local, *table ? table : nullptr));
-  }
+  auto groups = build_layers(builder, config, *rotary, *local_rotary, options.execution);
   auto convolution = builder.convolution();
   PositionBias position_bias = builder.position_bias();
   Norm final_norm = builder.final_norm();

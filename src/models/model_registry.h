@@ -15,9 +15,15 @@ namespace treble {
 EncoderConfig read_encoder_config(const std::filesystem::path& folder);
 EncoderConfig read_encoder_config(const JsonObject& json);
 
+struct LoadOptions {
+  ComputeType type = ComputeType::float32;  ///< not `automatic`
+  /// Layers are packed side by side where it has a pool.
+  Execution execution = {};
+};
+
 /// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths
 /// that the model has no positions for.
-Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths);
+Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths, const LoadOptions& options = {});
 
 /// What a checkpoint is made of, for whoever looks at its tensors without running it.
 struct ModelLayout {

@@ -61,9 +61,8 @@ std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t si
 }
 
 AlignedBuffer<float> WeightLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t cols) const {
-  const StoredTensor& tensor = require(name, {rows, cols});
   AlignedBuffer<float> values(static_cast<std::size_t>(rows * cols));
-  copy_as_float(tensor, prefix_ + name, {values.data(), static_cast<std::size_t>(rows * cols)});
+  read_matrix(name, rows, cols, values.data());
   return values;
 }
 
@@ -81,6 +80,12 @@ AlignedBuffer<float> WeightLoader::convolution(const std::string& name, std::int
     }
   }
   return values;
+}
+
+void WeightLoader::read_matrix(const std::string& name, std::int64_t rows, std::int64_t cols, float* out) const {
+  const StoredTensor& tensor = require(name, {rows, cols});
+  copy_as_float(tensor, prefix_ + name, {out, static_cast<std::size_t>(rows * cols)});
+  TensorArchive::release(tensor);
 }
 
 ConstMatrixView WeightLoader::matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,

@@ -33,6 +33,8 @@ class WeightLoader {
   /// The float values of a tensor of exactly this shape.
   std::vector<float> vector(const std::string& name, std::int64_t size) const;
   AlignedBuffer<float> matrix(const std::string& name, std::int64_t rows, std::int64_t cols) const;
+  /// The same into room of rows · cols floats.
+  void read_matrix(const std::string& name, std::int64_t rows, std::int64_t cols, float* out) const;
   /// A Conv1d's weight [out, in, kernel] as the matrix [out, kernel · in] of a Linear over windows.
   AlignedBuffer<float> convolution(const std::string& name, std::int64_t out, std::int64_t in,
                                    std::int64_t kernel) const;

@@ -118,6 +118,8 @@ const StoredTensor* TensorArchive::find(std::string_view name) const {
   return found == impl_->tensors.end() ? nullptr : &found->second;
 }
 
+void TensorArchive::release(const StoredTensor& tensor) noexcept { release_pages(tensor.bytes); }
+
 const std::map<std::string, StoredTensor, std::less<>>& TensorArchive::tensors() const noexcept {
   return impl_->tensors;
 }

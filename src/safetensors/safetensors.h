@@ -43,6 +43,9 @@ class TensorArchive {
 
   /// nullptr when there is none of this name.
   const StoredTensor* find(std::string_view name) const;
+  /// Gives the memory of a tensor's pages back; whoever reads them again gets them from the file again. For what has
+  /// been copied, so that weights are not held twice.
+  static void release(const StoredTensor& tensor) noexcept;
   /// In the order of names.
   const std::map<std::string, StoredTensor, std::less<>>& tensors() const noexcept;
   /// The weight files, in reading order.

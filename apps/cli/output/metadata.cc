@@ -94,6 +94,8 @@ Json describe_run(const RunDescription& description) {
   json["normalized"] = options.normalize.value_or(model.normalizes);
   json["dtype"] = "float32";
   json["compute_dtype"] = model.compute_dtype;
+  json["dtype_reason"] = model.dtype_reason;
+  json["cpu_isa"] = model.cpu_isa;
   json["dim"] = description.dim;
   json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
   json["max_length"] = options.max_length.value_or(model.max_length);

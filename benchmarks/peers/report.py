@@ -1,0 +1,162 @@
+"""docs/benchmarks.md and its plot, from the JSON files of the runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from peers.engines import LEFT_OUT, PEERS
+from peers.workloads import WORKLOADS
+
+TITLES = {name: peer.title for name, peer in PEERS.items()} | {f"treble-{p}": "Treble" for p in ("f32", "bf16", "int8")}
+PRECISIONS = ("f32", "bf16", "int8")
+
+
+def precision_of(engine: str) -> str:
+    return engine.rsplit("-", 1)[1]
+
+
+def value_of(entry: dict) -> float:
+    """What engines are compared by: tokens a second; one text at a time, texts a second at the median."""
+    return 1.0 / entry["p50"] if "p50" in entry else entry["tokens_per_second"]
+
+
+def best_peer(result: dict, precision: str) -> str | None:
+    peers = [name for name in result["engines"] if name in PEERS and precision_of(name) == precision]
+    return max(peers, key=lambda name: value_of(result["engines"][name]), default=None)
+
+
+def ratio(result: dict, engine: str) -> float | None:
+    """Treble's speed over the best peer's of the same precision."""
+    best = best_peer(result, precision_of(engine))
+    if engine not in result["engines"] or best is None:
+        return None
+    return value_of(result["engines"][engine]) / value_of(result["engines"][best])
+
+
+def share(result: dict, engine: str) -> float | None:
+    """Of the measured peak of matrix products."""
+    peak = result["gemm_gflops"].get(precision_of(engine))
+    return result["flops"] / result["engines"][engine]["seconds"] / (peak * 1e9) if peak else None
+
+
+def cell(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def one_table(result: dict) -> str:
+    """All engines of one model and workload, as Markdown."""
+    peak = ", ".join(f"{name} {value:.0f}" for name, value in result["gemm_gflops"].items() if value)
+    single = "p50" in next(iter(result["engines"].values()))
+    speed = "p50 / p99, ms" if single else "tokens/s"
+    lines = [
+        f"**{result['workload']}: {result['title']}** — {result['texts']} texts, {result['tokens']} tokens, "
+        f"{result['threads']} threads; measured GEMM peak, GFLOP/s: {peak}",
+        "",
+    ]
+    lines.append(
+        f"| engine | | {speed} | of best peer | of GEMM peak | peak MiB | start-up s | max abs | cosine mean / min |"
+    )
+    lines.append("|---|---|---|---|---|---|---|---|---|")
+    order = sorted(result["engines"], key=lambda name: (PRECISIONS.index(precision_of(name)), name not in TITLES, name))
+    order.sort(key=lambda name: (PRECISIONS.index(precision_of(name)), not name.startswith("treble")))
+    for name in order:
+        entry = result["engines"][name]
+        value = (
+            f"{1000 * entry['p50']:.2f} / {1000 * entry['p99']:.2f}" if single else f"{entry['tokens_per_second']:.0f}"
+        )
+        best = best_peer(result, precision_of(name))
+        over = value_of(entry) / value_of(result["engines"][best]) if best else None
+        lines.append(
+            f"| {TITLES[name]} | {precision_of(name)} | {value} | {cell(over, '.2f')} | {cell(share(result, name), '.0%')} "
+            f"| {entry['peak_mib']:.0f} | {entry['startup']:.2f} | {entry['max_abs']:.1e} "
+            f"| {entry['mean_cosine']:.5f} / {entry['min_cosine']:.5f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def read_results(folder: Path) -> list[dict]:
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return sorted(found, key=lambda one: (one["model"] != "all-MiniLM-L6-v2", one["model"], one["workload"]))
+
+
+def overview(results: list[dict]) -> list[str]:
+    """Treble over the best peer, a line a model and workload."""
+    lines = ["| model | workload | f32 | int8 | best f32 peer | best int8 peer |", "|---|---|---|---|---|---|"]
+    for one in results:
+        peers = [TITLES[name] if (name := best_peer(one, precision)) else "-" for precision in ("f32", "int8")]
+        ours = [cell(ratio(one, f"treble-{precision}"), ".2f") for precision in ("f32", "int8")]
+        lines.append(
+            f"| {one['model']} | {one['workload']} {WORKLOADS[one['workload']].title} | {ours[0]} | {ours[1]} "
+            f"| {peers[0]} | {peers[1]} |"
+        )
+    return lines
+
+
+def reasons(results: list[dict]) -> list[str]:
+    """Who could not take part, and why; each once a model."""
+    seen = {
+        f"{TITLES[engine]} {precision_of(engine)} ({one['model']}): {why}"
+        for one in results
+        for engine, why in one["left_out"].items()
+    }
+    return [f"- {line}" for line in sorted(seen | {f"{name}: {why}" for name, why in LEFT_OUT.items()})]
+
+
+def draw(results: list[dict], target: Path) -> None:
+    """Tokens a second on W4, a group of bars a model."""
+    import matplotlib  # noqa: PLC0415
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    mixed = [one for one in results if one["workload"] == "W4"]
+    if not mixed:
+        return
+    figure, axes = pyplot.subplots(1, len(mixed), figsize=(4.6 * len(mixed), 4), layout="constrained", squeeze=False)
+    for axis, one in zip(axes[0], mixed, strict=True):
+        names = sorted(one["engines"], key=lambda name: one["engines"][name]["tokens_per_second"])
+        values = [one["engines"][name]["tokens_per_second"] for name in names]
+        colors = ["#c2410c" if name.startswith("treble") else "#94a3b8" for name in names]
+        axis.barh([f"{TITLES[name]} {precision_of(name)}" for name in names], values, color=colors)
+        axis.set_title(f"{one['model']}, mixed lengths")
+        axis.set_xlabel(f"tokens a second, {one['threads']} threads")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=90)
+
+
+def write_page(folder: Path, docs: Path) -> None:
+    """docs/benchmarks.md and docs/images/benchmarks.png."""
+    results = read_results(folder)
+    if not results:
+        return
+    draw(results, docs / "images" / "benchmarks.png")
+    first = results[0]
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench-peers` (benchmarks/bench_peers.py); do not edit. Other machines give other figures: "
+        "read the ratios.",
+        "",
+        f"Machine: {first['cpu']}, {first['threads']} threads, instruction sets: {first['isa']}. Every engine runs "
+        "in a process of its own on the same texts, tokenising included, by turns; medians. Peers that pad get texts sorted "
+        "by length and the batch size that suits them best. Start-up is from the start of the process to its first "
+        "vector, with a warm file cache. Differences are to sentence-transformers' float32.",
+        "",
+        "![tokens a second](images/benchmarks.png)",
+        "",
+        "## Treble over the best peer of the same precision",
+        "",
+        "Tokens a second; with one text at a time, texts a second at the median. Above 1 Treble is faster.",
+        "",
+        *overview(results),
+        "",
+        "## Left out",
+        "",
+        *reasons(results),
+        "",
+    ]
+    for model in dict.fromkeys(one["model"] for one in results):
+        lines += [f"## {model}", ""]
+        lines += [one_table(one) for one in results if one["model"] == model]
+    (docs / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")

@@ -1,0 +1,86 @@
+#include "engine/compute_choice.h"
+
+#include <array>
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "kernels/linear.h"
+
+namespace treble {
+
+namespace {
+
+/// Sentences of several kinds; the samples are runs of them, so that short and long texts are judged alike.
+constexpr std::array<std::string_view, 12> kSentences = {
+    "The ferry leaves the harbour at seven and reaches the island before noon.",
+    "def mean(values): return sum(values) / len(values)  # raises ZeroDivisionError for an empty list",
+    "Patients who took the drug for twelve weeks reported fewer headaches than those on placebo (p < 0.05).",
+    "How do I reset my password if I no longer have access to my e-mail address?",
+    "Revenue rose by 4.2 % to 318 million, while operating costs fell for the third quarter in a row.",
+    "She put the letter back into its envelope, blew out the lamp and listened to the rain.",
+    "The court held that the contract was void because neither party had disclosed the earlier agreement.",
+    "Preheat the oven to 200 degrees, season the vegetables with salt and thyme, and roast them for forty minutes.",
+    "In 1928 the expedition crossed the ice by dog sled; two of its members never returned.",
+    "A low-pass filter lets slow changes through and damps whatever alternates quickly.",
+    "Le marché se tient chaque samedi sur la place, devant l'église.",
+    "Error 0x80070057: the parameter is incorrect. Restart the service and check the log for details."};
+/// How many sentences, begun at its own place, each sample has.
+constexpr std::array<std::size_t, kNumSamples> kRuns = {1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 8, 10};
+
+std::vector<std::string> samples() {
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < kRuns.size(); ++i) {
+    std::string text;
+    for (std::size_t j = 0; j < kRuns[i]; ++j) {
+      if (j > 0) text += ' ';
+      text += kSentences[(i + j) % kSentences.size()];
+    }
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+double cosine(const float* a, const float* b, std::int64_t dim) {
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  for (std::int64_t i = 0; i < dim; ++i) {
+    ab += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0.0;
+}
+
+}  // namespace
+
+std::string compute_type_name(ComputeType type) {
+  switch (type) {
+    case ComputeType::float32: return "float32";
+    case ComputeType::bfloat16: return "bfloat16";
+    case ComputeType::int8: return "int8";
+    case ComputeType::automatic: break;
+  }
+  return "auto";
+}
+
+std::vector<ComputeType> fast_compute_types() {
+  std::vector<ComputeType> types = {ComputeType::int8};
+  if (is_native(ComputeType::bfloat16)) types.push_back(ComputeType::bfloat16);
+  return types;
+}
+
+double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
+  const auto texts = samples();
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  const auto wanted = exact.encode(views);
+  const auto found = candidate.encode(views);
+  double sum = 0;
+  for (std::int64_t i = 0; i < wanted.count; ++i) {
+    sum += cosine(wanted.values.data() + i * wanted.dim, found.values.data() + i * wanted.dim, wanted.dim);
+  }
+  return sum / static_cast<double>(wanted.count);
+}
+
+}  // namespace treble

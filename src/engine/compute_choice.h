@@ -1,0 +1,25 @@
+// How `ComputeType::automatic` is decided.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "treble/sentence_encoder.h"
+
+namespace treble {
+
+/// What a faster type must keep, as the mean over the sample texts.
+inline constexpr double kLeastSampleCosine = 0.9995;
+inline constexpr int kNumSamples = 12;
+
+/// "float32", "bfloat16", "int8", "auto".
+std::string compute_type_name(ComputeType type);
+
+/// Types that are faster than float32 on this CPU, the fastest first. Decided by its instructions, never by a clock, so
+/// that the same machine always answers the same.
+std::vector<ComputeType> fast_compute_types();
+
+/// Mean cosine between the two models' vectors of kNumSamples built-in texts of 4 to about 250 tokens.
+double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate);
+
+}  // namespace treble

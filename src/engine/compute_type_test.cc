@@ -1,0 +1,88 @@
+// int8, bfloat16 and the automatic choice, on a small golden model.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/compute_choice.h"
+#include "engine/golden_support.h"
+#include "kernels/simd/on_every_target.h"
+#include "kernels/test_support.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble {
+namespace {
+
+std::string model_path() { return test::source_path("tests/golden/bert/model").string(); }
+
+SentenceEncoder load(ComputeType type) {
+  return SentenceEncoder::load({.model = model_path(), .threads = 2, .dtype = type});
+}
+
+std::vector<std::string> texts() { return test::read_texts(test::source_path("tests/golden/bert/cases.json")); }
+
+double greatest_difference(const Embeddings& a, const Embeddings& b) {
+  return test::greatest_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
+}
+
+TEST(ComputeTypes, Int8DoesNotDependOnCompanionsBitForBit) {
+  const auto words = texts();
+  const auto encoder = load(ComputeType::int8);
+  const auto together = encoder.encode(test::views(words));
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view one = words[i];
+    const auto alone = encoder.encode({&one, 1});
+    for (std::int64_t c = 0; c < alone.dim; ++c) {
+      EXPECT_EQ(alone.values[static_cast<std::size_t>(c)],
+                together.values[i * static_cast<std::size_t>(alone.dim) + static_cast<std::size_t>(c)]);
+    }
+  }
+}
+
+TEST(ComputeTypes, TemperatureActsInEachOfThem) {
+  const auto words = texts();
+  EncodeOptions sharp;
+  sharp.temperature = Temperature::constant(0.5);
+  const auto plain_float = load(ComputeType::float32).encode(test::views(words));
+  const auto sharp_float = load(ComputeType::float32).encode(test::views(words), sharp);
+  const double change = greatest_difference(plain_float, sharp_float);
+  for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
+    const auto encoder = load(type);
+    const auto plain = encoder.encode(test::views(words));
+    const auto tempered = encoder.encode(test::views(words), sharp);
+    EXPECT_GT(greatest_difference(plain, tempered), 0.5 * change);
+    // What the type loses is less than what the temperature changes.
+    EXPECT_LT(greatest_difference(tempered, sharp_float), change);
+  }
+}
+
+TEST(ComputeTypes, SayWhatTheyAre) {
+  EXPECT_EQ(load(ComputeType::float32).info().compute_dtype, "float32");
+  EXPECT_EQ(load(ComputeType::int8).info().compute_dtype, "int8");
+  EXPECT_EQ(load(ComputeType::bfloat16).info().compute_dtype, "bfloat16");
+  EXPECT_FALSE(load(ComputeType::float32).info().cpu_isa.empty());
+}
+
+TEST(ComputeTypes, AutomaticKeepsItsPromiseAndSaysWhy) {
+  const auto chosen = load(ComputeType::automatic);
+  EXPECT_NE(chosen.info().compute_dtype, "auto");
+  EXPECT_NE(chosen.info().dtype_reason.find("mean cosine to float32"), std::string::npos);
+  EXPECT_GE(sample_cosine(load(ComputeType::float32), chosen), kLeastSampleCosine);
+  EXPECT_EQ(load(ComputeType::automatic).info().compute_dtype, chosen.info().compute_dtype);
+}
+
+/// The whole encoder on each instruction set of our own kernels; oneDNN's are capped by the environment.
+TEST(ComputeTypes, EveryInstructionSetGivesTheSameVectors) {
+  const auto words = texts();
+  for (const auto& [type, tolerance] : {std::pair{ComputeType::float32, 1e-5}, {ComputeType::int8, 0.02}}) {
+    const auto encoder = load(type);
+    const auto wanted = encoder.encode(test::views(words));
+    test::on_every_target(
+        [&] { EXPECT_LE(greatest_difference(encoder.encode(test::views(words)), wanted), tolerance); });
+  }
+}
+
+}  // namespace
+}  // namespace treble

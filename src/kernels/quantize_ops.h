@@ -1,0 +1,45 @@
+// Rows of float32 in fewer bits, and back.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace treble {
+
+/// x ≈ offset + scale · code.
+struct RowCodes {
+  float scale = 0;
+  float offset = 0;
+};
+
+/// Quantises one row over its own range into codes 0 … `most` ≤ 255, so that no other row matters. A NaN or infinity in
+/// it makes `offset` NaN, which then shows in every product. Equal sizes.
+RowCodes quantize_row(std::span<const float> x, std::int32_t most, std::span<std::uint8_t> codes);
+
+/// Multiplies each block of `block` numbers (a power of two that divides their count) by the Walsh–Hadamard matrix of
+/// that size, in place: H Hᵀ = block · I. What stands out in one number is spread over all of its block, so that codes
+/// of few bits lose less (as in QuaRot; Ashkboos et al., arXiv 2404.00456).
+void rotate_blocks(std::int64_t block, std::span<float> x);
+
+/// What turns sums of codes back into numbers, a column each.
+struct ColumnScales {
+  std::span<const float> scale;  ///< of the column's weights
+  std::span<const float> sum;    ///< scale · Σ of the column's integer weights
+  std::span<const float> bias;   ///< empty: none
+};
+
+/// y = row.scale · column.scale · sums + row.offset · column.sum + bias, added to y where `accumulate`.
+void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, const ColumnScales& columns,
+                    bool accumulate, std::span<float> y);
+
+/// One row of weights, symmetric: codes in ±`most`, neighbours 2i and 2i + 1 drawn in where their sum is beyond
+/// ±`most_pair`. Returns the scale; a row of zeros has scale 0.
+float quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
+                       std::span<std::int8_t> codes);
+
+/// To the nearest bfloat16, ties to even; NaN stays NaN. Equal sizes.
+void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y);
+/// The same, widened again.
+void round_to_bfloat16(std::span<const float> x, std::span<float> y);
+
+}  // namespace treble

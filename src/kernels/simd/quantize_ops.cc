@@ -1,0 +1,261 @@
+// Conversions of rows, compiled once for each instruction set and chosen at run time (Highway). The conversions are
+// plain loops of one step an element, which the compiler makes vectors of for each set.
+#include "kernels/quantize_ops.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdlib>
+#include <limits>
+
+#include "kernels/simd/choose_target.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/simd/quantize_ops.cc"
+#include <hwy/foreach_target.h>
+// Highway wants to come after foreach_target.h.
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace treble::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+struct Range {
+  float least;
+  float greatest;
+  float poison;  // 0, or NaN when the row holds a NaN or an infinity
+};
+
+Range RangeOf(const float* HWY_RESTRICT x, std::size_t count) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  Range range{x[0], x[0], 0.0F};
+  std::size_t i = 0;
+  if (count >= lanes) {
+    V least = hn::LoadU(d, x);
+    V greatest = least;
+    V poison = hn::Zero(d);
+    for (; i + lanes <= count; i += lanes) {
+      const V value = hn::LoadU(d, x + i);
+      least = hn::Min(least, value);
+      greatest = hn::Max(greatest, value);
+      // Minimum and maximum may drop a NaN; 0 · x never does, and makes one of an infinity.
+      poison = hn::MulAdd(value, hn::Zero(d), poison);
+    }
+    range = {hn::GetLane(hn::MinOfLanes(d, least)), hn::GetLane(hn::MaxOfLanes(d, greatest)),
+             hn::GetLane(hn::SumOfLanes(d, poison))};
+  }
+  for (; i < count; ++i) {
+    range.least = std::min(range.least, x[i]);
+    range.greatest = std::max(range.greatest, x[i]);
+    range.poison += 0.0F * x[i];
+  }
+  return range;
+}
+
+void ToCodes(const float* HWY_RESTRICT x, std::size_t count, float least, float inverse,
+             std::uint8_t* HWY_RESTRICT codes) {
+  for (std::size_t i = 0; i < count; ++i) {
+    codes[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>((x[i] - least) * inverse + 0.5F));
+  }
+}
+
+RowCodes QuantizeRow(const float* x, std::size_t count, float most, std::uint8_t* codes) {
+  if (count == 0) return {};
+  const Range range = RangeOf(x, count);
+  if (range.poison != 0.0F) {
+    std::fill_n(codes, count, std::uint8_t{0});
+    return {0.0F, std::numeric_limits<float>::quiet_NaN()};
+  }
+  const float width = range.greatest - range.least;
+  // A range beyond float32, or too small to divide by, has no codes; the row is then its least value.
+  const float inverse = most / width;
+  if (!(width > 0.0F) || !std::isfinite(width) || !std::isfinite(inverse)) {
+    std::fill_n(codes, count, std::uint8_t{0});
+    return {0.0F, std::isfinite(width) ? range.least : std::numeric_limits<float>::quiet_NaN()};
+  }
+  ToCodes(x, count, range.least, inverse, codes);
+  return {width / most, range.least};
+}
+
+/// Sums and differences of numbers `half` apart.
+HWY_INLINE void Butterfly(std::size_t half, float* HWY_RESTRICT low, float* HWY_RESTRICT high) {
+  for (std::size_t i = 0; i < half; ++i) {
+    const float a = low[i];
+    const float b = high[i];
+    low[i] = a + b;
+    high[i] = a - b;
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
+/// The first three steps, 1, 2 and 4 apart, for eight numbers in two vectors.
+HWY_INLINE void RotateEight(float* x) {
+  const hn::FixedTag<float, 4> d;
+  using V4 = hn::Vec<decltype(d)>;
+  HWY_ALIGN constexpr float kOdd[4] = {1, -1, 1, -1};
+  HWY_ALIGN constexpr float kUpper[4] = {1, 1, -1, -1};
+  const auto rotate_four = [&](V4 v) {
+    const V4 once = hn::MulAdd(v, hn::Load(d, kOdd), hn::Shuffle2301(v));
+    return hn::MulAdd(once, hn::Load(d, kUpper), hn::Shuffle1032(once));
+  };
+  const V4 a = rotate_four(hn::LoadU(d, x));
+  const V4 b = rotate_four(hn::LoadU(d, x + 4));
+  hn::StoreU(hn::Add(a, b), d, x);
+  hn::StoreU(hn::Sub(a, b), d, x + 4);
+}
+#endif
+
+void RotateBlocks(std::size_t block, float* x, std::size_t count) {
+  std::size_t half = 1;
+#if HWY_TARGET != HWY_SCALAR
+  if (block >= 8) {
+    for (std::size_t i = 0; i < count; i += 8) RotateEight(x + i);
+    half = 8;
+  }
+#endif
+  for (; half < block; half *= 2) {
+    for (std::size_t first = 0; first < count; first += 2 * half) Butterfly(half, x + first, x + first + half);
+  }
+}
+
+void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, const ColumnScales& columns,
+                   bool accumulate, float* HWY_RESTRICT y) {
+  const std::size_t count = columns.scale.size();
+  const float* HWY_RESTRICT scale = columns.scale.data();
+  const float* HWY_RESTRICT sum = columns.sum.data();
+  const float* HWY_RESTRICT bias = columns.bias.data();
+  const float s = row.scale;
+  const float o = row.offset;
+  if (accumulate && bias != nullptr) {
+    for (std::size_t i = 0; i < count; ++i) {
+      y[i] += static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + bias[i]);
+    }
+  } else if (accumulate) {
+    for (std::size_t i = 0; i < count; ++i) y[i] += static_cast<float>(sums[i]) * (s * scale[i]) + o * sum[i];
+  } else if (bias != nullptr) {
+    for (std::size_t i = 0; i < count; ++i) {
+      y[i] = static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + bias[i]);
+    }
+  } else {
+    for (std::size_t i = 0; i < count; ++i) y[i] = static_cast<float>(sums[i]) * (s * scale[i]) + o * sum[i];
+  }
+}
+
+/// The upper half of a float's bits, rounded to nearest even. What is not a number must not round up to infinity.
+HWY_INLINE std::uint32_t RoundedBits(std::uint32_t bits) {
+  const std::uint32_t rounded = bits + 0x7FFFU + ((bits >> 16) & 1U);
+  const bool is_nan = (bits & 0x7FFFFFFFU) > 0x7F800000U;
+  return (is_nan ? bits | 0x00400000U : rounded) & 0xFFFF0000U;
+}
+
+void ToBfloat16(const float* HWY_RESTRICT x, std::size_t count, std::uint16_t* HWY_RESTRICT y) {
+  for (std::size_t i = 0; i < count; ++i) {
+    y[i] = static_cast<std::uint16_t>(RoundedBits(std::bit_cast<std::uint32_t>(x[i])) >> 16);
+  }
+}
+
+void RoundToBfloat16(const float* HWY_RESTRICT x, std::size_t count, float* HWY_RESTRICT y) {
+  for (std::size_t i = 0; i < count; ++i) y[i] = std::bit_cast<float>(RoundedBits(std::bit_cast<std::uint32_t>(x[i])));
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace treble::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace treble {
+
+namespace simd {
+HWY_EXPORT(QuantizeRow);
+HWY_EXPORT(DequantizeRow);
+HWY_EXPORT(RotateBlocks);
+HWY_EXPORT(ToBfloat16);
+HWY_EXPORT(RoundToBfloat16);
+
+// The tables of functions can only be named from the namespace that exports them.
+auto quantize_row() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(QuantizeRow);
+}
+
+auto dequantize_row() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(DequantizeRow);
+}
+
+auto rotate_blocks() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(RotateBlocks);
+}
+
+auto to_bfloat16() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(ToBfloat16);
+}
+
+auto round_to_bfloat16() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(RoundToBfloat16);
+}
+}  // namespace simd
+
+RowCodes quantize_row(std::span<const float> x, std::int32_t most, std::span<std::uint8_t> codes) {
+  return simd::quantize_row()(x.data(), x.size(), static_cast<float>(most), codes.data());
+}
+
+void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, const ColumnScales& columns,
+                    bool accumulate, std::span<float> y) {
+  simd::dequantize_row()(sums.data(), row, columns, accumulate, y.data());
+}
+
+void rotate_blocks(std::int64_t block, std::span<float> x) {
+  simd::rotate_blocks()(static_cast<std::size_t>(block), x.data(), x.size());
+}
+
+namespace {
+
+/// Draws a pair's sum in to ±most, half of the excess each: the nearest pair that fits.
+void limit_pair(std::int32_t most, std::int8_t& first, std::int8_t& second) {
+  const std::int32_t sum = first + second;
+  const std::int32_t excess = std::abs(sum) - most;
+  if (excess <= 0) return;
+  const std::int32_t sign = sum > 0 ? 1 : -1;
+  first = static_cast<std::int8_t>(first - sign * (excess / 2));
+  second = static_cast<std::int8_t>(second - sign * (excess - excess / 2));
+}
+
+}  // namespace
+
+float quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
+                       std::span<std::int8_t> codes) {
+  float greatest = 0;
+  for (const float value : x) greatest = std::max(greatest, std::fabs(value));
+  const float scale = greatest / static_cast<float>(most);
+  // Weights too small for their scale to be inverted are as good as none.
+  const float inverse = scale > 0 && std::isfinite(1.0F / scale) ? 1.0F / scale : 0.0F;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const auto code = static_cast<std::int32_t>(std::lrint(x[i] * inverse));
+    codes[i] = static_cast<std::int8_t>(std::clamp(code, -most, most));
+  }
+  for (std::size_t i = 0; i + 1 < codes.size(); i += 2) limit_pair(most_pair, codes[i], codes[i + 1]);
+  return scale;
+}
+
+void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y) {
+  simd::to_bfloat16()(x.data(), x.size(), y.data());
+}
+
+void round_to_bfloat16(std::span<const float> x, std::span<float> y) {
+  simd::round_to_bfloat16()(x.data(), x.size(), y.data());
+}
+
+}  // namespace treble
+#endif  // HWY_ONCE

@@ -1,0 +1,134 @@
+#include "kernels/quantize_ops.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/simd/on_every_target.h"
+#include "kernels/test_support.h"
+
+namespace treble {
+namespace {
+
+TEST(QuantizeRow, LosesAtMostHalfAStep) {
+  test::on_every_target([] {
+    for (const std::int64_t count : {1, 2, 7, 8, 33, 384}) {
+      for (const std::int32_t most : {255, 180}) {
+        const auto x = test::random_values(count, 5);
+        std::vector<std::uint8_t> codes(x.size());
+        const RowCodes row = quantize_row(x, most, codes);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          EXPECT_LE(codes[i], most);
+          EXPECT_NEAR(row.offset + row.scale * static_cast<float>(codes[i]), x[i], 0.5001 * row.scale + 1e-6);
+        }
+      }
+    }
+  });
+}
+
+TEST(QuantizeRow, ConstantsAreExactAndNonFiniteShows) {
+  test::on_every_target([] {
+    std::vector<std::uint8_t> codes(20);
+    const RowCodes row = quantize_row(std::vector<float>(20, 3.5F), 255, codes);
+    EXPECT_EQ(row.offset + row.scale * codes[7], 3.5F);
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), HUGE_VALF, -HUGE_VALF}) {
+      for (const std::size_t place : {0, 11, 19}) {
+        auto x = test::random_values(20, 6);
+        x[place] = bad;
+        EXPECT_TRUE(std::isnan(quantize_row(x, 255, codes).offset));
+      }
+    }
+  });
+}
+
+/// H[i][j] = (−1)^popcount(i & j)
+std::vector<float> naive_rotation(std::size_t block, const std::vector<float>& x) {
+  std::vector<float> y(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    double sum = 0;
+    for (std::size_t j = 0; j < block; ++j) {
+      const bool minus = std::popcount((i % block) & j) % 2 == 1;
+      sum += (minus ? -1.0 : 1.0) * static_cast<double>(x[i / block * block + j]);
+    }
+    y[i] = static_cast<float>(sum);
+  }
+  return y;
+}
+
+TEST(RotateBlocks, EqualsItsNaiveTwin) {
+  test::on_every_target([] {
+    for (const std::size_t block : {1, 2, 4, 8, 16, 128}) {
+      const auto x = test::random_values(static_cast<std::int64_t>(3 * block), 7);
+      auto rotated = x;
+      rotate_blocks(static_cast<std::int64_t>(block), rotated);
+      const auto wanted = naive_rotation(block, x);
+      for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(rotated[i], wanted[i], 1e-4) << block << ": " << i;
+    }
+  });
+}
+
+TEST(QuantizeWeights, KeepsToItsCodesAndPairs) {
+  const auto x = test::random_values(384, 8);
+  std::vector<std::int8_t> codes(x.size());
+  const float scale = quantize_weights(x, 105, 182, codes);
+  for (std::size_t i = 0; i < x.size(); i += 2) {
+    EXPECT_LE(std::abs(codes[i]), 105);
+    EXPECT_LE(std::abs(codes[i] + codes[i + 1]), 182);
+    // Pairs within the limit are rounded to the nearest.
+    if (std::abs(codes[i] + codes[i + 1]) < 182) {
+      EXPECT_NEAR(scale * codes[i], x[i], 0.5001 * scale);
+    }
+  }
+  EXPECT_EQ(quantize_weights(std::vector<float>(8, 0.0F), 105, 182, std::span(codes).first(8)), 0.0F);
+  EXPECT_EQ(codes[3], 0);
+}
+
+TEST(DequantizeRow, EqualsItsFormula) {
+  test::on_every_target([] {
+    const std::vector<std::int32_t> sums = {0, 5, -7, 100000, 3, 2, 1, -1, 9, 10, 11};
+    const auto scale = test::random_values(11, 9);
+    const auto sum = test::random_values(11, 10);
+    const auto bias = test::random_values(11, 11);
+    for (const bool with_bias : {false, true}) {
+      for (const bool accumulate : {false, true}) {
+        auto y = test::random_values(11, 12);
+        const auto before = y;
+        const ColumnScales columns{scale, sum, with_bias ? std::span<const float>(bias) : std::span<const float>()};
+        dequantize_row(sums, {0.25F, -0.5F}, columns, accumulate, y);
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const double wanted = 0.25 * scale[i] * sums[i] - 0.5 * sum[i] + (with_bias ? bias[i] : 0.0F);
+          EXPECT_NEAR(y[i], wanted + (accumulate ? before[i] : 0.0F), 1e-5 * (1 + std::abs(wanted)));
+        }
+      }
+    }
+  });
+}
+
+TEST(Bfloat16, RoundsToNearestEvenAndKeepsWhatIsNotANumber) {
+  test::on_every_target([] {
+    const std::vector<float> x = {1.0F,
+                                  std::bit_cast<float>(0x3F808000U),
+                                  std::bit_cast<float>(0x3F818000U),
+                                  std::bit_cast<float>(0x3F808001U),
+                                  -HUGE_VALF,
+                                  std::bit_cast<float>(0x7FFFFFFFU),
+                                  std::bit_cast<float>(0x7F800001U),
+                                  -0.0F,
+                                  3.0e38F};
+    const std::vector<std::uint16_t> wanted = {0x3F80, 0x3F80, 0x3F82, 0x3F81, 0xFF80, 0x7FFF, 0x7FC0, 0x8000, 0x7F62};
+    std::vector<std::uint16_t> halves(x.size());
+    std::vector<float> rounded(x.size());
+    to_bfloat16(x, halves);
+    round_to_bfloat16(x, rounded);
+    EXPECT_EQ(halves, wanted);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(rounded[i]), std::uint32_t{wanted[i]} << 16);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace treble
