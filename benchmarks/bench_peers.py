@@ -5,8 +5,8 @@
     .venv-peers/bin/python benchmarks/bench_peers.py --model all-MiniLM-L6-v2 --workload W4
     .venv-peers/bin/python benchmarks/bench_peers.py --report                     # write the page anew from build/bench
 
-Every engine is a process of its own; a workload goes round all of them by turns, and figures are medians. Results add up
-in build/bench, a file a model and workload, so a long comparison can be run in pieces.
+Every engine is a process of its own; a workload goes round all of them by turns, and figures are medians. Results add
+up in build/bench, a file a model and workload, so a long comparison can be run in pieces.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tokenizers import Tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "all-mpnet-base-v2")
 OURS = ("treble-f32", "treble-bf16", "treble-int8")
-QUICK_WORK = 1.2e11  # multiplications of one quick run: a second or two on two cores
+QUICK_WORK = 4e10  # multiplications of one quick run: a second or two of the slower engines
 WARMUP_SHARE = 0.25
 
 
@@ -61,7 +61,7 @@ def choose_count(workload: Workload, shape: dict, quick: bool) -> int:
         return workload.count
     tokens = QUICK_WORK / multiplications_a_token(shape)
     least = 2 if workload.extended else 16
-    return int(min(workload.count, max(least, tokens / workload.mean_tokens)))
+    return int(min(workload.count, 80 if workload.single else 400, max(least, tokens / workload.mean_tokens)))
 
 
 def gemm_peak(probe: Path, threads: int, shape: dict) -> dict:

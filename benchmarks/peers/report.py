@@ -68,11 +68,24 @@ def one_table(result: dict) -> str:
         best = best_peer(result, precision_of(name))
         over = value_of(entry) / value_of(result["engines"][best]) if best else None
         lines.append(
-            f"| {TITLES[name]} | {precision_of(name)} | {value} | {cell(over, '.2f')} | {cell(share(result, name), '.0%')} "
+            f"| {TITLES[name]} | {precision_of(name)} | {value} | {cell(over, '.2f')} "
+            f"| {cell(share(result, name), '.0%')} "
             f"| {entry['peak_mib']:.0f} | {entry['startup']:.2f} | {entry['max_abs']:.1e} "
             f"| {entry['mean_cosine']:.5f} / {entry['min_cosine']:.5f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def reference_of(result: dict) -> str:
+    """Whose vectors the others are held against: sentence-transformers' float32, or if it did not run the first's."""
+    return "st-f32" if "st-f32" in result["engines"] else next(iter(result["engines"]))
+
+
+def notes(result: dict) -> str:
+    """What a reader of one table must know: whose vectors count, and which peers did not run."""
+    absent = [f"{TITLES[name]} {precision_of(name)}" for name in PEERS if name not in result["engines"]]
+    text = f"Differences are to {TITLES[reference_of(result)]} {precision_of(reference_of(result))}."
+    return text + (f" Not in this run: {', '.join(absent)}." if absent else "") + "\n"
 
 
 def read_results(folder: Path) -> list[dict]:
@@ -139,15 +152,16 @@ def write_page(folder: Path, docs: Path) -> None:
         "read the ratios.",
         "",
         f"Machine: {first['cpu']}, {first['threads']} threads, instruction sets: {first['isa']}. Every engine runs "
-        "in a process of its own on the same texts, tokenising included, by turns; medians. Peers that pad get texts sorted "
-        "by length and the batch size that suits them best. Start-up is from the start of the process to its first "
-        "vector, with a warm file cache. Differences are to sentence-transformers' float32.",
+        "in a process of its own on the same texts, tokenising included, by turns; medians. Peers that pad get texts "
+        "sorted by length and the batch size that suits them best. Start-up is from a process's start to its first "
+        "vector, with a warm file cache.",
         "",
         "![tokens a second](images/benchmarks.png)",
         "",
         "## Treble over the best peer of the same precision",
         "",
-        "Tokens a second; with one text at a time, texts a second at the median. Above 1 Treble is faster.",
+        "Tokens a second; with one text at a time, texts a second at the median. Above 1 Treble is faster. Best among",
+        "the peers of the run, which the tables below name.",
         "",
         *overview(results),
         "",
@@ -158,5 +172,5 @@ def write_page(folder: Path, docs: Path) -> None:
     ]
     for model in dict.fromkeys(one["model"] for one in results):
         lines += [f"## {model}", ""]
-        lines += [one_table(one) for one in results if one["model"] == model]
+        lines += [one_table(one) + "\n" + notes(one) for one in results if one["model"] == model]
     (docs / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
