@@ -180,6 +180,8 @@ class PairTask : public SweepTask {
 std::string CachedEncoder::settings_of(const EncodeOptions& options) const {
   const ModelInfo& model = encoder_.info();
   const Json json = {encoder_.weights_sha256(),
+                     model.compute_dtype,
+                     model.cpu_isa,
                      model.pooling,
                      model.modules,
                      model.extension,
