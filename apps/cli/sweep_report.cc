@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <span>
 #include <utility>
@@ -161,7 +162,7 @@ std::string sweep_json(const SweepReport& report) {
   }
   Json chosen = Json::array();
   for (const std::size_t s : report.result.chosen) chosen.push_back(report.settings[s]);
-  const char* const benefits[] = {"none", "helps", "harms"};
+  constexpr std::array<const char*, 3> kBenefits = {"none", "helps", "harms"};
   return dump({{"kind", "sweep"},
                {"model", report.model},
                {"data", report.data},
@@ -172,7 +173,7 @@ std::string sweep_json(const SweepReport& report) {
                {"folds", report.folds},
                {"seed", report.seed},
                {"verdict", sweep_verdict(report)},
-               {"benefit", benefits[static_cast<std::size_t>(benefit_of(report.result))]},
+               {"benefit", kBenefits[static_cast<std::size_t>(benefit_of(report.result))]},
                {"held_out_gain", interval_json(report.result.gain)},
                {"chosen", chosen},
                {"settings", settings},

@@ -1,6 +1,7 @@
 #include "sweep_task.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -30,7 +31,7 @@ void normalize(CachedVectors& vectors) {
 
 /// Eight sums side by side, so that the compiler may use vectors without reordering anything.
 float dot(const float* a, const float* b, std::size_t dim) {
-  float sums[8] = {};
+  std::array<float, 8> sums = {};
   std::size_t i = 0;
   for (; i + 8 <= dim; i += 8) {
     for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[i + lane];

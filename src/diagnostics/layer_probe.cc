@@ -14,7 +14,7 @@ AttentionEstimate measure_head(const AttentionInputs& inputs, std::int64_t seque
   // The scale of the text's last token: that of its whole length, causal or not.
   const std::int64_t tokens = inputs.offsets.back();
   const std::int64_t last = inputs.offsets[static_cast<std::size_t>(sequence) + 1] - 1;
-  const double scale = double{inputs.logit_scales[static_cast<std::size_t>(head * tokens + last)]};
+  const auto scale = double{inputs.logit_scales[static_cast<std::size_t>(head * tokens + last)]};
   const auto attention = logits.probabilities(scale);
   AttentionEstimate estimate;
   estimate.logit_std = logits.standard_deviation(scale);

@@ -51,6 +51,7 @@ void append_values(const std::string& label, const std::vector<std::string>& val
 template <typename Items, typename Form>
 std::vector<std::string> texts_of(const Items& items, const Form& form) {
   std::vector<std::string> result;
+  result.reserve(items.size());
   for (const auto& item : items) result.push_back(form(item));
   return result;
 }

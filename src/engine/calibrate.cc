@@ -70,8 +70,8 @@ Solution solve(const std::function<double(double)>& f, double wanted) {
 
 class Calibrator {
  public:
-  Calibrator(const SentenceEncoder& encoder, std::span<const std::string_view> texts, const CalibrateOptions& options)
-      : encoder_(encoder), options_(options), num_layers_(encoder.info().num_layers) {
+  Calibrator(const SentenceEncoder& encoder, std::span<const std::string_view> texts, CalibrateOptions options)
+      : encoder_(encoder), options_(std::move(options)), num_layers_(encoder.info().num_layers) {
     if (options_.lengths.empty()) {
       for (const std::int64_t length : kUsualLengths) {
         if (length <= encoder.info().max_length) options_.lengths.push_back(length);
@@ -176,6 +176,7 @@ class Calibrator {
     const auto heads = static_cast<std::size_t>(encoder_.info().num_heads);
     if (!options_.per_head) return {{0, heads}};
     std::vector<std::pair<std::size_t, std::size_t>> result;
+    result.reserve(heads);
     for (std::size_t head = 0; head < heads; ++head) result.emplace_back(head, head + 1);
     return result;
   }

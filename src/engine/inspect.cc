@@ -32,6 +32,7 @@ std::string beginning(const std::string& text, std::size_t most) {
 
 std::vector<std::string_view> views(const std::vector<SampledText>& texts) {
   std::vector<std::string_view> result;
+  result.reserve(texts.size());
   for (const SampledText& text : texts) result.emplace_back(text.text);
   return result;
 }
@@ -181,7 +182,7 @@ class Inspection {
     for (std::int64_t i = 0; i < count; ++i) {
       MapText& text = report_.map.texts[static_cast<std::size_t>(i)];
       std::array<double, 2> at = {};
-      for (std::size_t axis = 0; axis < static_cast<std::size_t>(axes_.num_axes); ++axis) {
+      for (std::size_t axis = 0; std::cmp_less(axis, axes_.num_axes); ++axis) {
         double offset = 0;
         for (std::int64_t col = 0; col < vectors.cols; ++col) {
           const auto c = static_cast<std::size_t>(col);
@@ -214,6 +215,7 @@ class Inspection {
     const std::vector<std::string_view> queries(options_.queries.begin(), options_.queries.end());
     const Embeddings embeddings = encoder_.encode(queries, encode);
     std::vector<std::int64_t> tokens;
+    tokens.reserve(texts_.size());
     for (const SampledText& text : texts_) tokens.push_back(text.used);
     report_.query_length_slope.push_back(
         length_slope(matrix(embeddings), vectors, tokens, {options_.bootstrap, options_.seed}));

@@ -58,6 +58,7 @@ class Sampler {
   void count_chunk() {
     const std::vector<std::string_view> views = [&] {
       std::vector<std::string_view> result;
+      result.reserve(chunk_.size());
       for (const InspectText& text : chunk_) result.emplace_back(text.text);
       return result;
     }();
@@ -104,7 +105,7 @@ class Sampler {
 
 void Reservoir::offer(const SampledText& text) {
   ++seen_;
-  if (static_cast<std::int64_t>(kept_.size()) < most_) {
+  if (std::cmp_less(kept_.size(), most_)) {
     kept_.push_back(text);
     return;
   }

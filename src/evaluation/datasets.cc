@@ -117,7 +117,7 @@ RetrievalData read_beir(const fs::path& folder, const std::string& split) {
     const auto query = all_queries.find(judgement->query);
     const auto document = documents.find(judgement->document);
     if (query == all_queries.end() || document == documents.end()) {
-      fail(ErrorCode::invalid_file, "{}: {} \"{:.100}\" is not in {}", place,
+      fail(ErrorCode::invalid_file, R"({}: {} "{:.100}" is not in {})", place,
            query == all_queries.end() ? "query" : "document",
            query == all_queries.end() ? judgement->query : judgement->document,
            query == all_queries.end() ? "queries.jsonl" : "corpus.jsonl");
