@@ -101,7 +101,7 @@ struct SlopeEstimate {
 
 /// Attention of one layer at one length, means over the probed texts.
 struct AttentionEstimate {
-  std::int64_t temperature = 0;  ///< index into CollapseReport::temperatures
+  std::int64_t setting = 0;  ///< index into CollapseReport::settings
   std::int64_t layer = 0;
   std::int64_t head = -1;  ///< -1: mean over heads
   std::int64_t length = 0;
@@ -115,7 +115,7 @@ struct AttentionEstimate {
 
 /// A text's tokens after `layer` blocks (0: after the embeddings), means over the probed texts.
 struct TokenEstimate {
-  std::int64_t temperature = 0;
+  std::int64_t setting = 0;
   std::int64_t layer = 0;
   std::int64_t length = 0;
   double hc_ratio = 0;
@@ -126,14 +126,13 @@ struct MapText {
   std::string id;
   std::int64_t tokens = 0;
   std::string text;                              ///< its beginning
-  std::vector<std::array<double, 2>> at;         ///< [temperature]
-  std::vector<std::vector<Neighbor>> neighbors;  ///< [temperature], nearest first
+  std::vector<std::array<double, 2>> at;         ///< [setting]
+  std::vector<std::vector<Neighbor>> neighbors;  ///< [setting], nearest first
 };
 
-/// The sampled texts on the two principal axes of the untouched model's vectors; other temperatures lie on the same
-/// axes.
+/// The sampled texts on the two principal axes of the untouched model's vectors; other settings lie on the same axes.
 struct TextMap {
-  std::vector<std::array<double, 2>> explained;  ///< [temperature]: share of its variance that each axis carries
+  std::vector<std::array<double, 2>> explained;  ///< [setting]: share of its variance that each axis carries
   std::vector<MapText> texts;
 };
 
@@ -150,23 +149,24 @@ struct CollapseFindings {
 
 struct CollapseReport {
   std::string model;
-  std::string baked_temperature;          ///< in the weights before anything is measured; empty: none
-  std::string verdict;                    ///< two or three sentences for people
-  std::vector<std::string> temperatures;  ///< written forms; the first is "1"
+  std::string baked_temperature;  ///< in the weights before anything is measured; empty: none
+  std::string verdict;            ///< two or three sentences for people
+  /// What the columns are: the temperatures' written forms; the first is "1", the untouched model.
+  std::vector<std::string> settings;
   std::int64_t texts = 0;
   std::int64_t truncated_texts = 0;  ///< longer than the model reads; they count by what was read
   std::int64_t max_length = 0;       ///< tokens the model reads at most
   std::vector<LengthBucket> buckets;
-  std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [temperature][bucket]
+  std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [setting][bucket]
   std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no texts are long enough
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
-  std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [temperature][cut length]
+  std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [setting][cut length]
   CollapseFindings findings;
-  std::vector<std::vector<std::vector<std::optional<double>>>> bucket_matrix;  ///< [temperature][bucket][bucket]
-  std::vector<GeometryEstimate> geometry;                                      ///< [temperature]
+  std::vector<std::vector<std::vector<std::optional<double>>>> bucket_matrix;  ///< [setting][bucket][bucket]
+  std::vector<GeometryEstimate> geometry;                                      ///< [setting]
   std::int64_t neighbors = 0;
-  std::vector<std::vector<HubnessEstimate>> hubness;  ///< [temperature][bucket]
-  std::vector<SlopeEstimate> query_length_slope;      ///< [temperature]; empty without queries
+  std::vector<std::vector<HubnessEstimate>> hubness;  ///< [setting][bucket]
+  std::vector<SlopeEstimate> query_length_slope;      ///< [setting]; empty without queries
   std::vector<AttentionEstimate> attention;
   std::vector<TokenEstimate> tokens;
   TextMap map;

@@ -131,7 +131,7 @@ CosineEstimate estimate(double mean, double half_width, std::int64_t texts = 50)
 CollapseReport report_of(CosineEstimate short_texts, CosineEstimate long_texts) {
   CollapseReport report;
   report.texts = 100;
-  report.temperatures = {"1"};
+  report.settings = {"1"};
   report.buckets = {{1, 32, 50}, {33, 64, 50}};
   report.bucket_cosine = {{short_texts, long_texts}};
   report.cut_cosine = {{}};

@@ -81,11 +81,11 @@ void LayerProbe::on_hidden_states(std::int64_t layer, const PackedBatch& batch, 
 std::vector<AttentionEstimate> LayerProbe::attention() const {
   std::vector<AttentionEstimate> result;
   for (const LayerSums& sums : layers_) {
-    AttentionEstimate mean{.temperature = place_.temperature, .layer = sums.layer, .length = place_.length};
+    AttentionEstimate mean{.setting = place_.setting, .layer = sums.layer, .length = place_.length};
     std::vector<AttentionEstimate> heads = sums.heads;
     for (std::size_t head = 0; head < heads.size(); ++head) {
       AttentionEstimate& estimate = heads[head];
-      estimate.temperature = place_.temperature;
+      estimate.setting = place_.setting;
       estimate.layer = sums.layer;
       estimate.head = static_cast<std::int64_t>(head);
       estimate.length = place_.length;
@@ -104,7 +104,7 @@ std::vector<TokenEstimate> LayerProbe::tokens() const {
   std::vector<TokenEstimate> result;
   for (const TokenSums& sums : tokens_) {
     TokenEstimate estimate = sums.sums;
-    estimate.temperature = place_.temperature;
+    estimate.setting = place_.setting;
     estimate.layer = sums.layer;
     estimate.length = place_.length;
     estimate.hc_ratio /= static_cast<double>(sums.texts);

@@ -16,7 +16,7 @@ class LayerProbe : public AttentionObserver {
   using ParallelFor = std::function<void(std::int64_t count, const std::function<void(std::int64_t)>& body)>;
 
   struct Place {
-    std::int64_t temperature = 0;
+    std::int64_t setting = 0;
     std::int64_t length = 0;
     std::vector<std::int64_t> layers;  ///< those to look into
   };

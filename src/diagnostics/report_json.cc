@@ -66,7 +66,7 @@ Json form(const SlopeEstimate& estimate) {
 }
 
 Json form(const AttentionEstimate& estimate) {
-  return {{"temperature", estimate.temperature},
+  return {{"setting", estimate.setting},
           {"layer", estimate.layer},
           {"head", estimate.head < 0 ? Json() : Json(estimate.head)},
           {"length", estimate.length},
@@ -79,7 +79,7 @@ Json form(const AttentionEstimate& estimate) {
 }
 
 Json form(const TokenEstimate& estimate) {
-  return {{"temperature", estimate.temperature},
+  return {{"setting", estimate.setting},
           {"layer", estimate.layer},
           {"length", estimate.length},
           {"hc_ratio", number(estimate.hc_ratio)},
@@ -133,7 +133,7 @@ std::string to_json(const CollapseReport& report) {
       {"baked_temperature", report.baked_temperature.empty() ? Json() : Json(report.baked_temperature)},
       {"verdict", report.verdict},
       {"findings", form(report.findings)},
-      {"temperatures", report.temperatures},
+      {"settings", report.settings},
       {"texts", report.texts},
       {"truncated_texts", report.truncated_texts},
       {"max_length", report.max_length},

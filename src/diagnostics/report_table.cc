@@ -27,7 +27,7 @@ constexpr std::size_t kCellWidth = 24;
 
 void append_header(const CollapseReport& report, const char* label, const char* counts, std::string& out) {
   out += "  " + pad(label, kLabelWidth) + pad(counts, kCountWidth);
-  for (const auto& temperature : report.temperatures) out += pad("tau = " + temperature, kCellWidth);
+  for (const auto& temperature : report.settings) out += pad("tau = " + temperature, kCellWidth);
   out.erase(out.find_last_not_of(' ') + 1);
   out += '\n';
 }
@@ -107,14 +107,14 @@ LayerMeans layer_means(const CollapseReport& report, std::size_t temperature, st
   LayerMeans means;
   const auto t = static_cast<std::int64_t>(temperature);
   for (const AttentionEstimate& a : report.attention) {
-    if (a.temperature != t || a.length != length || a.head >= 0) continue;
+    if (a.setting != t || a.length != length || a.head >= 0) continue;
     means.filter_rate += a.filter_rate;
     means.bound += a.bound;
     means.above_bound += a.above_bound;
     ++means.count;
   }
   for (const TokenEstimate& token : report.tokens) {
-    if (token.temperature != t || token.length != length || token.layer <= means.deepest) continue;
+    if (token.setting != t || token.length != length || token.layer <= means.deepest) continue;
     means.deepest = token.layer;
     means.hc_ratio = token.hc_ratio;
   }
@@ -129,7 +129,7 @@ void append_layers(const CollapseReport& report, std::string& out) {
   append_header(report, "tokens", "", out);
   for (const std::int64_t length : report.cut_lengths) {
     std::vector<std::string> cells;
-    for (std::size_t t = 0; t < report.temperatures.size(); ++t) {
+    for (std::size_t t = 0; t < report.settings.size(); ++t) {
       const LayerMeans means = layer_means(report, t, length);
       cells.push_back(fmt::format("{:.2f} / {:.2f} {:3.0f} %  {:.2f}", means.filter_rate / means.count,
                                   means.bound / means.count, 100 * means.above_bound / means.count, means.hc_ratio));

@@ -70,11 +70,11 @@ std::string about_cuts(const CollapseReport& report) {
 std::string about_temperatures(const CollapseReport& report) {
   if (!report.findings.compared) return {};
   std::string text;
-  for (std::size_t t = 1; t < report.temperatures.size(); ++t) {
+  for (std::size_t t = 1; t < report.settings.size(); ++t) {
     const Row& row = report.bucket_cosine[t];
-    text += fmt::format(" At temperature {} the longer ones are at {:.3f}, the shorter ones at {:.3f}.",
-                        report.temperatures[t], row[report.findings.long_bucket].mean,
-                        row[report.findings.short_bucket].mean);
+    text +=
+        fmt::format(" At temperature {} the longer ones are at {:.3f}, the shorter ones at {:.3f}.", report.settings[t],
+                    row[report.findings.long_bucket].mean, row[report.findings.short_bucket].mean);
   }
   return text;
 }

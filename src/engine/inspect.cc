@@ -103,7 +103,7 @@ class Inspection {
     report_.buckets = sample_.buckets;
     report_.cut_lengths = sample_.cut_lengths;
     report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
-    for (const auto& temperature : temperatures_) report_.temperatures.push_back(temperature.to_string());
+    for (const auto& temperature : temperatures_) report_.settings.push_back(temperature.to_string());
     for (auto& bucket : sample_.by_bucket) {
       std::move(bucket.begin(), bucket.end(), std::back_inserter(texts_));
       ends_.push_back(static_cast<std::int64_t>(texts_.size()));

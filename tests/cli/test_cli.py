@@ -271,7 +271,7 @@ class Reports(CliCase):
         done = treble("inspect", "--model", ARGUMENTS.model, "--temperature", "0.8", path, "--json", "-", *edges)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         report = json.loads(done.stdout)
-        self.assertEqual(report["temperatures"], ["1", "0.8"])
+        self.assertEqual(report["settings"], ["1", "0.8"])
         self.assertEqual(report["cut_lengths"], [8, 16, 32])
         self.assertEqual(report["texts"], 200)
         for row in report["bucket_cosine"] + report["cut_cosine"]:
