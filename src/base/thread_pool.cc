@@ -1,10 +1,32 @@
 #include "base/thread_pool.h"
 
+#include <chrono>
 #include <utility>
 
 #include "base/fail.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace treble {
+
+namespace {
+
+/// Longer than what lies between two loops of one text, shorter than anybody minds.
+constexpr std::chrono::microseconds kLookOut{50};
+/// Looks between two looks at the clock.
+constexpr int kLooks = 32;
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   if (threads < 1 || threads > 4096) {
@@ -15,12 +37,32 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  start_.notify_all();
+  stopping_ = true;
+  wake(start_);
   for (auto& thread : threads_) thread.join();
+}
+
+template <typename Ready>
+void ThreadPool::wait(std::condition_variable& condition, const Ready& ready) {
+  const auto end = std::chrono::steady_clock::now() + kLookOut;
+  do {
+    for (int look = 0; look < kLooks; ++look) {
+      if (ready()) return;
+      pause_briefly();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  std::unique_lock lock(sleep_mutex_);
+  // Counted before the last look, and wakers count after they have stored: one of the two sees the other.
+  ++sleepers_;
+  condition.wait(lock, ready);
+  --sleepers_;
+}
+
+void ThreadPool::wake(std::condition_variable& condition) {
+  if (sleepers_ == 0) return;
+  // A sleeper holds the mutex from its last look until it sleeps.
+  { const std::lock_guard lock(sleep_mutex_); }
+  condition.notify_all();
 }
 
 void ThreadPool::parallel_for(std::int64_t count, const std::function<void(std::int64_t, int)>& body) {
@@ -30,56 +72,42 @@ void ThreadPool::parallel_for(std::int64_t count, const std::function<void(std::
     for (std::int64_t index = 0; index < count; ++index) body(index, 0);
     return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    body_ = &body;
-    next_ = 0;
-    count_ = count;
-    busy_ = size();
-    failure_ = nullptr;
-    ++generation_;
-  }
-  start_.notify_all();
+  body_ = &body;
+  count_ = count;
+  next_ = 0;
+  busy_ = size();
+  ++generation_;
+  wake(start_);
   work(0);
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_ == 0; });
-  body_ = nullptr;
+  wait(done_, [this] { return busy_ == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::run_worker(int worker) {
   std::uint64_t seen = 0;
   while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      start_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
-    }
+    wait(start_, [&] { return stopping_ || generation_ != seen; });
+    if (stopping_) return;
+    seen = generation_;
     work(worker);
   }
 }
 
 void ThreadPool::work(int worker) {
-  while (true) {
-    std::int64_t index = 0;
-    const std::function<void(std::int64_t, int)>* body = nullptr;
-    {
-      const std::lock_guard lock(mutex_);
-      if (next_ >= count_ || failure_) {
-        if (--busy_ == 0) done_.notify_all();
-        return;
-      }
-      index = next_++;
-      body = body_;
-    }
+  for (std::int64_t index = next_++; index < count_; index = next_++) {
     try {
-      (*body)(index, worker);
+      (*body_)(index, worker);
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
+      note_failure(std::current_exception());
     }
   }
+  if (--busy_ == 0) wake(done_);
+}
+
+void ThreadPool::note_failure(std::exception_ptr failure) {
+  const std::lock_guard lock(failure_mutex_);
+  if (!failure_) failure_ = std::move(failure);
+  next_ = count_;  // nothing more is handed out
 }
 
 }  // namespace treble

@@ -1,6 +1,7 @@
 // A fixed team of threads that runs loops.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -13,6 +14,9 @@ namespace treble {
 
 /// `threads` workers, the caller of parallel_for being worker 0. One loop runs at a time: callers on several threads
 /// take turns, and a loop must not start another on the same pool.
+///
+/// Between loops workers look out for the next one for some microseconds before they sleep: a single text goes through
+/// dozens of short loops, and waking a sleeping thread takes longer than such a loop.
 class ThreadPool {
  public:
   /// Throws Error{invalid_argument} unless 1 ≤ threads ≤ 4096.
@@ -30,18 +34,28 @@ class ThreadPool {
  private:
   void run_worker(int worker);
   void work(int worker);
+  void note_failure(std::exception_ptr failure);
+  /// Looks out for `ready` for a while, then sleeps until it is so.
+  template <typename Ready>
+  void wait(std::condition_variable& condition, const Ready& ready);
+  /// Wakes those who sleep on `condition`; what they wait for has been stored.
+  void wake(std::condition_variable& condition);
 
   std::mutex caller_mutex_;
-  std::mutex mutex_;
+  std::vector<std::thread> threads_;
+  std::mutex sleep_mutex_;
   std::condition_variable start_;
   std::condition_variable done_;
-  std::vector<std::thread> threads_;
+  std::atomic<int> sleepers_{0};
+  /// The loop. Written by its caller while no worker is in it, published by `generation_`.
   const std::function<void(std::int64_t, int)>* body_ = nullptr;
-  std::int64_t next_ = 0;
   std::int64_t count_ = 0;
-  int busy_ = 0;
-  std::uint64_t generation_ = 0;
-  bool stopping_ = false;
+  std::atomic<std::int64_t> next_{0};
+  std::atomic<std::uint64_t> generation_{0};
+  /// Workers that have not yet left the loop.
+  std::atomic<int> busy_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };
 

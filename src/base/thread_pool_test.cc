@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include "treble/error.h"
 
@@ -59,6 +62,17 @@ TEST(ThreadPool, CallersTakeTurns) {
   }
   for (auto& caller : callers) caller.join();
   EXPECT_EQ(hits, 800);
+}
+
+TEST(ThreadPool, ManyShortLoopsWithPausesBetween) {
+  // Loops begin while workers look out, while they fall asleep and while they sleep.
+  ThreadPool pool(3);
+  std::atomic<std::int64_t> sum{0};
+  for (int round = 0; round < 2000; ++round) {
+    if (round % 100 == 0) std::this_thread::sleep_for(std::chrono::microseconds(round / 10));
+    pool.parallel_for(3, [&](std::int64_t index, int) { sum += index; });
+  }
+  EXPECT_EQ(sum, 2000 * 3);
 }
 
 TEST(ThreadPool, OneThreadRunsOnTheCaller) {

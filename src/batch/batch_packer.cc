@@ -19,19 +19,27 @@ void append(const TokenizedText& text, std::int64_t index, PackedBatch& batch) {
 
 }  // namespace
 
-std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, std::int64_t token_budget) {
-  if (token_budget < 1) {
-    fail(ErrorCode::invalid_argument, "batch_tokens must be at least 1, got {}", token_budget);
+std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, const BatchPlan& plan) {
+  if (plan.token_budget < 1) {
+    fail(ErrorCode::invalid_argument, "batch_tokens must be at least 1, got {}", plan.token_budget);
   }
   std::vector<std::size_t> order(texts.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return texts[a].ids.size() > texts[b].ids.size(); });
+  std::int64_t remaining = 0;
+  for (const auto& text : texts) remaining += static_cast<std::int64_t>(text.ids.size());
   std::vector<PackedBatch> batches;
+  std::int64_t most = 0;
   for (const std::size_t index : order) {
     const auto length = static_cast<std::int64_t>(texts[index].ids.size());
-    if (batches.empty() || batches.back().total_tokens() + length > token_budget) batches.emplace_back();
+    if (batches.empty() || batches.back().total_tokens() + length > most) {
+      const std::int64_t share = (remaining + plan.shares - 1) / plan.shares;
+      most = std::min(plan.token_budget, std::max(share, plan.least_tokens));
+      batches.emplace_back();
+    }
     append(texts[index], static_cast<std::int64_t>(index), batches.back());
+    remaining -= length;
   }
   return batches;
 }

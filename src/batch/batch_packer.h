@@ -10,9 +10,17 @@
 
 namespace treble {
 
-/// Divides texts into batches of at most `token_budget` tokens; a text longer than the budget travels alone, whole.
-/// Every text appears exactly once. Batches come longest text first, so that the last ones to be worked on are small
-/// and threads finish together. Throws Error{invalid_argument} when token_budget < 1.
-std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, std::int64_t token_budget);
+/// How large batches are.
+struct BatchPlan {
+  std::int64_t token_budget = 1;  ///< tokens of a batch at most; a text longer than that travels alone, whole
+  /// Batches take no more than this share of what is still to be packed (1: as much as the budget allows), down to
+  /// `least_tokens`: with a share a thread the last ones to be worked on are small, and threads finish together.
+  int shares = 1;
+  std::int64_t least_tokens = 1;
+};
+
+/// Divides texts into batches, longest text first. Every text appears exactly once. Throws Error{invalid_argument} when
+/// token_budget < 1.
+std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, const BatchPlan& plan);
 
 }  // namespace treble

@@ -230,12 +230,11 @@ std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts) {
   return counts;
 }
 
-/// Small calls are divided so that every thread gets a batch; a budget that the caller sets is kept.
-std::int64_t token_budget(std::span<const TokenizedText> texts, const EncodeOptions& options, int threads) {
-  if (options.batch_tokens != 0) return options.batch_tokens;
-  std::int64_t total = 0;
-  for (const auto& text : texts) total += static_cast<std::int64_t>(text.ids.size());
-  return std::clamp((total + threads - 1) / threads, kLeastBatchTokens, kBatchTokens);
+/// Every thread gets some of a small call, and the last batches of a large one are small; a budget that the caller sets
+/// is kept.
+BatchPlan plan_batches(const EncodeOptions& options, int threads) {
+  if (options.batch_tokens != 0) return {options.batch_tokens};
+  return {kBatchTokens, threads, kLeastBatchTokens};
 }
 
 }  // namespace
@@ -315,7 +314,7 @@ Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, cons
 
   const std::lock_guard lock(model.encode_mutex);
   const auto tokenized = model.tokenize(plan);
-  const auto batches = pack_batches(tokenized, token_budget(tokenized, options, model.pool.size()));
+  const auto batches = pack_batches(tokenized, plan_batches(options, model.pool.size()));
   out.values.resize(static_cast<std::size_t>(out.count * out.dim));
   out.token_counts = token_counts(tokenized);
   model.encode_batches(batches, options, out);
@@ -335,7 +334,7 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
   const std::lock_guard lock(model.encode_mutex);
   const Execution execution{model.pool.size() > 1 ? &model.pool : nullptr};
   for (const auto& text : tokenized) {
-    const auto batch = pack_batches({&text, 1}, 1);
+    const auto batch = pack_batches({&text, 1}, {});
     model.encoder.run({.execution = execution,
                        .workspace = model.workers.front().layers,
                        .temperature = options.temperature,

@@ -20,23 +20,40 @@ using onednn::Product;
 using onednn::ProductKind;
 using onednn::ProductWeights;
 
-/// Below this many rows a range is not worth a thread of its own.
-constexpr std::int64_t kRowsPerThread = 8;
-/// Rows converted at a time: codes and sums stay in the second-level cache (64 x 1536 sums are 384 KiB).
-constexpr std::int64_t kConvertedRows = 64;
+/// Up to so many rows, threads share the outputs rather than the rows: reading the weights is then what takes long, and
+/// so each is read once.
+constexpr std::int64_t kFewRows = 48;
+/// Outputs that are not worth a thread of their own.
+constexpr std::int64_t kLeastColumns = 64;
 
-/// Room for converted rows. One a thread, kept from call to call, bounded by the widest layer.
+/// Room for rows in the form that products read, and for what comes out. One a thread, kept from call to call, bounded
+/// by the widest layer.
 struct Scratch {
   AlignedBuffer<std::uint8_t> codes;
+  std::vector<RowCodes> rows;
   AlignedBuffer<std::uint16_t> halves;
   AlignedBuffer<float> rounded;
   AlignedBuffer<std::int32_t> sums;
+  AlignedBuffer<float> part;
 };
 
 Scratch& thread_scratch() {
   thread_local Scratch scratch;
   return scratch;
 }
+
+/// x in the form that the product reads.
+struct Source {
+  const void* data = nullptr;
+  std::span<const RowCodes> codes = {};  ///< of int8
+};
+
+/// Outputs [begin, end).
+struct Columns {
+  std::int64_t begin;
+  std::int64_t end;
+  std::int64_t count() const { return end - begin; }
+};
 
 std::size_t elements(std::int64_t rows, std::int64_t cols) { return static_cast<std::size_t>(rows * cols); }
 
@@ -60,17 +77,25 @@ Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, bool 
 }
 
 /// Scales of the weights' codes, and with them the sums that the rows' offsets are multiplied with.
-struct Columns {
+struct Dequantizer {
   std::vector<float> scale;
   std::vector<float> sum;
   std::vector<float> bias;
+
+  ColumnScales of(const Columns& columns) const {
+    const auto first = static_cast<std::size_t>(columns.begin);
+    const auto count = static_cast<std::size_t>(columns.count());
+    const std::span<const float> biases(bias);
+    return {std::span(scale).subspan(first, count), std::span(sum).subspan(first, count),
+            biases.empty() ? biases : biases.subspan(first, count)};
+  }
 };
 
 /// The largest power of two that divides the width.
 std::int64_t rotation_block(std::int64_t cols) { return cols & -cols; }
 
 /// Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
-Product pack_int8(ConstMatrixView weight, Columns& columns) {
+Product pack_int8(ConstMatrixView weight, Dequantizer& columns) {
   const onednn::Int8Range range = onednn::int8_range();
   const std::int64_t block = rotation_block(weight.cols);
   const auto cols = static_cast<std::size_t>(weight.cols);
@@ -111,68 +136,113 @@ struct Linear::Impl {
     switch (options.type) {
       case ComputeType::float32: return pack_float32(weight, bias, options.accumulate);
       case ComputeType::bfloat16: return pack_bfloat16(weight, bias, options.accumulate);
-      case ComputeType::int8: columns.bias.assign(bias.begin(), bias.end()); return pack_int8(weight, columns);
+      case ComputeType::int8: dequantizer.bias.assign(bias.begin(), bias.end()); return pack_int8(weight, dequantizer);
       case ComputeType::automatic: break;
     }
     fail(ErrorCode::internal, "linear: the compute type must be chosen before weights are packed");
   }
 
-  void run_bfloat16(ConstMatrixView x, MatrixView y) const {
-    Scratch& scratch = thread_scratch();
-    const std::size_t size = elements(x.rows, x.cols);
-    const std::span<const float> values(x.data, size);
-    if (onednn::has_bfloat16()) {
-      const std::span<std::uint16_t> halves(scratch.halves.ensure(size), size);
-      to_bfloat16(values, halves);
-      product.run(x.rows, halves.data(), y.data);
-    } else {
-      const std::span<float> rounded(scratch.rounded.ensure(size), size);
-      round_to_bfloat16(values, rounded);
-      product.run(x.rows, rounded.data(), y.data);
+  Source convert(ConstMatrixView x, Scratch& scratch) const {
+    switch (options.type) {
+      case ComputeType::bfloat16: return {to_bfloat16(x, scratch)};
+      case ComputeType::int8: return quantize(x, scratch);
+      default: return {x.data};
     }
-    activate(options.activation, y);
   }
 
-  void run_int8(ConstMatrixView x, MatrixView y) const {
-    Scratch& scratch = thread_scratch();
+  static const void* to_bfloat16(ConstMatrixView x, Scratch& scratch) {
+    const std::size_t size = elements(x.rows, x.cols);
+    const std::span<const float> values(x.data, size);
+    if (!onednn::has_bfloat16()) {
+      float* rounded = scratch.rounded.ensure(size);
+      round_to_bfloat16(values, {rounded, size});
+      return rounded;
+    }
+    std::uint16_t* halves = scratch.halves.ensure(size);
+    treble::to_bfloat16(values, {halves, size});
+    return halves;
+  }
+
+  static Source quantize(ConstMatrixView x, Scratch& scratch) {
     const auto cols = static_cast<std::size_t>(x.cols);
-    const auto width = static_cast<std::size_t>(y.cols);
     std::uint8_t* codes = scratch.codes.ensure(elements(x.rows, x.cols));
-    std::int32_t* sums = scratch.sums.ensure(elements(y.rows, y.cols));
-    std::array<RowCodes, kConvertedRows> rows;
     const std::span<float> rotated{scratch.rounded.ensure(cols), cols};
     const std::int64_t block = rotation_block(x.cols);
     const std::int32_t most = onednn::int8_range().source;
+    scratch.rows.clear();
     for (std::int64_t row = 0; row < x.rows; ++row) {
       std::copy_n(x.row(row), x.cols, rotated.data());
       rotate_blocks(block, rotated);
-      rows[static_cast<std::size_t>(row)] = quantize_row(rotated, most, {codes + row * x.cols, cols});
+      scratch.rows.push_back(quantize_row(rotated, most, {codes + row * x.cols, cols}));
     }
-    product.run(x.rows, codes, sums);
-    const ColumnScales scales{columns.scale, columns.sum, columns.bias};
-    for (std::int64_t row = 0; row < x.rows; ++row) {
-      dequantize_row({sums + row * y.cols, width}, rows[static_cast<std::size_t>(row)], scales, options.accumulate,
-                     y.row_span(row));
-      activate(options.activation, y.row_range(row, row + 1));
+    return {codes, scratch.rows};
+  }
+
+  /// Some outputs of all rows of y.
+  void run_columns(const Source& source, const Columns& columns, MatrixView y) const {
+    if (options.type == ComputeType::int8) {
+      run_int8(source, columns, y);
+    } else if (columns.count() == y.cols) {
+      product.run(y.rows, source.data, y.data);
+      // As a pass of our own: oneDNN's erf as a post-op takes twice the time on AVX2.
+      activate(options.activation, y);
+    } else {
+      run_part(source, columns, y);
     }
+  }
+
+  void run_int8(const Source& source, const Columns& columns, MatrixView y) const {
+    const auto width = static_cast<std::size_t>(columns.count());
+    std::int32_t* sums = thread_scratch().sums.ensure(elements(y.rows, columns.count()));
+    product.run_columns(y.rows, columns.begin, columns.end, source.data, sums);
+    const ColumnScales scales = dequantizer.of(columns);
+    const MatrixView target = y.col_range(columns.begin, columns.end);
+    for (std::int64_t row = 0; row < y.rows; ++row) {
+      dequantize_row({sums + row * columns.count(), width}, source.codes[static_cast<std::size_t>(row)], scales,
+                     options.accumulate, target.row_span(row));
+      activate(options.activation, target.row_range(row, row + 1));
+    }
+  }
+
+  /// oneDNN writes dense matrices, so a part goes by way of one.
+  void run_part(const Source& source, const Columns& columns, MatrixView y) const {
+    const MatrixView part(thread_scratch().part.ensure(elements(y.rows, columns.count())), y.rows, columns.count());
+    const MatrixView target = y.col_range(columns.begin, columns.end);
+    if (options.accumulate) {
+      for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(target.row(row), part.cols, part.row(row));
+    }
+    product.run_columns(y.rows, columns.begin, columns.end, source.data, part.data);
+    activate(options.activation, part);
+    for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(part.row(row), part.cols, target.row(row));
   }
 
   void run_rows(ConstMatrixView x, MatrixView y) const {
-    if (options.type == ComputeType::float32) {
-      product.run(x.rows, x.data, y.data);
-      // As a pass of our own: oneDNN's erf as a post-op takes twice the time on AVX2.
-      activate(options.activation, y);
-      return;
-    }
-    for (std::int64_t first = 0; first < x.rows; first += kConvertedRows) {
-      const std::int64_t last = std::min(x.rows, first + kConvertedRows);
-      const auto run = options.type == ComputeType::int8 ? &Impl::run_int8 : &Impl::run_bfloat16;
-      (this->*run)(x.row_range(first, last), y.row_range(first, last));
+    const std::int64_t chunk = options.type == ComputeType::float32 ? x.rows : product.typical_rows();
+    for (std::int64_t first = 0; first < x.rows; first += chunk) {
+      const std::int64_t last = std::min(x.rows, first + chunk);
+      const Source source = convert(x.row_range(first, last), thread_scratch());
+      run_columns(source, {0, y.cols}, y.row_range(first, last));
     }
   }
 
+  /// Threads share the outputs.
+  void run_few_rows(const Execution& execution, ConstMatrixView x, MatrixView y) const {
+    const std::int64_t width = product.part_columns(parts(execution));
+    const Source source = convert(x, thread_scratch());
+    execution.for_ranges((y.cols + width - 1) / width, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t part = begin; part < end; ++part) {
+        run_columns(source, {part * width, std::min(y.cols, (part + 1) * width)}, y);
+      }
+    });
+  }
+
+  int parts(const Execution& execution) const {
+    return static_cast<int>(
+        std::clamp<std::int64_t>(product.out_features() / kLeastColumns, 1, std::int64_t{execution.threads()}));
+  }
+
   Options options;
-  Columns columns;  // of int8 alone; filled while the product is packed
+  Dequantizer dequantizer;  // of int8 alone; filled while the product is packed
   Product product;
 };
 
@@ -197,11 +267,20 @@ void Linear::run(const Execution& execution, ConstMatrixView x, MatrixView y) co
     fail(ErrorCode::internal, "linear [{} → {}]: x is [{}, {}] (stride {}), y is [{}, {}] (stride {})", in_features(),
          out_features(), x.rows, x.cols, x.stride, y.rows, y.cols, y.stride);
   }
-  execution.for_ranges(x.rows, kRowsPerThread, [&](std::int64_t begin, std::int64_t end, int) {
+  if (shares_outputs(execution, x.rows)) {
+    impl_->run_few_rows(execution, x, y);
+    return;
+  }
+  execution.for_ranges(x.rows, kFewRows / 2, [&](std::int64_t begin, std::int64_t end, int) {
     impl_->run_rows(x.row_range(begin, end), y.row_range(begin, end));
   });
 }
 
+bool Linear::shares_outputs(const Execution& execution, std::int64_t rows) {
+  return execution.threads() > 1 && rows <= kFewRows;
+}
+
+std::int64_t Linear::typical_rows() const noexcept { return impl_->product.typical_rows(); }
 std::int64_t Linear::in_features() const noexcept { return impl_->product.in_features(); }
 std::int64_t Linear::out_features() const noexcept { return impl_->product.out_features(); }
 

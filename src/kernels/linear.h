@@ -55,6 +55,12 @@ class Linear {
   /// Throws Error{internal} when shapes disagree with the weights.
   void run(const Execution& execution, ConstMatrixView x, MatrixView y) const;
 
+  /// Whether the threads of a call of so few rows divide the outputs among them, each reading its share of the weights,
+  /// and not the rows.
+  static bool shares_outputs(const Execution& execution, std::int64_t rows);
+  /// Rows a call that suit a single thread best.
+  std::int64_t typical_rows() const noexcept;
+
   std::int64_t in_features() const noexcept;
   std::int64_t out_features() const noexcept;
 

@@ -3,6 +3,7 @@
 
 #include "kernels/linear.h"
 #include "layers/layer_call.h"
+#include "tensor/aligned_buffer.h"
 
 namespace treble {
 
@@ -24,6 +25,8 @@ class FeedForward {
   void run(const LayerCall& call, ConstMatrixView x, MatrixView y) const;
 
  private:
+  void run_chunk(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& buffer, MatrixView y) const;
+
   Parts parts_;
 };
 

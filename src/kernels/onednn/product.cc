@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "tensor/aligned_buffer.h"
+#include "tensor/weight_memory.h"
 
 // Of the OpenMP run-time that oneDNN is linked with; declared here because <omp.h> belongs to GCC and clang has its
 // own.
@@ -24,8 +25,12 @@ using dnnl::memory;
 using Tag = memory::format_tag;
 using Type = memory::data_type;
 
-/// The packed layout is chosen once, for a micro-batch of a typical size, and every other row count keeps it.
-constexpr std::int64_t kTypicalRows = 128;
+/// The packed layout is chosen once, for a micro-batch of a usual size, and every other row count keeps it.
+constexpr std::int64_t kLayoutRows = 128;
+/// 64 rows of 1536 floats are 384 KiB.
+constexpr std::int64_t kTypicalRows = 64;
+/// The rearranging of weights is then a twentieth of the work.
+constexpr std::int64_t kTypicalRowsUnpacked = 256;
 /// A primitive is made for each row count that occurs; this bounds how many are kept.
 constexpr std::size_t kMaxPrimitives = 256;
 
@@ -104,6 +109,22 @@ std::string isa_name() {
   }
 }
 
+/// Whether `part` is laid out as the rows of `whole` are: with them on the outside, so that some rows of `whole` are a
+/// `part` of their own.
+bool is_slice(const memory::desc& whole, const memory::desc& part) {
+  return whole.get_inner_blks() == part.get_inner_blks() && whole.get_inner_idxs() == part.get_inner_idxs() &&
+         whole.get_strides() == part.get_strides() && whole.get_strides().front() > whole.get_strides().back();
+}
+
+/// Rows of a matrix that lie in one block.
+std::int64_t row_block(const memory::desc& desc) {
+  std::int64_t block = 1;
+  const auto sizes = desc.get_inner_blks();
+  const auto dims = desc.get_inner_idxs();
+  for (std::size_t i = 0; i < sizes.size(); ++i) block *= dims[i] == 0 ? sizes[i] : 1;
+  return block;
+}
+
 struct Product::Impl {
   using PrimitiveDesc = dnnl::inner_product_forward::primitive_desc;
 
@@ -120,34 +141,79 @@ struct Product::Impl {
         accumulate(shape.accumulate),
         engine(dnnl::engine::kind::cpu, 0) {}
 
-  PrimitiveDesc describe(std::int64_t rows, const memory::desc& weights_desc) const {
+  /// `columns` outputs with weights laid out as `weights_desc` says.
+  PrimitiveDesc describe(std::int64_t rows, std::int64_t columns, const memory::desc& weights_desc) const {
     return {engine,
             dnnl::prop_kind::forward_inference,
             memory::desc({rows, in}, types.source, Tag::ab),
             weights_desc,
-            has_bias ? memory::desc({out}, Type::f32, Tag::a) : memory::desc(),
-            memory::desc({rows, out}, types.target, Tag::ab),
+            has_bias ? memory::desc({columns}, Type::f32, Tag::a) : memory::desc(),
+            memory::desc({rows, columns}, types.target, Tag::ab),
             attributes(accumulate)};
   }
 
+  memory::desc any_layout(std::int64_t columns) const { return {{columns, in}, types.weight, Tag::any}; }
+
   void pack(const ProductWeights& source) {
-    const auto typical = describe(kTypicalRows, memory::desc({out, in}, types.weight, Tag::any));
-    packed_desc = typical.weights_desc();
+    packed_desc = describe(kLayoutRows, out, any_layout(out)).weights_desc();
+    packs = !packed_desc.get_inner_blks().empty();
+    // What is rearranged in every call may as well lie as it was stored, which can be divided by outputs.
+    if (!packs) packed_desc = memory::desc({out, in}, types.weight, Tag::ab);
     const memory::desc stored_desc({out, in}, types.weight, memory::dims{source.stride, 1});
     memory stored(stored_desc, engine, const_cast<void*>(source.data));
-    memory packed(packed_desc, engine, weights.ensure(packed_desc.get_size()));
+    weights = WeightMemory(packed_desc.get_size());
+    memory packed(packed_desc, engine, weights.data());
     dnnl::stream stream(engine);
     dnnl::reorder(stored, packed).execute(stream, stored, packed);
     stream.wait();
     std::copy(source.bias.begin(), source.bias.end(), bias.ensure(source.bias.size()));
   }
 
-  Prepared prepared(std::int64_t rows) const {
+  /// oneDNN may choose another layout for fewer outputs; such parts are none.
+  std::int64_t part_columns(int parts) const {
     const std::lock_guard lock(mutex);
-    if (const auto found = primitives.find(rows); found != primitives.end()) return found->second;
+    if (const auto found = known_parts.find(parts); found != known_parts.end()) return found->second;
+    const std::int64_t block = row_block(packed_desc);
+    const std::int64_t blocks = (out + block - 1) / block;
+    const std::int64_t columns = std::min(out, (blocks + parts - 1) / parts * block);
+    const std::int64_t last = out % columns == 0 ? columns : out % columns;
+    const bool divides = is_slice(packed_desc, part_desc(columns)) && is_slice(packed_desc, part_desc(last));
+    return known_parts[parts] = divides ? columns : out;
+  }
+
+  /// Of the weights of some outputs.
+  memory::desc part_desc(std::int64_t columns) const {
+    if (!packs) return {{columns, in}, types.weight, Tag::ab};
+    return describe(kLayoutRows, columns, any_layout(columns)).weights_desc();
+  }
+
+  Prepared prepared(std::int64_t rows, std::int64_t columns) const {
+    const std::lock_guard lock(mutex);
+    const auto key = std::pair(rows, columns);
+    if (const auto found = primitives.find(key); found != primitives.end()) return found->second;
     if (primitives.size() >= kMaxPrimitives) primitives.clear();
-    const auto desc = describe(rows, packed_desc);
-    return primitives.emplace(rows, Prepared{desc, dnnl::inner_product_forward(desc)}).first->second;
+    const auto desc = describe(rows, columns, columns == out ? packed_desc : part_desc(columns));
+    return primitives.emplace(key, Prepared{desc, dnnl::inner_product_forward(desc)}).first->second;
+  }
+
+  void run(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source, void* target) const {
+    const SingleThreadScope single_thread;
+    const Prepared call = prepared(rows, end - begin);
+    // oneDNN's arguments are not const, but it only reads these.
+    const auto bind = [&](const memory::desc& desc, const void* data) {
+      return memory(desc, engine, const_cast<void*>(data));
+    };
+    const std::int64_t first_element = begin / row_block(packed_desc) * packed_desc.get_strides().front();
+    const std::size_t first = static_cast<std::size_t>(first_element) * memory::data_type_size(types.weight);
+    std::unordered_map<int, memory> arguments = {
+        {DNNL_ARG_SRC, bind(call.desc.src_desc(), source)},
+        {DNNL_ARG_WEIGHTS, bind(call.desc.weights_desc(), weights.data() + first)},
+        {DNNL_ARG_DST, bind(call.desc.dst_desc(), target)},
+        {DNNL_ARG_SCRATCHPAD, memory(call.desc.scratchpad_desc(), engine)}};
+    if (has_bias) arguments.emplace(DNNL_ARG_BIAS, bind(call.desc.bias_desc(), bias.data() + begin));
+    dnnl::stream stream(engine);
+    call.primitive.execute(stream, arguments);
+    stream.wait();
   }
 
   std::int64_t in;
@@ -155,12 +221,14 @@ struct Product::Impl {
   Types types;
   bool has_bias;
   bool accumulate;
+  bool packs = true;  ///< weights are in the form that the products read
   dnnl::engine engine;
   memory::desc packed_desc;
-  AlignedBuffer<std::byte> weights;
+  WeightMemory weights;
   AlignedBuffer<float> bias;
   mutable std::mutex mutex;
-  mutable std::map<std::int64_t, Prepared> primitives;
+  mutable std::map<int, std::int64_t> known_parts;
+  mutable std::map<std::pair<std::int64_t, std::int64_t>, Prepared> primitives;
 };
 
 Product::Product(ProductKind kind, const ProductWeights& weights) : impl_(std::make_unique<Impl>(kind, weights)) {
@@ -173,29 +241,25 @@ Product& Product::operator=(Product&&) noexcept = default;
 Product::~Product() = default;
 
 void Product::run(std::int64_t rows, const void* source, void* target) const {
-  const SingleThreadScope single_thread;
-  const Impl::Prepared call = impl_->prepared(rows);
-  // oneDNN's arguments are not const, but it only reads these.
-  const auto bind = [&](const memory::desc& desc, const void* data) {
-    return memory(desc, impl_->engine, const_cast<void*>(data));
-  };
-  std::unordered_map<int, memory> arguments = {
-      {DNNL_ARG_SRC, bind(call.desc.src_desc(), source)},
-      {DNNL_ARG_WEIGHTS, bind(impl_->packed_desc, impl_->weights.data())},
-      {DNNL_ARG_DST, bind(call.desc.dst_desc(), target)},
-      {DNNL_ARG_SCRATCHPAD, memory(call.desc.scratchpad_desc(), impl_->engine)}};
-  if (impl_->has_bias) arguments.emplace(DNNL_ARG_BIAS, bind(call.desc.bias_desc(), impl_->bias.data()));
-  dnnl::stream stream(impl_->engine);
-  call.primitive.execute(stream, arguments);
-  stream.wait();
+  impl_->run(rows, 0, impl_->out, source, target);
 }
 
+void Product::run_columns(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source,
+                          void* target) const {
+  impl_->run(rows, begin, end, source, target);
+}
+
+std::int64_t Product::part_columns(int parts) const {
+  const SingleThreadScope single_thread;
+  return impl_->part_columns(parts);
+}
+std::int64_t Product::typical_rows() const noexcept { return impl_->packs ? kTypicalRows : kTypicalRowsUnpacked; }
 std::int64_t Product::in_features() const noexcept { return impl_->in; }
 std::int64_t Product::out_features() const noexcept { return impl_->out; }
 
 const char* Product::implementation(std::int64_t rows) const {
   const SingleThreadScope single_thread;
-  return impl_->prepared(rows).desc.impl_info_str();
+  return impl_->prepared(rows, impl_->out).desc.impl_info_str();
 }
 
 }  // namespace treble::onednn

@@ -55,6 +55,16 @@ class Product {
   /// source [rows, in] and target [rows, out], dense, of the kind's types.
   void run(std::int64_t rows, const void* source, void* target) const;
 
+  /// Outputs of one of `parts` equal parts (the last may be smaller); out_features() where the packed weights cannot be
+  /// divided so.
+  std::int64_t part_columns(int parts) const;
+  /// The same as run for outputs [begin, end), one of those parts; target is [rows, end − begin], dense.
+  void run_columns(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source, void* target) const;
+
+  /// Rows a call that suit it best: with few, activations stay in the second-level cache, but oneDNN's int8 products
+  /// without VNNI rearrange their weights in every call.
+  std::int64_t typical_rows() const noexcept;
+
   std::int64_t in_features() const noexcept;
   std::int64_t out_features() const noexcept;
   /// oneDNN's name of what runs `rows` rows, e.g. "brgemm:avx2".
