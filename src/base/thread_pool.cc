@@ -61,7 +61,9 @@ void ThreadPool::wait(std::condition_variable& condition, const Ready& ready) {
 void ThreadPool::wake(std::condition_variable& condition) {
   if (sleepers_ == 0) return;
   // A sleeper holds the mutex from its last look until it sleeps.
-  { const std::lock_guard lock(sleep_mutex_); }
+  {
+    const std::lock_guard lock(sleep_mutex_);
+  }
   condition.notify_all();
 }
 

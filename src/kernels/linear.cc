@@ -103,8 +103,7 @@ Product pack_int8(ConstMatrixView weight, Dequantizer& columns) {
   std::vector<float> rotated(cols);
   for (std::int64_t row = 0; row < weight.rows; ++row) {
     const std::span<std::int8_t> target{codes.data() + row * weight.cols, cols};
-    std::copy_n(weight.row(row), weight.cols, rotated.begin());
-    rotate_blocks(block, rotated);
+    rotate_blocks(block, weight.row_span(row), rotated);
     const float scale = quantize_weights(rotated, range.weight, range.pair, target) / static_cast<float>(block);
     columns.scale.push_back(scale);
     columns.sum.push_back(scale * static_cast<float>(std::accumulate(target.begin(), target.end(), std::int64_t{0})));
@@ -171,8 +170,7 @@ struct Linear::Impl {
     const std::int32_t most = onednn::int8_range().source;
     scratch.rows.clear();
     for (std::int64_t row = 0; row < x.rows; ++row) {
-      std::copy_n(x.row(row), x.cols, rotated.data());
-      rotate_blocks(block, rotated);
+      rotate_blocks(block, x.row_span(row), rotated);
       scratch.rows.push_back(quantize_row(rotated, most, {codes + row * x.cols, cols}));
     }
     return {codes, scratch.rows};

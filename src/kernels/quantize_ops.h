@@ -17,9 +17,9 @@ struct RowCodes {
 RowCodes quantize_row(std::span<const float> x, std::int32_t most, std::span<std::uint8_t> codes);
 
 /// Multiplies each block of `block` numbers (a power of two that divides their count) by the Walsh–Hadamard matrix of
-/// that size, in place: H Hᵀ = block · I. What stands out in one number is spread over all of its block, so that codes
-/// of few bits lose less (as in QuaRot; Ashkboos et al., arXiv 2404.00456).
-void rotate_blocks(std::int64_t block, std::span<float> x);
+/// that size: H Hᵀ = block · I; `rotated` may be x. What stands out in one number is spread over all of its block, so
+/// that codes of few bits lose less (as in QuaRot; Ashkboos et al., arXiv 2404.00456).
+void rotate_blocks(std::int64_t block, std::span<const float> x, std::span<float> rotated);
 
 /// What turns sums of codes back into numbers, a column each.
 struct ColumnScales {

@@ -62,14 +62,49 @@ Workspace divide(const HeadTask& task) {
   return w;
 }
 
+#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
+/// Four columns of four keys, turned about: to[c · width + key] = from[key · stride + c].
+HWY_INLINE void TransposeFour(const float* from, std::size_t stride, std::size_t width, float* to) {
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> pairs;
+  const auto key0 = hn::LoadU(d, from);
+  const auto key1 = hn::LoadU(d, from + stride);
+  const auto key2 = hn::LoadU(d, from + 2 * stride);
+  const auto key3 = hn::LoadU(d, from + 3 * stride);
+  const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, key0, key1));
+  const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, key2, key3));
+  const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, key0, key1));
+  const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, key2, key3));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + width);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * width);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * width);
+}
+#endif
+
+/// `keys` keys, side by side, as columns of a panel; columns past them become zeros.
+void PackPanel(const float* from, std::size_t stride, std::size_t keys, std::size_t head_dim, float* panel) {
+  const std::size_t width = 2 * hn::Lanes(D());
+  std::size_t first = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; first + 4 <= keys && head_dim % 4 == 0; first += 4) {
+    for (std::size_t c = 0; c < head_dim; c += 4) {
+      TransposeFour(from + first * stride + c, stride, width, panel + c * width + first);
+    }
+  }
+#endif
+  for (; first < width; ++first) {
+    for (std::size_t c = 0; c < head_dim; ++c) {
+      panel[c * width + first] = first < keys ? from[first * stride + c] : 0.0F;
+    }
+  }
+}
+
 void PackKeys(const HeadTask& task, float* packed) {
   const std::size_t width = 2 * hn::Lanes(D());
   for (std::size_t first = 0; first < task.length; first += width, packed += width * task.head_dim) {
-    const std::size_t columns = std::min(width, task.length - first);
-    for (std::size_t column = 0; column < width; ++column) {
-      const float* key = task.k + (first + column) * task.k_stride;
-      for (std::size_t c = 0; c < task.head_dim; ++c) packed[c * width + column] = column < columns ? key[c] : 0.0F;
-    }
+    PackPanel(task.k + first * task.k_stride, task.k_stride, std::min(width, task.length - first), task.head_dim,
+              packed);
   }
 }
 

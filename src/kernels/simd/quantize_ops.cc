@@ -94,9 +94,26 @@ HWY_INLINE void Butterfly(std::size_t half, float* HWY_RESTRICT low, float* HWY_
   }
 }
 
+/// Two steps in one pass over memory: numbers `half` apart, then twice that.
+HWY_INLINE void TwoButterflies(std::size_t half, float* HWY_RESTRICT x) {
+  float* HWY_RESTRICT x1 = x + half;
+  float* HWY_RESTRICT x2 = x1 + half;
+  float* HWY_RESTRICT x3 = x2 + half;
+  for (std::size_t i = 0; i < half; ++i) {
+    const float sum01 = x[i] + x1[i];
+    const float difference01 = x[i] - x1[i];
+    const float sum23 = x2[i] + x3[i];
+    const float difference23 = x2[i] - x3[i];
+    x[i] = sum01 + sum23;
+    x1[i] = difference01 + difference23;
+    x2[i] = sum01 - sum23;
+    x3[i] = difference01 - difference23;
+  }
+}
+
 #if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
 /// The first three steps, 1, 2 and 4 apart, for eight numbers in two vectors.
-HWY_INLINE void RotateEight(float* x) {
+HWY_INLINE void RotateEight(const float* from, float* x) {
   const hn::FixedTag<float, 4> d;
   using V4 = hn::Vec<decltype(d)>;
   HWY_ALIGN constexpr float kOdd[4] = {1, -1, 1, -1};
@@ -105,24 +122,27 @@ HWY_INLINE void RotateEight(float* x) {
     const V4 once = hn::MulAdd(v, hn::Load(d, kOdd), hn::Shuffle2301(v));
     return hn::MulAdd(once, hn::Load(d, kUpper), hn::Shuffle1032(once));
   };
-  const V4 a = rotate_four(hn::LoadU(d, x));
-  const V4 b = rotate_four(hn::LoadU(d, x + 4));
+  const V4 a = rotate_four(hn::LoadU(d, from));
+  const V4 b = rotate_four(hn::LoadU(d, from + 4));
   hn::StoreU(hn::Add(a, b), d, x);
   hn::StoreU(hn::Sub(a, b), d, x + 4);
 }
 #endif
 
-void RotateBlocks(std::size_t block, float* x, std::size_t count) {
+void RotateBlocks(std::size_t block, const float* from, float* x, std::size_t count) {
   std::size_t half = 1;
 #if HWY_TARGET != HWY_SCALAR
   if (block >= 8) {
-    for (std::size_t i = 0; i < count; i += 8) RotateEight(x + i);
+    for (std::size_t i = 0; i < count; i += 8) RotateEight(from + i, x + i);
     half = 8;
   }
 #endif
-  for (; half < block; half *= 2) {
-    for (std::size_t first = 0; first < count; first += 2 * half) Butterfly(half, x + first, x + first + half);
+  if (half == 1 && from != x) std::copy_n(from, count, x);
+  for (; 2 * half < block; half *= 4) {
+    for (std::size_t first = 0; first < count; first += 4 * half) TwoButterflies(half, x + first);
   }
+  if (half == block) return;
+  for (std::size_t first = 0; first < count; first += 2 * half) Butterfly(half, x + first, x + first + half);
 }
 
 void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, const ColumnScales& columns,
@@ -216,8 +236,8 @@ void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, con
   simd::dequantize_row()(sums.data(), row, columns, accumulate, y.data());
 }
 
-void rotate_blocks(std::int64_t block, std::span<float> x) {
-  simd::rotate_blocks()(static_cast<std::size_t>(block), x.data(), x.size());
+void rotate_blocks(std::int64_t block, std::span<const float> x, std::span<float> rotated) {
+  simd::rotate_blocks()(static_cast<std::size_t>(block), x.data(), rotated.data(), x.size());
 }
 
 namespace {

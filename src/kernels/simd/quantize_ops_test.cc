@@ -63,7 +63,7 @@ TEST(RotateBlocks, EqualsItsNaiveTwin) {
     for (const std::size_t block : {1, 2, 4, 8, 16, 128}) {
       const auto x = test::random_values(static_cast<std::int64_t>(3 * block), 7);
       auto rotated = x;
-      rotate_blocks(static_cast<std::int64_t>(block), rotated);
+      rotate_blocks(static_cast<std::int64_t>(block), rotated, rotated);
       const auto wanted = naive_rotation(block, x);
       for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(rotated[i], wanted[i], 1e-4) << block << ": " << i;
     }
