@@ -32,7 +32,7 @@ from tokenizers import Tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "all-mpnet-base-v2")
 OURS = ("treble-f32", "treble-bf16", "treble-int8")
-QUICK_WORK = 4e10  # multiplications of one quick run: a second or two of the slower engines
+QUICK_WORK = 8e10  # multiplications of one quick run: a few seconds of the slower engines
 WARMUP_SHARE = 0.25
 
 

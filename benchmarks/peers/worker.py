@@ -36,7 +36,9 @@ class Worker:
 
     def tune(self, texts: list[str]) -> dict:
         """Each batch size once; the fastest is kept."""
-        seconds = {size: self.timed(texts, size)[0] for size in self.engine.batch_sizes if size <= max(4, len(texts))}
+        least = min(self.engine.batch_sizes)
+        sizes = [size for size in self.engine.batch_sizes if size <= max(least, len(texts))]
+        seconds = {size: self.timed(texts, size)[0] for size in sizes}
         self.batch_size = min(seconds, key=seconds.get)
         return {"batch_size": self.batch_size}
 
