@@ -2,12 +2,19 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/fail.h"
 #include "base/mapped_file.h"
 
 namespace treble {
+
+namespace {
+
+constexpr std::size_t kPiece = std::size_t{1} << 20;
+
+}  // namespace
 
 struct Sha256::Impl {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -38,7 +45,16 @@ std::string Sha256::hex_digest() {
 
 std::string sha256_of_files(std::span<const std::filesystem::path> files) {
   Sha256 hash;
-  for (const auto& file : files) hash.update(MappedFile(file).bytes());
+  for (const auto& path : files) {
+    const MappedFile file(path);
+    const auto bytes = file.bytes();
+    // Piece by piece, so that a large file is never in memory whole.
+    for (std::size_t first = 0; first < bytes.size(); first += kPiece) {
+      const auto piece = bytes.subspan(first, std::min(kPiece, bytes.size() - first));
+      hash.update(piece);
+      release_pages(piece);
+    }
+  }
   return hash.hex_digest();
 }
 
