@@ -88,6 +88,15 @@ TokenizedText tokenize_one(const Tokenizer& tokenizer, const TokenizePlan& plan,
   }
 }
 
+/// The same texts with one token each.
+PackedBatch one_token_each(const PackedBatch& batch) {
+  PackedBatch result;
+  for (std::int64_t sequence = 0; sequence <= batch.num_sequences(); ++sequence) result.offsets.push_back(sequence);
+  result.text_index = batch.text_index;
+  result.prompt_tokens.assign(batch.text_index.size(), 0);
+  return result;
+}
+
 Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
   return Tokenizer::from_file(
       settings.transformer_folder / "tokenizer.json",
@@ -113,6 +122,7 @@ struct SentenceEncoder::Impl {
   void check_temperature(const EncodeOptions& options) const;
   TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
   std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
+  std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
   void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Embeddings& out);
   void encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch, const EncodeOptions& options,
                     Embeddings& out) const;
@@ -184,16 +194,32 @@ std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(const TokenizePlan& p
   return tokenized;
 }
 
+/// The tokens that the vectors come from, where that is one a text; empty: all.
+std::vector<std::int64_t> SentenceEncoder::Impl::kept_tokens(const PackedBatch& batch) const {
+  const auto mode = modules.pooled_token();
+  std::vector<std::int64_t> kept;
+  if (!mode || !encoder.can_keep_tokens()) return kept;
+  for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
+    if (batch.length(sequence) == 0) return {};
+    const auto s = static_cast<std::size_t>(sequence);
+    kept.push_back(*mode == PoolingMode::cls ? batch.offsets[s] : batch.offsets[s + 1] - 1);
+  }
+  return kept;
+}
+
 void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch,
                                          const EncodeOptions& options, Embeddings& out) const {
+  const auto kept = kept_tokens(batch);
   const ConstMatrixView hidden = encoder.run({.execution = execution,
                                               .workspace = worker.layers,
                                               .temperature = options.temperature,
-                                              .temper_position_bias = options.temper_position_bias},
+                                              .temper_position_bias = options.temper_position_bias,
+                                              .kept_tokens = kept},
                                              batch);
   const auto size = static_cast<std::size_t>(batch.num_sequences() * out.dim);
   const MatrixView pooled(worker.pooled.ensure(size), batch.num_sequences(), out.dim);
-  modules.run(execution, batch, hidden, {options.normalize, options.dimensions}, pooled);
+  const ModuleChainOptions chain_options{options.normalize, options.dimensions};
+  modules.run(execution, kept.empty() ? batch : one_token_each(batch), hidden, chain_options, pooled);
   for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
     const auto row = pooled.row_span(sequence);
     const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];

@@ -1,6 +1,6 @@
 #include "layers/encoder_layer.h"
 
-#include <utility>
+#include <algorithm>
 
 namespace treble {
 
@@ -10,37 +10,50 @@ MatrixView like(AlignedBuffer<float>& buffer, MatrixView hidden) {
   return {buffer.ensure(static_cast<std::size_t>(hidden.rows * hidden.cols)), hidden.rows, hidden.cols};
 }
 
-/// hidden ← after(hidden + inside(f(before(hidden)))), f being called as f(x, y) and adding to y unless `inside` is
-/// there.
+/// What a half works on.
+ConstMatrixView half_input(const LayerCall& call, const BlockNorms& norms, MatrixView hidden) {
+  if (!norms.before) return hidden;
+  const MatrixView normed = like(call.workspace.normed, hidden);
+  norms.before.run(call.execution, hidden, normed);
+  return normed;
+}
+
+/// hidden ← after(hidden + inside(f)), f being called as f(y) and adding to y unless `inside` is there.
 template <typename Function>
-void run_half(const LayerCall& call, const BlockNorms& norms, const Function& f, MatrixView hidden) {
-  const Execution& execution = call.execution;
-  ConstMatrixView input = hidden;
-  if (norms.before) {
-    const MatrixView normed = like(call.workspace.normed, hidden);
-    norms.before.run(execution, hidden, normed);
-    input = normed;
-  }
+void add_half(const LayerCall& call, const BlockNorms& norms, const Function& f, MatrixView hidden) {
   if (norms.inside) {
     const MatrixView result = like(call.workspace.result, hidden);
-    f(input, result);
-    norms.inside.run(execution, result, result);
+    f(result);
+    norms.inside.run(call.execution, result, result);
     for (std::int64_t row = 0; row < hidden.rows; ++row) add_row(result.row_span(row), hidden.row_span(row));
   } else {
-    f(input, hidden);
+    f(hidden);
   }
-  if (norms.after) norms.after.run(execution, hidden, hidden);
+  if (norms.after) norms.after.run(call.execution, hidden, hidden);
+}
+
+/// Moves the rows to keep to the front, in place, and returns them; none to keep: all.
+MatrixView keep_rows(std::span<const std::int64_t> kept, MatrixView x) {
+  if (kept.empty()) return x;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    // Rising, so a row's new place lies before the places still to be read.
+    const auto row = static_cast<std::int64_t>(i);
+    if (kept[i] != row) std::copy_n(x.row(kept[i]), x.cols, x.row(row));
+  }
+  return x.row_range(0, static_cast<std::int64_t>(kept.size()));
 }
 
 }  // namespace
 
-void EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixView hidden) const {
-  run_half(
-      call, parts_.attention_norms, [&](ConstMatrixView x, MatrixView y) { parts_.attention.run(call, layer, x, y); },
-      hidden);
-  run_half(
-      call, parts_.feed_forward_norms, [&](ConstMatrixView x, MatrixView y) { parts_.feed_forward.run(call, x, y); },
-      hidden);
+MatrixView EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixView hidden,
+                             std::span<const std::int64_t> kept) const {
+  const MatrixView attended = parts_.attention.attend(call, layer, half_input(call, parts_.attention_norms, hidden));
+  const MatrixView rows = keep_rows(kept, hidden);
+  const MatrixView attended_rows = keep_rows(kept, attended);
+  add_half(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, attended_rows, y); }, rows);
+  const ConstMatrixView input = half_input(call, parts_.feed_forward_norms, rows);
+  add_half(call, parts_.feed_forward_norms, [&](MatrixView y) { parts_.feed_forward.run(call, input, y); }, rows);
+  return rows;
 }
 
 }  // namespace treble

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "layers/feed_forward.h"
 #include "layers/norm.h"
@@ -21,8 +22,10 @@ class EncoderLayer {
   /// The output layers of both halves accumulate exactly where their norms have nothing inside.
   explicit EncoderLayer(Parts parts) : parts_(std::move(parts)) {}
 
-  /// In place. `layer` is its number from 0, for the temperature and the observer.
-  void run(const LayerCall& call, std::int64_t layer, MatrixView hidden) const;
+  /// In place. `layer` is its number from 0, for the temperature and the observer. Returns the rows of `hidden` that
+  /// hold the result: all of them, or where only the tokens `kept` (rising) are asked for, as many at the front.
+  MatrixView run(const LayerCall& call, std::int64_t layer, MatrixView hidden,
+                 std::span<const std::int64_t> kept = {}) const;
 
  private:
   Parts parts_;

@@ -62,7 +62,7 @@ AttentionInputs SelfAttention::inputs(const LayerCall& call, MatrixView qkv) con
   return inputs;
 }
 
-void SelfAttention::run(const LayerCall& call, std::int64_t layer, ConstMatrixView x, MatrixView y) const {
+MatrixView SelfAttention::attend(const LayerCall& call, std::int64_t layer, ConstMatrixView x) const {
   const AttentionShape& shape = parts_.shape;
   LayerWorkspace& workspace = call.workspace;
   const auto tokens = static_cast<std::size_t>(x.rows);
@@ -85,6 +85,10 @@ void SelfAttention::run(const LayerCall& call, std::int64_t layer, ConstMatrixVi
   }
   if (call.observer != nullptr) call.observer->on_attention(layer, call.batch, attention_inputs);
   attention(call.execution, attention_inputs, workspace.attention_scratch, attended);
+  return attended;
+}
+
+void SelfAttention::project(const LayerCall& call, ConstMatrixView attended, MatrixView y) const {
   parts_.output.run(call.execution, attended, y);
 }
 

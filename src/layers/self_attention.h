@@ -47,8 +47,10 @@ class SelfAttention {
 
   explicit SelfAttention(Parts parts) : parts_(std::move(parts)) {}
 
-  /// y = W_o · attention(x), added to y when the output layer accumulates.
-  void run(const LayerCall& call, std::int64_t layer, ConstMatrixView x, MatrixView y) const;
+  /// attention(x) of all tokens, [total_tokens, num_heads · head_dim], in the workspace.
+  MatrixView attend(const LayerCall& call, std::int64_t layer, ConstMatrixView x) const;
+  /// y = W_o · attended, added to y when the output layer accumulates; of any tokens.
+  void project(const LayerCall& call, ConstMatrixView attended, MatrixView y) const;
 
  private:
   void fill_logit_scales(const LayerCall& call, std::int64_t layer) const;

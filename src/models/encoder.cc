@@ -9,7 +9,7 @@ Encoder::Encoder(Parts parts) : parts_(std::move(parts)) {}
 ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) const {
   const std::int64_t width = parts_.config.hidden_size;
   const std::int64_t tokens = batch.total_tokens();
-  const MatrixView hidden(call.workspace.hidden.ensure(static_cast<std::size_t>(tokens * width)), tokens, width);
+  MatrixView hidden(call.workspace.hidden.ensure(static_cast<std::size_t>(tokens * width)), tokens, width);
   const LayerCall layer_call{.execution = call.execution,
                              .batch = batch,
                              .workspace = call.workspace,
@@ -26,9 +26,11 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   const std::int64_t num_layers = parts_.config.num_layers;
   const std::int64_t num_groups = parts_.config.layer_groups();
   for (std::int64_t layer = 0; layer < num_layers; ++layer) {
-    parts_.groups[static_cast<std::size_t>(layer * num_groups / num_layers)].run(layer_call, layer, hidden);
+    const bool last = layer + 1 == num_layers;
+    hidden = parts_.groups[static_cast<std::size_t>(layer * num_groups / num_layers)].run(
+        layer_call, layer, hidden, last ? call.kept_tokens : std::span<const std::int64_t>());
     if (layer == 0 && parts_.convolution) parts_.convolution->run(layer_call, hidden);
-    if (layer + 1 == num_layers && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
+    if (last && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
     observe(layer + 1);
   }
   return hidden;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct EncoderCall {
   Temperature temperature;
   bool temper_position_bias = true;
   AttentionObserver* observer = nullptr;
+  /// The tokens (rising) whose hidden states are wanted; empty: all. The last layer then spares the others what follows
+  /// attention. Not with an observer, nor with a model that convolves the output of its only layer.
+  std::span<const std::int64_t> kept_tokens = {};
 };
 
 /// Immutable once built; `run` may be called from several threads at once, each with a workspace of its own.
@@ -58,9 +62,13 @@ class Encoder {
 
   explicit Encoder(Parts parts);
 
-  /// The hidden states [total_tokens, hidden] of the last layer; they live in the workspace until its next use.
+  /// The hidden states of the last layer, [total_tokens, hidden] or [kept_tokens, hidden]; they live in the workspace
+  /// until its next use.
   /// Throws Error{invalid_argument} for tokens outside the vocabulary or texts beyond the positions.
   ConstMatrixView run(const EncoderCall& call, const PackedBatch& batch) const;
+
+  /// Whether a call may ask for some tokens only.
+  bool can_keep_tokens() const noexcept { return !(parts_.convolution && parts_.config.num_layers == 1); }
 
   const EncoderConfig& config() const noexcept { return parts_.config; }
   /// Attention modules on which a temperature acts.

@@ -222,6 +222,13 @@ void ModuleChain::run(const Execution& execution, const PackedBatch& batch, Cons
   if (options.normalize.value_or(impl_->normalizes)) normalize_rows(out);
 }
 
+std::optional<PoolingMode> ModuleChain::pooled_token() const {
+  const PoolingConfig& pooling = impl_->pooling;
+  const PoolingMode mode = pooling.modes.front();
+  const bool one = mode == PoolingMode::cls || mode == PoolingMode::last_token;
+  return one && pooling.modes.size() == 1 && pooling.include_prompt ? std::optional(mode) : std::nullopt;
+}
+
 bool ModuleChain::normalizes() const noexcept { return impl_->normalizes; }
 
 std::string ModuleChain::pooling_name() const { return joined_names(impl_->pooling.modes); }

@@ -10,6 +10,7 @@
 
 #include "batch/packed_batch.h"
 #include "kernels/execution.h"
+#include "pooling/pooling.h"
 #include "tensor/view.h"
 
 namespace treble {
@@ -45,6 +46,9 @@ class ModuleChain {
   /// states shows in the text's vector. Throws Error{internal} when shapes disagree.
   void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
            const ModuleChainOptions& options, MatrixView out) const;
+
+  /// cls or last_token where a text's vector comes from that token alone, whatever the prompt.
+  std::optional<PoolingMode> pooled_token() const;
 
   /// True when the folder ends in a normalised vector.
   bool normalizes() const noexcept;
