@@ -25,16 +25,18 @@ LADDER: dict[str, list[str]] = {
     "layers": ["kernels", "batch", "temperature"],
     "models": ["layers", "safetensors"],
     "pooling": ["kernels", "batch", "safetensors"],
+    "transforms": ["kernels", "batch", "safetensors"],
     "bake": ["models", "temperature"],
     "diagnostics": ["kernels", "batch", "layers/attention_observer.h"],
     "evaluation": ["tensor"],
-    "engine": ["models", "pooling", "diagnostics", "tokenizer", "bake"],
+    "engine": ["models", "pooling", "transforms", "diagnostics", "tokenizer", "bake"],
 }
 
 # Public headers below the facade; only the engine, its tests and the programs see the rest.
 PUBLIC_EVERYWHERE = {
     "treble/error.h",
     "treble/options.h",
+    "treble/post_transform.h",
     "treble/temperature.h",
     "treble/temperature_profile.h",
     "treble/version.h",

@@ -10,6 +10,7 @@
 #include "fail.h"
 #include "output/jsonl_writer.h"
 #include "output/npy_writer.h"
+#include "post_step.h"
 #include "summary.h"
 
 namespace treble::cli {
@@ -70,6 +71,7 @@ class EmbedCommand::Run {
   EncodeOptions options_;
   InputPlan plan_;
   std::optional<SentenceEncoder> encoder_;
+  std::optional<PostStep> post_;
   double load_seconds_ = 0;
   std::int64_t dim_ = 0;
   std::unique_ptr<EmbeddingWriter> writer_;
@@ -82,6 +84,10 @@ void EmbedCommand::Run::load() {
   // Encoding nothing checks every option, before any file is touched.
   dim_ = encoder_->encode({}, options_).dim;
   encoder_->weights_sha256();
+  if (!command_.post_.empty()) {
+    post_.emplace(command_.post_, *encoder_, options_);
+    dim_ = post_->output_dim();
+  }
   load_seconds_ = steady_seconds() - start;
 }
 
@@ -113,6 +119,7 @@ void EmbedCommand::Run::open_output() {
                                 .special_tokens_as_text = command_.model_.options.special_tokens_as_text,
                                 .dim = dim_,
                                 .inputs = plan_.describe()});
+  metadata["post"] = post_ ? post_->describe() : Json();
   if (command_.resume_ && exists(command_.output_)) {
     resume_output(metadata);
   } else {
@@ -126,7 +133,10 @@ void EmbedCommand::Run::embed() {
   const auto source = open_inputs(plan_, command_.input_.resolve(), &stop);
   ChunkReader chunks(*source, choose_chunk_limits(encoder_->info(), command_.chunk_texts_),
                      {result_.before.count, result_.before.texts_sha256}, stop);
-  ModelEncoder encoder(*encoder_, options_);
+  ModelEncoder model(*encoder_, options_);
+  std::optional<PostEncoder> with_step;
+  if (post_) with_step.emplace(model, *post_);
+  TextEncoder& encoder = with_step ? static_cast<TextEncoder&>(*with_step) : model;
   // A progress line between the rows on one terminal would spoil both.
   const bool shared_terminal = kind_ == OutputKind::stream && ::isatty(STDOUT_FILENO) != 0;
   Progress progress = make_terminal_progress(!command_.quiet_ && !shared_terminal);
@@ -189,6 +199,9 @@ void EmbedCommand::add_to(CLI::App& app) {
                    "Of attention: 0.8, log:N0, ssmax:S[,B], yarn:N0 or a profile; below 1 sharpens, 1 is the model as "
                    "trained [1]")
       ->type_name("T")
+      ->group("Vectors");
+  command_->add_option("--post", post_, "A step behind the model, fitted by `treble fit`")
+      ->type_name("FILE")
       ->group("Vectors");
   model_.add_to(*command_);
   encode_.add_to(*command_);

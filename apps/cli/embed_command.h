@@ -30,6 +30,7 @@ class EmbedCommand {
   EncodeArguments encode_;
   InputArguments input_;
   std::string temperature_ = "1";
+  std::string post_;
   std::string output_;
   std::string json_summary_;
   std::optional<std::int64_t> chunk_texts_;

@@ -8,6 +8,7 @@
 #include "bake_command.h"
 #include "calibrate_command.h"
 #include "embed_command.h"
+#include "fit_command.h"
 #include "info_command.h"
 #include "inspect_command.h"
 #include "sweep_command.h"
@@ -48,12 +49,14 @@ int run(int argc, char** argv) {
   InspectCommand inspect;
   SweepCommand sweep;
   CalibrateCommand calibrate;
+  FitCommand fit;
   BakeCommand bake;
   InfoCommand info;
   embed.add_to(app);
   inspect.add_to(app);
   sweep.add_to(app);
   calibrate.add_to(app);
+  fit.add_to(app);
   bake.add_to(app);
   info.add_to(app);
   try {
@@ -67,6 +70,7 @@ int run(int argc, char** argv) {
   if (inspect.chosen()) return inspect.run();
   if (sweep.chosen()) return sweep.run();
   if (calibrate.chosen()) return calibrate.run();
+  if (fit.chosen()) return fit.run();
   if (bake.chosen()) return bake.run();
   return info.run();
 }

@@ -14,7 +14,7 @@ namespace treble::cli {
 namespace {
 
 /// Everything that vectors depend on. Not the model's path, nor the inputs' names: hashes speak for both.
-constexpr std::array<const char*, 17> kFields = {"/treble",
+constexpr std::array<const char*, 18> kFields = {"/treble",
                                                  "/model/weights_sha256",
                                                  "/temperature",
                                                  "/temper_position_bias",
@@ -30,7 +30,8 @@ constexpr std::array<const char*, 17> kFields = {"/treble",
                                                  "/prompt",
                                                  "/position_extension",
                                                  "/special_tokens_as_text",
-                                                 "/model/type"};
+                                                 "/model/type",
+                                                 "/post/sha256"};
 
 std::string shown(const Json& metadata, const Json::json_pointer& field) {
   return metadata.contains(field) ? metadata.at(field).dump() : "missing";

@@ -1,0 +1,91 @@
+#include "fit_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <vector>
+
+#include "fail.h"
+#include "input/input_plan.h"
+#include "post_step.h"
+#include "progress.h"
+
+namespace treble::cli {
+
+namespace {
+
+constexpr const char* kExamples =
+    R"(Fit on texts like those that will be embedded, thousands of them; they need no labels and are read once.
+  centring            subtracts the mean vector
+  whitening[:K]       every direction the same variance; K dimensions are kept [all that carry variance]
+  all-but-the-top[:D] the mean and the first D principal axes removed [a hundredth of the dimensions]
+  length-direction    the direction that goes with ln(tokens) removed
+
+Examples:
+  treble fit --model models/all-MiniLM-L6-v2 --transform all-but-the-top corpus.jsonl -o top.safetensors
+  treble embed --model models/all-MiniLM-L6-v2 --post top.safetensors corpus.jsonl -o corpus.npy)";
+
+constexpr std::size_t kChunkTexts = 512;
+
+}  // namespace
+
+void FitCommand::add_to(CLI::App& app) {
+  command_ = app.add_subcommand("fit", "Fit a step behind the model (centring, whitening, …) on unlabelled texts");
+  const std::string group = "Fit";
+  command_->add_option("--transform", transform_, "centring, whitening[:K], all-but-the-top[:D] or length-direction")
+      ->type_name("NAME")
+      ->required()
+      ->group(group);
+  command_->add_option("-o,--output", output_, "The file to write, for embed --post")
+      ->type_name("FILE.safetensors")
+      ->required()
+      ->group(group);
+  command_->add_option("-t,--temperature", temperature_, "The one that the vectors will be made with [1]")
+      ->type_name("T")
+      ->group(group);
+  command_->add_flag("--force", force_, "Replace a file that exists")->group(group);
+  model_.add_to(*command_);
+  encode_.add_to(*command_);
+  input_.add_to(*command_);
+  command_->footer(kExamples);
+}
+
+int FitCommand::run() const {
+  input_.check_given();
+  const PostSpec spec = PostSpec::parse(transform_);
+  if (!force_ && std::filesystem::exists(output_)) {
+    fail(ErrorCode::invalid_argument, "{} exists; --force replaces it", output_);
+  }
+  EncodeOptions options = encode_.resolve();
+  options.temperature = Temperature::parse(temperature_);
+  const SentenceEncoder encoder = model_.load();
+  PostFitter fitter(encoder.encode({}, options).dim);
+  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
+  const auto source = open_inputs(plan, input_.resolve());
+  const bool interactive = is_interactive(STDERR_FILENO);
+  std::vector<std::string> texts;
+  const auto take = [&] {
+    const std::vector<std::string_view> views(texts.begin(), texts.end());
+    const Embeddings embeddings = encoder.encode(views, options);
+    std::vector<std::int64_t> tokens;
+    for (const TokenCount& count : embeddings.token_counts) tokens.push_back(count.used);
+    fitter.add(embeddings.values, tokens);
+    texts.clear();
+    if (interactive) fmt::print(stderr, "\r\x1b[K{} texts", fitter.texts());
+  };
+  for (TextRecord record; source->next(record);) {
+    texts.push_back(std::move(record.text));
+    if (texts.size() == kChunkTexts) take();
+  }
+  take();
+  if (interactive) std::fputs("\r\x1b[K", stderr);
+  const PostTransform fitted = fitter.fit(spec, provenance_of(encoder, options));
+  fitted.save(output_);
+  fmt::print(stderr, "done: {}, {} fitted on {} texts, {} to {} dimensions; use it with embed --post {}\n", output_,
+             fitted.spec().to_string(), fitted.provenance().texts, fitted.input_dim(), fitted.output_dim(), output_);
+  return 0;
+}
+
+}  // namespace treble::cli

@@ -1,0 +1,48 @@
+// The fitted transform of `--post FILE` behind a model.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "output/metadata.h"
+#include "text_encoder.h"
+#include "treble/post_transform.h"
+
+namespace treble::cli {
+
+/// Where a fitted transform came from, as its file keeps it, for vectors of this encoder under these options.
+PostProvenance provenance_of(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+class PostStep {
+ public:
+  /// Loads the file. Throws what PostTransform::load throws, and Error{invalid_argument} when it was fitted on vectors
+  /// of another model, temperature or pooling, or of other dimensions, naming both.
+  PostStep(std::string path, const SentenceEncoder& encoder, const EncodeOptions& options);
+
+  std::int64_t output_dim() const { return transform_.output_dim(); }
+  void apply(Embeddings& embeddings) const;
+  Json describe() const;
+
+ private:
+  std::string path_;
+  PostTransform transform_;
+  bool normalize_;
+};
+
+/// A model and the step behind it.
+class PostEncoder : public TextEncoder {
+ public:
+  PostEncoder(TextEncoder& encoder, const PostStep& step) : encoder_(encoder), step_(step) {}
+
+  Embeddings encode(std::span<const std::string_view> texts) override {
+    Embeddings embeddings = encoder_.encode(texts);
+    step_.apply(embeddings);
+    return embeddings;
+  }
+
+ private:
+  TextEncoder& encoder_;
+  const PostStep& step_;
+};
+
+}  // namespace treble::cli

@@ -1,0 +1,97 @@
+// Steps after the model that were fitted on vectors of unlabelled texts: the usual remedies for vectors that crowd
+// together, to hold a temperature against or to use beside it. Equations and when they help: docs/transforms.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace treble {
+
+enum class PostKind {
+  centring,          ///< x − μ
+  whitening,         ///< Λ^(−1/2) Uᵀ (x − μ), U and Λ of the covariance (Su et al., arXiv 2103.15316)
+  all_but_the_top,   ///< x − μ without its parts along the D first principal axes (Mu & Viswanath, arXiv 1702.01417)
+  length_direction,  ///< x without its part along the slope of the least-squares regression of x on ln(tokens)
+};
+
+/// "centring", "whitening", "whitening:K", "all-but-the-top", "all-but-the-top:D", "length-direction".
+struct PostSpec {
+  PostKind kind = PostKind::centring;
+  /// whitening: dimensions to keep (0: all that carry variance); all_but_the_top: axes to remove (0: a hundredth of the
+  /// dimensions, at least 1, as the paper advises).
+  std::int64_t components = 0;
+
+  /// Throws Error{invalid_argument} naming what may be written.
+  static PostSpec parse(std::string_view text);
+  std::string to_string() const;
+};
+
+/// What a transform was fitted on: it belongs to the vectors of that model under those settings.
+struct PostProvenance {
+  std::string model = {};
+  std::string weights_sha256 = {};
+  std::string temperature = {};
+  std::string pooling = {};
+  std::int64_t texts = 0;
+  std::string treble_version = {};
+};
+
+/// Immutable once fitted or loaded; `apply` may be called from several threads at once.
+class PostTransform {
+ public:
+  /// A safetensors file. Throws Error{not_found, io, invalid_file} naming what is wrong with it.
+  static PostTransform load(const std::filesystem::path& path);
+  /// Whole or not at all.
+  void save(const std::filesystem::path& path) const;
+
+  /// vectors [n, input_dim()] → [n, output_dim()], of length 1 where `normalize`. Throws Error{invalid_argument} when
+  /// the size is no multiple of input_dim(), Error{non_finite} naming the row when nothing is left of a vector to give
+  /// a direction.
+  std::vector<float> apply(std::span<const float> vectors, bool normalize) const;
+
+  /// SHA-256 of what determines the result, to tell transforms apart.
+  std::string sha256() const;
+
+  const PostSpec& spec() const noexcept;
+  const PostProvenance& provenance() const noexcept;
+  std::int64_t input_dim() const noexcept;
+  std::int64_t output_dim() const noexcept;
+
+  PostTransform(PostTransform&&) noexcept;
+  PostTransform& operator=(PostTransform&&) noexcept;
+  ~PostTransform();
+
+ private:
+  friend class PostFitter;
+  struct Impl;
+  explicit PostTransform(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Gathers the moments of vectors as they stream by, in double: memory is that of a dim x dim matrix, however many
+/// there are.
+class PostFitter {
+ public:
+  explicit PostFitter(std::int64_t dim);
+  PostFitter(PostFitter&&) noexcept;
+  PostFitter& operator=(PostFitter&&) noexcept;
+  ~PostFitter();
+
+  /// vectors [tokens.size(), dim]; tokens: that the model read of each text.
+  void add(std::span<const float> vectors, std::span<const std::int64_t> tokens);
+  std::int64_t texts() const noexcept;
+  /// Throws Error{invalid_argument} for fewer than two texts, for vectors that are all the same, for lengths that are
+  /// all the same (length_direction), and for more components than there are dimensions with variance.
+  PostTransform fit(const PostSpec& spec, PostProvenance provenance) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace treble
