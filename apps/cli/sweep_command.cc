@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kExamples =
     R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), a JSONL file of pairs ("sentence1", "sentence2" and
-"score" or "label"), or with --unlabelled any texts that embed takes. The best setting is chosen on one part of the data
+"score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any texts that embed takes. The best setting is chosen on one part of the data
 and judged on the rest; "no benefit" is an answer. docs/sweep.md says how.
 
 Examples:
@@ -31,6 +31,8 @@ Examples:
 const std::vector<std::string> kUsualTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
 /// Words a text must have to be cut in halves.
 constexpr std::size_t kLeastWords = 30;
+/// What else is done against vectors that crowd together; fitted without labels, on other texts than those judged.
+const std::vector<std::string> kBaselines = {"centring", "whitening", "all-but-the-top", "length-direction"};
 
 }  // namespace
 
@@ -70,6 +72,15 @@ void SweepCommand::add_judgement_options() {
       ->take_all()
       ->allow_extra_args(false)
       ->group(group);
+  command_
+      ->add_option("--post", posts_,
+                   "Steps behind the untouched model to try beside them, or none "
+                   "[centring whitening all-but-the-top length-direction]")
+      ->type_name("NAME,…")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->group(group);
   command_->add_option("--side", side_, "Whose texts it acts on [both]")
       ->type_name("both|query|document")
       ->check(CLI::IsMember({"both", "query", "document"}).description(""))
@@ -92,11 +103,15 @@ void SweepCommand::add_judgement_options() {
 
 std::vector<SweepSetting> SweepCommand::settings() const {
   std::vector<SweepSetting> result = {{}};
-  for (const std::string& text : temperatures_.empty() ? kUsualTemperatures : temperatures_) {
-    SweepSetting setting{Temperature::parse(text)};
+  const auto add = [&](SweepSetting setting) {
     const auto same = [&](const SweepSetting& other) { return other.name() == setting.name(); };
     if (std::none_of(result.begin(), result.end(), same)) result.push_back(std::move(setting));
+  };
+  for (const std::string& text : temperatures_.empty() ? kUsualTemperatures : temperatures_) {
+    add({.temperature = Temperature::parse(text)});
   }
+  if (posts_ == std::vector<std::string>{"none"}) return result;
+  for (const std::string& text : posts_.empty() ? kBaselines : posts_) add({.post = PostSpec::parse(text)});
   return result;
 }
 
@@ -107,19 +122,24 @@ SweepCommand::Data SweepCommand::open_task(const CachedEncoder& encoder) const {
   if (unlabelled_) {
     RetrievalData halves = halves_of(read_sample(data_, sample_, held_out_.seed), kLeastWords);
     const std::size_t texts = halves.queries.size() + halves.documents.size();
-    return {make_retrieval_task(std::move(halves), encoder, side, prompts_), texts, false};
+    return {make_retrieval_task(std::move(halves), encoder, side, prompts_, held_out_), texts, false};
   }
   if (std::filesystem::is_directory(data_)) {
     RetrievalData data = read_beir(data_, split_);
     const std::size_t texts = data.queries.size() + data.documents.size();
-    return {make_retrieval_task(std::move(data), encoder, side, prompts_), texts, true};
+    return {make_retrieval_task(std::move(data), encoder, side, prompts_, held_out_), texts, true};
+  }
+  if (is_reranking(data_)) {
+    RetrievalData data = read_reranking(data_);
+    const std::size_t texts = data.queries.size() + data.documents.size();
+    return {make_retrieval_task(std::move(data), encoder, side, prompts_, held_out_), texts, true};
   }
   if (side != SweepSide::both) {
     fail(ErrorCode::invalid_argument, "--side {}: pairs have no queries and documents; leave it out", side_);
   }
   PairData pairs = read_pairs(data_);
   const std::size_t texts = 2 * pairs.scores.size();
-  return {make_pair_task(std::move(pairs), encoder), texts, true};
+  return {make_pair_task(std::move(pairs), encoder, held_out_), texts, true};
 }
 
 int SweepCommand::run() const {
@@ -132,22 +152,31 @@ int SweepCommand::run() const {
     done += texts;
     if (interactive)
       fmt::print(stderr, "\r\x1b[K{:3.0f} % of {} settings",
-                 100.0 * static_cast<double>(done) / static_cast<double>(total), tried.size());
+                 std::min(100.0, 100.0 * static_cast<double>(done) / static_cast<double>(total)), tried.size());
   });
   const Data data = open_task(cached);
-  total = std::max<std::size_t>(1, data.texts * tried.size());
+  const auto encoded = std::count_if(tried.begin(), tried.end(), [](const SweepSetting& s) { return !s.post; });
+  total = std::max<std::size_t>(1, data.texts * static_cast<std::size_t>(encoded));
   // Before the long work: what cannot be judged need not be encoded.
   if (data.task->items() < 2 * static_cast<std::size_t>(std::max(2, held_out_.folds))) {
     fail(ErrorCode::invalid_argument, "{}: {} items cannot be divided into {} folds of at least 2; give more data",
          data_, data.task->items(), held_out_.folds);
   }
-  std::vector<std::string> names;
+  std::vector<SweepSetting> judged;
+  std::vector<std::string> left_out;
   for (const SweepSetting& setting : tried) {
-    data.task->add(setting);
-    names.push_back(setting.name());
+    try {
+      data.task->add(setting);
+      judged.push_back(setting);
+    } catch (const Error& error) {
+      // A step that these texts cannot be fitted with is no reason to lose the rest, unless it was asked for.
+      if (!setting.post || !posts_.empty()) throw;
+      left_out.push_back(setting.name() + ": " + error.what());
+    }
   }
   if (interactive) std::fputs("\r\x1b[K", stderr);
-  SweepReport report = make_report(*data.task, std::move(names), edges_, held_out_);
+  SweepReport report = make_report(*data.task, std::move(judged), edges_, held_out_);
+  report.left_out = std::move(left_out);
   report.model = encoder.info().name;
   report.data = data_;
   report.side = side_;

@@ -38,6 +38,7 @@ class SweepCommand {
   bool unlabelled_ = false;
   std::int64_t sample_ = 1000;
   std::vector<std::string> temperatures_;
+  std::vector<std::string> posts_;
   std::string side_ = "both";
   SweepPrompts prompts_;
   HeldOutOptions held_out_;

@@ -52,12 +52,16 @@ std::string interval(const Interval& i) {
 }
 
 /// "0.8 in 3 of 5 folds, 1 in 2".
+std::string title(const SweepSetting& setting) {
+  return setting.post ? setting.name() : "temperature " + setting.name();
+}
+
 std::string choices(const SweepReport& report) {
   std::map<std::size_t, int> counts;
   for (const std::size_t setting : report.result.chosen) ++counts[setting];
   std::string text;
   for (const auto& [setting, count] : counts) {
-    text += fmt::format("{}temperature {} in {} of {} folds", text.empty() ? "" : ", ", report.settings[setting], count,
+    text += fmt::format("{}{} in {} of {} folds", text.empty() ? "" : ", ", title(report.settings[setting]), count,
                         report.folds);
   }
   return text;
@@ -70,7 +74,10 @@ Json interval_json(const Interval& i) { return {{"value", i.value}, {"low", i.lo
 Json setting_json(const SweepReport& report, std::size_t s) {
   Json others = Json::object();
   for (const auto& [name, value] : report.others[s]) others[name] = value;
-  return {{"temperature", report.settings[s]},
+  const SweepSetting& setting = report.settings[s];
+  return {{"name", setting.name()},
+          {"temperature", setting.temperature.to_string()},
+          {"post", setting.post ? Json(setting.post->to_string()) : Json()},
           {"value", report.result.settings[s].value},
           {"gain", interval_json(report.result.settings[s].gain)},
           {"others", others},
@@ -80,7 +87,7 @@ Json setting_json(const SweepReport& report, std::size_t s) {
 
 }  // namespace
 
-SweepReport make_report(const SweepTask& task, std::vector<std::string> settings,
+SweepReport make_report(const SweepTask& task, std::vector<SweepSetting> settings,
                         const std::vector<std::int64_t>& edges, const HeldOutOptions& options) {
   SweepReport report;
   report.settings = std::move(settings);
@@ -113,41 +120,55 @@ std::string sweep_verdict(const SweepReport& report) {
       fmt::format("{} points of {} on held-out data (95 % interval), the best elsewhere being {}", interval(gain),
                   report.metric, choices(report));
   switch (benefit_of(report.result)) {
-    case Benefit::helps: text += "Temperature helps: " + numbers + "."; break;
-    case Benefit::harms: text += "Temperature does harm: " + numbers + ". Stay at 1."; break;
-    case Benefit::none: text += "No benefit: " + numbers + ". Stay at 1."; break;
+    case Benefit::helps: text += "It helps: " + numbers + "."; break;
+    case Benefit::harms: text += "It does harm: " + numbers + ". Stay with the untouched model."; break;
+    case Benefit::none: text += "No benefit: " + numbers + ". Stay with the untouched model."; break;
   }
   return text + fmt::format(" {} items, {} settings.", report.items, report.settings.size());
 }
 
-std::string sweep_table(const SweepReport& report) {
-  std::string out = fmt::format("{}: {} on {}, temperature on {}\n\n", report.model, report.metric, report.data,
-                                report.side == "both" ? "all texts" : report.side + " texts only");
-  out += fmt::format("  {:<16}{:>9}   {:<26}{:>10}{:>8}\n", "temperature", report.metric, "gain over 1, points",
-                     "same 10", "short");
-  for (std::size_t s = 0; s < report.settings.size(); ++s) {
-    const auto share = [](const std::optional<double>& value) {
-      return value ? fmt::format("{:.0f} %", 100 * *value) : std::string("–");
-    };
-    out += fmt::format("  {:<16}{:>9.4f}   {:<26}{:>10}{:>8}\n", report.settings[s], report.result.settings[s].value,
-                       s == 0 ? "" : interval(report.result.settings[s].gain), share(report.overlap[s]),
-                       share(report.short_overlap[s]));
-  }
-  out +=
-      "  Gains on all data, 95 % intervals for all settings at once (max-T bootstrap). same 10: places among the "
-      "first\n"
-      "  ten that the untouched model fills too; short: for texts of up to 64 tokens.\n";
-  out += fmt::format("\n  {:<16}{:>7}", "tokens", "items");
-  for (const auto& setting : report.settings) out += fmt::format("{:>9}", setting);
-  out += '\n';
+namespace {
+
+/// A line a setting, a column a bucket.
+std::string bucket_table(const SweepReport& report) {
+  std::string out = fmt::format("\n  {:<18}", "tokens");
   for (const SweepBucket& bucket : report.buckets) {
-    out += fmt::format("  {:<18}{:>5}", fmt::format("{}–{}", bucket.min_tokens, bucket.max_tokens), bucket.items);
-    for (const double value : bucket.values) {
-      out += bucket.items < kEnoughItems ? fmt::format("{:>11}", "–") : fmt::format("{:>9.4f}", value);
+    out += fmt::format("{:>11}", fmt::format("{}–{}", bucket.min_tokens, bucket.max_tokens));
+  }
+  out += fmt::format("\n  {:<18}", "items");
+  for (const SweepBucket& bucket : report.buckets) out += fmt::format("{:>11}", bucket.items);
+  out += '\n';
+  for (std::size_t s = 0; s < report.settings.size(); ++s) {
+    out += fmt::format("  {:<18}", report.settings[s].name());
+    for (const SweepBucket& bucket : report.buckets) {
+      out += bucket.items < kEnoughItems ? fmt::format("{:>11}", "–") : fmt::format("{:>11.4f}", bucket.values[s]);
     }
     out += '\n';
   }
   return out;
+}
+
+}  // namespace
+
+std::string sweep_table(const SweepReport& report) {
+  std::string out = fmt::format("{}: {} on {}, temperature on {}\n\n", report.model, report.metric, report.data,
+                                report.side == "both" ? "all texts" : report.side + " texts only");
+  out += fmt::format("  {:<18}{:>9}   {:<26}{:>10}{:>8}\n", "setting", report.metric, "gain over 1, points", "same 10",
+                     "short");
+  for (std::size_t s = 0; s < report.settings.size(); ++s) {
+    const auto share = [](const std::optional<double>& value) {
+      return value ? fmt::format("{:.0f} %", 100 * *value) : std::string("–");
+    };
+    out += fmt::format("  {:<18}{:>9.4f}   {:<26}{:>10}{:>8}\n", report.settings[s].name(),
+                       report.result.settings[s].value, s == 0 ? "" : interval(report.result.settings[s].gain),
+                       share(report.overlap[s]), share(report.short_overlap[s]));
+  }
+  out +=
+      "  Gains on all data, 95 % intervals for all settings at once (max-T bootstrap). same 10: places among the "
+      "first\n"
+      "  ten that the untouched model fills too; short: for texts of up to 64 tokens. Fitted steps saw no label.\n";
+  for (const std::string& reason : report.left_out) out += "  left out: " + reason + "\n";
+  return out + bucket_table(report);
 }
 
 std::string sweep_json(const SweepReport& report) {
@@ -161,7 +182,7 @@ std::string sweep_json(const SweepReport& report) {
                        {"values", bucket.values}});
   }
   Json chosen = Json::array();
-  for (const std::size_t s : report.result.chosen) chosen.push_back(report.settings[s]);
+  for (const std::size_t s : report.result.chosen) chosen.push_back(report.settings[s].name());
   constexpr std::array<const char*, 3> kBenefits = {"none", "helps", "harms"};
   return dump({{"kind", "sweep"},
                {"model", report.model},
@@ -177,6 +198,7 @@ std::string sweep_json(const SweepReport& report) {
                {"held_out_gain", interval_json(report.result.gain)},
                {"chosen", chosen},
                {"settings", settings},
+               {"left_out", report.left_out},
                {"buckets", buckets}},
               2) +
          "\n";

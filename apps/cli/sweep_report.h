@@ -27,7 +27,8 @@ struct SweepReport {
   std::size_t items = 0;
   int folds = 0;
   std::uint64_t seed = 0;
-  std::vector<std::string> settings;  ///< the first is the untouched model
+  std::vector<SweepSetting> settings;  ///< the first is the untouched model
+  std::vector<std::string> left_out;   ///< settings that could not be tried, and why
   HeldOutResult result;
   std::vector<SweepBucket> buckets;
   std::vector<std::vector<std::pair<std::string, double>>> others;  ///< [setting]
@@ -37,8 +38,8 @@ struct SweepReport {
 };
 
 /// Asks the task, which has every one of `settings`, for everything; items of up to `edges` tokens form the buckets.
-/// model, data, side and labelled are left to the caller.
-SweepReport make_report(const SweepTask& task, std::vector<std::string> settings,
+/// model, data, side, labelled and left_out are left to the caller.
+SweepReport make_report(const SweepTask& task, std::vector<SweepSetting> settings,
                         const std::vector<std::int64_t>& edges, const HeldOutOptions& options);
 
 std::string sweep_verdict(const SweepReport& report);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "fail.h"
@@ -42,46 +43,88 @@ float dot(const float* a, const float* b, std::size_t dim) {
   return sum;
 }
 
+/// Some rows of vectors.
+CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t> rows) {
+  CachedVectors result{vectors.dim, {}, {}};
+  const auto dim = static_cast<std::size_t>(vectors.dim);
+  for (const std::size_t row : rows) {
+    const float* values = vectors.values.data() + row * dim;
+    result.values.insert(result.values.end(), values, values + dim);
+    result.tokens.push_back(vectors.tokens[row]);
+  }
+  return result;
+}
+
+CachedVectors applied(const PostTransform& transform, const CachedVectors& vectors) {
+  return {transform.output_dim(), transform.apply(vectors.values, true), vectors.tokens};
+}
+
+/// What encoding is asked for more than once: the untouched model's vectors, for sides and steps that leave it so.
+class Untouched {
+ public:
+  template <typename Encode>
+  const CachedVectors& get(const Encode& encode) {
+    if (!vectors_) vectors_ = encode();
+    return *vectors_;
+  }
+
+ private:
+  std::optional<CachedVectors> vectors_;
+};
+
 class RetrievalTask : public SweepTask {
  public:
-  RetrievalTask(RetrievalData data, const CachedEncoder& encoder, SweepSide side, SweepPrompts prompts)
-      : data_(std::move(data)), encoder_(encoder), side_(side), prompts_(std::move(prompts)) {}
+  RetrievalTask(RetrievalData data, const CachedEncoder& encoder, SweepSide side, SweepPrompts prompts,
+                const HeldOutOptions& folds)
+      : data_(std::move(data)), encoder_(encoder), side_(side), prompts_(std::move(prompts)), options_(folds) {}
 
-  std::string metric_name() const override { return "nDCG@10"; }
+  std::string metric_name() const override { return reranks() ? "MAP" : "nDCG@10"; }
   std::size_t items() const override { return data_.queries.size(); }
   const std::vector<std::int64_t>& lengths() const override { return lengths_; }
   bool ranks() const override { return true; }
 
   void add(const SweepSetting& setting) override {
-    const Temperature untouched;
     const CachedVectors documents =
-        unit_vectors(data_.documents, side_ == SweepSide::query ? untouched : setting.temperature, prompts_.document);
+        encode(data_.documents, setting, side_ != SweepSide::query, prompts_.document, documents_);
     const CachedVectors queries =
-        unit_vectors(data_.queries, side_ == SweepSide::document ? untouched : setting.temperature, prompts_.query);
+        encode(data_.queries, setting, side_ != SweepSide::document, prompts_.query, queries_);
     if (rankings_.empty()) note_lengths(documents);
-    auto& rankings = rankings_.emplace_back();
-    auto& metrics = metrics_.emplace_back();
-    const auto dim = static_cast<std::size_t>(documents.dim);
-    std::vector<float> scores(data_.documents.size());
-    for (std::size_t query = 0; query < data_.queries.size(); ++query) {
-      const float* vector = queries.values.data() + query * dim;
-      for (std::size_t d = 0; d < scores.size(); ++d) scores[d] = dot(vector, documents.values.data() + d * dim, dim);
-      rankings.push_back(rank(scores, data_.document_ids, kCut));
-      metrics.push_back(judge(rankings.back(), data_.relevant[query], kCut));
+    Scores scores(data_.queries.size());
+    std::vector<std::size_t> all(data_.queries.size());
+    std::iota(all.begin(), all.end(), 0);
+    if (!setting.post) {
+      score(documents, queries, all, scores);
+    } else {
+      // A corpus belongs to no fold, so all of it is fitted on. Leaving out what a fold's queries look for would tell
+      // the labels: what was not fitted on looks different afterwards. Candidates of one query belong to its fold,
+      // whole.
+      const std::vector<std::vector<std::size_t>> one = {all};
+      for (const auto& fold : reranks() ? deal_folds(items(), options_) : one) {
+        const PostTransform transform = fit(*setting.post, documents, fold);
+        score(applied(transform, documents), applied(transform, queries), fold, scores);
+      }
     }
+    rankings_.push_back(std::move(scores.rankings));
+    metrics_.push_back(std::move(scores.metrics));
   }
 
   double metric(std::size_t setting, std::span<const std::size_t> items) const override {
-    return mean(items, [&](std::size_t item) { return metrics_[setting][item].ndcg; });
+    return mean(items, [&](std::size_t item) {
+      const Judged& judged = metrics_[setting][item];
+      return reranks() ? judged.whole.average_precision : judged.cut.ndcg;
+    });
   }
 
   std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const override {
     std::vector<std::size_t> all(items());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+    std::iota(all.begin(), all.end(), 0);
     const auto& m = metrics_[setting];
-    return {{"recall@10", mean(all, [&](std::size_t i) { return m[i].recall; })},
-            {"MAP@10", mean(all, [&](std::size_t i) { return m[i].average_precision; })},
-            {"MRR@10", mean(all, [&](std::size_t i) { return m[i].reciprocal_rank; })}};
+    const auto of = [&](const auto& field) { return mean(all, [&](std::size_t i) { return field(m[i].cut); }); };
+    const double reciprocal = of([](const RankingMetrics& x) { return x.reciprocal_rank; });
+    if (reranks()) return {{"nDCG@10", of([](const RankingMetrics& x) { return x.ndcg; })}, {"MRR@10", reciprocal}};
+    return {{"recall@10", of([](const RankingMetrics& x) { return x.recall; })},
+            {"MAP@10", of([](const RankingMetrics& x) { return x.average_precision; })},
+            {"MRR@10", reciprocal}};
   }
 
   double overlap(std::size_t setting, std::span<const std::size_t> items) const override {
@@ -95,6 +138,16 @@ class RetrievalTask : public SweepTask {
   }
 
  private:
+  struct Judged {
+    RankingMetrics cut;    ///< at 10
+    RankingMetrics whole;  ///< of all candidates, when reranking
+  };
+  struct Scores {
+    explicit Scores(std::size_t count) : rankings(count), metrics(count) {}
+    std::vector<std::vector<std::int64_t>> rankings;  ///< the first 10
+    std::vector<Judged> metrics;
+  };
+
   template <typename Value>
   static double mean(std::span<const std::size_t> items, const Value& value) {
     double sum = 0;
@@ -102,11 +155,58 @@ class RetrievalTask : public SweepTask {
     return items.empty() ? 0 : sum / static_cast<double>(items.size());
   }
 
-  CachedVectors unit_vectors(const std::vector<std::string>& texts, const Temperature& temperature,
-                             const std::string& prompt) const {
-    CachedVectors vectors = encoder_.encode(texts, temperature, prompt);
-    normalize(vectors);
-    return vectors;
+  bool reranks() const { return !data_.candidates.empty(); }
+
+  CachedVectors encode(const std::vector<std::string>& texts, const SweepSetting& setting, bool tempered,
+                       const std::string& prompt, Untouched& untouched) const {
+    if (tempered && !setting.temperature.is_identity()) return encoder_.encode(texts, setting.temperature, prompt);
+    return untouched.get([&] { return encoder_.encode(texts, Temperature{}, prompt); });
+  }
+
+  PostTransform fit(const PostSpec& spec, const CachedVectors& documents, std::span<const std::size_t> fold) const {
+    std::vector<bool> held(data_.documents.size());
+    for (const std::size_t query : reranks() ? fold : std::span<const std::size_t>()) {
+      for (const std::int64_t document : data_.candidates[query]) held[static_cast<std::size_t>(document)] = true;
+    }
+    std::vector<std::size_t> rest;
+    for (std::size_t d = 0; d < held.size(); ++d) {
+      if (!held[d]) rest.push_back(d);
+    }
+    const CachedVectors chosen = rows_of(documents, rest);
+    PostFitter fitter(documents.dim);
+    fitter.add(chosen.values, chosen.tokens);
+    return fitter.fit(spec, {});
+  }
+
+  /// The queries' rankings.
+  void score(CachedVectors documents, CachedVectors queries, std::span<const std::size_t> chosen,
+             Scores& result) const {
+    normalize(documents);
+    normalize(queries);
+    const auto dim = static_cast<std::size_t>(documents.dim);
+    std::vector<std::int64_t> everything(data_.documents.size());
+    std::iota(everything.begin(), everything.end(), 0);
+    std::vector<float> scores;
+    std::vector<std::string> ids;
+    for (const std::size_t query : chosen) {
+      const auto& candidates = reranks() ? data_.candidates[query] : everything;
+      const float* vector = queries.values.data() + query * dim;
+      scores.clear();
+      for (const std::int64_t d : candidates) {
+        scores.push_back(dot(vector, documents.values.data() + static_cast<std::size_t>(d) * dim, dim));
+      }
+      if (reranks()) {
+        ids.clear();
+        for (const std::int64_t d : candidates) ids.push_back(data_.document_ids[static_cast<std::size_t>(d)]);
+      }
+      const auto count = static_cast<std::int64_t>(candidates.size());
+      auto ranking = rank(scores, reranks() ? ids : data_.document_ids, reranks() ? count : kCut);
+      for (std::int64_t& place : ranking) place = candidates[static_cast<std::size_t>(place)];
+      result.metrics[query] = {judge(ranking, data_.relevant[query], kCut),
+                               judge(ranking, data_.relevant[query], count)};
+      ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
+      result.rankings[query] = std::move(ranking);
+    }
   }
 
   /// Of the longest relevant document.
@@ -124,14 +224,18 @@ class RetrievalTask : public SweepTask {
   const CachedEncoder& encoder_;
   SweepSide side_;
   SweepPrompts prompts_;
+  HeldOutOptions options_;
+  Untouched documents_;
+  Untouched queries_;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
-  std::vector<std::vector<RankingMetrics>> metrics_;              ///< [setting][query]
+  std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
 };
 
 class PairTask : public SweepTask {
  public:
-  PairTask(PairData data, const CachedEncoder& encoder) : data_(std::move(data)), encoder_(encoder) {
+  PairTask(PairData data, const CachedEncoder& encoder, const HeldOutOptions& folds)
+      : data_(std::move(data)), encoder_(encoder), options_(folds) {
     graded_ = std::any_of(data_.scores.begin(), data_.scores.end(), [](double s) { return s != 0 && s != 1; });
   }
 
@@ -141,18 +245,23 @@ class PairTask : public SweepTask {
   bool ranks() const override { return false; }
 
   void add(const SweepSetting& setting) override {
-    CachedVectors first = encoder_.encode(data_.first, setting.temperature, "");
-    CachedVectors second = encoder_.encode(data_.second, setting.temperature, "");
+    const CachedVectors first = encode(data_.first, setting, first_);
+    const CachedVectors second = encode(data_.second, setting, second_);
     if (lengths_.empty()) {
       for (std::size_t i = 0; i < items(); ++i) lengths_.push_back(std::max(first.tokens[i], second.tokens[i]));
     }
-    normalize(first);
-    normalize(second);
-    const auto dim = static_cast<std::size_t>(first.dim);
-    auto& cosines = cosines_.emplace_back();
-    for (std::size_t i = 0; i < items(); ++i) {
-      cosines.push_back(dot(first.values.data() + i * dim, second.values.data() + i * dim, dim));
+    std::vector<double> cosines(items());
+    if (!setting.post) {
+      std::vector<std::size_t> all(items());
+      std::iota(all.begin(), all.end(), 0);
+      score(first, second, all, cosines);
+    } else {
+      for (const auto& fold : deal_folds(items(), options_)) {
+        const PostTransform transform = fit(*setting.post, first, second, fold);
+        score(applied(transform, first), applied(transform, second), fold, cosines);
+      }
     }
+    cosines_.push_back(std::move(cosines));
   }
 
   double metric(std::size_t setting, std::span<const std::size_t> items) const override {
@@ -169,8 +278,42 @@ class PairTask : public SweepTask {
   double overlap(std::size_t, std::span<const std::size_t>) const override { return 1; }
 
  private:
+  CachedVectors encode(const std::vector<std::string>& texts, const SweepSetting& setting, Untouched& untouched) const {
+    if (!setting.temperature.is_identity()) return encoder_.encode(texts, setting.temperature, "");
+    return untouched.get([&] { return encoder_.encode(texts, Temperature{}, ""); });
+  }
+
+  PostTransform fit(const PostSpec& spec, const CachedVectors& first, const CachedVectors& second,
+                    std::span<const std::size_t> fold) const {
+    std::vector<bool> held(items());
+    for (const std::size_t item : fold) held[item] = true;
+    std::vector<std::size_t> rest;
+    for (std::size_t item = 0; item < held.size(); ++item) {
+      if (!held[item]) rest.push_back(item);
+    }
+    PostFitter fitter(first.dim);
+    for (const CachedVectors* side : {&first, &second}) {
+      const CachedVectors chosen = rows_of(*side, rest);
+      fitter.add(chosen.values, chosen.tokens);
+    }
+    return fitter.fit(spec, {});
+  }
+
+  static void score(CachedVectors first, CachedVectors second, std::span<const std::size_t> chosen,
+                    std::vector<double>& cosines) {
+    normalize(first);
+    normalize(second);
+    const auto dim = static_cast<std::size_t>(first.dim);
+    for (const std::size_t i : chosen) {
+      cosines[i] = dot(first.values.data() + i * dim, second.values.data() + i * dim, dim);
+    }
+  }
+
   PairData data_;
   const CachedEncoder& encoder_;
+  HeldOutOptions options_;
+  Untouched first_;
+  Untouched second_;
   bool graded_ = false;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<double>> cosines_;  ///< [setting][pair]
@@ -226,12 +369,12 @@ CachedVectors CachedEncoder::encode(std::span<const std::string> texts, const Te
 }
 
 std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder, SweepSide side,
-                                               SweepPrompts prompts) {
-  return std::make_unique<RetrievalTask>(std::move(data), encoder, side, std::move(prompts));
+                                               SweepPrompts prompts, const HeldOutOptions& folds) {
+  return std::make_unique<RetrievalTask>(std::move(data), encoder, side, std::move(prompts), folds);
 }
 
-std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder) {
-  return std::make_unique<PairTask>(std::move(data), encoder);
+std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder, const HeldOutOptions& folds) {
+  return std::make_unique<PairTask>(std::move(data), encoder, folds);
 }
 
 }  // namespace treble::cli

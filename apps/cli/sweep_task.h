@@ -4,21 +4,31 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "evaluation/datasets.h"
+#include "evaluation/held_out.h"
 #include "evaluation/metrics.h"
 #include "evaluation/vector_cache.h"
+#include "treble/post_transform.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::cli {
 
 /// One way to encode.
 struct SweepSetting {
-  Temperature temperature;
-  std::string name() const { return temperature.to_string(); }
+  Temperature temperature = {};
+  /// A step behind the model, fitted without labels.
+  std::optional<PostSpec> post = {};
+
+  std::string name() const {
+    const std::string tau = temperature.to_string();
+    if (!post) return tau;
+    return temperature.is_identity() ? post->to_string() : tau + " + " + post->to_string();
+  }
 };
 
 /// Which texts the temperature acts on; the others stay at 1.
@@ -53,7 +63,8 @@ class SweepTask {
 
   virtual std::string metric_name() const = 0;
   virtual std::size_t items() const = 0;
-  /// Encodes and scores under one more setting; the first call is the untouched model.
+  /// Encodes and scores under one more setting; the first call is the untouched model. Throws Error{invalid_argument}
+  /// when a step cannot be fitted on these texts; the task is then as before.
   virtual void add(const SweepSetting& setting) = 0;
   virtual double metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
   /// [item]: the tokens of what is to be found, or of the longer of a pair.
@@ -71,9 +82,13 @@ struct SweepPrompts {
   std::string document;
 };
 
+/// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates of
+/// the other folds' queries. `folds` must be the options that the task will be judged with. Judged by nDCG@10; where
+/// queries have candidates (reranking) by MAP.
 std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder, SweepSide side,
-                                               SweepPrompts prompts);
+                                               SweepPrompts prompts, const HeldOutOptions& folds);
 /// Graded scores are judged by Spearman's correlation of the cosines, 0/1 labels by average precision.
-std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder);
+/// A pair's cosine under a fitted step comes from a fit on the texts of the other folds.
+std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder, const HeldOutOptions& folds);
 
 }  // namespace treble::cli

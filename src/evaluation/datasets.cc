@@ -1,5 +1,6 @@
 #include "evaluation/datasets.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -149,6 +150,70 @@ PairData read_pairs(const fs::path& path) {
     data.scores.push_back(score->get<double>());
   });
   return data;
+}
+
+namespace {
+
+std::vector<std::string> text_list(const Json& json, const char* key, const std::string& place) {
+  const auto found = json.find(key);
+  if (found == json.end() || !found->is_array()) {
+    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a list of texts", place, key);
+  }
+  std::vector<std::string> texts;
+  for (const Json& entry : *found) {
+    if (!entry.is_string()) fail(ErrorCode::invalid_file, "{}: \"{}\" must hold texts only", place, key);
+    texts.push_back(entry.get<std::string>());
+  }
+  return texts;
+}
+
+/// The place of a text among the documents, which hold every text once.
+std::int64_t document_of(const std::string& text, Places& places, RetrievalData& data) {
+  const auto [entry, added] = places.emplace(text, static_cast<std::int64_t>(data.documents.size()));
+  if (added) {
+    data.document_ids.push_back(std::to_string(data.documents.size()));
+    data.documents.push_back(text);
+  }
+  return entry->second;
+}
+
+}  // namespace
+
+RetrievalData read_reranking(const fs::path& path) {
+  RetrievalData data;
+  Places places;
+  each_line(path, [&](const std::string& line, const std::string& place) {
+    const Json json = parse_object(line, place);
+    const std::string query = text_field(json, "query", place);
+    const auto positive = text_list(json, "positive", place);
+    const auto negative = text_list(json, "negative", place);
+    if (positive.empty() || negative.empty()) return;
+    auto& relevant = data.relevant.emplace_back();
+    auto& candidates = data.candidates.emplace_back();
+    for (const std::string& text : positive) {
+      const std::int64_t document = document_of(text, places, data);
+      if (std::find(candidates.begin(), candidates.end(), document) != candidates.end()) continue;
+      candidates.push_back(document);
+      relevant.emplace_back(document, 1.0);
+    }
+    for (const std::string& text : negative) {
+      const std::int64_t document = document_of(text, places, data);
+      if (std::find(candidates.begin(), candidates.end(), document) == candidates.end()) candidates.push_back(document);
+    }
+    data.query_ids.push_back(std::to_string(data.queries.size()));
+    data.queries.push_back(query);
+  });
+  return data;
+}
+
+bool is_reranking(const fs::path& path) {
+  if (!fs::exists(path)) fail(ErrorCode::not_found, "{}: no such file", path.string());
+  std::ifstream file(path);
+  std::string line;
+  while (line.empty() && std::getline(file, line)) {
+  }
+  const Json json = Json::parse(line, nullptr, false);
+  return json.is_object() && json.contains("query") && json.contains("positive");
 }
 
 RetrievalData halves_of(const std::vector<std::string>& texts, std::size_t least_words) {

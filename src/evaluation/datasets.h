@@ -16,6 +16,8 @@ struct RetrievalData {
   std::vector<std::string> queries;
   /// [query]: (document, grade > 0), grades as in the file.
   std::vector<std::vector<std::pair<std::int64_t, double>>> relevant;
+  /// [query]: the only documents that it is held against (reranking); empty: all queries against all documents.
+  std::vector<std::vector<std::int64_t>> candidates;
 };
 
 /// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}), qrels/<split>.tsv with a heading line
@@ -32,6 +34,13 @@ struct PairData {
 
 /// JSONL: {"sentence1", "sentence2", "score"}; "label" may stand for "score". Throws as read_beir does.
 PairData read_pairs(const std::filesystem::path& path);
+
+/// JSONL: {"query", "positive": [texts], "negative": [texts]}, as mteb's reranking tasks keep them. Lines without a
+/// positive or a negative are left out, as there is nothing to order. Throws as read_beir does.
+RetrievalData read_reranking(const std::filesystem::path& path);
+
+/// Whether the first line of a JSONL file is one of reranking. Throws Error{not_found, io}.
+bool is_reranking(const std::filesystem::path& path);
 
 /// Texts without labels as a retrieval task of their own: the first half of each text is the query that should find the
 /// second half. Halves are cut between words; texts of fewer than `least_words` words are left out.

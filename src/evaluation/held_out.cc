@@ -21,16 +21,6 @@ double percentile(std::vector<double> values, double fraction) {
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-std::vector<Items> deal(std::size_t items, const HeldOutOptions& options) {
-  Items order(items);
-  std::iota(order.begin(), order.end(), 0);
-  std::mt19937_64 generator(options.seed);
-  for (std::size_t left = items; left > 1; --left) std::swap(order[left - 1], order[generator() % left]);
-  std::vector<Items> folds(static_cast<std::size_t>(options.folds));
-  for (std::size_t i = 0; i < items; ++i) folds[i % folds.size()].push_back(order[i]);
-  return folds;
-}
-
 Items resample(const Items& items, std::mt19937_64& generator) {
   Items drawn(items.size());
   for (std::size_t& item : drawn) item = items[generator() % items.size()];
@@ -89,6 +79,16 @@ void judge_settings(std::size_t items, std::size_t settings, const ItemMetric& m
 
 }  // namespace
 
+std::vector<std::vector<std::size_t>> deal_folds(std::size_t items, const HeldOutOptions& options) {
+  Items order(items);
+  std::iota(order.begin(), order.end(), 0);
+  std::mt19937_64 generator(options.seed);
+  for (std::size_t left = items; left > 1; --left) std::swap(order[left - 1], order[generator() % left]);
+  std::vector<Items> folds(static_cast<std::size_t>(options.folds));
+  for (std::size_t i = 0; i < items; ++i) folds[i % folds.size()].push_back(order[i]);
+  return folds;
+}
+
 HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
                        const HeldOutOptions& options) {
   if (options.folds < 2 || settings == 0) {
@@ -102,7 +102,7 @@ HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric
   HeldOutResult result;
   judge_settings(items, settings, metric, options, result);
 
-  const std::vector<Items> folds = deal(items, options);
+  const std::vector<Items> folds = deal_folds(items, options);
   const auto gain_on = [&](std::size_t fold, const Items& held) {
     return metric(result.chosen[fold], held) - metric(0, held);
   };

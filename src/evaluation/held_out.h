@@ -19,6 +19,9 @@ struct HeldOutOptions {
   std::uint64_t seed = 1;
 };
 
+/// [fold]: its items, dealt at random by the seed.
+std::vector<std::vector<std::size_t>> deal_folds(std::size_t items, const HeldOutOptions& options);
+
 struct Interval {
   double value = 0;
   double low = 0;
@@ -40,7 +43,7 @@ struct HeldOutResult {
   Interval gain;
 };
 
-/// Items are dealt to folds at random by the seed. Needs at least two items a fold and one setting; throws
+/// Folds are those of deal_folds. Needs at least two items a fold and one setting; throws
 /// Error{invalid_argument} otherwise.
 HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
                        const HeldOutOptions& options);

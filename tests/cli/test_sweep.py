@@ -18,6 +18,7 @@ from pathlib import Path
 
 ARGUMENTS = argparse.Namespace(treble="", golden="")
 WORDS = ("the", "ferry", "leaves", "harbour", "a", "letter", "port", "again", "sea", "wind")
+POSTS = ["centring", "whitening", "all-but-the-top", "length-direction"]
 FAST = ("--bootstrap", "100", "-t", "0.8", "-t", "log:16")
 
 
@@ -63,7 +64,9 @@ class Sweep(unittest.TestCase):
     def test_retrieval(self) -> None:
         report = self.sweep(self.write_beir(), *FAST)
         self.assertEqual((report["kind"], report["metric"], report["items"]), ("sweep", "nDCG@10", 40))
-        self.assertEqual([row["temperature"] for row in report["settings"]], ["1", "0.8", "log:16"])
+        self.assertEqual([row["name"] for row in report["settings"]], ["1", "0.8", "log:16", *POSTS])
+        self.assertEqual([row["post"] for row in report["settings"]], [None, None, None, *POSTS])
+        self.assertEqual({row["temperature"] for row in report["settings"][3:]}, {"1"})
         self.assertEqual(report["settings"][0]["overlap"], 1.0)
         self.assertGreater(report["settings"][0]["value"], 0.15)  # by chance: 0.08
         for row in report["settings"]:
@@ -114,6 +117,48 @@ class Sweep(unittest.TestCase):
         path.write_text("".join(json.dumps(line | {"score": int(line["score"] > 3)}) + "\n" for line in lines))
         self.assertEqual(self.sweep(path, *FAST)["metric"], "average precision")
 
+    def write_reranking(self) -> Path:
+        path = self.folder / "rerank.jsonl"
+        lines = []
+        for i in range(30):
+            positive = self.text(4 + i % 9)
+            query = " ".join(positive.split()[:3])
+            lines.append({"query": query, "positive": [positive], "negative": [self.text(6) for _ in range(5)]})
+        lines.append({"query": "nothing to order", "positive": [self.text(5)], "negative": []})
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    def test_reranking(self) -> None:
+        report = self.sweep(self.write_reranking(), *FAST)
+        self.assertEqual((report["metric"], report["items"]), ("MAP", 30))
+        self.assertEqual(set(report["settings"][0]["others"]), {"nDCG@10", "MRR@10"})
+        # One positive among six: MAP is the mean reciprocal rank.
+        for row in report["settings"]:
+            self.assertAlmostEqual(row["value"], row["others"]["MRR@10"], places=9)
+        self.assertGreater(report["settings"][0]["value"], 0.45)  # by chance: 0.41
+
+    def test_chosen_steps(self) -> None:
+        report = self.sweep(self.write_beir(), *FAST, "--post", "whitening:4,all-but-the-top:2")
+        self.assertEqual(
+            [row["name"] for row in report["settings"]], ["1", "0.8", "log:16", "whitening:4", "all-but-the-top:2"]
+        )
+        report = self.sweep(self.folder, *FAST, "--post", "none")
+        self.assertEqual(len(report["settings"]), 3)
+
+    def test_a_step_that_cannot_be_fitted_is_left_out_and_said(self) -> None:
+        path = self.folder / "sts.jsonl"
+        lines = [
+            {"sentence1": "the sea", "sentence2": f"wind {'again' if i % 2 else 'sea'}", "score": i % 5}
+            for i in range(20)
+        ]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        model = Path(ARGUMENTS.golden) / "bert" / "model"
+        report = self.sweep(path, *FAST, "--max-length", "3")
+        self.assertTrue(any("length-direction" in reason for reason in report["left_out"]), report["left_out"])
+        done = treble("sweep", "--model", model, path, *FAST, "--max-length", "3", "--post", "length-direction")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("different lengths", done.stderr)
+
     def test_without_labels_it_says_that_it_is_a_proxy(self) -> None:
         path = self.folder / "texts.txt"
         path.write_text("".join(self.text(40) + "\n" for _ in range(30)))
@@ -138,6 +183,7 @@ class Sweep(unittest.TestCase):
             (66, "absent.jsonl", (self.folder / "absent.jsonl",)),
             (64, "--side query", (empty, "--side", "query")),
             (64, "0.8x", (empty, "-t", "0.8x")),
+            (64, "centering", (empty, "--post", "centering")),
         ):
             done = treble("sweep", "--model", model, *arguments)
             self.assertEqual(done.returncode, code, done.stderr)

@@ -11,9 +11,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from golden.diagnostics import COLS, ROWS, sequence, vectors
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
+
+from golden.diagnostics import COLS, ROWS, sequence, vectors
 
 OUTPUT = Path(__file__).resolve().parents[2] / "tests" / "golden" / "transforms.json"
 
@@ -37,7 +38,7 @@ def main() -> None:
     centred = x - x.mean(axis=0)
     pca = PCA(svd_solver="full").fit(x)
     axes = oriented(pca.components_)
-    # scikit-learn divides by n − 1, which unit length takes out again.
+    # scikit-learn divides by n - 1, which unit length takes out again.
     whitened = centred @ axes.T / np.sqrt(pca.explained_variance_)
     slope = LinearRegression().fit(np.log(lengths())[:, None], x).coef_[:, 0]
     direction = slope / np.linalg.norm(slope)
