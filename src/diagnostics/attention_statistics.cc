@@ -83,7 +83,8 @@ double HeadLogits::standard_deviation(double s) const {
 
 double filter_rate(const std::vector<float>& probabilities, std::int64_t length) {
   constexpr int kMostIterations = 1000;
-  constexpr double kTolerance = 1e-7;
+  // Where two singular values lie close, each step gains little, and a looser bound would stop short.
+  constexpr double kTolerance = 1e-10;
   using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const Eigen::MatrixXd a = Eigen::Map<const Matrix>(probabilities.data(), length, length).cast<double>();
   // A start without symmetry, so that it is orthogonal to no singular vector by accident.

@@ -166,5 +166,20 @@ TEST(Verdict, SaysWhatCuttingTheSameTextsExplains) {
   EXPECT_TRUE(says(report, "explains 50 %"));
 }
 
+TEST(Verdict, ADifferenceOfTheCutsThatMayBeChanceExplainsNothing) {
+  CollapseReport report = report_of(estimate(0.1, 0.01), estimate(0.3, 0.01));
+  report.cut_lengths = {16, 64};
+  report.cut_texts = 40;
+  report.cut_cosine = {{estimate(0.15, 0.05), estimate(0.2, 0.05)}};
+  report.findings = find_collapse(report);
+  EXPECT_EQ(report.findings.explained_by_length, 0.0);
+  EXPECT_TRUE(says(report, "no clear difference"));
+  EXPECT_FALSE(says(report, "explains"));
+  report.cut_cosine = {{estimate(0.3, 0.01), estimate(0.2, 0.01)}};
+  report.findings = find_collapse(report);
+  EXPECT_EQ(report.findings.explained_by_length, 0.0);
+  EXPECT_TRUE(says(report, "longer is less alike"));
+}
+
 }  // namespace
 }  // namespace treble

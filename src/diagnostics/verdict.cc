@@ -58,11 +58,14 @@ std::string about_cuts(const CollapseReport& report) {
   std::string text =
       fmt::format(" The same {} texts cut at {} and at {} tokens: {:.3f} and {:.3f}", report.cut_texts,
                   report.cut_lengths.front(), report.cut_lengths.back(), row.front().mean, row.back().mean);
-  if (!above(row.back(), row.front()) && !above(row.front(), row.back())) text += ", no clear difference";
-  if (const auto& share = report.findings.explained_by_length) {
-    text += *share > 0.995
-                ? std::string("; so length alone explains all of the difference")
-                : fmt::format("; so length alone explains {:.0f} % of the difference, topic the rest", 100 * *share);
+  if (!above(row.back(), row.front())) {
+    text += above(row.front(), row.back()) ? ": with the topic held, longer is less alike"
+                                           : ", no clear difference: length alone shows no effect here";
+  } else if (const auto& share = report.findings.explained_by_length) {
+    text += *share > 0.995 ? std::string("; so length alone explains all of the difference")
+                           : fmt::format("; so length alone explains {:.0f} % of the difference, what the texts are about "
+                                         "may be the rest",
+                                         100 * *share);
   }
   return text + ".";
 }
@@ -100,8 +103,11 @@ CollapseFindings find_collapse(const CollapseReport& report) {
   if (shorter.mean > kLeastForRatio) findings.ratio = longer.mean / shorter.mean;
   if (findings.visible && report.cut_lengths.size() >= 2 && report.cut_texts >= kEnoughTexts) {
     const Row& cuts = report.cut_cosine.front();
+    // A difference that may be chance explains nothing.
     findings.explained_by_length =
-        std::clamp((cuts.back().mean - cuts.front().mean) / (longer.mean - shorter.mean), 0.0, 1.0);
+        above(cuts.back(), cuts.front())
+            ? std::clamp((cuts.back().mean - cuts.front().mean) / (longer.mean - shorter.mean), 0.0, 1.0)
+            : 0.0;
   }
   return findings;
 }

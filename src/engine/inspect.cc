@@ -41,6 +41,14 @@ ConstMatrixView matrix(const Embeddings& embeddings) {
   return {embeddings.values.data(), embeddings.count, embeddings.dim};
 }
 
+/// At most so many of a sample, from all over it.
+std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>& texts, std::size_t most) {
+  if (texts.size() <= most) return texts;
+  std::vector<std::string_view> chosen;
+  for (std::size_t i = 0; i < most; ++i) chosen.push_back(texts[(2 * i + 1) * texts.size() / (2 * most)]);
+  return chosen;
+}
+
 class Inspection {
  public:
   Inspection(const SentenceEncoder& encoder, const InspectOptions& options) : encoder_(encoder), options_(options) {
@@ -234,8 +242,7 @@ class Inspection {
   void probe_layers(std::size_t t) {
     if (layers_.empty()) return;
     EncodeOptions encode = encode_options(t);
-    auto chosen = views(sample_.cuts);
-    chosen.resize(std::min(chosen.size(), static_cast<std::size_t>(options_.probe_texts)));
+    const auto chosen = evenly_spaced(views(sample_.cuts), static_cast<std::size_t>(options_.probe_texts));
     for (const std::int64_t length : report_.cut_lengths) {
       encode.max_length = length;
       LayerProbe probe({static_cast<std::int64_t>(t), length, layers_}, [&](std::int64_t count, const auto& body) {
