@@ -1,0 +1,43 @@
+// Long texts in pieces: each piece a text of its own to the model, their vectors aggregated. The usual way around a
+// model's limit, and a remedy to hold a temperature against.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "treble/options.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble {
+
+enum class ChunkAggregate {
+  mean,  ///< of the pieces' vectors
+  max,   ///< dimension by dimension
+};
+
+struct ChunkOptions {
+  ChunkAggregate aggregate = ChunkAggregate::mean;
+  /// Tokens of a piece at most, special tokens and prompt included; 0: as many as the model reads.
+  std::int64_t max_tokens = 0;
+
+  /// "chunk-mean", "chunk-max", either with ":N". Throws Error{invalid_argument} otherwise.
+  static ChunkOptions parse(std::string_view text);
+  std::string to_string() const;
+};
+
+/// Pieces of at most `max_tokens` tokens, together the whole text but for white space between them; cut between words,
+/// inside one only where it is longer than a piece. Of about equal length. A text that fits is one piece.
+/// Throws Error{invalid_argument} when max_tokens leaves no room for a character beside special tokens and prompt.
+std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::string_view text,
+                                         const EncodeOptions& options, std::int64_t max_tokens);
+
+/// As SentenceEncoder::encode, but nothing is cut off: token_counts say that all tokens were used. Every piece gets the
+/// prompt. Vectors have length 1 where encode's would; a text that fits into one piece has the vector of encode, bit
+/// for bit. Throws what encode and split_text throw.
+Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                          const EncodeOptions& options, const ChunkOptions& chunks);
+
+}  // namespace treble

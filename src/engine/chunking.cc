@@ -1,0 +1,155 @@
+#include "treble/chunking.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace {
+
+bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+/// Not the first byte of a character in UTF-8.
+bool is_inside(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+
+/// Where to cut near `place`: after white space if there is any back to `first`, else between characters.
+std::size_t cut_near(std::string_view text, std::size_t first, std::size_t place) {
+  for (std::size_t at = place; at > first; --at) {
+    if (is_space(text[at - 1])) return at;
+  }
+  while (place > first && is_inside(text[place])) --place;
+  if (place > first) return place;
+  // The first character reaches beyond the place.
+  for (place = first + 1; place < text.size() && is_inside(text[place]);) ++place;
+  return place;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// About `parts` pieces of about equally many bytes.
+std::vector<std::string_view> cut_evenly(std::string_view text, std::size_t parts) {
+  std::vector<std::string_view> pieces;
+  std::size_t first = 0;
+  for (std::size_t part = 1; part <= parts && first < text.size(); ++part) {
+    const std::size_t place = std::max(first + 1, text.size() * part / parts);
+    const std::size_t end = part == parts || place >= text.size() ? text.size() : cut_near(text, first, place);
+    const std::string_view piece = trimmed(text.substr(first, end - first));
+    if (!piece.empty()) pieces.push_back(piece);
+    first = end;
+  }
+  return pieces;
+}
+
+EncodeOptions counting(const EncodeOptions& options) {
+  EncodeOptions result = options;
+  if (result.truncation == Truncation::error) result.truncation = Truncation::end;
+  return result;
+}
+
+std::int64_t most_tokens(const SentenceEncoder& encoder, const EncodeOptions& options, std::int64_t asked) {
+  const std::int64_t limit = options.max_length.value_or(encoder.info().max_length);
+  if (asked < 0 || asked > limit) {
+    fail(ErrorCode::invalid_argument, "pieces of {} tokens: the model reads 1 to {}", asked, limit);
+  }
+  return asked == 0 ? limit : asked;
+}
+
+void aggregate(std::span<const float> pieces, std::size_t dim, ChunkAggregate how, bool normalize,
+               std::span<float> out) {
+  const std::size_t count = pieces.size() / dim;
+  if (count == 1) {
+    std::copy(pieces.begin(), pieces.end(), out.begin());
+    return;
+  }
+  double square = 0;
+  for (std::size_t i = 0; i < dim; ++i) {
+    double value = how == ChunkAggregate::max ? double{pieces[i]} : 0;
+    for (std::size_t p = 0; p < count; ++p) {
+      const double x = pieces[p * dim + i];
+      value = how == ChunkAggregate::max ? std::max(value, x) : value + x / static_cast<double>(count);
+    }
+    out[i] = static_cast<float>(value);
+    square += value * value;
+  }
+  if (!normalize || square == 0) return;
+  for (float& value : out) value = static_cast<float>(value / std::sqrt(square));
+}
+
+}  // namespace
+
+ChunkOptions ChunkOptions::parse(std::string_view text) {
+  ChunkOptions options;
+  const std::size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  bool good = name == "chunk-mean" || name == "chunk-max";
+  options.aggregate = name == "chunk-max" ? ChunkAggregate::max : ChunkAggregate::mean;
+  if (good && colon != std::string_view::npos) {
+    const std::string_view number = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), options.max_tokens);
+    good = error == std::errc() && end == number.data() + number.size() && options.max_tokens > 0;
+  }
+  if (!good) fail(ErrorCode::invalid_argument, "\"{:.100}\": write chunk-mean[:N] or chunk-max[:N]", text);
+  return options;
+}
+
+std::string ChunkOptions::to_string() const {
+  const char* name = aggregate == ChunkAggregate::max ? "chunk-max" : "chunk-mean";
+  return max_tokens == 0 ? std::string(name) : fmt::format("{}:{}", name, max_tokens);
+}
+
+std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::string_view text,
+                                         const EncodeOptions& options, std::int64_t max_tokens) {
+  const EncodeOptions count_options = counting(options);
+  const std::int64_t whole = encoder.count_tokens({&text, 1}, count_options).front().tokens;
+  if (whole <= max_tokens) return {text};
+  auto parts = static_cast<std::size_t>((whole + max_tokens - 1) / max_tokens);
+  while (true) {
+    auto pieces = cut_evenly(text, parts);
+    const auto counts = encoder.count_tokens(pieces, count_options);
+    const auto too_long = [&](const TokenCount& count) { return count.tokens > max_tokens; };
+    if (std::none_of(counts.begin(), counts.end(), too_long)) return pieces;
+    if (parts >= text.size()) {
+      fail(ErrorCode::invalid_argument,
+           "pieces of {} tokens leave no room for a character beside special tokens and prompt; allow more",
+           max_tokens);
+    }
+    parts = std::min(text.size(), parts + 1 + parts / 8);
+  }
+}
+
+Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                          const EncodeOptions& options, const ChunkOptions& chunks) {
+  const std::int64_t most = most_tokens(encoder, options, chunks.max_tokens);
+  std::vector<std::string_view> pieces;
+  std::vector<std::size_t> ends;
+  for (const std::string_view text : texts) {
+    const auto of_text = split_text(encoder, text, options, most);
+    pieces.insert(pieces.end(), of_text.begin(), of_text.end());
+    ends.push_back(pieces.size());
+  }
+  const Embeddings embedded = encoder.encode(pieces, options);
+  Embeddings result;
+  result.count = static_cast<std::int64_t>(texts.size());
+  result.dim = embedded.dim;
+  const auto dim = static_cast<std::size_t>(result.dim);
+  result.values.resize(texts.size() * dim);
+  const bool normalize = options.normalize.value_or(encoder.info().normalizes);
+  std::size_t first = 0;
+  for (std::size_t text = 0; text < texts.size(); ++text) {
+    aggregate(std::span(embedded.values).subspan(first * dim, (ends[text] - first) * dim), dim, chunks.aggregate,
+              normalize, std::span(result.values).subspan(text * dim, dim));
+    std::int64_t used = 0;
+    for (std::size_t piece = first; piece < ends[text]; ++piece) used += embedded.token_counts[piece].used;
+    result.token_counts.push_back({used, used});
+    first = ends[text];
+  }
+  return result;
+}
+
+}  // namespace treble
