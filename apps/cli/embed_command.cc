@@ -72,6 +72,7 @@ class EmbedCommand::Run {
   InputPlan plan_;
   std::optional<SentenceEncoder> encoder_;
   std::optional<PostStep> post_;
+  std::optional<ChunkOptions> chunks_;
   double load_seconds_ = 0;
   std::int64_t dim_ = 0;
   std::unique_ptr<EmbeddingWriter> writer_;
@@ -84,7 +85,9 @@ void EmbedCommand::Run::load() {
   // Encoding nothing checks every option, before any file is touched.
   dim_ = encoder_->encode({}, options_).dim;
   encoder_->weights_sha256();
-  if (!command_.post_.empty()) {
+  if (command_.post_.starts_with("chunk-")) {
+    chunks_ = ChunkOptions::parse(command_.post_);
+  } else if (!command_.post_.empty()) {
     post_.emplace(command_.post_, *encoder_, options_);
     dim_ = post_->output_dim();
   }
@@ -119,7 +122,7 @@ void EmbedCommand::Run::open_output() {
                                 .special_tokens_as_text = command_.model_.options.special_tokens_as_text,
                                 .dim = dim_,
                                 .inputs = plan_.describe()});
-  metadata["post"] = post_ ? post_->describe() : Json();
+  metadata["post"] = post_ ? post_->describe() : chunks_ ? Json{{"transform", chunks_->to_string()}} : Json();
   if (command_.resume_ && exists(command_.output_)) {
     resume_output(metadata);
   } else {
@@ -136,7 +139,11 @@ void EmbedCommand::Run::embed() {
   ModelEncoder model(*encoder_, options_);
   std::optional<PostEncoder> with_step;
   if (post_) with_step.emplace(model, *post_);
-  TextEncoder& encoder = with_step ? static_cast<TextEncoder&>(*with_step) : model;
+  std::optional<ChunkEncoder> in_pieces;
+  if (chunks_) in_pieces.emplace(*encoder_, options_, *chunks_);
+  TextEncoder& encoder = with_step   ? static_cast<TextEncoder&>(*with_step)
+                         : in_pieces ? static_cast<TextEncoder&>(*in_pieces)
+                                     : model;
   // A progress line between the rows on one terminal would spoil both.
   const bool shared_terminal = kind_ == OutputKind::stream && ::isatty(STDOUT_FILENO) != 0;
   Progress progress = make_terminal_progress(!command_.quiet_ && !shared_terminal);
@@ -200,7 +207,10 @@ void EmbedCommand::add_to(CLI::App& app) {
                    "trained [1]")
       ->type_name("T")
       ->group("Vectors");
-  command_->add_option("--post", post_, "A step behind the model, fitted by `treble fit`")
+  command_
+      ->add_option("--post", post_,
+                   "A step behind the model, fitted by `treble fit`; or chunk-mean[:N], chunk-max[:N]: texts in pieces "
+                   "of N tokens")
       ->type_name("FILE")
       ->group("Vectors");
   model_.add_to(*command_);

@@ -13,7 +13,30 @@ namespace {
 
 constexpr int kMostThreads = 4096;
 
+// Spelled as in PositionExtension and ComputeType.
+const std::map<std::string, PositionExtension> kExtensions = {{"none", PositionExtension::none},
+                                                              {"interpolate", PositionExtension::interpolate},
+                                                              {"group", PositionExtension::group},
+                                                              {"recur", PositionExtension::recur},
+                                                              {"ntk", PositionExtension::ntk}};
+const std::map<std::string, ComputeType> kTypes = {{"float32", ComputeType::float32},
+                                                   {"bfloat16", ComputeType::bfloat16},
+                                                   {"int8", ComputeType::int8},
+                                                   {"auto", ComputeType::automatic}};
+
+template <typename Value>
+Value look_up(const std::map<std::string, Value>& names, const std::string& name, const char* what) {
+  if (const auto found = names.find(name); found != names.end()) return found->second;
+  std::string known;
+  for (const auto& [one, value] : names) known += (known.empty() ? "" : ", ") + one;
+  fail(ErrorCode::invalid_argument, "\"{:.100}\" is no {}; there are {}", name, what, known);
+}
+
 }  // namespace
+
+ComputeType parse_dtype(const std::string& name) { return look_up(kTypes, name, "compute type"); }
+
+PositionExtension parse_extension(const std::string& name) { return look_up(kExtensions, name, "extension"); }
 
 void ModelArguments::add_to(CLI::App& command) {
   const std::string group = "Model";
@@ -26,12 +49,6 @@ void ModelArguments::add_to(CLI::App& command) {
                   "Tokens a text may have; up to the model's position limit, or more with --extend")
       ->type_name("N")
       ->group(group);
-  // Spelled as in PositionExtension.
-  static const std::map<std::string, PositionExtension> kExtensions = {{"none", PositionExtension::none},
-                                                                       {"interpolate", PositionExtension::interpolate},
-                                                                       {"group", PositionExtension::group},
-                                                                       {"recur", PositionExtension::recur},
-                                                                       {"ntk", PositionExtension::ntk}};
   command
       .add_option(
           "--extend", options.extension,
@@ -39,10 +56,6 @@ void ModelArguments::add_to(CLI::App& command) {
       ->type_name("none|interpolate|group|recur|ntk")
       ->transform(CLI::CheckedTransformer(kExtensions).description(""))
       ->group(group);
-  static const std::map<std::string, ComputeType> kTypes = {{"float32", ComputeType::float32},
-                                                            {"bfloat16", ComputeType::bfloat16},
-                                                            {"int8", ComputeType::int8},
-                                                            {"auto", ComputeType::automatic}};
   command
       .add_option(
           "--dtype", options.dtype,

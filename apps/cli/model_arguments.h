@@ -13,6 +13,10 @@
 
 namespace treble::cli {
 
+/// Throw Error{invalid_argument} naming what there is.
+ComputeType parse_dtype(const std::string& name);
+PositionExtension parse_extension(const std::string& name);
+
 struct ModelArguments {
   ModelOptions options;
 

@@ -6,6 +6,7 @@
 
 #include "output/metadata.h"
 #include "text_encoder.h"
+#include "treble/chunking.h"
 #include "treble/post_transform.h"
 
 namespace treble::cli {
@@ -43,6 +44,22 @@ class PostEncoder : public TextEncoder {
  private:
   TextEncoder& encoder_;
   const PostStep& step_;
+};
+
+/// A model that reads long texts in pieces.
+class ChunkEncoder : public TextEncoder {
+ public:
+  ChunkEncoder(const SentenceEncoder& encoder, const EncodeOptions& options, const ChunkOptions& chunks)
+      : encoder_(encoder), options_(options), chunks_(chunks) {}
+
+  Embeddings encode(std::span<const std::string_view> texts) override {
+    return encode_chunked(encoder_, texts, options_, chunks_);
+  }
+
+ private:
+  const SentenceEncoder& encoder_;
+  EncodeOptions options_;
+  ChunkOptions chunks_;
 };
 
 }  // namespace treble::cli

@@ -14,7 +14,7 @@ namespace treble::cli {
 namespace {
 
 /// Everything that vectors depend on. Not the model's path, nor the inputs' names: hashes speak for both.
-constexpr std::array<const char*, 18> kFields = {"/treble",
+constexpr std::array<const char*, 19> kFields = {"/treble",
                                                  "/model/weights_sha256",
                                                  "/temperature",
                                                  "/temper_position_bias",
@@ -31,6 +31,7 @@ constexpr std::array<const char*, 18> kFields = {"/treble",
                                                  "/position_extension",
                                                  "/special_tokens_as_text",
                                                  "/model/type",
+                                                 "/post/transform",
                                                  "/post/sha256"};
 
 std::string shown(const Json& metadata, const Json::json_pointer& field) {

@@ -74,9 +74,23 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
   command_
       ->add_option("--post", posts_,
-                   "Steps behind the untouched model to try beside them, or none "
+                   "Steps behind the untouched model to try beside them, chunk-mean[:N] and chunk-max[:N] too, or none "
                    "[centring whitening all-but-the-top length-direction]")
       ->type_name("NAME,…")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->group(group);
+  command_->add_option("--try-dtype", dtypes_, "Other compute types to try, each at every temperature")
+      ->type_name("NAME,…")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->group(group);
+  command_
+      ->add_option("--try-extend", extensions_,
+                   "Extensions to try for longer texts, each at every temperature: ntk:2048")
+      ->type_name("NAME:N,…")
       ->take_all()
       ->allow_extra_args(false)
       ->delimiter(',')
@@ -101,17 +115,52 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
 }
 
+std::vector<SweepCommand::Variant> SweepCommand::variants() const {
+  std::vector<Variant> result = {{"", model_.options}};
+  for (const std::string& name : dtypes_) {
+    ModelOptions options = model_.options;
+    options.dtype = parse_dtype(name);
+    result.push_back({name, std::move(options)});
+  }
+  for (const std::string& text : extensions_) {
+    const std::size_t colon = text.find(':');
+    std::int64_t most = 0;
+    if (colon == std::string::npos || !CLI::detail::integral_conversion(text.substr(colon + 1), most)) {
+      fail(ErrorCode::invalid_argument, "--try-extend {}: write an extension and the tokens to read, as in ntk:2048",
+           text);
+    }
+    ModelOptions options = model_.options;
+    options.extension = parse_extension(text.substr(0, colon));
+    options.max_length = most;
+    result.push_back({text, std::move(options)});
+  }
+  return result;
+}
+
 std::vector<SweepSetting> SweepCommand::settings() const {
   std::vector<SweepSetting> result = {{}};
   const auto add = [&](SweepSetting setting) {
     const auto same = [&](const SweepSetting& other) { return other.name() == setting.name(); };
     if (std::none_of(result.begin(), result.end(), same)) result.push_back(std::move(setting));
   };
+  std::vector<Temperature> temperatures = {{}};
   for (const std::string& text : temperatures_.empty() ? kUsualTemperatures : temperatures_) {
-    add({.temperature = Temperature::parse(text)});
+    temperatures.push_back(Temperature::parse(text));
+  }
+  const auto forms = variants();
+  for (std::size_t form = 0; form < forms.size(); ++form) {
+    for (const Temperature& temperature : temperatures) {
+      add({.temperature = temperature, .variant = form, .variant_name = forms[form].name});
+    }
   }
   if (posts_ == std::vector<std::string>{"none"}) return result;
-  for (const std::string& text : posts_.empty() ? kBaselines : posts_) add({.post = PostSpec::parse(text)});
+  for (const std::string& text : posts_.empty() ? kBaselines : posts_) {
+    if (text.starts_with("chunk-")) {
+      add({.chunks = ChunkOptions::parse(text)});
+    } else {
+      add({.post = PostSpec::parse(text)});
+    }
+  }
   return result;
 }
 
@@ -144,11 +193,18 @@ SweepCommand::Data SweepCommand::open_task(const CachedEncoder& encoder) const {
 
 int SweepCommand::run() const {
   const auto tried = settings();
-  const SentenceEncoder encoder = model_.load();
+  std::vector<SentenceEncoder> encoders;
+  for (const Variant& variant : variants()) {
+    ModelArguments arguments = model_;
+    arguments.options = variant.options;
+    encoders.push_back(arguments.load());
+  }
+  std::vector<const SentenceEncoder*> forms;
+  for (const SentenceEncoder& encoder : encoders) forms.push_back(&encoder);
   const bool interactive = is_interactive(STDERR_FILENO);
   std::size_t done = 0;
   std::size_t total = 0;
-  const CachedEncoder cached(encoder, encode_.resolve(), VectorCache(cache_), [&](std::size_t texts) {
+  const CachedEncoder cached(std::move(forms), encode_.resolve(), VectorCache(cache_), [&](std::size_t texts) {
     done += texts;
     if (interactive)
       fmt::print(stderr, "\r\x1b[K{:3.0f} % of {} settings",
@@ -177,7 +233,7 @@ int SweepCommand::run() const {
   if (interactive) std::fputs("\r\x1b[K", stderr);
   SweepReport report = make_report(*data.task, std::move(judged), edges_, held_out_);
   report.left_out = std::move(left_out);
-  report.model = encoder.info().name;
+  report.model = encoders.front().info().name;
   report.data = data_;
   report.side = side_;
   report.labelled = data.labelled;

@@ -27,6 +27,12 @@ class SweepCommand {
   };
   void add_data_options();
   void add_judgement_options();
+  /// Another form of the model to try.
+  struct Variant {
+    std::string name;
+    ModelOptions options;
+  };
+  std::vector<Variant> variants() const;
   std::vector<SweepSetting> settings() const;
   Data open_task(const CachedEncoder& encoder) const;
 
@@ -39,6 +45,8 @@ class SweepCommand {
   std::int64_t sample_ = 1000;
   std::vector<std::string> temperatures_;
   std::vector<std::string> posts_;
+  std::vector<std::string> dtypes_;
+  std::vector<std::string> extensions_;
   std::string side_ = "both";
   SweepPrompts prompts_;
   HeldOutOptions held_out_;

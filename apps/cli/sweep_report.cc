@@ -53,7 +53,8 @@ std::string interval(const Interval& i) {
 
 /// "0.8 in 3 of 5 folds, 1 in 2".
 std::string title(const SweepSetting& setting) {
-  return setting.post ? setting.name() : "temperature " + setting.name();
+  const bool only_temperature = !setting.post && !setting.chunks && setting.variant == 0;
+  return only_temperature ? "temperature " + setting.name() : setting.name();
 }
 
 std::string choices(const SweepReport& report) {
@@ -77,7 +78,10 @@ Json setting_json(const SweepReport& report, std::size_t s) {
   const SweepSetting& setting = report.settings[s];
   return {{"name", setting.name()},
           {"temperature", setting.temperature.to_string()},
-          {"post", setting.post ? Json(setting.post->to_string()) : Json()},
+          {"post", setting.post     ? Json(setting.post->to_string())
+                   : setting.chunks ? Json(setting.chunks->to_string())
+                                    : Json()},
+          {"model_form", setting.variant_name.empty() ? Json() : Json(setting.variant_name)},
           {"value", report.result.settings[s].value},
           {"gain", interval_json(report.result.settings[s].gain)},
           {"others", others},

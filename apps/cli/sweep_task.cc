@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -13,7 +14,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr std::size_t kChunkTexts = 512;
+constexpr std::size_t kLotTexts = 512;
 constexpr std::int64_t kCut = 10;
 
 std::vector<std::string_view> views(std::span<const std::string> texts) { return {texts.begin(), texts.end()}; }
@@ -59,24 +60,38 @@ CachedVectors applied(const PostTransform& transform, const CachedVectors& vecto
   return {transform.output_dim(), transform.apply(vectors.values, true), vectors.tokens};
 }
 
-/// What encoding is asked for more than once: the untouched model's vectors, for sides and steps that leave it so.
-class Untouched {
+/// Vectors at temperature 1 are asked for more than once: by sides and fitted steps that leave it so.
+class Untempered {
  public:
-  template <typename Encode>
-  const CachedVectors& get(const Encode& encode) {
-    if (!vectors_) vectors_ = encode();
-    return *vectors_;
+  Untempered(const CachedEncoder& encoder, const std::vector<std::string>& texts, std::string prompt)
+      : encoder_(encoder), texts_(texts), prompt_(std::move(prompt)) {}
+
+  /// `tempered`: whether the setting's temperature acts on these texts.
+  CachedVectors encode(SweepSetting setting, bool tempered) {
+    if (tempered && !setting.temperature.is_identity()) return encoder_.encode(texts_, setting, prompt_);
+    setting.temperature = {};
+    setting.post.reset();
+    const std::string name = setting.name();
+    if (const auto found = kept_.find(name); found != kept_.end()) return found->second;
+    return kept_[name] = encoder_.encode(texts_, setting, prompt_);
   }
 
  private:
-  std::optional<CachedVectors> vectors_;
+  const CachedEncoder& encoder_;
+  const std::vector<std::string>& texts_;
+  std::string prompt_;
+  std::map<std::string, CachedVectors> kept_;
 };
 
 class RetrievalTask : public SweepTask {
  public:
   RetrievalTask(RetrievalData data, const CachedEncoder& encoder, SweepSide side, SweepPrompts prompts,
                 const HeldOutOptions& folds)
-      : data_(std::move(data)), encoder_(encoder), side_(side), prompts_(std::move(prompts)), options_(folds) {}
+      : data_(std::move(data)),
+        side_(side),
+        options_(folds),
+        documents_(encoder, data_.documents, std::move(prompts.document)),
+        queries_(encoder, data_.queries, std::move(prompts.query)) {}
 
   std::string metric_name() const override { return reranks() ? "MAP" : "nDCG@10"; }
   std::size_t items() const override { return data_.queries.size(); }
@@ -84,10 +99,8 @@ class RetrievalTask : public SweepTask {
   bool ranks() const override { return true; }
 
   void add(const SweepSetting& setting) override {
-    const CachedVectors documents =
-        encode(data_.documents, setting, side_ != SweepSide::query, prompts_.document, documents_);
-    const CachedVectors queries =
-        encode(data_.queries, setting, side_ != SweepSide::document, prompts_.query, queries_);
+    const CachedVectors documents = documents_.encode(setting, side_ != SweepSide::query);
+    const CachedVectors queries = queries_.encode(setting, side_ != SweepSide::document);
     if (rankings_.empty()) note_lengths(documents);
     Scores scores(data_.queries.size());
     std::vector<std::size_t> all(data_.queries.size());
@@ -157,12 +170,6 @@ class RetrievalTask : public SweepTask {
 
   bool reranks() const { return !data_.candidates.empty(); }
 
-  CachedVectors encode(const std::vector<std::string>& texts, const SweepSetting& setting, bool tempered,
-                       const std::string& prompt, Untouched& untouched) const {
-    if (tempered && !setting.temperature.is_identity()) return encoder_.encode(texts, setting.temperature, prompt);
-    return untouched.get([&] { return encoder_.encode(texts, Temperature{}, prompt); });
-  }
-
   PostTransform fit(const PostSpec& spec, const CachedVectors& documents, std::span<const std::size_t> fold) const {
     std::vector<bool> held(data_.documents.size());
     for (const std::size_t query : reranks() ? fold : std::span<const std::size_t>()) {
@@ -221,12 +228,10 @@ class RetrievalTask : public SweepTask {
   }
 
   RetrievalData data_;
-  const CachedEncoder& encoder_;
   SweepSide side_;
-  SweepPrompts prompts_;
   HeldOutOptions options_;
-  Untouched documents_;
-  Untouched queries_;
+  Untempered documents_;
+  Untempered queries_;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
   std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
@@ -235,7 +240,7 @@ class RetrievalTask : public SweepTask {
 class PairTask : public SweepTask {
  public:
   PairTask(PairData data, const CachedEncoder& encoder, const HeldOutOptions& folds)
-      : data_(std::move(data)), encoder_(encoder), options_(folds) {
+      : data_(std::move(data)), options_(folds), first_(encoder, data_.first, ""), second_(encoder, data_.second, "") {
     graded_ = std::any_of(data_.scores.begin(), data_.scores.end(), [](double s) { return s != 0 && s != 1; });
   }
 
@@ -245,8 +250,8 @@ class PairTask : public SweepTask {
   bool ranks() const override { return false; }
 
   void add(const SweepSetting& setting) override {
-    const CachedVectors first = encode(data_.first, setting, first_);
-    const CachedVectors second = encode(data_.second, setting, second_);
+    const CachedVectors first = first_.encode(setting, true);
+    const CachedVectors second = second_.encode(setting, true);
     if (lengths_.empty()) {
       for (std::size_t i = 0; i < items(); ++i) lengths_.push_back(std::max(first.tokens[i], second.tokens[i]));
     }
@@ -278,11 +283,6 @@ class PairTask : public SweepTask {
   double overlap(std::size_t, std::span<const std::size_t>) const override { return 1; }
 
  private:
-  CachedVectors encode(const std::vector<std::string>& texts, const SweepSetting& setting, Untouched& untouched) const {
-    if (!setting.temperature.is_identity()) return encoder_.encode(texts, setting.temperature, "");
-    return untouched.get([&] { return encoder_.encode(texts, Temperature{}, ""); });
-  }
-
   PostTransform fit(const PostSpec& spec, const CachedVectors& first, const CachedVectors& second,
                     std::span<const std::size_t> fold) const {
     std::vector<bool> held(items());
@@ -310,10 +310,9 @@ class PairTask : public SweepTask {
   }
 
   PairData data_;
-  const CachedEncoder& encoder_;
   HeldOutOptions options_;
-  Untouched first_;
-  Untouched second_;
+  Untempered first_;
+  Untempered second_;
   bool graded_ = false;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<double>> cosines_;  ///< [setting][pair]
@@ -321,9 +320,19 @@ class PairTask : public SweepTask {
 
 }  // namespace
 
-std::string CachedEncoder::settings_of(const EncodeOptions& options) const {
-  const ModelInfo& model = encoder_.info();
-  const Json json = {encoder_.weights_sha256(),
+std::string SweepSetting::name() const {
+  std::string name = temperature.is_identity() ? "" : temperature.to_string();
+  const auto add = [&name](const std::string& part) { name += (name.empty() ? "" : " + ") + part; };
+  if (!variant_name.empty()) add(variant_name);
+  if (chunks) add(chunks->to_string());
+  if (post) add(post->to_string());
+  return name.empty() ? temperature.to_string() : name;
+}
+
+std::string CachedEncoder::settings_of(const SweepSetting& setting, const EncodeOptions& options) const {
+  const SentenceEncoder& encoder = *encoders_[setting.variant];
+  const ModelInfo& model = encoder.info();
+  const Json json = {encoder.weights_sha256(),
                      model.compute_dtype,
                      model.cpu_isa,
                      model.pooling,
@@ -336,34 +345,38 @@ std::string CachedEncoder::settings_of(const EncodeOptions& options) const {
                      options.prompt ? Json(*options.prompt) : Json(),
                      options.prompt_name ? Json(*options.prompt_name) : Json(),
                      static_cast<int>(options.truncation),
-                     options.dimensions ? Json(*options.dimensions) : Json()};
+                     options.dimensions ? Json(*options.dimensions) : Json(),
+                     setting.chunks ? Json(setting.chunks->to_string()) : Json()};
   return dump(json, -1);
 }
 
-CachedVectors CachedEncoder::encode_chunk(std::span<const std::string_view> texts, const EncodeOptions& options) const {
-  const std::string key = VectorCache::key(settings_of(options), texts);
+CachedVectors CachedEncoder::encode_lot(std::span<const std::string_view> texts, const SweepSetting& setting,
+                                        const EncodeOptions& options) const {
+  const std::string key = VectorCache::key(settings_of(setting, options), texts);
   if (auto found = cache_.find(key, texts.size())) return std::move(*found);
-  Embeddings embeddings = encoder_.encode(texts, options);
+  const SentenceEncoder& encoder = *encoders_[setting.variant];
+  Embeddings embeddings =
+      setting.chunks ? encode_chunked(encoder, texts, options, *setting.chunks) : encoder.encode(texts, options);
   CachedVectors vectors{embeddings.dim, std::move(embeddings.values), {}};
   for (const TokenCount& count : embeddings.token_counts) vectors.tokens.push_back(count.used);
   cache_.keep(key, vectors);
   return vectors;
 }
 
-CachedVectors CachedEncoder::encode(std::span<const std::string> texts, const Temperature& temperature,
+CachedVectors CachedEncoder::encode(std::span<const std::string> texts, const SweepSetting& setting,
                                     const std::string& prompt_name) const {
   EncodeOptions options = options_;
-  options.temperature = temperature;
+  options.temperature = setting.temperature;
   if (!prompt_name.empty()) options.prompt_name = prompt_name;
   CachedVectors all;
   const auto all_views = views(texts);
-  for (std::size_t begin = 0; begin < all_views.size(); begin += kChunkTexts) {
-    const auto chunk = std::span(all_views).subspan(begin, std::min(kChunkTexts, all_views.size() - begin));
-    CachedVectors vectors = encode_chunk(chunk, options);
+  for (std::size_t begin = 0; begin < all_views.size(); begin += kLotTexts) {
+    const auto lot = std::span(all_views).subspan(begin, std::min(kLotTexts, all_views.size() - begin));
+    CachedVectors vectors = encode_lot(lot, setting, options);
     all.dim = vectors.dim;
     all.values.insert(all.values.end(), vectors.values.begin(), vectors.values.end());
     all.tokens.insert(all.tokens.end(), vectors.tokens.begin(), vectors.tokens.end());
-    if (progress_) progress_(chunk.size());
+    if (progress_) progress_(lot.size());
   }
   return all;
 }

@@ -13,6 +13,7 @@
 #include "evaluation/held_out.h"
 #include "evaluation/metrics.h"
 #include "evaluation/vector_cache.h"
+#include "treble/chunking.h"
 #include "treble/post_transform.h"
 #include "treble/sentence_encoder.h"
 
@@ -23,34 +24,42 @@ struct SweepSetting {
   Temperature temperature = {};
   /// A step behind the model, fitted without labels.
   std::optional<PostSpec> post = {};
+  /// Texts in pieces.
+  std::optional<ChunkOptions> chunks = {};
+  /// Another form of the model: which encoder, and what it is called ("" for the first).
+  std::size_t variant = 0;
+  std::string variant_name = {};
 
-  std::string name() const {
-    const std::string tau = temperature.to_string();
-    if (!post) return tau;
-    return temperature.is_identity() ? post->to_string() : tau + " + " + post->to_string();
-  }
+  /// Joins what differs from the untouched model.
+  std::string name() const;
 };
 
 /// Which texts the temperature acts on; the others stay at 1.
 enum class SweepSide { both, query, document };
 
-/// Encodes chunk by chunk, each kept in the cache.
+/// Encodes some texts at a time, each lot kept in the cache.
 class CachedEncoder {
  public:
   using Progress = std::function<void(std::size_t texts)>;
 
-  CachedEncoder(const SentenceEncoder& encoder, EncodeOptions options, VectorCache cache, Progress progress)
-      : encoder_(encoder), options_(std::move(options)), cache_(std::move(cache)), progress_(std::move(progress)) {}
+  /// `encoders`: forms of one model, the first the one that others are held against; none null, all outliving this.
+  CachedEncoder(std::vector<const SentenceEncoder*> encoders, EncodeOptions options, VectorCache cache,
+                Progress progress)
+      : encoders_(std::move(encoders)),
+        options_(std::move(options)),
+        cache_(std::move(cache)),
+        progress_(std::move(progress)) {}
 
-  /// `prompt_name` as in EncodeOptions; "" is the model's default.
-  CachedVectors encode(std::span<const std::string> texts, const Temperature& temperature,
+  /// The setting's vectors but for its fitted step. `prompt_name` as in EncodeOptions; "" is the model's default.
+  CachedVectors encode(std::span<const std::string> texts, const SweepSetting& setting,
                        const std::string& prompt_name) const;
 
  private:
-  CachedVectors encode_chunk(std::span<const std::string_view> texts, const EncodeOptions& options) const;
-  std::string settings_of(const EncodeOptions& options) const;
+  CachedVectors encode_lot(std::span<const std::string_view> texts, const SweepSetting& setting,
+                           const EncodeOptions& options) const;
+  std::string settings_of(const SweepSetting& setting, const EncodeOptions& options) const;
 
-  const SentenceEncoder& encoder_;
+  std::vector<const SentenceEncoder*> encoders_;
   EncodeOptions options_;
   VectorCache cache_;
   Progress progress_;
@@ -82,8 +91,8 @@ struct SweepPrompts {
   std::string document;
 };
 
-/// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates of
-/// the other folds' queries. `folds` must be the options that the task will be judged with. Judged by nDCG@10; where
+/// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates
+/// of the other folds' queries. `folds` must be the options that the task will be judged with. Judged by nDCG@10; where
 /// queries have candidates (reranking) by MAP.
 std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder, SweepSide side,
                                                SweepPrompts prompts, const HeldOutOptions& folds);

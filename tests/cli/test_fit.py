@@ -100,6 +100,21 @@ class Fit(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("post", done.stderr)
 
+    def test_pieces(self) -> None:
+        whole = self.vectors()
+        pieces = self.vectors("--post", "chunk-mean:10")
+        short = [i for i, line in enumerate(self.texts.read_text().splitlines()) if len(line.split()) <= 2]
+        self.assertGreater(len(short), 10)
+        for i in short:
+            self.assertEqual(whole[i], pieces[i])
+        self.assertNotEqual(whole, pieces)
+        output = self.folder / "v.npy"
+        self.done("embed", *model(), "--post", "chunk-mean:10", self.texts, "-o", output)
+        sidecar = json.loads((self.folder / "v.npy.json").read_text())
+        self.assertEqual((sidecar["post"], sidecar["tokens_lost"]), ({"transform": "chunk-mean:10"}, 0))
+        done = treble("embed", *model(), "--post", "chunk-mean:11", self.texts, "-o", output, "--resume")
+        self.assertIn("post", done.stderr)
+
     def test_refusals(self) -> None:
         one = self.folder / "one.txt"
         one.write_text("the sea\n")

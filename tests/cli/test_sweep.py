@@ -145,6 +145,27 @@ class Sweep(unittest.TestCase):
         report = self.sweep(self.folder, *FAST, "--post", "none")
         self.assertEqual(len(report["settings"]), 3)
 
+    def test_pieces_and_other_forms_of_the_model(self) -> None:
+        folder = self.write_beir()
+        report = self.sweep(
+            folder, "--bootstrap", "50", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8", "--try-dtype", "int8",
+            "--try-extend", "interpolate:64",
+        )  # fmt: skip
+        names = [row["name"] for row in report["settings"]]
+        self.assertEqual(
+            names,
+            ["1", "0.8", "int8", "0.8 + int8", "interpolate:64", "0.8 + interpolate:64", "chunk-mean:8", "chunk-max:8"],
+        )
+        self.assertEqual([row["model_form"] for row in report["settings"]][2:5], ["int8", "int8", "interpolate:64"])
+        values = {row["name"]: row for row in report["settings"]}
+        self.assertGreater(values["int8"]["overlap"], 0.7)
+        self.assertLess(values["chunk-mean:8"]["overlap"], 1)
+        for words, arguments in (("compute type", ("--try-dtype", "int9")), ("extension", ("--try-extend", "far:9"))):
+            model = Path(ARGUMENTS.golden) / "bert" / "model"
+            done = treble("sweep", "--model", model, folder, *FAST, *arguments)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(words, done.stderr)
+
     def test_a_step_that_cannot_be_fitted_is_left_out_and_said(self) -> None:
         path = self.folder / "sts.jsonl"
         lines = [
