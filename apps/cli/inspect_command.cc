@@ -65,6 +65,14 @@ void InspectCommand::add_to(CLI::App& app) {
       ->take_all()
       ->allow_extra_args(false)
       ->group(group);
+  command_
+      ->add_option("--post", posts_,
+                   "Steps behind the untouched model to measure beside it: centring, whitening[:K], …")
+      ->type_name("NAME,…")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->group(group);
   command_->add_option("--json", json_, "Write the report as JSON to this file; - is stdout, in place of the table")
       ->type_name("FILE")
       ->group(group);
@@ -103,6 +111,7 @@ InspectOptions InspectCommand::resolve() const {
   InspectOptions options = options_;
   options.encode = encode_.resolve();
   for (const auto& text : temperatures_) options.temperatures.push_back(Temperature::parse(text));
+  for (const auto& text : posts_) options.posts.push_back(PostSpec::parse(text));
   if (!layers_.empty() && layers_ != "all") options.layers = parse_layers(layers_);
   if (!queries_.empty()) options.queries = read_queries(queries_);
   if (!query_prompt_name_.empty()) options.query_prompt_name = query_prompt_name_;

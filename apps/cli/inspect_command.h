@@ -26,6 +26,7 @@ class InspectCommand {
   InputArguments input_;
   InspectOptions options_;
   std::vector<std::string> temperatures_;
+  std::vector<std::string> posts_;
   std::string json_;
   std::string layers_;
   std::string queries_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "treble/options.h"
+#include "treble/post_transform.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble {
@@ -28,6 +29,9 @@ using InspectSource = std::function<bool(InspectText&)>;
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
   std::vector<Temperature> temperatures = {};
+  /// Fitted steps behind the untouched model, each a column of its own: fitted on every other text of the sample and
+  /// measured on the rest (docs/transforms.md).
+  std::vector<PostSpec> posts = {};
   /// Everything else about encoding; its temperature field is ignored.
   EncodeOptions encode = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
@@ -151,8 +155,10 @@ struct CollapseReport {
   std::string model;
   std::string baked_temperature;  ///< in the weights before anything is measured; empty: none
   std::string verdict;            ///< two or three sentences for people
-  /// What the columns are: the temperatures' written forms; the first is "1", the untouched model.
+  /// What the columns are: the temperatures' written forms, the first "1", the untouched model; then the fitted steps,
+  /// for which there is neither attention nor tokens nor a place on the map.
   std::vector<std::string> settings;
+  std::int64_t num_temperatures = 0;  ///< how many of them are temperatures
   std::int64_t texts = 0;
   std::int64_t truncated_texts = 0;  ///< longer than the model reads; they count by what was read
   std::int64_t max_length = 0;       ///< tokens the model reads at most

@@ -132,6 +132,7 @@ CollapseReport report_of(CosineEstimate short_texts, CosineEstimate long_texts) 
   CollapseReport report;
   report.texts = 100;
   report.settings = {"1"};
+  report.num_temperatures = 1;
   report.buckets = {{1, 32, 50}, {33, 64, 50}};
   report.bucket_cosine = {{short_texts, long_texts}};
   report.cut_cosine = {{}};

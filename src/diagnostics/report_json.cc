@@ -134,6 +134,7 @@ std::string to_json(const CollapseReport& report) {
       {"verdict", report.verdict},
       {"findings", form(report.findings)},
       {"settings", report.settings},
+      {"num_temperatures", report.num_temperatures},
       {"texts", report.texts},
       {"truncated_texts", report.truncated_texts},
       {"max_length", report.max_length},

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "treble/collapse_report.h"
 
@@ -23,11 +24,14 @@ std::string pad(const std::string& text, std::size_t width) {
 
 constexpr std::size_t kLabelWidth = 14;
 constexpr std::size_t kCountWidth = 16;
-constexpr std::size_t kCellWidth = 24;
+constexpr std::size_t kCellWidth = 22;
 
 void append_header(const CollapseReport& report, const char* label, const char* counts, std::string& out) {
   out += "  " + pad(label, kLabelWidth) + pad(counts, kCountWidth);
-  for (const auto& temperature : report.settings) out += pad("tau = " + temperature, kCellWidth);
+  for (std::size_t s = 0; s < report.settings.size(); ++s) {
+    const bool temperature = std::cmp_less(s, report.num_temperatures);
+    out += pad(fmt::format("{}{}", temperature ? "tau = " : "", report.settings[s]), kCellWidth);
+  }
   out.erase(out.find_last_not_of(' ') + 1);
   out += '\n';
 }
@@ -40,7 +44,7 @@ void append_row(const std::string& label, const std::string& counts,
   out += '\n';
 }
 
-/// A line of one number a temperature.
+/// A line of one number a setting.
 void append_values(const std::string& label, const std::vector<std::string>& values, std::string& out) {
   out += "  " + pad(label, kLabelWidth + kCountWidth);
   for (const auto& value : values) out += pad(value, kCellWidth);
@@ -129,9 +133,9 @@ void append_layers(const CollapseReport& report, std::string& out) {
   append_header(report, "tokens", "", out);
   for (const std::int64_t length : report.cut_lengths) {
     std::vector<std::string> cells;
-    for (std::size_t t = 0; t < report.settings.size(); ++t) {
+    for (std::size_t t = 0; std::cmp_less(t, report.num_temperatures); ++t) {
       const LayerMeans means = layer_means(report, t, length);
-      cells.push_back(fmt::format("{:.2f} / {:.2f} {:3.0f} %  {:.2f}", means.filter_rate / means.count,
+      cells.push_back(fmt::format("{:.2f}/{:.2f} {:3.0f} % {:.2f}", means.filter_rate / means.count,
                                   means.bound / means.count, 100 * means.above_bound / means.count, means.hc_ratio));
     }
     append_values(fmt::format("{}", length), cells, out);

@@ -63,9 +63,10 @@ std::string about_cuts(const CollapseReport& report) {
                                            : ", no clear difference: length alone shows no effect here";
   } else if (const auto& share = report.findings.explained_by_length) {
     text += *share > 0.995 ? std::string("; so length alone explains all of the difference")
-                           : fmt::format("; so length alone explains {:.0f} % of the difference, what the texts are about "
-                                         "may be the rest",
-                                         100 * *share);
+                           : fmt::format(
+                                 "; so length alone explains {:.0f} % of the difference, what the texts are about "
+                                 "may be the rest",
+                                 100 * *share);
   }
   return text + ".";
 }
@@ -75,9 +76,9 @@ std::string about_temperatures(const CollapseReport& report) {
   std::string text;
   for (std::size_t t = 1; t < report.settings.size(); ++t) {
     const Row& row = report.bucket_cosine[t];
-    text +=
-        fmt::format(" At temperature {} the longer ones are at {:.3f}, the shorter ones at {:.3f}.", report.settings[t],
-                    row[report.findings.long_bucket].mean, row[report.findings.short_bucket].mean);
+    const char* how = std::cmp_less(t, report.num_temperatures) ? "At temperature" : "After";
+    text += fmt::format(" {} {} the longer ones are at {:.3f}, the shorter ones at {:.3f}.", how, report.settings[t],
+                        row[report.findings.long_bucket].mean, row[report.findings.short_bucket].mean);
   }
   return text;
 }

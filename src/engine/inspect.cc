@@ -76,6 +76,7 @@ class Inspection {
       stage("looking into the layers", done + 0.7 * share);
       probe_layers(t);
     }
+    for (const PostSpec& spec : options_.posts) measure_post(spec);
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
     stage("done", 1);
@@ -112,6 +113,7 @@ class Inspection {
     report_.cut_lengths = sample_.cut_lengths;
     report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
     for (const auto& temperature : temperatures_) report_.settings.push_back(temperature.to_string());
+    report_.num_temperatures = static_cast<std::int64_t>(temperatures_.size());
     for (auto& bucket : sample_.by_bucket) {
       std::move(bucket.begin(), bucket.end(), std::back_inserter(texts_));
       ends_.push_back(static_cast<std::int64_t>(texts_.size()));
@@ -145,33 +147,79 @@ class Inspection {
   }
 
   void measure_sample(std::size_t t) {
-    const Embeddings embeddings = encoder_.encode(views(texts_), encode_options(t));
+    Embeddings embeddings = encoder_.encode(views(texts_), encode_options(t));
     const ConstMatrixView vectors = matrix(embeddings);
+    const Spectrum spectrum = measure_vectors(vectors, ends_);
+    if (t == 0) axes_ = spectrum;
+    add_to_map(vectors);
+    measure_queries(t, vectors);
+    if (t == 0 && !options_.posts.empty()) untouched_ = std::move(embeddings);
+  }
+
+  /// What is measured of vectors alone; groups end at `ends`.
+  Spectrum measure_vectors(ConstMatrixView vectors, const std::vector<std::int64_t>& ends) {
     auto& cosines = report_.bucket_cosine.emplace_back();
     std::int64_t begin = 0;
-    for (const std::int64_t end : ends_) {
+    for (const std::int64_t end : ends) {
       cosines.push_back(mean_pairwise_cosine(vectors.row_range(begin, end), {options_.bootstrap, options_.seed}));
       begin = end;
     }
-    report_.bucket_matrix.push_back(group_cosines(vectors, ends_));
-    const Spectrum spectrum = covariance_spectrum(vectors, 2);
+    report_.bucket_matrix.push_back(group_cosines(vectors, ends));
+    Spectrum spectrum = covariance_spectrum(vectors, 2);
     report_.geometry.push_back(
         {effective_rank(spectrum), isoscore(spectrum), uniformity(vectors), variance_shares(spectrum)});
-    if (t == 0) axes_ = spectrum;
-    const auto neighbors = nearest_neighbors(vectors, options_.neighbors);
-    add_hubness(neighbors);
-    add_to_map(vectors);
-    measure_queries(t, vectors);
+    add_hubness(nearest_neighbors(vectors, options_.neighbors), ends);
+    return spectrum;
   }
 
-  void add_hubness(const std::vector<std::vector<Neighbor>>& neighbors) {
+  void add_hubness(const std::vector<std::vector<Neighbor>>& neighbors, const std::vector<std::int64_t>& ends) {
     const auto occurrences = k_occurrences(neighbors);
     auto& row = report_.hubness.emplace_back();
     std::size_t begin = 0;
-    for (const std::int64_t end : ends_) {
+    for (const std::int64_t end : ends) {
       row.push_back(describe_hubness(std::span(occurrences).subspan(begin, static_cast<std::size_t>(end) - begin)));
       begin = static_cast<std::size_t>(end);
     }
+  }
+
+  /// A step fitted on the texts of even place and measured on those of odd place.
+  void measure_post(const PostSpec& spec) {
+    const ConstMatrixView all = matrix(untouched_);
+    PostFitter fitter(all.cols);
+    std::vector<float> rest;
+    std::vector<std::int64_t> rest_tokens;
+    std::vector<std::int64_t> rest_ends;
+    for (std::int64_t row = 0; row < all.rows; ++row) {
+      while (rest_ends.size() < ends_.size() && ends_[rest_ends.size()] == row) {
+        rest_ends.push_back(static_cast<std::int64_t>(rest_tokens.size()));
+      }
+      const std::int64_t tokens = texts_[static_cast<std::size_t>(row)].used;
+      const std::span<const float> vector(all.row(row), static_cast<std::size_t>(all.cols));
+      if (row % 2 == 0) {
+        fitter.add(vector, {&tokens, 1});
+      } else {
+        rest.insert(rest.end(), vector.begin(), vector.end());
+        rest_tokens.push_back(tokens);
+      }
+    }
+    rest_ends.resize(ends_.size(), static_cast<std::int64_t>(rest_tokens.size()));
+    const PostTransform transform = fitter.fit(spec, {});
+    const std::int64_t dim = transform.output_dim();
+    const auto fitted = [&](std::span<const float> values) { return transform.apply(values, true); };
+    const auto view = [&](const std::vector<float>& values) {
+      return ConstMatrixView(values.data(), static_cast<std::int64_t>(values.size()) / dim, dim);
+    };
+    report_.settings.push_back(spec.to_string());
+    const std::vector<float> values = fitted(rest);
+    measure_vectors(view(values), rest_ends);
+    auto& cuts = report_.cut_cosine.emplace_back();
+    for (const Embeddings& cut : untouched_cuts_) {
+      cuts.push_back(mean_pairwise_cosine(view(fitted(cut.values)), {options_.bootstrap, options_.seed}));
+    }
+    if (options_.queries.empty()) return;
+    const std::vector<float> queries = fitted(untouched_queries_.values);
+    report_.query_length_slope.push_back(
+        length_slope(view(queries), view(values), rest_tokens, {options_.bootstrap, options_.seed}));
   }
 
   void add_to_map(ConstMatrixView vectors) {
@@ -221,12 +269,13 @@ class Inspection {
       encode.prompt.reset();
     }
     const std::vector<std::string_view> queries(options_.queries.begin(), options_.queries.end());
-    const Embeddings embeddings = encoder_.encode(queries, encode);
+    Embeddings embeddings = encoder_.encode(queries, encode);
     std::vector<std::int64_t> tokens;
     tokens.reserve(texts_.size());
     for (const SampledText& text : texts_) tokens.push_back(text.used);
     report_.query_length_slope.push_back(
         length_slope(matrix(embeddings), vectors, tokens, {options_.bootstrap, options_.seed}));
+    if (t == 0) untouched_queries_ = std::move(embeddings);
   }
 
   void measure_cuts(std::size_t t) {
@@ -234,8 +283,9 @@ class Inspection {
     auto& row = report_.cut_cosine.emplace_back();
     for (const std::int64_t length : report_.cut_lengths) {
       encode.max_length = length;
-      const Embeddings embeddings = encoder_.encode(views(sample_.cuts), encode);
+      Embeddings embeddings = encoder_.encode(views(sample_.cuts), encode);
       row.push_back(mean_pairwise_cosine(matrix(embeddings), {options_.bootstrap, options_.seed}));
+      if (t == 0 && !options_.posts.empty()) untouched_cuts_.push_back(std::move(embeddings));
     }
   }
 
@@ -269,6 +319,10 @@ class Inspection {
   std::vector<std::int64_t> ends_;          ///< of the buckets in texts_
   std::vector<std::int64_t> place_in_map_;  ///< [texts_]; -1: not there
   Spectrum axes_;                           ///< of the untouched model
+  /// At temperature 1, kept for the fitted steps.
+  Embeddings untouched_;
+  std::vector<Embeddings> untouched_cuts_;  ///< [cut length]
+  Embeddings untouched_queries_;
   CollapseReport report_;
 };
 

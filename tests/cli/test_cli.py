@@ -262,6 +262,26 @@ class Reports(CliCase):
         self.assertEqual(info["tempered_layers"], 2)
         self.assertIn("tempera", treble("info", "--model", ARGUMENTS.model).stdout.decode())
 
+    def test_inspect_with_fitted_steps(self) -> None:
+        lines = [f"{'the ferry leaves ' * (i % 9)}harbour {i} {i * i % 71}" for i in range(200)]
+        path = self.write("a.txt", "\n".join(lines))
+        arguments = ("inspect", "--model", ARGUMENTS.model, "-t", "0.8", "--post", "centring,length-direction", path)
+        done = treble(*arguments, "--bucket-edges", "16", "--cut-lengths", "8,16", "--json", "-")
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        report = json.loads(done.stdout)
+        self.assertEqual(report["settings"], ["1", "0.8", "centring", "length-direction"])
+        self.assertEqual(report["num_temperatures"], 2)
+        for name in ("bucket_cosine", "cut_cosine", "bucket_matrix", "geometry"):
+            self.assertEqual(len(report[name]), 4, name)
+        # Measured on the other half of the sample, around which centred vectors point every way.
+        for before, after in zip(report["bucket_cosine"][0], report["bucket_cosine"][2], strict=True):
+            self.assertIn(after["texts"], (before["texts"] // 2, (before["texts"] + 1) // 2))
+        self.assertLess(report["bucket_matrix"][2][0][1], report["bucket_matrix"][0][0][1])
+        self.assertEqual({row["setting"] for row in report["attention"]}, {0, 1})
+        table = treble(*arguments).stdout.decode()
+        self.assertIn("After centring", table)
+        self.assertNotIn("tau = centring", table)
+
     def test_inspect(self) -> None:
         lines = (
             " ".join(["the ferry leaves", "a letter", "harbour"][: 1 + i % 3]) + f" {i}" * (i % 40) for i in range(200)
