@@ -40,11 +40,10 @@ void ReportOutput::write(std::string_view json, std::string_view table) const {
   if (text.empty() || text.back() != '\n') text += '\n';
   const std::string page = html_.empty() ? std::string() : report_page(json);
   if (!json_.empty() && json_ != kStdout) replace_file(json_, text);
-  if (!html_.empty() && html_ != kStdout) {
-    replace_file(html_, page);
-    fmt::print(stderr, "wrote {}\n", html_);
-  }
+  const bool to_file = !html_.empty() && html_ != kStdout;
+  if (to_file) replace_file(html_, page);
   print_out(json_ == kStdout ? std::string_view(text) : html_ == kStdout ? std::string_view(page) : table);
+  if (to_file) fmt::print(stderr, "wrote {}\n", html_);
 }
 
 }  // namespace treble::cli

@@ -1,7 +1,7 @@
 /** Which colour and shape is which setting; a press hides a setting in every plot of the page. */
-import { symbol, symbolsFill } from "d3-shape";
 import { el, svg } from "./dom";
 import { settingName } from "./format";
+import { shapePath } from "./plots/shapes";
 
 const hidden = new Set<number>();
 
@@ -22,7 +22,7 @@ function toggle(setting: number): void {
 }
 
 export function swatch(setting: number): SVGSVGElement {
-  const shape = symbol(symbolsFill[setting % symbolsFill.length], 52)() ?? "";
+  const shape = shapePath(setting, 52);
   const colour = svg(
     "g",
     { class: `c${setting % 8}` },
@@ -45,6 +45,17 @@ export function legend(settings: string[], note?: Node): HTMLElement | undefined
   });
   if (note) box.append(note);
   return box;
+}
+
+/** What a dotted line across a plot means. */
+export function referenceNote(text: string): HTMLElement {
+  const line = svg("line", { class: "reference", x1: 1, x2: 25, y1: 8, y2: 8 });
+  return el(
+    "span",
+    { class: "key" },
+    svg("svg", { class: "swatch", width: 26, height: 16, "aria-hidden": true }, line),
+    text,
+  );
 }
 
 /** What a dashed line means. */

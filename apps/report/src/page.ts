@@ -57,9 +57,11 @@ export function showPage(page: Page): void {
 
 /** The verdict, large: its first sentence, and the rest below. */
 export function verdict(text: string, mood: "good" | "bad" | "plain"): HTMLElement {
-  const end = /[.:](?= )/.exec(text);
-  const first = end ? text.slice(0, end.index + 1) : text;
-  const rest = end ? text.slice(end.index + 1).trim() : "";
+  const [, sentence = text, after = ""] = /^(.*?\.) (.*)$/s.exec(text) ?? [];
+  // Numbers in brackets at the end of the claim are the first that follows it.
+  const [, claim, numbers] = /^(.*) \(([^()]+)\)\.$/s.exec(sentence) ?? [];
+  const first = claim ? `${claim}.` : sentence;
+  const rest = numbers ? `${numbers.charAt(0).toUpperCase()}${numbers.slice(1)}. ${after}` : after;
   return el(
     "div",
     { class: `verdict ${mood}`, role: "group", "aria-label": "Verdict" },

@@ -15,6 +15,8 @@ export interface Section {
   how: Child[];
   body: (Child | undefined)[];
   table?: Table | (() => Table);
+  /** Over the whole width, under all. */
+  below?: Node;
   /** Shown in place of the plot when there is nothing to draw. */
   missing?: string;
 }
@@ -50,7 +52,7 @@ function foldedTable(title: string, table: Table | (() => Table)): HTMLElement {
   return details;
 }
 
-export function section({ title, found, how, body, table, missing }: Section): HTMLElement {
+export function section({ title, found, how, body, table, below, missing }: Section): HTMLElement {
   const id = uniqueId("section");
   const node = el("section", { "aria-labelledby": id });
   const drawn = body.some((child) => child);
@@ -63,7 +65,8 @@ export function section({ title, found, how, body, table, missing }: Section): H
   node.append(el("h2", { id }, title));
   if (found) node.append(el("p", { class: "found" }, found));
   node.append(el("div", { class: "columns" }, main, aside));
-  if (drawn && table) main.append(foldedTable(title, table));
+  if (drawn && below) node.append(below);
+  if (drawn && table) (below ? node : main).append(foldedTable(title, table));
   return node;
 }
 

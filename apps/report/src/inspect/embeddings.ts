@@ -10,7 +10,7 @@ import {
   whole,
   withInterval,
 } from "../format";
-import { legend } from "../legend";
+import { legend, referenceNote } from "../legend";
 import { forestPlot } from "../plots/forest";
 import { heatMap } from "../plots/heatmap";
 import { linePlot, type Line } from "../plots/lines";
@@ -170,7 +170,7 @@ export function bucketMatrix(report: InspectReport, settings: string[]): HTMLEle
   return section({
     title: "Short against long",
     how: [
-      "Each cell: mean cosine between texts of the length of its row and of its column; deeper colour is more alike, and all tables share one scale. When only the corner of the longest is deep, long texts crowd in a corner of their own: length has become a direction of the space.",
+      "Each cell: mean cosine between texts of the length of its row and of its column; stronger colour is more alike, and all tables share one scale. When only the corner of the longest is strong, long texts crowd in a corner of their own: length has become a direction of the space.",
     ],
     body: [panels(maps)],
     table: { caption: "Mean cosine between texts of two lengths", head: ["setting, tokens", ...names], rows },
@@ -201,7 +201,7 @@ export function hubness(report: InspectReport, settings: string[]): HTMLElement 
     lines,
     xTicks: names.map((label, at) => ({ at, label })),
     include: [0],
-    ...(isNumber(k) && k > 0 ? { reference: { y: k, text: `no preference: ${k}` } } : {}),
+    ...(isNumber(k) && k > 0 ? { reference: k } : {}),
   });
   return section({
     title: "Who is found too often?",
@@ -209,7 +209,7 @@ export function hubness(report: InspectReport, settings: string[]): HTMLElement 
     how: [
       `Every text lists its ${whole(k)} nearest. Up: in how many lists of others a text of that length stands. On the dashed line no length is preferred; a length far above it is found too often, whatever is asked (a hub). Radovanović et al., JMLR 11, 2010.`,
     ],
-    body: [plot && legend(settings), plot],
+    body: [plot && legend(settings, referenceNote(`no preference: ${whole(k)}`)), plot],
     table: {
       caption: "Neighbour lists a text stands in: mean, share that stands in none",
       head: ["tokens", ...settings.map(settingName)],

@@ -31,9 +31,10 @@ class TextMap {
   private chosen: number | undefined;
   private plot: Scatter | undefined;
   private readonly reading = el("div", { class: "reading" });
-  private readonly lists = el("div", { class: "lists", "aria-live": "polite" });
+  readonly lists = el("div", { class: "lists" });
   private readonly axes = el("p", { class: "axes" });
   private readonly box: HTMLElement;
+  private readonly said = el("p", { class: "unseen", role: "status" });
   private redraw: () => void = () => {};
 
   constructor(
@@ -59,8 +60,8 @@ class TextMap {
       frame,
       this.axes,
       this.reading,
+      this.said,
       this.finder(),
-      this.lists,
     );
   }
 
@@ -173,7 +174,15 @@ class TextMap {
     const first = new Set((this.texts[index]?.neighbors?.[0] ?? []).map(([other]) => other));
     const columns = this.settings.map((setting, s) => this.neighborList(index, setting, s, first));
     const heading = el("h3", {}, `Nearest to ${shortened(titleOf(this.texts[index], index), 60)}`);
-    this.lists.replaceChildren(heading, el("div", { class: "panels lists-of" }, ...columns));
+    const side = el("div", {
+      class: "lists-of scroll",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "Nearest texts",
+    });
+    side.append(...columns);
+    this.lists.replaceChildren(heading, side);
+    this.said.textContent = `Chosen: ${titleOf(this.texts[index], index)}. Its nearest texts are listed below the map.`;
   }
 
   private neighborList(index: number, setting: string, s: number, first: Set<number>): HTMLElement {
@@ -210,12 +219,14 @@ class TextMap {
 export function textMap(report: InspectReport, settings: string[]): HTMLElement {
   const texts = report.map?.texts ?? [];
   const placed = texts.some((text) => text.at?.some((at) => isNumber(at?.[0]) && isNumber(at?.[1])));
+  const map = texts.length > 1 && placed ? new TextMap(report, settings, texts) : undefined;
   return section({
     title: "A map of the texts",
     how: [
       "Each point is a text, coloured by its length. Near points have similar vectors, as far as two axes can show. Long texts huddled in one place: collapse. All settings lie on the untouched model's axes, so that a switch shows what moves. A click lists the nearest texts (by cosine in all dimensions) at each setting side by side.",
     ],
-    body: [texts.length > 1 && placed ? new TextMap(report, settings, texts).node : undefined],
+    body: [map?.node],
+    below: map?.lists,
     table: () => ({
       caption: "Sampled texts and their place on the map of the untouched model",
       head: ["text", "tokens", "across", "up", "beginning"],

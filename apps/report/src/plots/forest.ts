@@ -1,10 +1,10 @@
 /** Values with intervals, one a row, beside a line of no effect. */
 import { scaleLinear } from "d3-scale";
-import { symbol, symbolsFill } from "d3-shape";
 import { svg } from "../dom";
 import { isNumber, numbers, type Maybe } from "../report";
 import { canvas, labelWidth, responsive, xAxis, type Area } from "./frame";
 import { makeReachable, type Mark } from "./marks";
+import { settingClass, shapePath } from "./shapes";
 import { shortened } from "../format";
 
 export interface Row {
@@ -63,14 +63,14 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
   const marks: Mark[] = rows.map((row, index) => {
     const y = area.top + ROW * (index + 0.5);
     const at = x(row.value as number);
-    const colour = row.setting === undefined ? "ink" : `c${row.setting % 8} s${row.setting}`;
-    const shape = row.setting === undefined ? symbolsFill[2] : symbolsFill[row.setting % symbolsFill.length];
+    const colour = row.setting === undefined ? "ink" : settingClass(row.setting);
+    const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : 70);
     const group = svg("g", { class: colour });
     group.append(svg("text", { x: area.left - 10, y: y + 4, "text-anchor": "end" }, names[index]));
     if (isNumber(row.low) && isNumber(row.high)) {
       group.append(svg("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
     }
-    const node = svg("path", { d: symbol(shape, 70)() ?? "", transform: `translate(${at},${y})` });
+    const node = svg("path", { d: shape, transform: `translate(${at},${y})` });
     group.append(node);
     if (wide) group.append(svg("text", { x: width - area.right + 10, y: y + 4 }, row.numbers));
     root.append(group);

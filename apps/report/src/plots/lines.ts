@@ -1,10 +1,11 @@
 /** Lines over an axis, with bands around them where there are intervals. */
 import { scaleLinear, scaleLog } from "d3-scale";
-import { area as areaShape, line as lineShape, symbol, symbolsFill } from "d3-shape";
+import { area as areaShape, line as lineShape } from "d3-shape";
 import { svg } from "../dom";
 import { isNumber, type Maybe } from "../report";
 import { canvas, labelWidth, responsive, xAxis, yAxis, type Area, type Tick } from "./frame";
 import { makeReachable, type Mark } from "./marks";
+import { settingClass, shapePath } from "./shapes";
 
 export interface Point {
   x: number;
@@ -35,7 +36,8 @@ export interface LinePlot {
   logY?: boolean;
   /** A value that the vertical axis must show, such as zero. */
   include?: number[];
-  reference?: { y: number; text: string };
+  /** A value to compare with: a dotted line. */
+  reference?: number;
   height?: number;
   /** Vertical range shared by several plots. */
   range?: [number, number];
@@ -83,7 +85,7 @@ function xScale(plot: LinePlot, area: Area): Scale {
 }
 
 function yScale(plot: LinePlot, area: Area): Scale {
-  const include = [...(plot.include ?? []), ...(plot.reference ? [plot.reference.y] : [])];
+  const include = [...(plot.include ?? []), ...(plot.reference === undefined ? [] : [plot.reference])];
   const range = plot.range ?? rangeOf(plot.lines, include);
   const pixels = [area.height - area.bottom, area.top];
   if (plot.logY && range[0] > 0) return scaleLog().domain(range).range(pixels).nice();
@@ -98,12 +100,12 @@ function yTicks(scale: Scale, log: boolean): Tick[] {
     .ticks(5)
     .map((value) => ({ at: scale(value), label: log ? String(value) : format(value) }));
   if (!log) return ticks;
-  return ticks.filter((tick) => /^(1|0\.0*1|1e-\d+|10+)$/.test(tick.label));
+  return ticks.filter((tick) => /^0\.0*[125]$|^[125]0*$/.test(tick.label));
 }
 
 /** One setting's line, band and marks. */
 function drawLine(line: Line, row: number, plot: LinePlot, x: Scale, y: Scale, marks: Mark[]): SVGGElement {
-  const group = svg("g", { class: `c${line.setting % 8} s${line.setting}` });
+  const group = svg("g", { class: settingClass(line.setting) });
   const known = line.points.filter((point) => isNumber(point.y) && (!plot.logY || point.y > 0));
   const path = lineShape<Point>(
     (point) => x(point.x),
@@ -119,7 +121,7 @@ function drawLine(line: Line, row: number, plot: LinePlot, x: Scale, y: Scale, m
   }
   group.append(svg("path", { class: line.dashed ? "line dashed" : "line", d: path(line.points) ?? "" }));
   if (line.dashed) return group;
-  const shape = symbol(symbolsFill[line.setting % symbolsFill.length], MARK_SIZE)() ?? "";
+  const shape = shapePath(line.setting, MARK_SIZE);
   const every = plot.markEvery ?? 1;
   known.forEach((point, index) => {
     if (index % every !== 0) return;
@@ -148,16 +150,9 @@ function draw(plot: LinePlot, width: number): SVGSVGElement {
       plot.xTitle,
     ),
   );
-  if (plot.reference) {
-    const at = y(plot.reference.y);
-    root.append(
-      svg("line", { class: "reference", x1: area.left, x2: width - area.right, y1: at, y2: at }),
-      svg(
-        "text",
-        { class: "note", x: width - area.right, y: at - 5, "text-anchor": "end" },
-        plot.reference.text,
-      ),
-    );
+  if (plot.reference !== undefined) {
+    const at = y(plot.reference);
+    root.append(svg("line", { class: "reference", x1: area.left, x2: width - area.right, y1: at, y2: at }));
   }
   const marks: Mark[] = [];
   // The untouched model lies on top.
