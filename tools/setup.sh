@@ -22,6 +22,9 @@ for program in python3 cargo g++ cmake; do
   command -v "$program" >/dev/null || { say "'$program' is missing; install it first" >&2; exit 69; }
 done
 
+# The page of reports is built with Node.js (18 or later); any that is there will do.
+command -v node >/dev/null || apt_packages+=(nodejs)
+command -v npm >/dev/null || apt_packages+=(npm)
 python3 -c 'import ensurepip, venv' 2>/dev/null || apt_packages+=(python3-venv)
 missing=()
 for package in "${apt_packages[@]}"; do

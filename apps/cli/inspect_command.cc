@@ -10,7 +10,6 @@
 #include "fail.h"
 #include "input/input_plan.h"
 #include "output/metadata.h"
-#include "output/output_file.h"
 #include "progress.h"
 #include "read_texts.h"
 
@@ -25,7 +24,8 @@ The input is read once and may be larger than memory; at most --sample texts of 
 Examples:
   treble inspect --model models/all-MiniLM-L6-v2 corpus.jsonl
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature 0.8 corpus.jsonl
-  treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --json - notes/ | jq .verdict)";
+  treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --json - notes/ | jq .verdict
+  treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --html report.html corpus.jsonl)";
 
 void draw_stage(std::string_view stage, double done) {
   const std::string line = done >= 1 ? std::string("\r\x1b[K") : fmt::format("\r\x1b[K{:3.0f} % {}", 100 * done, stage);
@@ -73,9 +73,7 @@ void InspectCommand::add_to(CLI::App& app) {
       ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
-  command_->add_option("--json", json_, "Write the report as JSON to this file; - is stdout, in place of the table")
-      ->type_name("FILE")
-      ->group(group);
+  output_.add_to(*command_, group);
   command_->add_option("--queries", queries_, "Queries to hold against the texts: does a longer text score higher?")
       ->type_name("FILE")
       ->group(group);
@@ -136,11 +134,9 @@ CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const Ins
 int InspectCommand::run() const {
   input_.check_given();
   const InspectOptions options = resolve();
+  output_.check();
   const CollapseReport report = inspect(model_.load(), options);
-  const bool to_stdout = json_ == "-";
-  if (!json_.empty() && !to_stdout) replace_file(json_, to_json(report) + "\n");
-  print_out(to_stdout ? to_json(report) + "\n"
-                      : report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
+  output_.write(to_json(report), report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model_arguments.h"
+#include "report_output.h"
 #include "treble/collapse_report.h"
 
 namespace treble::cli {
@@ -27,7 +28,7 @@ class InspectCommand {
   InspectOptions options_;
   std::vector<std::string> temperatures_;
   std::vector<std::string> posts_;
-  std::string json_;
+  ReportOutput output_;
   std::string layers_;
   std::string queries_;
   std::string query_prompt_name_;

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "fail.h"
-#include "output/output_file.h"
 #include "progress.h"
 #include "read_texts.h"
 #include "sweep_report.h"
@@ -26,7 +25,7 @@ and judged on the rest; "no benefit" is an answer. docs/sweep.md says how.
 Examples:
   treble sweep --model models/all-MiniLM-L6-v2 scifact/
   treble sweep --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature log:128 --side document scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --unlabelled corpus.jsonl)";
+  treble sweep --model models/all-MiniLM-L6-v2 --unlabelled --html sweep.html corpus.jsonl)";
 
 const std::vector<std::string> kUsualTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
 /// Words a text must have to be cut in halves.
@@ -110,9 +109,7 @@ void SweepCommand::add_judgement_options() {
       ->type_name("A,B,…")
       ->delimiter(',')
       ->group(group);
-  command_->add_option("--json", json_, "Write the outcome as JSON to this file; - is stdout, in place of the table")
-      ->type_name("FILE")
-      ->group(group);
+  output_.add_to(*command_, group);
 }
 
 std::vector<SweepCommand::Variant> SweepCommand::variants() const {
@@ -192,6 +189,7 @@ SweepCommand::Data SweepCommand::open_task(const CachedEncoder& encoder) const {
 }
 
 int SweepCommand::run() const {
+  output_.check();
   const auto tried = settings();
   std::vector<SentenceEncoder> encoders;
   for (const Variant& variant : variants()) {
@@ -237,9 +235,7 @@ int SweepCommand::run() const {
   report.data = data_;
   report.side = side_;
   report.labelled = data.labelled;
-  const bool to_stdout = json_ == "-";
-  if (!json_.empty() && !to_stdout) replace_file(json_, sweep_json(report));
-  print_out(to_stdout ? sweep_json(report) : sweep_verdict(report) + "\n\n" + sweep_table(report));
+  output_.write(sweep_json(report), sweep_verdict(report) + "\n\n" + sweep_table(report));
   return 0;
 }
 

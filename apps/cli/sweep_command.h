@@ -9,6 +9,7 @@
 
 #include "evaluation/held_out.h"
 #include "model_arguments.h"
+#include "report_output.h"
 #include "sweep_task.h"
 
 namespace treble::cli {
@@ -52,7 +53,7 @@ class SweepCommand {
   HeldOutOptions held_out_;
   std::vector<std::int64_t> edges_ = {32, 64, 128, 256, 512};
   std::string cache_;
-  std::string json_;
+  ReportOutput output_;
 };
 
 }  // namespace treble::cli

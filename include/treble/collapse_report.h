@@ -192,6 +192,9 @@ CollapseReport inspect_collapse(const SentenceEncoder& encoder, std::span<const 
 /// A machine-readable form ("kind": "inspect"); keys are the field names above, missing values null.
 std::string to_json(const CollapseReport& report);
 
+/// One self-contained page for people: report_page(to_json(report)), see treble/report_page.h.
+std::string to_html(const CollapseReport& report);
+
 /// Tables for a terminal: one row a bucket, cut length or measure, one column a temperature.
 std::string to_table(const CollapseReport& report);
 

@@ -24,7 +24,7 @@ std::string pad(const std::string& text, std::size_t width) {
 
 constexpr std::size_t kLabelWidth = 14;
 constexpr std::size_t kCountWidth = 16;
-constexpr std::size_t kCellWidth = 22;
+constexpr std::size_t kCellWidth = 24;
 
 void append_header(const CollapseReport& report, const char* label, const char* counts, std::string& out) {
   out += "  " + pad(label, kLabelWidth) + pad(counts, kCountWidth);

@@ -1,0 +1,88 @@
+/** The report of `treble inspect`. */
+import { bucketName, decimal, listed, percent, settingName, whole } from "../format";
+import { verdict, type Page } from "../page";
+import { isNumber, type InspectReport } from "../report";
+import { cards, factList, type Fact } from "../section";
+import { bucketMatrix, cosineByCut, cosineByLength, geometry, hubness, querySlope } from "./embeddings";
+import { entropy, filterRate, tokenCosine, tokenDifferences } from "./layers";
+import { textMap } from "./map";
+
+function mood(report: InspectReport): "good" | "bad" | "plain" {
+  if (!report.findings?.compared) return "plain";
+  return report.findings.visible ? "bad" : "good";
+}
+
+function facts(report: InspectReport, settings: string[]): Fact[] {
+  const found = report.findings;
+  const result: Fact[] = [];
+  const cosine = (at: number | null | undefined, what: string): void => {
+    const e = isNumber(at) ? report.bucket_cosine?.[0]?.[at] : undefined;
+    if (!isNumber(at) || !isNumber(e?.mean)) return;
+    const note = `[${decimal(e.low)}, ${decimal(e.high)}], ${bucketName(report.buckets?.[at])} tokens`;
+    result.push({ name: `Mean cosine, ${what} texts`, value: decimal(e.mean), note });
+  };
+  if (found?.compared) {
+    cosine(found.short_bucket, "short");
+    cosine(found.long_bucket, "long");
+  }
+  if (isNumber(found?.ratio)) {
+    result.push({
+      name: "Long to short",
+      value: `× ${decimal(found.ratio, 2)}`,
+      note: settingName(settings[0] ?? "1"),
+    });
+  }
+  if (isNumber(found?.explained_by_length)) {
+    const note = "of the difference: the same texts, cut";
+    result.push({ name: "Explained by length", value: percent(found.explained_by_length), note });
+  }
+  return result;
+}
+
+function measured(report: InspectReport, settings: string[]): HTMLElement {
+  const most = whole(report.max_length);
+  const cut = report.truncated_texts
+    ? `${whole(report.truncated_texts)} longer than the ${most} tokens the model reads; they count by what was read`
+    : `none; the model reads ${most} tokens`;
+  return factList([
+    ["Model", report.model ?? "–"],
+    [
+      "In its weights",
+      report.baked_temperature
+        ? `temperature ${report.baked_temperature}; τ = 1 is the model as baked`
+        : undefined,
+    ],
+    ["Settings", listed(settings.map(settingName))],
+    ["Texts", whole(report.texts)],
+    ["Truncated texts", cut],
+    ["Sample", `at most ${whole(report.sample)} texts of each length, seed ${report.seed ?? "–"}`],
+  ]);
+}
+
+export function inspectPage(report: InspectReport): Page {
+  const settings = report.settings ?? [];
+  const sections = [
+    cosineByLength(report, settings),
+    cosineByCut(report, settings),
+    textMap(report, settings),
+    bucketMatrix(report, settings),
+    hubness(report, settings),
+    querySlope(report, settings),
+    geometry(report, settings),
+    filterRate(report, settings),
+    entropy(report, settings),
+    tokenDifferences(report, settings),
+    tokenCosine(report, settings),
+  ];
+  return {
+    kind: "Length collapse report",
+    title: report.model ?? "Model without a name",
+    top: [
+      verdict(report.verdict ?? "There is no verdict.", mood(report)),
+      cards(facts(report, settings)),
+      measured(report, settings),
+    ],
+    sections: sections.filter((s) => s !== undefined),
+    version: report.treble_version,
+  };
+}

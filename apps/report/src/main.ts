@@ -1,0 +1,23 @@
+import "./style.css";
+import { el } from "./dom";
+import { inspectPage } from "./inspect/page";
+import { showPage } from "./page";
+import type { Report } from "./report";
+import { sweepPage } from "./sweep/page";
+import { installTooltip } from "./tooltip";
+
+function read(): Report {
+  return JSON.parse(document.getElementById("report")?.textContent ?? "") as Report;
+}
+
+try {
+  const report = read();
+  showPage(report.kind === "sweep" ? sweepPage(report) : inspectPage(report));
+  installTooltip();
+} catch (error) {
+  // A page that cannot be drawn says so rather than staying white.
+  document
+    .getElementById("page")
+    ?.replaceChildren(el("p", { role: "alert" }, `This report cannot be shown: ${String(error)}`));
+  throw error;
+}

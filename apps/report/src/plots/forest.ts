@@ -1,0 +1,85 @@
+/** Values with intervals, one a row, beside a line of no effect. */
+import { scaleLinear } from "d3-scale";
+import { svg } from "../dom";
+import { isNumber, numbers, type Maybe } from "../report";
+import { canvas, labelWidth, responsive, xAxis, type Area } from "./frame";
+import { makeReachable, type Mark } from "./marks";
+import { settingClass, shapePath } from "./shapes";
+import { shortened } from "../format";
+
+export interface Row {
+  name: string;
+  value: Maybe;
+  low?: Maybe;
+  high?: Maybe;
+  /** Undefined: no setting's own, drawn in ink. */
+  setting?: number;
+  text: string;
+  numbers: string;
+}
+
+export interface ForestPlot {
+  label: string;
+  xTitle: string;
+  rows: Row[];
+  /** The value of no effect. */
+  zero: number;
+}
+
+const ROW = 30;
+
+function draw(plot: ForestPlot, width: number): SVGSVGElement {
+  const rows = plot.rows.filter((row) => isNumber(row.value));
+  const most = width < 480 ? 13 : 26;
+  const names = rows.map((row) => shortened(row.name, most));
+  const wide = width >= 560;
+  const area: Area = {
+    width,
+    height: ROW * rows.length + 56,
+    top: 8,
+    right: wide ? Math.max(...rows.map((row) => labelWidth(row.numbers))) + 14 : 12,
+    bottom: 42,
+    left: Math.max(...names.map((name) => labelWidth(name))) + 16,
+  };
+  const all = [plot.zero, ...rows.flatMap((row) => numbers([row.value, row.low, row.high]))];
+  const [least, greatest] = [Math.min(...all), Math.max(...all)];
+  const room = (greatest - least || 1) * 0.06;
+  const x = scaleLinear()
+    .domain([least - room, greatest + room])
+    .range([area.left, width - area.right]);
+  const root = canvas(area, `${plot.label}. Arrow keys go from row to row.`);
+  const format = x.tickFormat(5);
+  root.append(
+    xAxis(
+      area,
+      x.ticks(5).map((value) => ({ at: x(value), label: format(value) })),
+      plot.xTitle,
+    ),
+  );
+  const zero = x(plot.zero);
+  root.append(
+    svg("line", { class: "reference", x1: zero, x2: zero, y1: area.top, y2: area.height - area.bottom }),
+  );
+  const marks: Mark[] = rows.map((row, index) => {
+    const y = area.top + ROW * (index + 0.5);
+    const at = x(row.value as number);
+    const colour = row.setting === undefined ? "ink" : settingClass(row.setting);
+    const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : 70);
+    const group = svg("g", { class: colour });
+    group.append(svg("text", { x: area.left - 10, y: y + 4, "text-anchor": "end" }, names[index]));
+    if (isNumber(row.low) && isNumber(row.high)) {
+      group.append(svg("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
+    }
+    const node = svg("path", { d: shape, transform: `translate(${at},${y})` });
+    group.append(node);
+    if (wide) group.append(svg("text", { x: width - area.right + 10, y: y + 4 }, row.numbers));
+    root.append(group);
+    return { node, x: at, y, text: row.text };
+  });
+  makeReachable(root, marks);
+  return root;
+}
+
+export function forestPlot(plot: ForestPlot): HTMLElement | undefined {
+  return plot.rows.some((row) => isNumber(row.value)) ? responsive((width) => draw(plot, width)) : undefined;
+}

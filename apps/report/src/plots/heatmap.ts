@@ -1,0 +1,65 @@
+/** A square table in colour, each cell with its number. */
+import { svg } from "../dom";
+import { decimal } from "../format";
+import { isNumber, type Maybe } from "../report";
+import { canvas, labelWidth, responsive, xAxis, type Area } from "./frame";
+import { makeReachable, type Mark } from "./marks";
+
+export interface HeatMap {
+  label: string;
+  names: string[];
+  axisTitle: string;
+  cells: Maybe[][];
+  range: [number, number];
+  describe: (row: number, column: number, value: number) => string;
+}
+
+/** From here on, letters on a cell take the colour that stands out from the strong end. */
+const STRONG = 0.6;
+
+function draw(map: HeatMap, width: number): SVGSVGElement {
+  const count = map.names.length;
+  const left = Math.max(...map.names.map(labelWidth)) + 12;
+  const cell = Math.min(64, (width - left - 4) / count);
+  const high = Math.min(cell, 40);
+  const area: Area = { width, height: high * count + 50, top: 4, right: 0, bottom: 46, left };
+  area.right = width - left - cell * count;
+  const root = canvas(area, `${map.label}. Arrow keys go from cell to cell.`);
+  root.append(
+    xAxis(
+      area,
+      map.names.map((label, index) => ({ at: left + cell * (index + 0.5), label })),
+      map.axisTitle,
+    ),
+  );
+  const marks: Mark[] = [];
+  const [least, greatest] = map.range;
+  map.names.forEach((name, row) => {
+    const y = area.top + high * row;
+    root.append(svg("text", { x: left - 7, y: y + high / 2 + 4, "text-anchor": "end" }, name));
+    for (let column = 0; column < count; ++column) {
+      const value = map.cells[row]?.[column];
+      if (!isNumber(value)) continue;
+      const share = greatest > least ? (value - least) / (greatest - least) : 0.5;
+      const x = left + cell * column;
+      const node = svg("rect", { class: "cell", x: x + 1, y: y + 1, width: cell - 2, height: high - 2 });
+      node.style.setProperty("--heat", `${Math.round(100 * share)}%`);
+      root.append(node);
+      if (cell >= 34) {
+        const text = {
+          class: share > STRONG ? "on-strong" : "on-weak",
+          x: x + cell / 2,
+          y: y + high / 2 + 4,
+        };
+        root.append(svg("text", { ...text, "text-anchor": "middle" }, decimal(value, cell < 44 ? 2 : 3)));
+      }
+      marks.push({ node, x: x + cell / 2, y: y + high / 2, text: map.describe(row, column, value), row });
+    }
+  });
+  makeReachable(root, marks);
+  return root;
+}
+
+export function heatMap(map: HeatMap): HTMLElement | undefined {
+  return map.cells.some((row) => row.some(isNumber)) ? responsive((width) => draw(map, width)) : undefined;
+}

@@ -1,0 +1,157 @@
+/**
+ * What src/diagnostics/report_json.cc and apps/cli/sweep_report.cc write. Everything may be missing, null or empty: a
+ * setting that acts on vectors alone has no attention, a corpus of one text has no cosine.
+ */
+
+export type Maybe = number | null | undefined;
+
+export interface Estimate {
+  texts?: Maybe;
+  pairs?: Maybe;
+  mean?: Maybe;
+  low?: Maybe;
+  high?: Maybe;
+}
+
+export interface Bucket {
+  min_tokens?: Maybe;
+  max_tokens?: Maybe;
+  texts_seen?: Maybe;
+}
+
+export interface Geometry {
+  effective_rank?: Maybe;
+  isoscore?: Maybe;
+  uniformity?: Maybe;
+  spectrum?: Maybe[] | null;
+}
+
+export interface Hubness {
+  texts?: Maybe;
+  mean?: Maybe;
+  skewness?: Maybe;
+  share_of_antihubs?: Maybe;
+}
+
+export interface Slope {
+  queries?: Maybe;
+  documents?: Maybe;
+  slope?: Maybe;
+  low?: Maybe;
+  high?: Maybe;
+}
+
+export interface Attention {
+  setting: number;
+  layer: number;
+  head: number | null;
+  length: number;
+  texts?: Maybe;
+  logit_std?: Maybe;
+  entropy?: Maybe;
+  filter_rate?: Maybe;
+  bound?: Maybe;
+  above_bound?: Maybe;
+}
+
+export interface Tokens {
+  setting: number;
+  layer: number;
+  length: number;
+  hc_ratio?: Maybe;
+  token_cosine?: Maybe;
+}
+
+/** [index of a text, cosine]: report_page() writes {"i", "cosine"} in this shorter form. */
+export type Neighbor = [number, Maybe];
+
+export interface MapText {
+  id?: string | null;
+  tokens?: Maybe;
+  text?: string | null;
+  at?: ((Maybe[] | null) | null)[] | null;
+  neighbors?: (Neighbor[] | null)[] | null;
+}
+
+export interface Findings {
+  compared?: boolean | null;
+  short_bucket?: Maybe;
+  long_bucket?: Maybe;
+  visible?: boolean | null;
+  ratio?: Maybe;
+  explained_by_length?: Maybe;
+}
+
+type Table<T> = ((T | null)[] | null)[] | null;
+
+export interface InspectReport {
+  kind: "inspect";
+  treble_version?: string | null;
+  model?: string | null;
+  baked_temperature?: string | null;
+  verdict?: string | null;
+  findings?: Findings | null;
+  settings?: string[] | null;
+  texts?: Maybe;
+  truncated_texts?: Maybe;
+  max_length?: Maybe;
+  seed?: Maybe;
+  sample?: Maybe;
+  buckets?: Bucket[] | null;
+  bucket_cosine?: Table<Estimate>;
+  bucket_matrix?: Table<Maybe[]>;
+  cut_lengths?: number[] | null;
+  cut_texts?: Maybe;
+  cut_cosine?: Table<Estimate>;
+  geometry?: (Geometry | null)[] | null;
+  hubness?: { k?: Maybe; buckets?: Table<Hubness> } | null;
+  query_length_slope?: (Slope | null)[] | null;
+  attention?: Attention[] | null;
+  tokens?: Tokens[] | null;
+  map?: { explained?: (Maybe[] | null)[] | null; texts?: MapText[] | null } | null;
+}
+
+export interface Interval {
+  value?: Maybe;
+  low?: Maybe;
+  high?: Maybe;
+}
+
+export interface SweepSetting {
+  temperature?: string | null;
+  name?: string | null;
+  value?: Maybe;
+  gain?: Interval | null;
+  others?: Record<string, Maybe> | null;
+  overlap?: Maybe;
+  short_overlap?: Maybe;
+}
+
+export interface SweepReport {
+  kind: "sweep";
+  model?: string | null;
+  data?: string | null;
+  labelled?: boolean | null;
+  metric?: string | null;
+  side?: string | null;
+  items?: Maybe;
+  folds?: Maybe;
+  seed?: Maybe;
+  verdict?: string | null;
+  benefit?: string | null;
+  held_out_gain?: Interval | null;
+  chosen?: string[] | null;
+  settings?: SweepSetting[] | null;
+  buckets?: { min_tokens?: Maybe; max_tokens?: Maybe; items?: Maybe; values?: Maybe[] | null }[] | null;
+}
+
+export type Report = InspectReport | SweepReport;
+
+export function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+/** The numbers of `values`, of which some may be missing. */
+export function numbers(values: readonly unknown[]): number[] {
+  return values.filter(isNumber);
+}

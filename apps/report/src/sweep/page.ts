@@ -1,0 +1,245 @@
+/** The report of `treble sweep`. */
+import {
+  bucketName,
+  listed,
+  percent,
+  plural,
+  settingName,
+  signed,
+  whole,
+  withInterval,
+  decimal,
+} from "../format";
+import { legend } from "../legend";
+import { verdict, type Page } from "../page";
+import { forestPlot, type Row } from "../plots/forest";
+import { linePlot } from "../plots/lines";
+import { isNumber, type Interval, type Maybe, type SweepReport, type SweepSetting } from "../report";
+import { cards, factList, section, tableElement, type Fact } from "../section";
+
+/** Fewer items give a number that says nothing; the terminal's table leaves them out as well. */
+const ENOUGH_ITEMS = 10;
+
+/** Metrics are shares of 1; people speak of points. */
+const points = (value: Maybe): string => signed(isNumber(value) ? 100 * value : value, 2);
+const pointsText = (i: Interval | null | undefined): string =>
+  withInterval(i?.value, i?.low, i?.high, points);
+const score = (value: Maybe): string => decimal(value, 4);
+
+export function nameOf(setting: SweepSetting): string {
+  return setting.name ?? setting.temperature ?? "–";
+}
+
+function times100(value: Maybe): Maybe {
+  return isNumber(value) ? 100 * value : value;
+}
+
+function choices(report: SweepReport): string[] {
+  const counts = new Map<string, number>();
+  for (const name of report.chosen ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(
+    ([name, count]) => `${settingName(name)} in ${count} of ${report.chosen?.length ?? 0} folds`,
+  );
+}
+
+function gains(report: SweepReport, names: string[]): HTMLElement {
+  const settings = report.settings ?? [];
+  const row = (name: string, gain: Interval | null | undefined, setting?: number): Row => ({
+    name,
+    setting,
+    value: times100(gain?.value),
+    low: times100(gain?.low),
+    high: times100(gain?.high),
+    numbers: pointsText(gain),
+    text: `${name}: ${pointsText(gain)} points`,
+  });
+  const tried = settings.map((setting, s) => row(settingName(nameOf(setting)), setting.gain, s)).slice(1);
+  const plot = forestPlot({
+    label: `Gain in ${report.metric ?? "the metric"} over the untouched model, with 95 % intervals`,
+    xTitle: `gain in ${report.metric ?? "the metric"}, points`,
+    zero: 0,
+    rows: [row("held out", report.held_out_gain), ...tried],
+  });
+  const sure = settings
+    .filter((s, i) => i > 0 && isNumber(s.gain?.low) && s.gain.low > 0)
+    .map((s) => settingName(nameOf(s)));
+  return section({
+    title: "What each setting gains",
+    found: `Held out: ${pointsText(report.held_out_gain)} points. ${
+      sure.length > 0
+        ? `On all data the interval of ${listed(sure)} is above 0.`
+        : "On all data no setting's interval is above 0."
+    }`,
+    how: [
+      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dashed line shows nothing. ",
+    ],
+    body: [plot],
+    table: {
+      caption: "Value and gain over the untouched model in points",
+      head: ["setting", report.metric ?? "value", "gain, 95 % interval"],
+      rows: [
+        ["held out", "", pointsText(report.held_out_gain)],
+        ...settings.map((s, i) => [
+          settingName(names[i] ?? ""),
+          score(s.value),
+          i === 0 ? "" : pointsText(s.gain),
+        ]),
+      ],
+    },
+    missing: "No gain was measured.",
+  });
+}
+
+function byLength(report: SweepReport, names: string[]): HTMLElement {
+  const buckets = report.buckets ?? [];
+  const labels = buckets.map(bucketName);
+  const few = buckets.filter((b) => (b.items ?? 0) < ENOUGH_ITEMS).length;
+  const plot = linePlot({
+    label: `${report.metric ?? "Metric"} by length, one line a setting`,
+    xTitle: "tokens",
+    yTitle: report.metric ?? "metric",
+    lines: names.map((name, setting) => ({
+      setting,
+      points: buckets.map((bucket, column) => ({
+        x: column,
+        y: (bucket.items ?? 0) < ENOUGH_ITEMS ? null : bucket.values?.[setting],
+        text: `${settingName(name)}, ${labels[column]} tokens: ${score(bucket.values?.[setting])}, ${plural(bucket.items, "item")}`,
+      })),
+    })),
+    xTicks: labels.map((label, at) => ({ at, label })),
+  });
+  return section({
+    title: "Where does it help: short or long texts?",
+    found:
+      few > 0 && plot
+        ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no point here.`
+        : "",
+    how: [
+      "Across: tokens of the longest relevant document, or of the longer text of a pair. Up: the metric. A temperature for long texts should lift the right side and leave the left alone.",
+    ],
+    body: [plot && legend(names), plot],
+    table: {
+      caption: `${report.metric ?? "Metric"} by length`,
+      head: ["tokens", "items", ...names.map(settingName)],
+      rows: buckets.map((b, column) => [
+        labels[column] ?? "",
+        whole(b.items),
+        ...names.map((_, s) => ((b.items ?? 0) < ENOUGH_ITEMS ? "–" : score(b.values?.[s]))),
+      ]),
+    },
+    missing: `No length has the ${ENOUGH_ITEMS} items that a number needs.`,
+  });
+}
+
+/** A bar of a share. The number stands beside it, so the bar itself is for the eye only. */
+function gauge(share: Maybe): HTMLElement {
+  const bar = document.createElement("span");
+  bar.className = "gauge";
+  bar.setAttribute("aria-hidden", "true");
+  const fill = document.createElement("span");
+  fill.style.width = `${100 * (isNumber(share) ? share : 0)}%`;
+  bar.append(fill);
+  return bar;
+}
+
+function damage(report: SweepReport, names: string[]): HTMLElement {
+  const settings = report.settings ?? [];
+  const any = settings.some((s) => isNumber(s.overlap));
+  const table = tableElement({
+    caption: "Of the first ten places, the share that the untouched model fills too",
+    head: ["setting", "all", "short texts"],
+    rows: settings.map((s, i) => [settingName(names[i] ?? ""), percent(s.overlap), percent(s.short_overlap)]),
+  });
+  table.classList.add("gauges");
+  settings.forEach((s, i) => {
+    const cells = table.querySelectorAll(`tbody tr:nth-child(${i + 1}) td`);
+    cells[0]?.append(gauge(s.overlap));
+    cells[1]?.append(gauge(s.short_overlap));
+  });
+  return section({
+    title: "Damage: how much the rankings change",
+    how: [
+      "The share of the first ten places that the untouched model fills too. 100 %: nothing moved. Short texts (up to 64 tokens) should stay put when a temperature is meant for long ones; a low bar there is damage, even where the metric does not see it.",
+    ],
+    body: [any ? table : undefined],
+    missing: "Pairs have no rankings, so there is no overlap to show.",
+  });
+}
+
+function others(report: SweepReport, names: string[]): HTMLElement | undefined {
+  const settings = report.settings ?? [];
+  const metrics = [...new Set(settings.flatMap((s) => Object.keys(s.others ?? {})))];
+  if (metrics.length === 0) return undefined;
+  return section({
+    title: "Other metrics",
+    how: [
+      "The same rankings by other measures, on all data, without intervals: to see whether the picture depends on the measure.",
+    ],
+    body: [
+      tableElement({
+        caption: "Metrics on all data",
+        head: ["setting", report.metric ?? "value", ...metrics],
+        rows: settings.map((s, i) => [
+          settingName(names[i] ?? ""),
+          score(s.value),
+          ...metrics.map((metric) => score(s.others?.[metric])),
+        ]),
+      }),
+    ],
+  });
+}
+
+export function sweepPage(report: SweepReport): Page {
+  const names = (report.settings ?? []).map(nameOf);
+  const chosen = choices(report);
+  const facts: Fact[] = [];
+  const first = report.settings?.[0];
+  if (isNumber(first?.value)) {
+    facts.push({
+      name: `${report.metric ?? "Metric"}, untouched`,
+      value: score(first.value),
+      note: settingName(names[0] ?? "1"),
+    });
+  }
+  if (isNumber(report.held_out_gain?.value)) {
+    const gain = report.held_out_gain;
+    facts.push({
+      name: "Gain, held out",
+      value: points(gain.value),
+      note: `points [${points(gain.low)}, ${points(gain.high)}]`,
+    });
+  }
+  if (chosen.length > 0)
+    facts.push({ name: "Chosen", value: settingName(report.chosen?.[0] ?? ""), note: listed(chosen) });
+  const side = report.side === "both" || !report.side ? "all texts" : `${report.side} texts only`;
+  const moods = { helps: "good", harms: "bad" } as const;
+  return {
+    kind: "Temperature sweep",
+    title: report.model ?? "Model without a name",
+    top: [
+      verdict(
+        report.verdict ?? "There is no verdict.",
+        moods[report.benefit as keyof typeof moods] ?? "plain",
+      ),
+      cards(facts),
+      factList([
+        ["Model", report.model ?? "–"],
+        [
+          "Data",
+          `${report.data ?? "–"}${report.labelled === false ? " (no labels: first halves find second halves)" : ""}`,
+        ],
+        ["Metric", report.metric ?? "–"],
+        ["Settings", listed(names.map(settingName))],
+        ["Acts on", side],
+        ["Items", whole(report.items)],
+        ["Folds", `${whole(report.folds)}, seed ${report.seed ?? "–"}`],
+      ]),
+    ],
+    sections: [
+      gains(report, names),
+      byLength(report, names),
+      damage(report, names),
+      others(report, names),
+    ].filter((s) => s !== undefined),
+  };
+}

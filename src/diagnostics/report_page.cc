@@ -1,0 +1,105 @@
+#include "treble/report_page.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/fail.h"
+#include "diagnostics/report_template.h"
+#include "treble/collapse_report.h"
+
+namespace treble {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kPlaceholder = "@REPORT_JSON@";
+
+Json parse(std::string_view text) {
+  Json report = Json::parse(text, nullptr, false);
+  if (!report.is_object()) fail(ErrorCode::invalid_argument, "the report is no JSON object ({} bytes)", text.size());
+  const auto kind = report.find("kind");
+  const std::string name = kind != report.end() && kind->is_string() ? kind->get<std::string>() : std::string();
+  if (name != "inspect" && name != "sweep") {
+    fail(ErrorCode::invalid_argument,
+         "the report's \"kind\" is \"{}\"; a page is made of \"inspect\" (treble inspect --json) and \"sweep\"", name);
+  }
+  return report;
+}
+
+void round_numbers(Json& json) {
+  if (json.is_number_float()) json = std::round(json.get<double>() * 1e4) / 1e4;
+  if (json.is_structured()) {
+    for (auto& item : json) round_numbers(item);
+  }
+}
+
+/// {"i": 3, "cosine": 0.8} becomes [3, 0.8]: lists of neighbours are most of a large report.
+void shorten_neighbors(Json& list) {
+  for (Json& neighbor : list) {
+    if (neighbor.is_object()) neighbor = Json::array({neighbor.value("i", Json()), neighbor.value("cosine", Json())});
+  }
+}
+
+void shorten_map(Json& map) {
+  const auto texts = map.find("texts");
+  if (texts == map.end() || !texts->is_array()) return;
+  for (Json& text : *texts) {
+    if (!text.is_object()) continue;
+    const auto lists = text.find("neighbors");
+    if (lists != text.end() && lists->is_array()) {
+      for (Json& list : *lists) {
+        if (list.is_array()) shorten_neighbors(list);
+      }
+    }
+    round_numbers(text);
+  }
+}
+
+/// Leaves what the page draws. Nothing is expected to be there: a report may come from a file.
+void shorten(Json& report) {
+  if (const auto map = report.find("map"); map != report.end() && map->is_object()) shorten_map(*map);
+  const auto attention = report.find("attention");
+  if (attention == report.end() || !attention->is_array()) return;
+  Json means = Json::array();
+  for (Json& row : *attention) {
+    if (row.is_object() && !row.value("head", Json()).is_number()) means.push_back(std::move(row));
+  }
+  *attention = std::move(means);
+}
+
+/// JSON that may stand inside a script element. Outside of strings there is no '<', and the escape is the same string: so
+/// neither "</script" nor "<!--" can end or change the element. U+2028 and U+2029 end lines for JavaScript of old.
+std::string escape_for_script(std::string_view json) {
+  std::string out;
+  out.reserve(json.size() + json.size() / 64);
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    const std::string_view rest = json.substr(at, 3);
+    if (json[at] == '<') {
+      out += "\\u003c";
+    } else if (rest == "\xE2\x80\xA8" || rest == "\xE2\x80\xA9") {
+      out += rest.back() == '\xA8' ? "\\u2028" : "\\u2029";
+      at += 2;
+    } else {
+      out += json[at];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string report_page(std::string_view report_json) {
+  Json report = parse(report_json);
+  shorten(report);
+  std::string page(report_template());
+  const std::size_t place = page.find(kPlaceholder);
+  if (place == std::string::npos) fail(ErrorCode::internal, "the page of reports has no {}", kPlaceholder);
+  page.replace(place, kPlaceholder.size(),
+               escape_for_script(report.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  return page;
+}
+
+std::string to_html(const CollapseReport& report) { return report_page(to_json(report)); }
+
+}  // namespace treble

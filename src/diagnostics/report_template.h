@@ -1,0 +1,11 @@
+// The page of apps/report, built by npm and compiled in (cmake/TrebleReportPage.cmake).
+#pragma once
+
+#include <string_view>
+
+namespace treble {
+
+/// HTML with "@REPORT_JSON@" once, where the report goes: inside a script element of type application/json.
+std::string_view report_template();
+
+}  // namespace treble
