@@ -91,7 +91,7 @@ export interface InspectReport {
   baked_temperature?: string | null;
   verdict?: string | null;
   findings?: Findings | null;
-  settings?: string[] | null;
+  settings?: (string | null)[] | null;
   texts?: Maybe;
   truncated_texts?: Maybe;
   max_length?: Maybe;

@@ -207,7 +207,7 @@ export function hubness(report: InspectReport, settings: string[]): HTMLElement 
     title: "Who is found too often?",
     found: found(),
     how: [
-      `Every text lists its ${whole(k)} nearest. Up: in how many lists of others a text of that length stands. On the dashed line no length is preferred; a length far above it is found too often, whatever is asked (a hub). Radovanović et al., JMLR 11, 2010.`,
+      `Every text lists its ${whole(k)} nearest. Up: in how many lists of others a text of that length stands. On the dotted line no length is preferred; a length far above it is found too often, whatever is asked (a hub). Radovanović et al., JMLR 11, 2010.`,
     ],
     body: [plot && legend(settings, referenceNote(`no preference: ${whole(k)}`)), plot],
     table: {
@@ -220,7 +220,9 @@ export function hubness(report: InspectReport, settings: string[]): HTMLElement 
 
   function found(): string {
     const means = (rows[0] ?? []).map((h, column) => ({ mean: h?.mean, name: names[column] }));
-    const known = means.filter((m): m is { mean: number; name: string } => isNumber(m.mean));
+    const known = means.filter(
+      (m): m is { mean: number; name: string } => isNumber(m.mean) && m.name !== undefined,
+    );
     const [first] = known;
     const last = known[known.length - 1];
     if (!first || !last || first === last) return "";
@@ -315,7 +317,7 @@ export function querySlope(report: InspectReport, settings: string[]): HTMLEleme
       ? `${settingName(settings[0] ?? "1")}: ${text(0)} per ln(tokens), over ${plural(first.queries, "query", "queries")} and ${plural(first.documents, "text")}. ${isNumber(first.low) && first.low > 0 ? "Longer texts score higher for being long." : isNumber(first.high) && first.high < 0 ? "Longer texts score lower for being long." : "No clear preference."}`
       : "",
     how: [
-      "Slope of cos(query, text) on ln(tokens of the text), with a 95 % bootstrap interval over queries. On the dashed line, length does not change a score; right of it, longer texts score higher for being long.",
+      "Slope of cos(query, text) on ln(tokens of the text), with a 95 % bootstrap interval over queries. On the dotted line, length does not change a score; right of it, longer texts score higher for being long.",
     ],
     body: [plot],
     table: {

@@ -60,7 +60,7 @@ function measured(report: InspectReport, settings: string[]): HTMLElement {
 }
 
 export function inspectPage(report: InspectReport): Page {
-  const settings = report.settings ?? [];
+  const settings = (report.settings ?? []).map((name) => name ?? "–");
   const sections = [
     cosineByLength(report, settings),
     cosineByCut(report, settings),

@@ -2,7 +2,7 @@
 import { scaleLinear, scaleLog } from "d3-scale";
 import { area as areaShape, line as lineShape } from "d3-shape";
 import { svg } from "../dom";
-import { isNumber, type Maybe } from "../report";
+import { isNumber, numbers, type Maybe } from "../report";
 import { canvas, labelWidth, responsive, xAxis, yAxis, type Area, type Tick } from "./frame";
 import { makeReachable, type Mark } from "./marks";
 import { settingClass, shapePath } from "./shapes";
@@ -63,6 +63,11 @@ export function rangeOf(lines: Line[], include: number[] = []): [number, number]
   return values.length === 0 ? [0, 1] : [Math.min(...values), Math.max(...values)];
 }
 
+/** A logarithmic axis has no place for 0. */
+function drawable(plot: LinePlot, point: Point): boolean {
+  return isNumber(point.y) && (!plot.logY || point.y > 0);
+}
+
 function padded([low, high]: [number, number], share: number): [number, number] {
   const extra = (high - low || Math.abs(high) || 1) * share;
   return [low - extra, high + extra];
@@ -88,7 +93,14 @@ function yScale(plot: LinePlot, area: Area): Scale {
   const include = [...(plot.include ?? []), ...(plot.reference === undefined ? [] : [plot.reference])];
   const range = plot.range ?? rangeOf(plot.lines, include);
   const pixels = [area.height - area.bottom, area.top];
-  if (plot.logY && range[0] > 0) return scaleLog().domain(range).range(pixels).nice();
+  if (plot.logY) {
+    const values = numbers(plot.lines.flatMap((line) => line.points.map((point) => point.y))).filter(
+      (v) => v > 0,
+    );
+    return scaleLog()
+      .domain([Math.min(...values) / 1.2, Math.max(...values) * 1.2])
+      .range(pixels);
+  }
   const [low, high] = padded(range, 0.04);
   const domain = [include.includes(0) && range[0] >= 0 ? 0 : low, high];
   return scaleLinear().domain(domain).range(pixels).nice(5);
@@ -106,11 +118,11 @@ function yTicks(scale: Scale, log: boolean): Tick[] {
 /** One setting's line, band and marks. */
 function drawLine(line: Line, row: number, plot: LinePlot, x: Scale, y: Scale, marks: Mark[]): SVGGElement {
   const group = svg("g", { class: settingClass(line.setting) });
-  const known = line.points.filter((point) => isNumber(point.y) && (!plot.logY || point.y > 0));
+  const known = line.points.filter((point) => drawable(plot, point));
   const path = lineShape<Point>(
     (point) => x(point.x),
     (point) => y(point.y as number),
-  ).defined((point) => isNumber(point.y) && (!plot.logY || point.y > 0));
+  ).defined((point) => drawable(plot, point));
   const band = areaShape<Point>(
     (point) => x(point.x),
     (point) => y(point.low as number),
@@ -166,6 +178,6 @@ function draw(plot: LinePlot, width: number): SVGSVGElement {
 
 /** Undefined when there is nothing to draw. */
 export function linePlot(plot: LinePlot): HTMLElement | undefined {
-  const any = plot.lines.some((line) => !line.dashed && line.points.some((point) => isNumber(point.y)));
+  const any = plot.lines.some((line) => !line.dashed && line.points.some((point) => drawable(plot, point)));
   return any ? responsive((width) => draw(plot, width)) : undefined;
 }

@@ -71,7 +71,7 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
         : "On all data no setting's interval is above 0."
     }`,
     how: [
-      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dashed line shows nothing. ",
+      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing. ",
     ],
     body: [plot],
     table: {
@@ -115,7 +115,7 @@ function byLength(report: SweepReport, names: string[]): HTMLElement {
         ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no point here.`
         : "",
     how: [
-      "Across: tokens of the longest relevant document, or of the longer text of a pair. Up: the metric. A temperature for long texts should lift the right side and leave the left alone.",
+      "Across: tokens of the longest relevant document, or of the longer text of a pair. Up: the metric. A temperature for long texts should lift the right side and leave the left alone. There are no intervals here: small gaps, of few items above all, are noise.",
     ],
     body: [plot && legend(names), plot],
     table: {
@@ -132,12 +132,12 @@ function byLength(report: SweepReport, names: string[]): HTMLElement {
 }
 
 /** A bar of a share. The number stands beside it, so the bar itself is for the eye only. */
-function gauge(share: Maybe): HTMLElement {
+function gauge(share: number): HTMLElement {
   const bar = document.createElement("span");
   bar.className = "gauge";
   bar.setAttribute("aria-hidden", "true");
   const fill = document.createElement("span");
-  fill.style.width = `${100 * (isNumber(share) ? share : 0)}%`;
+  fill.style.width = `${100 * share}%`;
   bar.append(fill);
   return bar;
 }
@@ -153,8 +153,8 @@ function damage(report: SweepReport, names: string[]): HTMLElement {
   table.classList.add("gauges");
   settings.forEach((s, i) => {
     const cells = table.querySelectorAll(`tbody tr:nth-child(${i + 1}) td`);
-    cells[0]?.append(gauge(s.overlap));
-    cells[1]?.append(gauge(s.short_overlap));
+    if (isNumber(s.overlap)) cells[0]?.append(gauge(s.overlap));
+    if (isNumber(s.short_overlap)) cells[1]?.append(gauge(s.short_overlap));
   });
   return section({
     title: "Damage: how much the rankings change",
@@ -209,8 +209,10 @@ export function sweepPage(report: SweepReport): Page {
       note: `points [${points(gain.low)}, ${points(gain.high)}]`,
     });
   }
-  if (chosen.length > 0)
-    facts.push({ name: "Chosen", value: settingName(report.chosen?.[0] ?? ""), note: listed(chosen) });
+  if (chosen.length > 0) {
+    const value = chosen.length === 1 ? settingName(report.chosen?.[0] ?? "") : "differs";
+    facts.push({ name: "Chosen", value, note: listed(chosen) });
+  }
   const side = report.side === "both" || !report.side ? "all texts" : `${report.side} texts only`;
   const moods = { helps: "good", harms: "bad" } as const;
   return {

@@ -1,0 +1,182 @@
+/** Reports that no corpus would make: hostile texts, thousands of texts, and everything that may be missing. */
+
+/** The same numbers at every run. */
+function random(seed) {
+  let state = seed;
+  return () => {
+    state = (state * 1664525 + 1013904223) % 4294967296;
+    return state / 4294967296;
+  };
+}
+
+export const HOSTILE = [
+  "</script><script>window.hacked = 1; alert(1)</script>",
+  '<img src=x onerror="window.hacked = 2">',
+  "<!-- <script> -->",
+  "line\u2028separator\u2029paragraph",
+  "${window.hacked = 3} `; window.hacked = 4; //",
+  "]]> &lt;b&gt; & \" ' \\ \u0000 \u202e reversed",
+  "javascript:window.hacked=5",
+];
+
+const estimate = (mean, texts = 40) => ({
+  texts,
+  pairs: (texts * (texts - 1)) / 2,
+  mean,
+  low: mean - 0.01,
+  high: mean + 0.01,
+});
+const across = (settings, columns, cell) => settings.map((_, s) => columns.map((_, c) => cell(s, c)));
+
+/** A whole report of `count` texts; `change` may spoil it. */
+export function inspectReport({
+  count = 60,
+  settings = ["1", "0.8", "log:64"],
+  text = (i) => `text ${i}`,
+  change,
+} = {}) {
+  const next = random(count);
+  const buckets = [1, 33, 65, 129].map((min, b) => ({
+    min_tokens: min,
+    max_tokens: 32 << b,
+    texts_seen: count,
+  }));
+  const cuts = [32, 64, 128];
+  const layers = [0, 1, 2, 3, 4, 5];
+  const perLayer = (make) =>
+    settings.flatMap((_, setting) =>
+      cuts.flatMap((length) => layers.map((layer) => make(setting, layer, length))),
+    );
+  const neighbors = (i) =>
+    Array.from({ length: Math.min(10, count - 1) }, (_, n) => ({
+      i: (i + n + 1) % count,
+      cosine: 0.9 - 0.0312345 * n,
+    }));
+  const report = {
+    kind: "inspect",
+    treble_version: "0.1.0",
+    model: "model",
+    baked_temperature: null,
+    verdict: "Length collapse is visible: long texts are alike (mean cosine 0.2 against 0.1). More of it.",
+    findings: {
+      compared: true,
+      short_bucket: 0,
+      long_bucket: 3,
+      visible: true,
+      ratio: 1.5,
+      explained_by_length: 0.7,
+    },
+    settings,
+    texts: count,
+    truncated_texts: 3,
+    max_length: 256,
+    seed: 1,
+    sample: 200,
+    buckets,
+    bucket_cosine: across(settings, buckets, (s, b) => estimate(0.1 + 0.03 * b - 0.01 * s)),
+    bucket_matrix: settings.map(() => buckets.map((_, a) => buckets.map((_, b) => 0.1 + 0.02 * a * b))),
+    cut_lengths: cuts,
+    cut_texts: 40,
+    cut_cosine: across(settings, cuts, (s, c) => estimate(0.1 + 0.04 * c - 0.01 * s)),
+    geometry: settings.map((_, s) => ({
+      effective_rank: 100 - s,
+      isoscore: 0.2,
+      uniformity: -3,
+      spectrum: Array.from({ length: 384 }, (_, i) => 0.1 / (i + 1)),
+    })),
+    hubness: {
+      k: 10,
+      buckets: across(settings, buckets, (s, b) => ({
+        texts: 40,
+        mean: 9 + b,
+        skewness: 1,
+        share_of_antihubs: 0.1,
+      })),
+    },
+    query_length_slope: settings.map((_, s) => ({
+      queries: 20,
+      documents: count,
+      slope: 0.02 - 0.01 * s,
+      low: 0.01 - 0.01 * s,
+      high: 0.03 - 0.01 * s,
+    })),
+    attention: perLayer((setting, layer, length) => ({
+      setting,
+      layer,
+      head: null,
+      length,
+      texts: 4,
+      logit_std: 2,
+      entropy: 0.6,
+      filter_rate: layer === 2 ? 0.1 : 1 + 0.1 * setting,
+      bound: 0.3,
+      above_bound: layer === 2 ? 0 : 1,
+    })),
+    tokens: perLayer((setting, layer, length) => ({
+      setting,
+      layer,
+      length,
+      hc_ratio: 0.9 - 0.05 * layer,
+      token_cosine: 0.1 * layer,
+    })),
+    map: {
+      explained: settings.map(() => [0.05, 0.04]),
+      texts: Array.from({ length: count }, (_, i) => ({
+        id: `id-${i}`,
+        tokens: 1 + Math.floor(250 * next()),
+        text: text(i),
+        at: settings.map(() => [next() - 0.5, next() - 0.5]),
+        neighbors: settings.map(() => neighbors(i)),
+      })),
+    },
+  };
+  change?.(report);
+  return report;
+}
+
+export function sweepReport(change) {
+  const settings = ["1", "0.9", "centring", "0.9 + whitening", "log:128"];
+  const report = {
+    kind: "sweep",
+    model: "model",
+    data: "data/",
+    labelled: true,
+    metric: "nDCG@10",
+    side: "both",
+    items: 300,
+    folds: 2,
+    seed: 1,
+    verdict: "No benefit: +0.33 [-0.47, +1.13] points. Stay at 1.",
+    benefit: "none",
+    held_out_gain: { value: 0.0033, low: -0.0047, high: 0.0113 },
+    chosen: ["0.9", "centring"],
+    settings: settings.map((temperature, s) => ({
+      temperature,
+      value: 0.8 + 0.01 * s,
+      gain: { value: 0.01 * s, low: 0.01 * s - 0.008, high: 0.01 * s + 0.008 },
+      others: { "recall@10": 0.9, "MAP@10": 0.7 },
+      overlap: 1 - 0.1 * s,
+      short_overlap: s === 3 ? null : 1,
+    })),
+    buckets: [33, 65, 129].map((min, b) => ({
+      min_tokens: min,
+      max_tokens: 2 * min,
+      items: b === 0 ? 3 : 100,
+      values: settings.map((_, s) => 0.8 + 0.01 * s - 0.02 * b),
+    })),
+  };
+  change?.(report);
+  return report;
+}
+
+/** [what was done, report]: each part of a report in turn missing, null, empty or a list of nulls. */
+export function* spoiled(make) {
+  for (const [key, value] of Object.entries(make())) {
+    if (key === "kind") continue;
+    yield [`no ${key}`, make((report) => delete report[key])];
+    yield [`${key} null`, make((report) => (report[key] = null))];
+    if (!Array.isArray(value)) continue;
+    yield [`${key} empty`, make((report) => (report[key] = []))];
+    yield [`${key} of nulls`, make((report) => (report[key] = value.map(() => null)))];
+  }
+}
