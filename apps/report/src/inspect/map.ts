@@ -17,7 +17,7 @@ function titleOf(text: MapText | undefined, index: number): string {
 /** The step of the sequential colours of a text: that of its length bucket. */
 function colourOf(text: MapText, report: InspectReport): number {
   const buckets = report.buckets ?? [];
-  const found = buckets.findIndex((bucket) => (text.tokens ?? 0) <= (bucket.max_tokens ?? 0));
+  const found = buckets.findIndex((bucket) => (text.tokens ?? 0) <= (bucket?.max_tokens ?? 0));
   return bucketColour(found < 0 ? buckets.length - 1 : found, buckets.length);
 }
 
