@@ -68,8 +68,8 @@ void shorten(Json& report) {
   *attention = std::move(means);
 }
 
-/// JSON that may stand inside a script element. Outside of strings there is no '<', and the escape is the same string: so
-/// neither "</script" nor "<!--" can end or change the element. U+2028 and U+2029 end lines for JavaScript of old.
+/// JSON that may stand inside a script element. Outside of strings there is no '<', and the escape is the same string:
+/// so neither "</script" nor "<!--" can end or change the element. U+2028 and U+2029 end lines for JavaScript of old.
 std::string escape_for_script(std::string_view json) {
   std::string out;
   out.reserve(json.size() + json.size() / 64);
