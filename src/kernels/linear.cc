@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "kernels/activation_ops.h"
 #include "kernels/onednn/product.h"
 #include "kernels/quantize_ops.h"
+#include "kernels/simd/int8_product.h"
 #include "tensor/aligned_buffer.h"
 
 namespace treble {
@@ -19,10 +21,13 @@ namespace {
 using onednn::Product;
 using onednn::ProductKind;
 using onednn::ProductWeights;
+using simd::Int8Product;
 
 /// Up to so many rows, threads share the outputs rather than the rows: reading the weights is then what takes long, and
 /// so each is read once.
 constexpr std::int64_t kFewRows = 48;
+/// Rows of 8-bit codes and their outputs that stay in the second-level cache.
+constexpr std::int64_t kTypicalInt8Rows = 64;
 /// Outputs that are not worth a thread of their own.
 constexpr std::int64_t kLeastColumns = 64;
 
@@ -85,17 +90,16 @@ struct Dequantizer {
   ColumnScales of(const Columns& columns) const {
     const auto first = static_cast<std::size_t>(columns.begin);
     const auto count = static_cast<std::size_t>(columns.count());
-    const std::span<const float> biases(bias);
     return {std::span(scale).subspan(first, count), std::span(sum).subspan(first, count),
-            biases.empty() ? biases : biases.subspan(first, count)};
+            std::span(bias).subspan(first, count)};
   }
 };
 
 /// The largest power of two that divides the width.
 std::int64_t rotation_block(std::int64_t cols) { return cols & -cols; }
 
-/// Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
-Product pack_int8(ConstMatrixView weight, Dequantizer& columns) {
+/// [out, in]. Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
+AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& columns) {
   const onednn::Int8Range range = onednn::int8_range();
   const std::int64_t block = rotation_block(weight.cols);
   const auto cols = static_cast<std::size_t>(weight.cols);
@@ -108,7 +112,7 @@ Product pack_int8(ConstMatrixView weight, Dequantizer& columns) {
     columns.scale.push_back(scale);
     columns.sum.push_back(scale * static_cast<float>(std::accumulate(target.begin(), target.end(), std::int64_t{0})));
   }
-  return {ProductKind::int8, {weight.cols, weight.rows, codes.data(), weight.cols}};
+  return codes;
 }
 
 }  // namespace
@@ -129,16 +133,25 @@ bool is_native(ComputeType type) { return type != ComputeType::bfloat16 || onedn
 
 struct Linear::Impl {
   Impl(ConstMatrixView weight, std::span<const float> bias, const Options& chosen)
-      : options(chosen), product(pack(weight, bias)) {}
-
-  Product pack(ConstMatrixView weight, std::span<const float> bias) {
+      : in(weight.cols), out(weight.rows), options(chosen) {
     switch (options.type) {
-      case ComputeType::float32: return pack_float32(weight, bias, options.accumulate);
-      case ComputeType::bfloat16: return pack_bfloat16(weight, bias, options.accumulate);
-      case ComputeType::int8: dequantizer.bias.assign(bias.begin(), bias.end()); return pack_int8(weight, dequantizer);
+      case ComputeType::float32: product = pack_float32(weight, bias, options.accumulate); return;
+      case ComputeType::bfloat16: product = pack_bfloat16(weight, bias, options.accumulate); return;
+      case ComputeType::int8: pack_int8(weight, bias); return;
       case ComputeType::automatic: break;
     }
     fail(ErrorCode::internal, "linear: the compute type must be chosen before weights are packed");
+  }
+
+  void pack_int8(ConstMatrixView weight, std::span<const float> bias) {
+    const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer);
+    dequantizer.bias.assign(bias.begin(), bias.end());
+    dequantizer.bias.resize(static_cast<std::size_t>(out));
+    if (Int8Product::suits(in)) {
+      int8_product = Int8Product(in, out, {codes.data(), elements(out, in)});
+    } else {
+      product = Product(ProductKind::int8, {in, out, codes.data(), in});
+    }
   }
 
   Source convert(ConstMatrixView x, Scratch& scratch) const {
@@ -181,7 +194,7 @@ struct Linear::Impl {
     if (options.type == ComputeType::int8) {
       run_int8(source, columns, y);
     } else if (columns.count() == y.cols) {
-      product.run(y.rows, source.data, y.data);
+      product->run(y.rows, source.data, y.data);
       // As a pass of our own: oneDNN's erf as a post-op takes twice the time on AVX2.
       activate(options.activation, y);
     } else {
@@ -190,15 +203,24 @@ struct Linear::Impl {
   }
 
   void run_int8(const Source& source, const Columns& columns, MatrixView y) const {
-    const auto width = static_cast<std::size_t>(columns.count());
-    std::int32_t* sums = thread_scratch().sums.ensure(elements(y.rows, columns.count()));
-    product.run_columns(y.rows, columns.begin, columns.end, source.data, sums);
     const ColumnScales scales = dequantizer.of(columns);
     const MatrixView target = y.col_range(columns.begin, columns.end);
+    if (int8_product) {
+      int8_product->run(static_cast<const std::uint8_t*>(source.data), source.codes, columns.begin, scales,
+                        options.accumulate, target);
+    } else {
+      run_onednn_int8(source, columns, scales, target);
+    }
+    activate(options.activation, target);
+  }
+
+  void run_onednn_int8(const Source& source, const Columns& columns, const ColumnScales& scales, MatrixView y) const {
+    const auto width = static_cast<std::size_t>(columns.count());
+    std::int32_t* sums = thread_scratch().sums.ensure(elements(y.rows, columns.count()));
+    product->run_columns(y.rows, columns.begin, columns.end, source.data, sums);
     for (std::int64_t row = 0; row < y.rows; ++row) {
       dequantize_row({sums + row * columns.count(), width}, source.codes[static_cast<std::size_t>(row)], scales,
-                     options.accumulate, target.row_span(row));
-      activate(options.activation, target.row_range(row, row + 1));
+                     options.accumulate, y.row_span(row));
     }
   }
 
@@ -209,13 +231,13 @@ struct Linear::Impl {
     if (options.accumulate) {
       for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(target.row(row), part.cols, part.row(row));
     }
-    product.run_columns(y.rows, columns.begin, columns.end, source.data, part.data);
+    product->run_columns(y.rows, columns.begin, columns.end, source.data, part.data);
     activate(options.activation, part);
     for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(part.row(row), part.cols, target.row(row));
   }
 
   void run_rows(ConstMatrixView x, MatrixView y) const {
-    const std::int64_t chunk = options.type == ComputeType::float32 ? x.rows : product.typical_rows();
+    const std::int64_t chunk = options.type == ComputeType::float32 ? x.rows : typical_rows();
     for (std::int64_t first = 0; first < x.rows; first += chunk) {
       const std::int64_t last = std::min(x.rows, first + chunk);
       const Source source = convert(x.row_range(first, last), thread_scratch());
@@ -225,7 +247,7 @@ struct Linear::Impl {
 
   /// Threads share the outputs.
   void run_few_rows(const Execution& execution, ConstMatrixView x, MatrixView y) const {
-    const std::int64_t width = product.part_columns(parts(execution));
+    const std::int64_t width = part_columns(parts(execution));
     const Source source = convert(x, thread_scratch());
     execution.for_ranges((y.cols + width - 1) / width, 1, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t part = begin; part < end; ++part) {
@@ -235,13 +257,25 @@ struct Linear::Impl {
   }
 
   int parts(const Execution& execution) const {
-    return static_cast<int>(
-        std::clamp<std::int64_t>(product.out_features() / kLeastColumns, 1, std::int64_t{execution.threads()}));
+    return static_cast<int>(std::clamp<std::int64_t>(out / kLeastColumns, 1, std::int64_t{execution.threads()}));
   }
 
+  /// Outputs of one of `parts` parts.
+  std::int64_t part_columns(int parts) const {
+    if (!int8_product) return product->part_columns(parts);
+    const std::int64_t panels = (out + Int8Product::kPanel - 1) / Int8Product::kPanel;
+    return (panels + parts - 1) / parts * Int8Product::kPanel;
+  }
+
+  std::int64_t typical_rows() const { return product ? product->typical_rows() : kTypicalInt8Rows; }
+
+  std::int64_t in;
+  std::int64_t out;
   Options options;
-  Dequantizer dequantizer;  // of int8 alone; filled while the product is packed
-  Product product;
+  Dequantizer dequantizer;  // of int8 alone
+  // One of the two.
+  std::optional<Product> product;
+  std::optional<Int8Product> int8_product;
 };
 
 Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Options& options) {
@@ -278,10 +312,12 @@ bool Linear::shares_outputs(const Execution& execution, std::int64_t rows) {
   return execution.threads() > 1 && rows <= kFewRows;
 }
 
-std::int64_t Linear::typical_rows() const noexcept { return impl_->product.typical_rows(); }
-std::int64_t Linear::in_features() const noexcept { return impl_->product.in_features(); }
-std::int64_t Linear::out_features() const noexcept { return impl_->product.out_features(); }
+std::int64_t Linear::typical_rows() const noexcept { return impl_->typical_rows(); }
+std::int64_t Linear::in_features() const noexcept { return impl_->in; }
+std::int64_t Linear::out_features() const noexcept { return impl_->out; }
 
-const char* Linear::implementation(std::int64_t rows) const { return impl_->product.implementation(rows); }
+const char* Linear::implementation(std::int64_t rows) const {
+  return impl_->product ? impl_->product->implementation(rows) : "int8:avx2";
+}
 
 }  // namespace treble

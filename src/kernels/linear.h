@@ -24,7 +24,8 @@ std::string compute_isa();
 /// True where products of this type run on instructions made for them.
 bool is_native(ComputeType type);
 
-/// A linear layer with its weights packed for the CPU at construction (oneDNN). Immutable; `run` may be called from
+/// A linear layer with its weights packed for the CPU at construction. Products are oneDNN's, but for int8 on CPUs with
+/// AVX2 alone (simd/int8_product.h). Immutable; `run` may be called from
 /// several threads at once.
 ///
 ///   float32   as stored
@@ -64,7 +65,7 @@ class Linear {
   std::int64_t in_features() const noexcept;
   std::int64_t out_features() const noexcept;
 
-  /// Which oneDNN implementation runs `rows` rows, e.g. "brgemm:avx2"; a test refuses names that contain "ref".
+  /// Which implementation runs `rows` rows, e.g. oneDNN's "brgemm:avx2"; a test refuses names that contain "ref".
   const char* implementation(std::int64_t rows) const;
 
  private:

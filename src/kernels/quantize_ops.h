@@ -25,7 +25,7 @@ void rotate_blocks(std::int64_t block, std::span<const float> x, std::span<float
 struct ColumnScales {
   std::span<const float> scale;  ///< of the column's weights
   std::span<const float> sum;    ///< scale · Σ of the column's integer weights
-  std::span<const float> bias;   ///< empty: none
+  std::span<const float> bias;
 };
 
 /// y = row.scale · column.scale · sums + row.offset · column.sum + bias, added to y where `accumulate`.

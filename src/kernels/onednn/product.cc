@@ -86,6 +86,8 @@ bool has_bfloat16() { return has_isa(dnnl::cpu_isa::avx512_core_bf16) || has_isa
 
 bool has_vnni() { return has_isa(dnnl::cpu_isa::avx512_core_vnni) || has_isa(dnnl::cpu_isa::avx2_vnni); }
 
+bool has_avx2_alone() { return dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx2; }
+
 Int8Range int8_range() {
   if (has_vnni()) return {};
   // 180 · 182 < 2¹⁵. Of the ranges that fit, this one keeps real models closest to float32.

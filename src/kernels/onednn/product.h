@@ -31,6 +31,9 @@ Int8Range int8_range();
 /// Whether the CPU has VNNI, within ONEDNN_MAX_CPU_ISA.
 bool has_vnni();
 
+/// Whether the CPU has AVX2 and nothing above it, within ONEDNN_MAX_CPU_ISA.
+bool has_avx2_alone();
+
 /// The instruction set in force, as oneDNN names it: "AVX2", "AVX512_CORE_VNNI", …
 std::string isa_name();
 

@@ -94,55 +94,89 @@ HWY_INLINE void Butterfly(std::size_t half, float* HWY_RESTRICT low, float* HWY_
   }
 }
 
-/// Two steps in one pass over memory: numbers `half` apart, then twice that.
-HWY_INLINE void TwoButterflies(std::size_t half, float* HWY_RESTRICT x) {
-  float* HWY_RESTRICT x1 = x + half;
-  float* HWY_RESTRICT x2 = x1 + half;
-  float* HWY_RESTRICT x3 = x2 + half;
-  for (std::size_t i = 0; i < half; ++i) {
-    const float sum01 = x[i] + x1[i];
-    const float difference01 = x[i] - x1[i];
-    const float sum23 = x2[i] + x3[i];
-    const float difference23 = x2[i] - x3[i];
-    x[i] = sum01 + sum23;
-    x1[i] = difference01 + difference23;
-    x2[i] = sum01 - sum23;
-    x3[i] = difference01 - difference23;
-  }
+#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
+/// Vectors of eight at most: within them the steps are shuffles.
+using D8 = hn::CappedTag<float, 8>;
+using V8 = hn::Vec<D8>;
+
+/// Sums and differences of two vectors.
+HWY_INLINE void ButterflyVectors(V8& a, V8& b) {
+  const D8 d;
+  const V8 sum = hn::Add(a, b);
+  b = hn::Sub(a, b);
+  a = sum;
 }
 
-#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
-/// The first three steps, 1, 2 and 4 apart, for eight numbers in two vectors.
-HWY_INLINE void RotateEight(const float* from, float* x) {
-  const hn::FixedTag<float, 4> d;
-  using V4 = hn::Vec<decltype(d)>;
-  HWY_ALIGN constexpr float kOdd[4] = {1, -1, 1, -1};
-  HWY_ALIGN constexpr float kUpper[4] = {1, 1, -1, -1};
-  const auto rotate_four = [&](V4 v) {
-    const V4 once = hn::MulAdd(v, hn::Load(d, kOdd), hn::Shuffle2301(v));
-    return hn::MulAdd(once, hn::Load(d, kUpper), hn::Shuffle1032(once));
-  };
-  const V4 a = rotate_four(hn::LoadU(d, from));
-  const V4 b = rotate_four(hn::LoadU(d, from + 4));
-  hn::StoreU(hn::Add(a, b), d, x);
-  hn::StoreU(hn::Sub(a, b), d, x + 4);
+/// Two steps: neighbours, then every other one.
+HWY_INLINE void ButterflyFour(V8& a, V8& b, V8& c, V8& e) {
+  ButterflyVectors(a, b);
+  ButterflyVectors(c, e);
+  ButterflyVectors(a, c);
+  ButterflyVectors(b, e);
+}
+
+/// The steps within a vector: 1 and 2 apart, and 4 where it holds eight.
+HWY_INLINE V8 RotateVector(V8 v) {
+  const D8 d;
+  HWY_ALIGN constexpr float kOdd[8] = {1, -1, 1, -1, 1, -1, 1, -1};
+  HWY_ALIGN constexpr float kUpper[8] = {1, 1, -1, -1, 1, 1, -1, -1};
+  v = hn::MulAdd(v, hn::Load(d, kOdd), hn::Shuffle2301(v));
+  v = hn::MulAdd(v, hn::Load(d, kUpper), hn::Shuffle1032(v));
+#if HWY_MAX_BYTES >= 32
+  HWY_ALIGN constexpr float kHigh[8] = {1, 1, 1, 1, -1, -1, -1, -1};
+  v = hn::MulAdd(v, hn::Load(d, kHigh), hn::SwapAdjacentBlocks(v));
+#endif
+  return v;
+}
+
+/// All steps up to four vectors' width.
+HWY_INLINE void RotateFourVectors(const float* from, float* x) {
+  const D8 d;
+  const std::size_t lanes = hn::Lanes(d);
+  V8 a = RotateVector(hn::LoadU(d, from));
+  V8 b = RotateVector(hn::LoadU(d, from + lanes));
+  V8 c = RotateVector(hn::LoadU(d, from + 2 * lanes));
+  V8 e = RotateVector(hn::LoadU(d, from + 3 * lanes));
+  ButterflyFour(a, b, c, e);
+  hn::StoreU(a, d, x);
+  hn::StoreU(b, d, x + lanes);
+  hn::StoreU(c, d, x + 2 * lanes);
+  hn::StoreU(e, d, x + 3 * lanes);
+}
+
+/// Two steps in one pass over memory: numbers `half` apart, then twice that.
+HWY_INLINE void TwoSteps(std::size_t half, float* x) {
+  const D8 d;
+  for (std::size_t i = 0; i < half; i += hn::Lanes(d)) {
+    V8 a = hn::LoadU(d, x + i);
+    V8 b = hn::LoadU(d, x + half + i);
+    V8 c = hn::LoadU(d, x + 2 * half + i);
+    V8 e = hn::LoadU(d, x + 3 * half + i);
+    ButterflyFour(a, b, c, e);
+    hn::StoreU(a, d, x + i);
+    hn::StoreU(b, d, x + half + i);
+    hn::StoreU(c, d, x + 2 * half + i);
+    hn::StoreU(e, d, x + 3 * half + i);
+  }
 }
 #endif
 
 void RotateBlocks(std::size_t block, const float* from, float* x, std::size_t count) {
   std::size_t half = 1;
 #if HWY_TARGET != HWY_SCALAR
-  if (block >= 8) {
-    for (std::size_t i = 0; i < count; i += 8) RotateEight(from + i, x + i);
-    half = 8;
+  const std::size_t width = 4 * hn::Lanes(D8());
+  if (block >= width) {
+    for (std::size_t i = 0; i < count; i += width) RotateFourVectors(from + i, x + i);
+    half = width;
+  }
+  for (; half > 1 && 2 * half < block; half *= 4) {
+    for (std::size_t first = 0; first < count; first += 4 * half) TwoSteps(half, x + first);
   }
 #endif
   if (half == 1 && from != x) std::copy_n(from, count, x);
-  for (; 2 * half < block; half *= 4) {
-    for (std::size_t first = 0; first < count; first += 4 * half) TwoButterflies(half, x + first);
+  for (; half < block; half *= 2) {
+    for (std::size_t first = 0; first < count; first += 2 * half) Butterfly(half, x + first, x + first + half);
   }
-  if (half == block) return;
-  for (std::size_t first = 0; first < count; first += 2 * half) Butterfly(half, x + first, x + first + half);
 }
 
 void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, const ColumnScales& columns,
@@ -153,18 +187,14 @@ void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, c
   const float* HWY_RESTRICT bias = columns.bias.data();
   const float s = row.scale;
   const float o = row.offset;
-  if (accumulate && bias != nullptr) {
+  if (accumulate) {
     for (std::size_t i = 0; i < count; ++i) {
       y[i] += static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + bias[i]);
     }
-  } else if (accumulate) {
-    for (std::size_t i = 0; i < count; ++i) y[i] += static_cast<float>(sums[i]) * (s * scale[i]) + o * sum[i];
-  } else if (bias != nullptr) {
+  } else {
     for (std::size_t i = 0; i < count; ++i) {
       y[i] = static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + bias[i]);
     }
-  } else {
-    for (std::size_t i = 0; i < count; ++i) y[i] = static_cast<float>(sums[i]) * (s * scale[i]) + o * sum[i];
   }
 }
 
