@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,3 +183,18 @@ def ctranslate2_model(model: Path, cache: Path) -> Path:
         ctranslate2.converters.TransformersConverter(str(model)).convert(str(target), force=True)
 
     return once(cache / "ctranslate2", make)
+
+
+def gguf(model: Path, cache: Path, kind: str) -> Path:
+    """llama.cpp's own format, by its own converter. `kind`: f32, bf16 or q8_0."""
+
+    def make(target: Path) -> None:
+        tools = Path(sys.prefix) / "llama.cpp"
+        command = [sys.executable, str(tools / "convert_hf_to_gguf.py"), str(model), "--outfile", str(target)]
+        paths = os.environ | {"PYTHONPATH": str(tools / "gguf-py")}
+        done = subprocess.run([*command, "--outtype", kind], capture_output=True, text=True, env=paths, check=False)
+        if done.returncode != 0:
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            raise RuntimeError(f"convert_hf_to_gguf: {lines[-1] if lines else done.returncode}")
+
+    return once(cache / f"{kind}.gguf", make)

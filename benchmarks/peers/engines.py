@@ -221,6 +221,38 @@ class FastEmbed:
         return vectors
 
 
+class LlamaCpp:
+    """llama.cpp by way of its Python package. It packs texts into a batch without padding, but every token meets those
+    of all the batch's texts, so small batches are its best."""
+
+    batch_sizes = (1, 2, 8)
+
+    def __init__(self, setting: Setting, kind: str) -> None:
+        import llama_cpp  # noqa: PLC0415
+
+        if kind == "bf16" and not has_bfloat16():
+            raise NotAvailable("the CPU has no bfloat16 products")
+        pooling = llama_cpp.LLAMA_POOLING_TYPE_CLS if pooling_of(setting.model) == "cls" else None
+        tokens = max(1024, setting.max_length)
+        self.model = llama_cpp.Llama(
+            str(convert.gguf(setting.model, setting.cache, kind)),
+            embedding=True,
+            n_ctx=tokens,
+            n_batch=tokens,
+            n_ubatch=tokens,
+            n_threads=setting.threads,
+            n_threads_batch=setting.threads,
+            pooling_type=pooling or llama_cpp.LLAMA_POOLING_TYPE_MEAN,
+            verbose=False,
+        )
+
+    def embed(self, texts: list[str], batch_size: int) -> np.ndarray:
+        found = []
+        for first in range(0, len(texts), batch_size):
+            found += self.model.embed(texts[first : first + batch_size], normalize=True)
+        return np.array(found, np.float32)
+
+
 @dataclass(frozen=True)
 class Peer:
     """An engine at one precision."""
@@ -236,15 +268,15 @@ PEERS = {
     "ov-f32": Peer("OpenVINO", "f32", lambda s: OpenVino(s, "f32")),
     "ct2-f32": Peer("CTranslate2", "f32", lambda s: CTranslate2(s, "float32")),
     "fe-f32": Peer("fastembed", "f32", FastEmbed),
+    "llama-f32": Peer("llama.cpp", "f32", lambda s: LlamaCpp(s, "f32")),
     "st-bf16": Peer("sentence-transformers", "bf16", lambda s: SentenceTransformers(s, "bfloat16")),
     "ov-bf16": Peer("OpenVINO", "bf16", lambda s: OpenVino(s, "bf16")),
+    "llama-bf16": Peer("llama.cpp", "bf16", lambda s: LlamaCpp(s, "bf16")),
     "ort-int8": Peer("onnxruntime", "int8", lambda s: OnnxRuntime(s, convert.onnx_int8)),
     "ov-int8": Peer("OpenVINO", "int8", lambda s: OpenVino(s, "int8")),
     "ct2-int8": Peer("CTranslate2", "int8", lambda s: CTranslate2(s, "int8")),
+    "llama-int8": Peer("llama.cpp q8_0", "int8", lambda s: LlamaCpp(s, "q8_0")),
 }
-
-# Peers that cannot take part anywhere, and why.
-LEFT_OUT = {"llama.cpp": "its Python package llama-cpp-python is published as source only, and no converter to GGUF is"}
 
 
 def load(name: str, setting: Setting) -> object:

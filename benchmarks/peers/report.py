@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from peers.engines import LEFT_OUT, PEERS
+from peers.engines import PEERS
 from peers.workloads import WORKLOADS
 
 TITLES = {name: peer.title for name, peer in PEERS.items()} | {f"treble-{p}": "Treble" for p in ("f32", "bf16", "int8")}
@@ -113,7 +113,7 @@ def reasons(results: list[dict]) -> list[str]:
         for one in results
         for engine, why in one["left_out"].items()
     }
-    return [f"- {line}" for line in sorted(seen | {f"{name}: {why}" for name, why in LEFT_OUT.items()})]
+    return [f"- {line}" for line in sorted(seen)]
 
 
 def draw(results: list[dict], target: Path) -> None:
