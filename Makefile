@@ -4,7 +4,7 @@ MODEL ?= all-MiniLM-L6-v2
 JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 
-.PHONY: demo test bench bench-peers soak lint fuzz sanitize build setup install clean
+.PHONY: demo test bench bench-peers bench-scaling soak lint fuzz sanitize build setup install clean
 
 setup:
 	@tools/setup.sh
@@ -38,6 +38,12 @@ bench-peers: setup
 	@for model in all-MiniLM-L6-v2 bge-small-en-v1.5 all-mpnet-base-v2; do $(MAKE) --no-print-directory models/$$model; done
 	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
 	@.venv-peers/bin/python benchmarks/bench_peers.py $(if $(FULL),,--quick)
+
+## How cost grows with length, texts, threads and options: writes docs/scaling.md.
+bench-scaling: setup models/all-MiniLM-L6-v2
+	@tools/setup_peers.sh
+	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
+	@.venv-peers/bin/python benchmarks/bench_scaling.py
 
 ## Memory over MINUTES of texts of mixed lengths; fails when it grows.
 MINUTES ?= 10
