@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -24,6 +23,7 @@ using treble::Linear;
 using treble::MatrixView;
 
 constexpr std::int64_t kTokens = 8192;
+constexpr std::int64_t kBatchTokens = 512;
 constexpr int kRounds = 5;
 
 std::vector<float> random_values(std::int64_t count, float spread) {
@@ -34,18 +34,6 @@ std::vector<float> random_values(std::int64_t count, float spread) {
   return values;
 }
 
-/// The median, in seconds.
-double time_of(const std::function<void()>& work) {
-  std::vector<double> seconds;
-  for (int round = 0; round < kRounds; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + kRounds / 2, seconds.end());
-  return seconds[kRounds / 2];
-}
-
 Linear make_linear(std::int64_t in, std::int64_t out, treble::Activation activation) {
   const auto weight = random_values(in * out, 1.0F / std::sqrt(static_cast<float>(in)));
   const std::vector<float> bias(static_cast<std::size_t>(out), 0.1F);
@@ -54,28 +42,45 @@ Linear make_linear(std::int64_t in, std::int64_t out, treble::Activation activat
   return {ConstMatrixView(weight.data(), out, in), bias, options};
 }
 
-/// The products of one layer, by micro-batches as the engine makes them.
-class Products {
+using Clock = std::chrono::steady_clock;
+
+/// Seconds of a pass over all tokens.
+struct Seconds {
+  double linear = 0;
+  double attention = 0;
+};
+
+/// One layer without its norms, a micro-batch at a time as the engine runs it, so that attention finds its queries
+/// where the product has left them.
+class Layer {
  public:
-  Products(std::int64_t hidden, std::int64_t wide)
-      : qkv_(make_linear(hidden, 3 * hidden, treble::Activation::identity)),
+  Layer(std::int64_t hidden, std::int64_t heads, std::int64_t wide)
+      : hidden_(hidden),
+        heads_(heads),
+        qkv_(make_linear(hidden, 3 * hidden, treble::Activation::identity)),
         out_(make_linear(hidden, hidden, treble::Activation::identity)),
         up_(make_linear(hidden, wide, treble::Activation::gelu)),
         down_(make_linear(wide, hidden, treble::Activation::identity)),
         x_(random_values(kTokens * hidden, 1.0F)) {}
 
-  void run() {
-    const std::int64_t rows = qkv_.typical_rows();
+  Seconds pass(std::int64_t length) {
+    Seconds seconds;
+    const std::int64_t rows = std::max(kBatchTokens, length);
     for (std::int64_t first = 0; first < kTokens; first += rows) {
-      const ConstMatrixView x(x_.data() + first * qkv_.in_features(), rows, qkv_.in_features());
-      apply(qkv_, x, narrow_);
-      apply(out_, x, narrow_);
-      apply(up_, x, wide_);
-      apply(down_, ConstMatrixView(wide_.data(), rows, down_.in_features()), narrow_);
+      const auto start = Clock::now();
+      apply(qkv_, ConstMatrixView(x_.data() + first * hidden_, rows, hidden_), qkv_values_);
+      const auto attention_start = Clock::now();
+      attend(rows, length);
+      const auto attention_end = Clock::now();
+      apply(out_, ConstMatrixView(context_.data(), rows, hidden_), narrow_);
+      feed_forward(rows);
+      seconds.attention += std::chrono::duration<double>(attention_end - attention_start).count();
+      seconds.linear += std::chrono::duration<double>(attention_start - start + (Clock::now() - attention_end)).count();
     }
+    return seconds;
   }
 
-  double flops() const {
+  double linear_flops() const {
     double sum = 0;
     for (const Linear* one : {&qkv_, &out_, &up_, &down_}) {
       sum += 2.0 * static_cast<double>(kTokens * one->in_features() * one->out_features());
@@ -89,31 +94,48 @@ class Products {
     linear.run({}, x, MatrixView(y.data(), x.rows, linear.out_features()));
   }
 
+  void feed_forward(std::int64_t rows) {
+    const std::int64_t chunk = up_.typical_rows();
+    for (std::int64_t first = 0; first < rows; first += chunk) {
+      apply(up_, ConstMatrixView(narrow_.data() + first * hidden_, chunk, hidden_), wide_);
+      apply(down_, ConstMatrixView(wide_.data(), chunk, up_.out_features()), last_);
+    }
+  }
+
+  void attend(std::int64_t rows, std::int64_t length) {
+    std::vector<std::int64_t> offsets;
+    for (std::int64_t at = 0; at <= rows; at += length) offsets.push_back(at);
+    const std::vector<float> scales(static_cast<std::size_t>(heads_ * rows), 1.0F);
+    context_.resize(static_cast<std::size_t>(rows * hidden_));
+    treble::AttentionInputs inputs;
+    inputs.q = ConstMatrixView(qkv_values_.data(), rows, hidden_, 3 * hidden_);
+    inputs.k = ConstMatrixView(qkv_values_.data() + hidden_, rows, hidden_, 3 * hidden_);
+    inputs.v = ConstMatrixView(qkv_values_.data() + 2 * hidden_, rows, hidden_, 3 * hidden_);
+    inputs.offsets = offsets;
+    inputs.num_heads = inputs.num_kv_heads = heads_;
+    inputs.qk_scale = 1.0F / std::sqrt(static_cast<float>(hidden_ / heads_));
+    inputs.logit_scales = scales;
+    treble::attention({}, inputs, scratch_, MatrixView(context_.data(), rows, hidden_));
+  }
+
+  std::int64_t hidden_;
+  std::int64_t heads_;
   Linear qkv_;
   Linear out_;
   Linear up_;
   Linear down_;
   std::vector<float> x_;
+  std::vector<float> qkv_values_;
+  std::vector<float> context_;
   std::vector<float> narrow_;
   std::vector<float> wide_;
+  std::vector<float> last_;
+  std::vector<treble::AttentionScratch> scratch_;
 };
 
-double attention_seconds(std::int64_t length, std::int64_t hidden, std::int64_t heads) {
-  const auto qkv = random_values(kTokens * 3 * hidden, 1.0F);
-  const std::vector<float> scales(static_cast<std::size_t>(heads * kTokens), 1.0F);
-  std::vector<float> out(static_cast<std::size_t>(kTokens * hidden));
-  std::vector<std::int64_t> offsets;
-  for (std::int64_t at = 0; at <= kTokens; at += length) offsets.push_back(at);
-  treble::AttentionInputs inputs;
-  inputs.q = ConstMatrixView(qkv.data(), kTokens, hidden, 3 * hidden);
-  inputs.k = ConstMatrixView(qkv.data() + hidden, kTokens, hidden, 3 * hidden);
-  inputs.v = ConstMatrixView(qkv.data() + 2 * hidden, kTokens, hidden, 3 * hidden);
-  inputs.offsets = offsets;
-  inputs.num_heads = inputs.num_kv_heads = heads;
-  inputs.qk_scale = 1.0F / std::sqrt(static_cast<float>(hidden / heads));
-  inputs.logit_scales = scales;
-  std::vector<treble::AttentionScratch> scratch;
-  return time_of([&] { treble::attention({}, inputs, scratch, MatrixView(out.data(), kTokens, hidden)); });
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + kRounds / 2, values.end());
+  return values[kRounds / 2];
 }
 
 }  // namespace
@@ -122,15 +144,20 @@ int main(int argc, char** argv) {
   const std::int64_t hidden = argc > 1 ? std::atoll(argv[1]) : 384;
   const std::int64_t heads = argc > 2 ? std::atoll(argv[2]) : 12;
   const std::int64_t wide = argc > 3 ? std::atoll(argv[3]) : 1536;
-  Products products(hidden, wide);
-  products.run();
+  Layer layer(hidden, heads, wide);
   for (std::int64_t length = 16; length <= kTokens; length *= 2) {
-    // The products beside each length, since a machine's speed drifts.
-    const double linear = time_of([&] { products.run(); });
+    layer.pass(length);
+    std::vector<double> linear;
+    std::vector<double> attention;
+    for (int round = 0; round < kRounds; ++round) {
+      const Seconds seconds = layer.pass(length);
+      linear.push_back(seconds.linear);
+      attention.push_back(seconds.attention);
+    }
     const nlohmann::json line = {{"length", length},
-                                 {"linear_seconds", linear},
-                                 {"attention_seconds", attention_seconds(length, hidden, heads)},
-                                 {"linear_flops", products.flops()},
+                                 {"linear_seconds", median(linear)},
+                                 {"attention_seconds", median(attention)},
+                                 {"linear_flops", layer.linear_flops()},
                                  {"attention_flops", 4.0 * static_cast<double>(kTokens * length * hidden)}};
     std::cout << line.dump() << std::endl;
   }

@@ -114,6 +114,18 @@ std::size_t StripVectors(std::size_t padded_dim, std::size_t first) {
   return std::min<std::size_t>(4, padded_dim / hn::Lanes(D()) - first);
 }
 
+/// `count` floats, of which `padded` (a multiple of the vector's lanes) have room; zeros behind the last. A copy of so
+/// few bytes by memcpy takes longer to begin than to make.
+HWY_INLINE void CopyPadded(const float* HWY_RESTRICT from, std::size_t count, std::size_t padded,
+                           float* HWY_RESTRICT to) {
+  const D d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t c = 0;
+  for (; c + lanes <= count; c += lanes) hn::StoreU(hn::LoadU(d, from + c), d, to + c);
+  for (; c < count; ++c) to[c] = from[c];
+  for (; c < padded; ++c) to[c] = 0.0F;
+}
+
 void PackValues(const HeadTask& task, std::size_t padded_dim, float* packed) {
   const std::size_t lanes = hn::Lanes(D());
   for (std::size_t first = 0; first < padded_dim / lanes; first += 4) {
@@ -121,8 +133,7 @@ void PackValues(const HeadTask& task, std::size_t padded_dim, float* packed) {
     const std::size_t begin = first * lanes;
     const std::size_t used = std::min(width, task.head_dim - begin);
     for (std::size_t row = 0; row < task.length; ++row, packed += width) {
-      std::memcpy(packed, task.v + row * task.v_stride + begin, used * sizeof(float));
-      std::memset(packed + used, 0, (width - used) * sizeof(float));
+      CopyPadded(task.v + row * task.v_stride + begin, used, width, packed);
     }
   }
 }
@@ -246,7 +257,8 @@ float SoftmaxRow(Visible visible, std::size_t keys, float* HWY_RESTRICT scores, 
   }
   std::fill_n(scores, visible.begin, 0.0F);
   std::fill_n(scores + visible.end, padded - visible.end, 0.0F);
-  const float correction = std::exp2(largest - new_max);
+  const bool first = sum == 0.0F;
+  const float correction = first ? 1.0F : std::exp2(largest - new_max);
   sum = sum * correction + hn::GetLane(hn::SumOfLanes(d, vector_sum));
   largest = new_max;
   return correction;
@@ -348,7 +360,7 @@ void AttendBlock(const HeadTask& task, const Workspace& w, std::size_t first_row
   for (std::size_t row = 0; row < rows; ++row) {
     float* output = w.output + row * w.padded_dim;
     ScaleRow(1.0F / w.sum[row], w.padded_dim, output);
-    std::memcpy(task.out + (first_row + row) * task.out_stride, output, task.head_dim * sizeof(float));
+    CopyPadded(output, task.head_dim, task.head_dim, task.out + (first_row + row) * task.out_stride);
   }
 }
 
