@@ -70,6 +70,7 @@ Json run(const treble::SentenceEncoder& encoder, const treble::EncodeOptions& op
 struct Arguments {
   treble::ModelOptions model;
   std::string temperature = "1";
+  std::int64_t batch_tokens = 0;
 };
 
 Arguments parse(int argc, char** argv) {
@@ -84,6 +85,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--max-length", arguments.model.max_length);
   app.add_option("--extend", arguments.model.extension)->transform(CLI::CheckedTransformer(extensions));
   app.add_option("--temperature", arguments.temperature);
+  app.add_option("--batch-tokens", arguments.batch_tokens);
   const std::map<std::string, ComputeType> types = {{"float32", ComputeType::float32},
                                                     {"bfloat16", ComputeType::bfloat16},
                                                     {"int8", ComputeType::int8},
@@ -97,6 +99,7 @@ int serve(const Arguments& arguments) {
   const auto encoder = treble::SentenceEncoder::load(arguments.model);
   treble::EncodeOptions options;
   options.temperature = treble::Temperature::parse(arguments.temperature);
+  options.batch_tokens = arguments.batch_tokens;
   const std::string_view first = "a letter from the harbour";
   encoder.encode({&first, 1}, options);
   reply({{"ready", true}, {"peak_mib", status_mib("VmHWM:")}, {"compute_dtype", encoder.info().compute_dtype}});
