@@ -36,7 +36,8 @@ struct InspectOptions {
   EncodeOptions encode = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
-  /// The lengths in tokens at which the same texts are cut: topic held, length changed.
+  /// The lengths in tokens at which the same texts are cut: topic held, length changed. Where no two texts reach the
+  /// shortest of them, 4, 8, 16 and so on below it serve instead, and the verdict says so.
   std::vector<std::int64_t> cut_lengths = {32, 64, 128, 256, 512};
   /// At most this many texts a bucket, and this many for the cut control, drawn at random by `seed`.
   std::int64_t sample = 200;
@@ -164,7 +165,8 @@ struct CollapseReport {
   std::int64_t max_length = 0;       ///< tokens the model reads at most
   std::vector<LengthBucket> buckets;
   std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [setting][bucket]
-  std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no texts are long enough
+  std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no text is long enough
+  std::int64_t shortest_cut_asked = 0;                     ///< InspectOptions::cut_lengths' shortest; 0: none
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
   std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [setting][cut length]
   CollapseFindings findings;

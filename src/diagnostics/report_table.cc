@@ -155,7 +155,7 @@ void append_buckets(const CollapseReport& report, std::string& out) {
 
 void append_cuts(const CollapseReport& report, std::string& out) {
   if (report.cut_lengths.empty()) {
-    out += "\nNo two texts are long enough to be cut at different lengths.\n";
+    out += "\nNo text is long enough to be cut at different lengths, so there is nothing of the layers either.\n";
     return;
   }
   out += fmt::format("\nThe same {} texts cut at each length: topic held, length changed\n", report.cut_texts);

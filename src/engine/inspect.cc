@@ -111,6 +111,8 @@ class Inspection {
     report_.neighbors = options_.neighbors;
     report_.buckets = sample_.buckets;
     report_.cut_lengths = sample_.cut_lengths;
+    const auto& asked = options_.cut_lengths;
+    report_.shortest_cut_asked = asked.empty() ? 0 : *std::min_element(asked.begin(), asked.end());
     report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
     for (const auto& temperature : temperatures_) report_.settings.push_back(temperature.to_string());
     report_.num_temperatures = static_cast<std::int64_t>(temperatures_.size());
