@@ -26,6 +26,13 @@ struct InspectText {
 /// Fills in the next text; false at the end. Read once, in order; what is not sampled is not kept.
 using InspectSource = std::function<bool(InspectText&)>;
 
+/// How far an inspection is.
+struct InspectProgress {
+  std::string_view stage;  ///< "reading", "encoding", "cutting", "looking into the layers"
+  std::int64_t done = 0;   ///< texts read, later texts encoded, a text once for each setting and length
+  std::int64_t total = 0;  ///< of them; 0 while reading: not known
+};
+
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
   std::vector<Temperature> temperatures = {};
@@ -53,12 +60,13 @@ struct InspectOptions {
   /// Queries to hold against the sampled texts, encoded with `query_prompt_name`; empty: no slope is measured.
   std::vector<std::string> queries = {};
   std::optional<std::string> query_prompt_name = {};
-  /// Called before each stage with its name and how far the whole is (0 to 1); may be empty. Throwing stops.
-  std::function<void(std::string_view stage, double done)> progress = {};
+  /// Called now and then on the calling thread; may be empty. Throwing stops.
+  std::function<void(const InspectProgress&)> progress = {};
 };
 
-/// Mean cosine over all pairs of different texts of a group, with its 95 % percentile bootstrap interval (texts are
-/// resampled, not pairs). NaN-free: a group of fewer than two texts has `pairs == 0` and no values.
+/// Mean cosine over all pairs of different texts of a group, with its 95 % bootstrap interval (texts are resampled, not
+/// pairs; percentiles expanded for small samples). NaN-free: a group of fewer than two texts has `pairs == 0` and no
+/// values.
 struct CosineEstimate {
   std::int64_t texts = 0;
   std::int64_t pairs = 0;

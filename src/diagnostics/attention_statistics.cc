@@ -27,7 +27,7 @@ void softmax(std::span<float> row) {
 }
 
 /// The largest eigenvalue of a symmetric positive semidefinite operator by Lanczos' method from `start`, every new
-/// vector made orthogonal to all before, until Kaniel's bound leaves a millionth of it (Parlett, The Symmetric
+/// vector made orthogonal to all before, until the residual is a millionth of it (Parlett, The Symmetric
 /// Eigenvalue Problem, chapter 13). Where many eigenvalues crowd at the top, power iteration would need thousands of
 /// steps; this takes tens.
 template <typename Operator>

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -197,6 +198,25 @@ TEST(Inspect, TheReportIsTheSameEveryTimeAndForEveryNumberOfThreads) {
     const auto again = [&] { return to_json(inspect_collapse(encoder, test::views(texts), options)); };
     EXPECT_EQ(again(), again()) << family << " twice with one encoder";
   }
+}
+
+// The tiny models' sums are too short to depend on how rows are dealt to threads; those of a real model are not.
+TEST(ModelInspect, TheReportIsTheSameForEveryNumberOfThreads) {
+  const auto folder = source_path("models/all-MiniLM-L6-v2");
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "run tools/fetch_model.py all-MiniLM-L6-v2";
+  Texts texts;
+  for (int i = 0; i < 60; ++i) {
+    std::string& text = texts.emplace_back(fmt::format("The ferry {} leaves", i));
+    for (int word = 0; word < i * 3; ++word) text += fmt::format(" pier {}", (word * i) % 17);
+  }
+  InspectOptions options = quick_options();
+  options.probe_texts = 2;
+  const auto report = [&](int threads) {
+    const auto encoder = SentenceEncoder::load({.model = folder.string(), .threads = threads});
+    return to_json(inspect_collapse(encoder, test::views(texts), options));
+  };
+  const std::string one = report(1);
+  for (const int threads : {2, 3}) EXPECT_EQ(report(threads), one) << threads << " threads";
 }
 
 /// What a probe of its own sees of some of the sampled texts.

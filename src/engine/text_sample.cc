@@ -106,7 +106,7 @@ class Sampler {
     }
     chunk_.clear();
     bytes_ = 0;
-    if (options_.progress) options_.progress("reading", 0);
+    if (options_.progress) options_.progress({"reading", sample_.texts, 0});
   }
 
   void place(const SampledText& text) {

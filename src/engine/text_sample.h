@@ -43,7 +43,7 @@ struct TextSample {
   std::vector<std::vector<SampledText>> by_bucket;  ///< [bucket], by the tokens that the model reads
   /// Rising; of those asked for up to the longest that enough texts reach, or of shorter ones when no two reach any.
   std::vector<std::int64_t> cut_lengths;
-  std::vector<SampledText> cuts;                    ///< texts of at least cut_lengths.back() tokens
+  std::vector<SampledText> cuts;  ///< texts of at least cut_lengths.back() tokens
 };
 
 /// Reads the whole source. Throws Error{invalid_argument} for options out of range.
