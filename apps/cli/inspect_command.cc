@@ -1,9 +1,5 @@
 #include "inspect_command.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <string_view>
 #include <utility>
 
@@ -26,12 +22,6 @@ Examples:
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature 0.8 corpus.jsonl
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --json - notes/ | jq .verdict
   treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --html report.html corpus.jsonl)";
-
-void draw_stage(std::string_view stage, double done) {
-  const std::string line = done >= 1 ? std::string("\r\x1b[K") : fmt::format("\r\x1b[K{:3.0f} % {}", 100 * done, stage);
-  std::fputs(line.c_str(), stderr);
-  std::fflush(stderr);
-}
 
 /// Ids come as JSON; people know them without the quotes.
 std::string plain_id(const std::string& id) {
@@ -113,7 +103,6 @@ InspectOptions InspectCommand::resolve() const {
   if (!layers_.empty() && layers_ != "all") options.layers = parse_layers(layers_);
   if (!queries_.empty()) options.queries = read_queries(queries_);
   if (!query_prompt_name_.empty()) options.query_prompt_name = query_prompt_name_;
-  if (is_interactive(STDERR_FILENO)) options.progress = draw_stage;
   return options;
 }
 
@@ -133,9 +122,12 @@ CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const Ins
 
 int InspectCommand::run() const {
   input_.check_given();
-  const InspectOptions options = resolve();
   output_.check();
+  InspectOptions options = resolve();
+  WorkProgress progress;
+  options.progress = [&progress](const InspectProgress& p) { progress.update(p.stage, p.done, p.total); };
   const CollapseReport report = inspect(model_.load(), options);
+  progress.clear();
   output_.write(to_json(report), report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
   return 0;
 }

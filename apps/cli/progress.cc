@@ -30,6 +30,18 @@ std::optional<double> seconds_left(const ProgressState& state) {
   return std::max(0.0, left) * state.seconds / done;
 }
 
+std::string bar(double share) {
+  const auto filled = static_cast<std::size_t>(share * kBarWidth);
+  return fmt::format("{:3} % [{}{}] ", static_cast<int>(share * 100), std::string(filled, '#'),
+                     std::string(kBarWidth - filled, '-'));
+}
+
+/// The last column stays free: some terminals wrap when it is filled.
+std::string fitted(std::string line, std::size_t width) {
+  if (line.size() >= width) line.resize(width == 0 ? 0 : width - 1);
+  return line;
+}
+
 std::string rates(const ProgressState& state) {
   std::string text = fmt::format("{} texts", grouped(state.texts));
   if (state.seconds <= 0 || state.texts == 0) return text;
@@ -64,16 +76,24 @@ std::string short_duration(double seconds) {
 
 std::string progress_line(const ProgressState& state, std::size_t width) {
   std::string line;
-  if (const auto share = share_done(state)) {
-    const auto filled = static_cast<std::size_t>(*share * kBarWidth);
-    line = fmt::format("{:3} % [{}{}] ", static_cast<int>(*share * 100), std::string(filled, '#'),
-                       std::string(kBarWidth - filled, '-'));
-  }
+  if (const auto share = share_done(state)) line = bar(*share);
   line += rates(state);
   if (const auto left = seconds_left(state)) line += fmt::format(", {} left", short_duration(*left));
-  // The last column stays free: some terminals wrap when it is filled.
-  if (line.size() >= width) line.resize(width == 0 ? 0 : width - 1);
-  return line;
+  return fitted(std::move(line), width);
+}
+
+std::string work_line(const WorkState& state, std::size_t width) {
+  const auto done = static_cast<double>(state.done);
+  const auto total = static_cast<double>(state.total);
+  std::string line = state.total > 0 ? bar(std::min(1.0, done / total)) : std::string();
+  line += fmt::format("{}: {}", state.stage, grouped(state.done));
+  if (state.total > 0) line += fmt::format(" of {}", grouped(state.total));
+  line += " texts";
+  if (state.done > 0 && state.seconds > 0) {
+    line += fmt::format(", {} texts/s", grouped(std::llround(done / state.seconds)));
+    if (state.total > 0) line += fmt::format(", {} left", short_duration((total - done) * state.seconds / done));
+  }
+  return fitted(std::move(line), width);
 }
 
 bool is_interactive(int fd) {
@@ -81,13 +101,25 @@ bool is_interactive(int fd) {
   return ::isatty(fd) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
 }
 
-void Progress::update(const ProgressState& state) {
-  if (!sink_) return;
+bool Progress::due() {
+  if (!sink_) return false;
   const double now = clock_();
-  if (last_drawn_ && now - *last_drawn_ < kRedrawSeconds) return;
+  if (last_drawn_ && now - *last_drawn_ < kRedrawSeconds) return false;
   last_drawn_ = now;
+  return true;
+}
+
+void Progress::draw(const std::string& line) {
   visible_ = true;
-  sink_("\r\x1b[K" + progress_line(state, width_));
+  sink_("\r\x1b[K" + line);
+}
+
+void Progress::update(const ProgressState& state) {
+  if (due()) draw(progress_line(state, width_));
+}
+
+void Progress::update(const WorkState& state) {
+  if (due()) draw(work_line(state, width_));
 }
 
 void Progress::clear() {
@@ -97,6 +129,12 @@ void Progress::clear() {
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void WorkProgress::update(std::string_view stage, std::int64_t done, std::int64_t total) {
+  if (total_ == 0 && total > 0) start_ = steady_seconds();
+  total_ = total;
+  progress_.update(WorkState{stage, done, total, steady_seconds() - start_});
 }
 
 Progress make_terminal_progress(bool wanted) {

@@ -22,6 +22,17 @@ struct ProgressState {
 /// "  42 % [########----------] 1,234 texts, 308 texts/s, 22,300 tokens/s, 1:05 left", at most `width` columns.
 std::string progress_line(const ProgressState& state, std::size_t width);
 
+/// Work that is counted in texts, stage after stage.
+struct WorkState {
+  std::string_view stage;
+  std::int64_t done = 0;
+  std::int64_t total = 0;  ///< 0: not known
+  double seconds = 0;      ///< that `done` took
+};
+
+/// " 42 % [########------------] encoding: 1,234 of 2,940 texts, 308 texts/s, 6 s left", at most `width` columns.
+std::string work_line(const WorkState& state, std::size_t width);
+
 /// "12 s", "1:05", "2:03:04".
 std::string short_duration(double seconds);
 
@@ -46,10 +57,15 @@ class Progress {
 
   /// Draws `state`, unless the last drawing is too recent.
   void update(const ProgressState& state);
+  void update(const WorkState& state);
   /// Takes the line away, for other output.
   void clear();
 
  private:
+  /// Whether it is time to draw.
+  bool due();
+  void draw(const std::string& line);
+
   Sink sink_;
   Clock clock_;
   std::size_t width_;
@@ -62,5 +78,21 @@ Progress make_terminal_progress(bool wanted);
 
 /// Seconds of the steady clock.
 double steady_seconds();
+
+/// The line of a command that reads texts and then encodes them: on stderr when that is a terminal, and gone before
+/// anything else is printed, an error's message too.
+class WorkProgress {
+ public:
+  WorkProgress() : progress_(make_terminal_progress(true)), start_(steady_seconds()) {}
+
+  /// The clock starts again when `total` becomes known.
+  void update(std::string_view stage, std::int64_t done, std::int64_t total);
+  void clear() { progress_.clear(); }
+
+ private:
+  Progress progress_;
+  double start_;
+  std::int64_t total_ = 0;
+};
 
 }  // namespace treble::cli

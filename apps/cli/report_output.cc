@@ -33,17 +33,22 @@ void ReportOutput::check() const {
     fail(ErrorCode::invalid_argument, "--json and --html both go to {}; give one of them another file",
          json_ == kStdout ? "stdout" : json_);
   }
+  for (const std::string& path : {json_, html_}) {
+    if (!path.empty() && path != kStdout) check_replaceable(path);
+  }
 }
 
 void ReportOutput::write(std::string_view json, std::string_view table) const {
   std::string text(json);
   if (text.empty() || text.back() != '\n') text += '\n';
   const std::string page = html_.empty() ? std::string() : report_page(json);
-  if (!json_.empty() && json_ != kStdout) replace_file(json_, text);
-  const bool to_file = !html_.empty() && html_ != kStdout;
-  if (to_file) replace_file(html_, page);
+  const bool json_file = !json_.empty() && json_ != kStdout;
+  const bool html_file = !html_.empty() && html_ != kStdout;
+  if (json_file) replace_file(json_, text);
+  if (html_file) replace_file(html_, page);
   print_out(json_ == kStdout ? std::string_view(text) : html_ == kStdout ? std::string_view(page) : table);
-  if (to_file) fmt::print(stderr, "wrote {}\n", html_);
+  if (json_file) fmt::print(stderr, "wrote {}\n", json_);
+  if (html_file) fmt::print(stderr, "wrote {}\n", html_);
 }
 
 }  // namespace treble::cli

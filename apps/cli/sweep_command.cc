@@ -199,14 +199,12 @@ int SweepCommand::run() const {
   }
   std::vector<const SentenceEncoder*> forms;
   for (const SentenceEncoder& encoder : encoders) forms.push_back(&encoder);
-  const bool interactive = is_interactive(STDERR_FILENO);
+  WorkProgress progress;
   std::size_t done = 0;
   std::size_t total = 0;
   const CachedEncoder cached(std::move(forms), encode_.resolve(), VectorCache(cache_), [&](std::size_t texts) {
     done += texts;
-    if (interactive)
-      fmt::print(stderr, "\r\x1b[K{:3.0f} % of {} settings",
-                 std::min(100.0, 100.0 * static_cast<double>(done) / static_cast<double>(total)), tried.size());
+    progress.update("encoding", static_cast<std::int64_t>(std::min(done, total)), static_cast<std::int64_t>(total));
   });
   const Data data = open_task(cached);
   const auto encoded = std::count_if(tried.begin(), tried.end(), [](const SweepSetting& s) { return !s.post; });
@@ -228,7 +226,7 @@ int SweepCommand::run() const {
       left_out.push_back(setting.name() + ": " + error.what());
     }
   }
-  if (interactive) std::fputs("\r\x1b[K", stderr);
+  progress.clear();
   SweepReport report = make_report(*data.task, std::move(judged), edges_, held_out_);
   report.left_out = std::move(left_out);
   report.model = encoders.front().info().name;

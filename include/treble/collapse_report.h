@@ -26,6 +26,13 @@ struct InspectText {
 /// Fills in the next text; false at the end. Read once, in order; what is not sampled is not kept.
 using InspectSource = std::function<bool(InspectText&)>;
 
+/// How far an inspection is.
+struct InspectProgress {
+  std::string_view stage;  ///< "reading", "encoding", "cutting", "looking into the layers"
+  std::int64_t done = 0;   ///< texts read, later texts encoded, a text once for each setting and length
+  std::int64_t total = 0;  ///< of them; 0 while reading: not known
+};
+
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
   std::vector<Temperature> temperatures = {};
@@ -36,7 +43,8 @@ struct InspectOptions {
   EncodeOptions encode = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
-  /// The lengths in tokens at which the same texts are cut: topic held, length changed.
+  /// The lengths in tokens at which the same texts are cut: topic held, length changed. Where no two texts reach the
+  /// shortest of them, 4, 8, 16 and so on below it serve instead, and the verdict says so.
   std::vector<std::int64_t> cut_lengths = {32, 64, 128, 256, 512};
   /// At most this many texts a bucket, and this many for the cut control, drawn at random by `seed`.
   std::int64_t sample = 200;
@@ -52,12 +60,13 @@ struct InspectOptions {
   /// Queries to hold against the sampled texts, encoded with `query_prompt_name`; empty: no slope is measured.
   std::vector<std::string> queries = {};
   std::optional<std::string> query_prompt_name = {};
-  /// Called before each stage with its name and how far the whole is (0 to 1); may be empty. Throwing stops.
-  std::function<void(std::string_view stage, double done)> progress = {};
+  /// Called now and then on the calling thread; may be empty. Throwing stops.
+  std::function<void(const InspectProgress&)> progress = {};
 };
 
-/// Mean cosine over all pairs of different texts of a group, with its 95 % percentile bootstrap interval (texts are
-/// resampled, not pairs). NaN-free: a group of fewer than two texts has `pairs == 0` and no values.
+/// Mean cosine over all pairs of different texts of a group, with its 95 % bootstrap interval (texts are resampled, not
+/// pairs; percentiles expanded for small samples). NaN-free: a group of fewer than two texts has `pairs == 0` and no
+/// values.
 struct CosineEstimate {
   std::int64_t texts = 0;
   std::int64_t pairs = 0;
@@ -164,7 +173,8 @@ struct CollapseReport {
   std::int64_t max_length = 0;       ///< tokens the model reads at most
   std::vector<LengthBucket> buckets;
   std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [setting][bucket]
-  std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no texts are long enough
+  std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no text is long enough
+  std::int64_t shortest_cut_asked = 0;                     ///< InspectOptions::cut_lengths' shortest; 0: none
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
   std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [setting][cut length]
   CollapseFindings findings;

@@ -29,9 +29,8 @@ class HeadLogits {
 };
 
 /// The filter rate σ_a: the largest singular value of HC[A] = (I − 11ᵀ/n) A, how much of the high frequencies one pass
-/// of attention lets through (definition 2). By power iteration on HC[A]ᵀ HC[A] from a fixed start, until a step
-/// changes it by less than 1e-10 of itself (to 1e-4 of the exact value, even where two singular values nearly
-/// coincide).
+/// of attention lets through (definition 2). By Lanczos' method on HC[A]ᵀ HC[A] from a fixed start, to 1e-4 of the
+/// exact value, also where singular values nearly coincide. 0 for fewer than two tokens.
 double filter_rate(const std::vector<float>& probabilities, std::int64_t length);
 
 /// What the paper bounds σ_a by for logits of standard deviation σ_s and n tokens (Zhou et al., arXiv

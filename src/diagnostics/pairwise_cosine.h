@@ -16,20 +16,11 @@ struct BootstrapOptions {
   std::uint64_t seed = 1;
 };
 
-/// Mean cosine over all pairs of different rows with its 95 % percentile bootstrap interval. Rows are resampled, not
-/// pairs, as pairs that share a row are not independent; a pair of a row with its own copy does not count.
-/// O(resamples · rows · cols) time, by (Σ w_i v_i)² = Σ_ij w_i w_j v_i·v_j over the unit vectors v. A zero row has
-/// cosine 0 to every other. Deterministic for a seed.
+/// Mean cosine over all pairs of different rows with its 95 % bootstrap interval (percentile_interval, the spread
+/// corrected to that of a mean over pairs). Rows are resampled, not pairs, as pairs that share a row are not
+/// independent; a pair of a row with its own copy does not count. O(resamples · rows · cols) time, by (Σ w_i v_i)² =
+/// Σ_ij w_i w_j v_i·v_j over the unit vectors v. A zero row has cosine 0 to every other. Deterministic for a seed.
 CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOptions& options);
-
-struct PercentileInterval {
-  double mean = 0;
-  double low = 0;
-  double high = 0;
-};
-
-/// The mean of values with its 95 % percentile bootstrap interval; all 0 for no values.
-PercentileInterval bootstrap_mean(std::span<const double> values, const BootstrapOptions& options);
 
 /// [a][b]: mean cosine between the rows of group a and those of group b, pairs of a row with itself left out; nothing
 /// where there is no pair. Group i owns the rows [ends[i − 1], ends[i]).

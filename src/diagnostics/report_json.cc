@@ -144,6 +144,7 @@ std::string to_json(const CollapseReport& report) {
       {"bucket_cosine", table(report.bucket_cosine)},
       {"bucket_matrix", matrices(report)},
       {"cut_lengths", report.cut_lengths},
+      {"shortest_cut_asked", report.shortest_cut_asked},
       {"cut_texts", report.cut_texts},
       {"cut_cosine", table(report.cut_cosine)},
       {"geometry", list(report.geometry)},

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "treble/collapse_report.h"
 
@@ -15,41 +18,73 @@ std::string cell(const CosineEstimate& estimate) {
   return fmt::format("{:.3f} [{:.3f}, {:.3f}]", estimate.mean, estimate.low, estimate.high);
 }
 
+bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
+
 /// A terminal column is counted in characters, and "–" is three bytes.
 std::string pad(const std::string& text, std::size_t width) {
-  std::size_t characters = 0;
-  for (const char c : text) characters += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
+  const auto characters = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), starts_character));
   return text + std::string(width > characters ? width - characters : 0, ' ');
 }
 
+/// A table is at most kMostColumns settings wide, so that it fits 100 columns; further settings go into blocks below.
+constexpr std::size_t kMostColumns = 3;
 constexpr std::size_t kLabelWidth = 14;
-constexpr std::size_t kCountWidth = 16;
+constexpr std::size_t kCountWidth = 13;
 constexpr std::size_t kCellWidth = 24;
 
-void append_header(const CollapseReport& report, const char* label, const char* counts, std::string& out) {
-  out += "  " + pad(label, kLabelWidth) + pad(counts, kCountWidth);
+/// At most a cell less a space; names are given in full in the verdict.
+std::string short_name(const std::string& name) {
+  std::string result;
+  std::size_t characters = 0;
+  for (const char c : name) {
+    if (starts_character(c) && ++characters > kCellWidth - 2) return result + "…";
+    result += c;
+  }
+  return result;
+}
+
+struct Row {
+  std::string label;
+  std::string counts;
+  std::vector<std::string> cells;  ///< [setting]
+};
+
+void append_line(const std::string& label, const std::string& counts, std::span<const std::string> cells,
+                 std::string& out) {
+  // Without counts a label may take their place.
+  out += "  " +
+         (counts.empty() ? pad(label, kLabelWidth + kCountWidth) : pad(label, kLabelWidth) + pad(counts, kCountWidth));
+  for (const auto& text : cells) out += pad(text, kCellWidth);
+  out.erase(out.find_last_not_of(' ') + 1);
+  out += '\n';
+}
+
+/// The settings' names and below them the rows, in blocks of a few settings.
+void append_table(const CollapseReport& report, const Row& heading, const std::vector<Row>& rows, std::string& out) {
+  std::vector<std::string> names;
   for (std::size_t s = 0; s < report.settings.size(); ++s) {
     const bool temperature = std::cmp_less(s, report.num_temperatures);
-    out += pad(fmt::format("{}{}", temperature ? "tau = " : "", report.settings[s]), kCellWidth);
+    names.push_back(short_name((temperature ? "tau = " : "") + report.settings[s]));
   }
-  out.erase(out.find_last_not_of(' ') + 1);
-  out += '\n';
+  // Of the layers, only temperatures have something to show.
+  const std::size_t columns = rows.empty() ? names.size() : rows.front().cells.size();
+  for (std::size_t first = 0; first < columns; first += kMostColumns) {
+    const std::size_t count = std::min(kMostColumns, columns - first);
+    if (first > 0) out += '\n';
+    append_line(heading.label, heading.counts, std::span(names).subspan(first, count), out);
+    for (const Row& row : rows) append_line(row.label, row.counts, std::span(row.cells).subspan(first, count), out);
+  }
 }
 
-void append_row(const std::string& label, const std::string& counts,
-                const std::vector<std::vector<CosineEstimate>>& table, std::size_t column, std::string& out) {
-  out += "  " + pad(label, kLabelWidth) + pad(counts, kCountWidth);
-  for (const auto& row : table) out += pad(cell(row[column]), kCellWidth);
-  out.erase(out.find_last_not_of(' ') + 1);
-  out += '\n';
+/// A cell a setting of one column of the table.
+std::vector<std::string> column_cells(const std::vector<std::vector<CosineEstimate>>& table, std::size_t column) {
+  std::vector<std::string> cells;
+  for (const auto& row : table) cells.push_back(cell(row[column]));
+  return cells;
 }
 
-/// A line of one number a setting.
-void append_values(const std::string& label, const std::vector<std::string>& values, std::string& out) {
-  out += "  " + pad(label, kLabelWidth + kCountWidth);
-  for (const auto& value : values) out += pad(value, kCellWidth);
-  out.erase(out.find_last_not_of(' ') + 1);
-  out += '\n';
+std::string bucket_name(const LengthBucket& bucket) {
+  return fmt::format("{}–{}", bucket.min_tokens, bucket.max_tokens);
 }
 
 template <typename Items, typename Form>
@@ -63,38 +98,37 @@ std::vector<std::string> texts_of(const Items& items, const Form& form) {
 void append_geometry(const CollapseReport& report, std::string& out) {
   if (report.geometry.empty()) return;
   out += "\nHow evenly all sampled vectors fill their space (docs/diagnostics.md)\n";
-  append_header(report, "", "", out);
-  append_values("effective rank",
-                texts_of(report.geometry, [](const auto& g) { return fmt::format("{:.1f}", g.effective_rank); }), out);
-  append_values("IsoScore (1: even)",
-                texts_of(report.geometry, [](const auto& g) { return fmt::format("{:.3f}", g.isoscore); }), out);
-  append_values("uniformity (low: even)",
-                texts_of(report.geometry, [](const auto& g) { return fmt::format("{:.3f}", g.uniformity); }), out);
-  if (report.query_length_slope.empty()) return;
-  append_values("query cosine per ln n",
-                texts_of(report.query_length_slope,
-                         [](const auto& s) {
-                           return s.queries == 0 ? std::string("–")
-                                                 : fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", s.slope, s.low, s.high);
-                         }),
-                out);
+  std::vector<Row> rows;
+  const auto add = [&](const char* label, const char* form, const auto& value) {
+    rows.push_back({label, "", texts_of(report.geometry, [&](const GeometryEstimate& g) {
+                      return fmt::format(fmt::runtime(form), value(g));
+                    })});
+  };
+  add("effective rank", "{:.1f}", [](const auto& g) { return g.effective_rank; });
+  add("IsoScore (1: even)", "{:.3f}", [](const auto& g) { return g.isoscore; });
+  add("uniformity (low: even)", "{:.3f}", [](const auto& g) { return g.uniformity; });
+  if (!report.query_length_slope.empty()) {
+    rows.push_back({"query cosine per ln n", "", texts_of(report.query_length_slope, [](const SlopeEstimate& s) {
+                      return s.queries == 0 ? std::string("–")
+                                            : fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", s.slope, s.low, s.high);
+                    })});
+  }
+  append_table(report, {}, rows, out);
 }
 
 void append_hubness(const CollapseReport& report, std::string& out) {
   out += fmt::format("\nIn how many of the others' {} nearest a text stands: mean (share that stands in none)\n",
                      report.neighbors);
-  append_header(report, "tokens", "sampled", out);
+  std::vector<Row> rows;
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
-    const auto& range = report.buckets[bucket];
-    out += "  " + pad(fmt::format("{}–{}", range.min_tokens, range.max_tokens), kLabelWidth) +
-           pad(fmt::format("{}", report.hubness.front()[bucket].texts), kCountWidth);
-    for (const auto& row : report.hubness) {
-      const HubnessEstimate& h = row[bucket];
-      out += pad(h.texts == 0 ? "–" : fmt::format("{:.1f} ({:.0f} %)", h.mean, 100 * h.antihub_share), kCellWidth);
-    }
-    out.erase(out.find_last_not_of(' ') + 1);
-    out += '\n';
+    rows.push_back({bucket_name(report.buckets[bucket]), fmt::format("{}", report.hubness.front()[bucket].texts),
+                    texts_of(report.hubness, [bucket](const auto& row) {
+                      const HubnessEstimate& h = row[bucket];
+                      return h.texts == 0 ? std::string("–")
+                                          : fmt::format("{:.1f} ({:.0f} %)", h.mean, 100 * h.antihub_share);
+                    })});
   }
+  append_table(report, {"tokens", "sampled", {}}, rows, out);
 }
 
 /// Means over the layers looked into, of one temperature and length.
@@ -128,9 +162,9 @@ LayerMeans layer_means(const CollapseReport& report, std::size_t temperature, st
 void append_layers(const CollapseReport& report, std::string& out) {
   if (report.attention.empty()) return;
   out +=
-      "\nAttention, mean over layers and heads: measured filter rate, the paper's bound, share of heads above it;\n"
-      "and how much of the tokens' differences is left after the last layer (HC)\n";
-  append_header(report, "tokens", "", out);
+      "\nAttention, mean over layers and heads: measured filter rate, the paper's bound, share of heads\n"
+      "above it; and how much of the tokens' differences is left after the last layer (HC)\n";
+  std::vector<Row> rows;
   for (const std::int64_t length : report.cut_lengths) {
     std::vector<std::string> cells;
     for (std::size_t t = 0; std::cmp_less(t, report.num_temperatures); ++t) {
@@ -138,32 +172,36 @@ void append_layers(const CollapseReport& report, std::string& out) {
       cells.push_back(fmt::format("{:.2f}/{:.2f} {:3.0f} % {:.2f}", means.filter_rate / means.count,
                                   means.bound / means.count, 100 * means.above_bound / means.count, means.hc_ratio));
     }
-    append_values(fmt::format("{}", length), cells, out);
+    rows.push_back({fmt::format("{}", length), "", std::move(cells)});
   }
+  append_table(report, {"tokens", "", {}}, rows, out);
 }
 
 void append_buckets(const CollapseReport& report, std::string& out) {
   out += "\n\nMean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)\n";
-  append_header(report, "tokens", "sampled/seen", out);
+  std::vector<Row> rows;
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
     const auto& range = report.buckets[bucket];
-    append_row(fmt::format("{}–{}", range.min_tokens, range.max_tokens),
-               fmt::format("{}/{}", report.bucket_cosine.front()[bucket].texts, range.texts_seen), report.bucket_cosine,
-               bucket, out);
+    rows.push_back({bucket_name(range),
+                    fmt::format("{}/{}", report.bucket_cosine.front()[bucket].texts, range.texts_seen),
+                    column_cells(report.bucket_cosine, bucket)});
   }
+  append_table(report, {"tokens", "sampled/seen", {}}, rows, out);
 }
 
 void append_cuts(const CollapseReport& report, std::string& out) {
   if (report.cut_lengths.empty()) {
-    out += "\nNo two texts are long enough to be cut at different lengths.\n";
+    out += "\nNo text is long enough to be cut at different lengths, so there is nothing of the layers either.\n";
     return;
   }
-  out += fmt::format("\nThe same {} texts cut at each length: topic held, length changed\n", report.cut_texts);
-  append_header(report, "cut at", "texts", out);
+  out += fmt::format("\nThe same {} cut at each length: topic held, length changed\n",
+                     report.cut_texts == 1 ? std::string("text") : fmt::format("{} texts", report.cut_texts));
+  std::vector<Row> rows;
   for (std::size_t cut = 0; cut < report.cut_lengths.size(); ++cut) {
-    append_row(fmt::format("{}", report.cut_lengths[cut]), fmt::format("{}", report.cut_texts), report.cut_cosine, cut,
-               out);
+    rows.push_back({fmt::format("{}", report.cut_lengths[cut]), fmt::format("{}", report.cut_texts),
+                    column_cells(report.cut_cosine, cut)});
   }
+  append_table(report, {"cut at", "texts", {}}, rows, out);
 }
 
 }  // namespace

@@ -71,6 +71,18 @@ std::string about_cuts(const CollapseReport& report) {
   return text + ".";
 }
 
+/// Why the cut control and the layers are of other lengths than asked for, or missing.
+std::string about_cut_lengths(const CollapseReport& report) {
+  if (report.texts == 0 || report.shortest_cut_asked == 0) return {};
+  if (report.cut_lengths.empty()) {
+    return " No text is long enough to be cut, so there is no cut control, and the layers were not looked into.";
+  }
+  if (report.cut_lengths.back() >= report.shortest_cut_asked) return {};
+  return fmt::format(" {} the {} tokens of the shortest cut asked for, so texts are cut at {} tokens at most.",
+                     report.texts == 1 ? "It does not have" : "No two texts have", report.shortest_cut_asked,
+                     report.cut_lengths.back());
+}
+
 std::string about_temperatures(const CollapseReport& report) {
   if (!report.findings.compared) return {};
   std::string text;
@@ -114,7 +126,7 @@ CollapseFindings find_collapse(const CollapseReport& report) {
 }
 
 std::string describe_collapse(const CollapseReport& report) {
-  return about_buckets(report) + about_cuts(report) + about_temperatures(report);
+  return about_buckets(report) + about_cuts(report) + about_cut_lengths(report) + about_temperatures(report);
 }
 
 }  // namespace treble

@@ -12,7 +12,13 @@
 namespace treble {
 
 struct EncoderAccess {
-  /// Runs the encoder on each text alone, in order, with the observer looking on; nothing is pooled.
+  /// SentenceEncoder::encode in batches and sums that are the same, bit for bit, for every number of threads; a little
+  /// slower.
+  static Embeddings encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                      const EncodeOptions& options);
+
+  /// Runs the encoder on each text alone, in order and on this thread, with the observer looking on; nothing is pooled.
+  /// The same, bit for bit, for every number of threads.
   static void observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                       const EncodeOptions& options, AttentionObserver& observer);
 

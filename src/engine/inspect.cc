@@ -21,6 +21,8 @@ namespace {
 /// Beyond that a page of points is a smear and a megabyte.
 constexpr std::size_t kMostMapTexts = 2000;
 constexpr std::size_t kMapTextBytes = 240;
+/// Texts encoded in one call.
+constexpr std::size_t kLotTexts = 256;
 
 /// At most so many bytes, cut between characters.
 std::string beginning(const std::string& text, std::size_t most) {
@@ -63,23 +65,16 @@ class Inspection {
   }
 
   CollapseReport run(const InspectSource& source) {
-    stage("reading", 0);
     sample_ = draw_sample(encoder_, source, options_);
     start_report();
     for (std::size_t t = 0; t < temperatures_.size(); ++t) {
-      const double done = static_cast<double>(t) / static_cast<double>(temperatures_.size());
-      const double share = 1 / static_cast<double>(temperatures_.size());
-      stage("encoding", done);
       measure_sample(t);
-      stage("cutting", done + 0.5 * share);
       measure_cuts(t);
-      stage("looking into the layers", done + 0.7 * share);
       probe_layers(t);
     }
     for (const PostSpec& spec : options_.posts) measure_post(spec);
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
-    stage("done", 1);
     return std::move(report_);
   }
 
@@ -111,6 +106,8 @@ class Inspection {
     report_.neighbors = options_.neighbors;
     report_.buckets = sample_.buckets;
     report_.cut_lengths = sample_.cut_lengths;
+    const auto& asked = options_.cut_lengths;
+    report_.shortest_cut_asked = asked.empty() ? 0 : *std::min_element(asked.begin(), asked.end());
     report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
     for (const auto& temperature : temperatures_) report_.settings.push_back(temperature.to_string());
     report_.num_temperatures = static_cast<std::int64_t>(temperatures_.size());
@@ -119,6 +116,10 @@ class Inspection {
       ends_.push_back(static_cast<std::int64_t>(texts_.size()));
     }
     sample_.by_bucket.clear();
+    const auto lengths = report_.cut_lengths.size();
+    const auto probed =
+        layers_.empty() ? 0 : std::min(sample_.cuts.size(), static_cast<std::size_t>(options_.probe_texts));
+    work_ = temperatures_.size() * (texts_.size() + options_.queries.size() + lengths * (sample_.cuts.size() + probed));
     start_map();
   }
 
@@ -147,7 +148,7 @@ class Inspection {
   }
 
   void measure_sample(std::size_t t) {
-    Embeddings embeddings = encoder_.encode(views(texts_), encode_options(t));
+    Embeddings embeddings = encode_texts("encoding", views(texts_), encode_options(t));
     const ConstMatrixView vectors = matrix(embeddings);
     const Spectrum spectrum = measure_vectors(vectors, ends_);
     if (t == 0) axes_ = spectrum;
@@ -269,7 +270,7 @@ class Inspection {
       encode.prompt.reset();
     }
     const std::vector<std::string_view> queries(options_.queries.begin(), options_.queries.end());
-    Embeddings embeddings = encoder_.encode(queries, encode);
+    Embeddings embeddings = encode_texts("encoding", queries, encode);
     std::vector<std::int64_t> tokens;
     tokens.reserve(texts_.size());
     for (const SampledText& text : texts_) tokens.push_back(text.used);
@@ -283,7 +284,7 @@ class Inspection {
     auto& row = report_.cut_cosine.emplace_back();
     for (const std::int64_t length : report_.cut_lengths) {
       encode.max_length = length;
-      Embeddings embeddings = encoder_.encode(views(sample_.cuts), encode);
+      Embeddings embeddings = encode_texts("cutting", views(sample_.cuts), encode);
       row.push_back(mean_pairwise_cosine(matrix(embeddings), {options_.bootstrap, options_.seed}));
       if (t == 0 && !options_.posts.empty()) untouched_cuts_.push_back(std::move(embeddings));
     }
@@ -298,7 +299,10 @@ class Inspection {
       LayerProbe probe({static_cast<std::int64_t>(t), length, layers_}, [&](std::int64_t count, const auto& body) {
         EncoderAccess::parallel_for(encoder_, count, body);
       });
-      EncoderAccess::observe(encoder_, chosen, encode, probe);
+      for (const std::string_view text : chosen) {
+        EncoderAccess::observe(encoder_, {&text, 1}, encode, probe);
+        tell("looking into the layers", 1);
+      }
       const auto attention = probe.attention();
       report_.attention.insert(report_.attention.end(), attention.begin(), attention.end());
       const auto tokens = probe.tokens();
@@ -306,8 +310,27 @@ class Inspection {
     }
   }
 
-  void stage(std::string_view name, double done) const {
-    if (options_.progress) options_.progress(name, done);
+  void tell(std::string_view stage, std::size_t more) {
+    done_ += more;
+    if (options_.progress) {
+      options_.progress({stage, static_cast<std::int64_t>(done_), static_cast<std::int64_t>(work_)});
+    }
+  }
+
+  /// Some texts at a time, so that the progress moves.
+  Embeddings encode_texts(std::string_view stage, std::span<const std::string_view> texts,
+                          const EncodeOptions& encode) {
+    Embeddings all = EncoderAccess::encode_repeatably(encoder_, {}, encode);
+    tell(stage, 0);
+    for (std::size_t begin = 0; begin < texts.size(); begin += kLotTexts) {
+      const auto lot = texts.subspan(begin, std::min(kLotTexts, texts.size() - begin));
+      const Embeddings part = EncoderAccess::encode_repeatably(encoder_, lot, encode);
+      all.count += part.count;
+      all.values.insert(all.values.end(), part.values.begin(), part.values.end());
+      all.token_counts.insert(all.token_counts.end(), part.token_counts.begin(), part.token_counts.end());
+      tell(stage, lot.size());
+    }
+    return all;
   }
 
   const SentenceEncoder& encoder_;
@@ -323,6 +346,8 @@ class Inspection {
   Embeddings untouched_;
   std::vector<Embeddings> untouched_cuts_;  ///< [cut length]
   Embeddings untouched_queries_;
+  std::size_t work_ = 0;  ///< texts to encode, a text once for each setting and length
+  std::size_t done_ = 0;
   CollapseReport report_;
 };
 

@@ -103,6 +103,9 @@ Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& setti
       {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase});
 }
 
+/// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
+enum class Batching { fastest, repeatable };
+
 }  // namespace
 
 struct SentenceEncoder::Impl {
@@ -123,7 +126,9 @@ struct SentenceEncoder::Impl {
   TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
   std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
-  void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Embeddings& out);
+  Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
+  void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
+                      Embeddings& out);
   void encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch, const EncodeOptions& options,
                     Embeddings& out) const;
 
@@ -233,8 +238,8 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& wor
 }
 
 void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
-                                           Embeddings& out) {
-  if (batches.size() == 1) {
+                                           Batching batching, Embeddings& out) {
+  if (batches.size() == 1 && batching == Batching::fastest) {
     // A single batch: all threads share each step of it.
     const Execution execution{pool.size() > 1 ? &pool : nullptr};
     encode_batch(execution, workers.front(), batches.front(), options, out);
@@ -258,8 +263,9 @@ std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts) {
 
 /// Every thread gets some of a small call, and the last batches of a large one are small; a budget that the caller sets
 /// is kept.
-BatchPlan plan_batches(const EncodeOptions& options, int threads) {
+BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batching) {
   if (options.batch_tokens != 0) return {options.batch_tokens};
+  if (batching == Batching::repeatable) return {kBatchTokens};
   return {kBatchTokens, threads, kLeastBatchTokens};
 }
 
@@ -329,27 +335,36 @@ SentenceEncoder::SentenceEncoder(SentenceEncoder&&) noexcept = default;
 SentenceEncoder& SentenceEncoder::operator=(SentenceEncoder&&) noexcept = default;
 SentenceEncoder::~SentenceEncoder() = default;
 
-Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {
-  Impl& model = *impl_;
-  model.check_temperature(options);
+Embeddings SentenceEncoder::Impl::encode(std::span<const std::string_view> texts, const EncodeOptions& options,
+                                         Batching batching) {
+  check_temperature(options);
   Embeddings out;
   out.count = static_cast<std::int64_t>(texts.size());
-  out.dim = model.modules.output_dim({options.normalize, options.dimensions});
-  const TokenizePlan plan = model.plan(texts, options);
+  out.dim = modules.output_dim({options.normalize, options.dimensions});
+  const TokenizePlan tokenize_plan = plan(texts, options);
   if (texts.empty()) return out;
 
-  const std::lock_guard lock(model.encode_mutex);
-  const auto tokenized = model.tokenize(plan);
-  const auto batches = pack_batches(tokenized, plan_batches(options, model.pool.size()));
+  const std::lock_guard lock(encode_mutex);
+  const auto tokenized = tokenize(tokenize_plan);
+  const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
   out.values.resize(static_cast<std::size_t>(out.count * out.dim));
   out.token_counts = token_counts(tokenized);
-  model.encode_batches(batches, options, out);
+  encode_batches(batches, options, batching, out);
   return out;
+}
+
+Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {
+  return impl_->encode(texts, options, Batching::fastest);
 }
 
 std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::string_view> texts,
                                                       const EncodeOptions& options) const {
   return token_counts(impl_->tokenize(impl_->plan(texts, options)));
+}
+
+Embeddings EncoderAccess::encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                            const EncodeOptions& options) {
+  return encoder.impl_->encode(texts, options, Batching::repeatable);
 }
 
 void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
@@ -358,10 +373,10 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
   model.check_temperature(options);
   const auto tokenized = model.tokenize(model.plan(texts, options));
   const std::lock_guard lock(model.encode_mutex);
-  const Execution execution{model.pool.size() > 1 ? &model.pool : nullptr};
   for (const auto& text : tokenized) {
     const auto batch = pack_batches({&text, 1}, {});
-    model.encoder.run({.execution = execution,
+    // On one thread: what is observed must not depend on how many there are.
+    model.encoder.run({.execution = {},
                        .workspace = model.workers.front().layers,
                        .temperature = options.temperature,
                        .temper_position_bias = options.temper_position_bias,

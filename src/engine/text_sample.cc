@@ -12,6 +12,8 @@ namespace {
 
 /// A cut length is worth reporting when so many texts reach it; fewer serve only when nothing else does.
 constexpr std::int64_t kEnoughCutTexts = 30;
+/// The shortest cut that is taken unasked: with two special tokens, two of the text's own.
+constexpr std::int64_t kShortestCut = 4;
 /// Texts whose tokens are counted in one call: enough for every thread, few enough to hold.
 constexpr std::size_t kChunkTexts = 256;
 constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
@@ -27,14 +29,50 @@ std::vector<std::int64_t> possible_cuts(const InspectOptions& options, std::int6
   return lengths;
 }
 
+/// What serves when no two texts reach the shortest length asked for: 4, 8, 16 and so on below it.
+std::vector<std::int64_t> shorter_cuts(const InspectOptions& options, std::int64_t max_length) {
+  std::vector<std::int64_t> lengths;
+  if (options.cut_lengths.empty()) return lengths;
+  const std::int64_t shortest = *std::min_element(options.cut_lengths.begin(), options.cut_lengths.end());
+  for (std::int64_t length = kShortestCut; length < shortest && length <= max_length; length *= 2) {
+    lengths.push_back(length);
+  }
+  return lengths;
+}
+
+/// Texts at least as long as each of some lengths.
+struct CutSamples {
+  CutSamples(std::vector<std::int64_t> rising, const InspectOptions& options)
+      : lengths(std::move(rising)), samples(lengths.size(), Reservoir(options.sample, options.seed)) {}
+
+  void offer(const SampledText& text) {
+    for (std::size_t i = 0; i < lengths.size() && lengths[i] <= text.tokens; ++i) samples[i].offer(text);
+  }
+
+  /// Takes the longest length that so many texts reach, and those texts; false when there is none.
+  bool take(std::int64_t enough, TextSample& sample) {
+    for (std::size_t i = lengths.size(); i-- > 0;) {
+      if (samples[i].seen() < enough) continue;
+      sample.cut_lengths.assign(lengths.begin(), lengths.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+      sample.cuts = samples[i].take();
+      return true;
+    }
+    return false;
+  }
+
+  std::vector<std::int64_t> lengths;
+  std::vector<Reservoir> samples;  ///< [length]
+};
+
 class Sampler {
  public:
-  Sampler(const SentenceEncoder& encoder, const InspectOptions& options) : encoder_(encoder), options_(options) {
-    const std::int64_t max_length = options.encode.max_length.value_or(encoder.info().max_length);
+  Sampler(const SentenceEncoder& encoder, const InspectOptions& options, std::int64_t max_length)
+      : encoder_(encoder),
+        options_(options),
+        asked_(possible_cuts(options, max_length), options),
+        shorter_(shorter_cuts(options, max_length), options) {
     sample_.buckets = make_buckets(options.bucket_edges, max_length);
-    cut_lengths_ = possible_cuts(options, max_length);
     for (std::size_t i = 0; i < sample_.buckets.size(); ++i) buckets_.emplace_back(options.sample, options.seed + i);
-    for (std::size_t i = 0; i < cut_lengths_.size(); ++i) cuts_.emplace_back(options.sample, options.seed);
     count_options_ = options.encode;
     if (count_options_.truncation == Truncation::error) count_options_.truncation = Truncation::end;
   }
@@ -68,34 +106,31 @@ class Sampler {
     }
     chunk_.clear();
     bytes_ = 0;
-    if (options_.progress) options_.progress("reading", 0);
+    if (options_.progress) options_.progress({"reading", sample_.texts, 0});
   }
 
   void place(const SampledText& text) {
     sample_.truncated_texts += text.used < text.tokens ? 1 : 0;
     const std::int64_t bucket = bucket_of(sample_.buckets, text.used);
     if (bucket >= 0) buckets_[static_cast<std::size_t>(bucket)].offer(text);
-    for (std::size_t i = 0; i < cut_lengths_.size() && cut_lengths_[i] <= text.tokens; ++i) cuts_[i].offer(text);
+    asked_.offer(text);
+    shorter_.offer(text);
   }
 
-  /// The longest length that enough texts reach, and those texts.
+  /// A single text cannot be compared, but its layers can be looked into.
   void choose_cuts() {
-    for (const std::int64_t enough : {kEnoughCutTexts, std::int64_t{2}}) {
-      for (std::size_t i = cut_lengths_.size(); i-- > 0;) {
-        if (cuts_[i].seen() < enough) continue;
-        sample_.cut_lengths.assign(cut_lengths_.begin(), cut_lengths_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-        sample_.cuts = cuts_[i].take();
-        return;
-      }
-    }
+    const auto take = [this](CutSamples& from, std::int64_t enough) { return from.take(enough, sample_); };
+    [[maybe_unused]] const bool taken = take(asked_, kEnoughCutTexts) || take(asked_, 2) ||
+                                        take(shorter_, kEnoughCutTexts) || take(shorter_, 2) || take(asked_, 1) ||
+                                        take(shorter_, 1);
   }
 
   const SentenceEncoder& encoder_;
   const InspectOptions& options_;
   EncodeOptions count_options_;
-  std::vector<std::int64_t> cut_lengths_;
   std::vector<Reservoir> buckets_;
-  std::vector<Reservoir> cuts_;
+  CutSamples asked_;
+  CutSamples shorter_;
   std::vector<InspectText> chunk_;
   std::size_t bytes_ = 0;
   TextSample sample_;
@@ -119,7 +154,8 @@ std::vector<SampledText> Reservoir::take() {
 }
 
 TextSample draw_sample(const SentenceEncoder& encoder, const InspectSource& source, const InspectOptions& options) {
-  return Sampler(encoder, options).run(source);
+  const std::int64_t max_length = options.encode.max_length.value_or(encoder.info().max_length);
+  return Sampler(encoder, options, max_length).run(source);
 }
 
 }  // namespace treble

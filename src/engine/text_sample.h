@@ -13,8 +13,8 @@ namespace treble {
 
 struct SampledText {
   std::int64_t index = 0;  ///< in the input
-  std::string id;
-  std::string text;
+  std::string id = {};
+  std::string text = {};
   std::int64_t tokens = 0;  ///< that it has
   std::int64_t used = 0;    ///< that the model reads
 };
@@ -41,8 +41,9 @@ struct TextSample {
   std::int64_t truncated_texts = 0;
   std::vector<LengthBucket> buckets;
   std::vector<std::vector<SampledText>> by_bucket;  ///< [bucket], by the tokens that the model reads
-  std::vector<std::int64_t> cut_lengths;            ///< rising; up to the longest that enough texts reach
-  std::vector<SampledText> cuts;                    ///< texts of at least cut_lengths.back() tokens
+  /// Rising; of those asked for up to the longest that enough texts reach, or of shorter ones when no two reach any.
+  std::vector<std::int64_t> cut_lengths;
+  std::vector<SampledText> cuts;  ///< texts of at least cut_lengths.back() tokens
 };
 
 /// Reads the whole source. Throws Error{invalid_argument} for options out of range.

@@ -69,6 +69,28 @@ TEST(Metrics, RankingsEqualTrecEvalTiesIncluded) {
   EXPECT_EQ(judge(std::vector<std::int64_t>{4, 2}, {{2, 1.0}}, 10).reciprocal_rank, 0.5);
 }
 
+// As `treble sweep` scores rankings: every candidate of a query ranked, MAP of the whole ranking.
+TEST(Metrics, RerankingEqualsMtebsOwnEvaluator) {
+  const auto json = expected().at("reranking");
+  double mean = 0;
+  const auto& queries = json.at("queries");
+  for (const auto& query : queries) {
+    const auto scores = query.at("scores").get<std::vector<float>>();
+    const auto ids = query.at("ids").get<std::vector<std::string>>();
+    Judgements relevant;
+    for (const auto& document : query.at("relevant")) relevant.emplace_back(document.get<std::int64_t>(), 1.0);
+    const auto count = static_cast<std::int64_t>(scores.size());
+    const auto ranking = rank(scores, ids, count);
+    const auto whole = judge(ranking, relevant, count);
+    const auto cut = judge(ranking, relevant, 10);
+    EXPECT_NEAR(whole.average_precision, query.at("map").get<double>(), 1e-6) << query;
+    EXPECT_NEAR(cut.ndcg, query.at("ndcg").get<double>(), 1e-6) << query;
+    EXPECT_NEAR(cut.reciprocal_rank, query.at("mrr").get<double>(), 1e-6) << query;
+    mean += whole.average_precision / static_cast<double>(queries.size());
+  }
+  EXPECT_NEAR(mean, json.at("map").get<double>(), 1e-5) << "mteb rounds to five digits";
+}
+
 TEST(Metrics, CorrelationAndPrecisionEqualScipyAndScikitLearn) {
   const auto json = expected();
   const auto a = json.at("a").get<std::vector<double>>();

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/fail.h"
+#include "base/percentile_interval.h"
 
 namespace treble {
 
@@ -71,10 +72,39 @@ void judge_settings(std::size_t items, std::size_t settings, const ItemMetric& m
     }
   }
   const double critical = percentile(greatest, 0.95);
+  const double factor = small_sample_factor({.units = static_cast<std::int64_t>(items)}, critical);
   for (std::size_t s = 1; s < settings; ++s) {
-    result.settings[s].gain.low -= critical * spreads[s];
-    result.settings[s].gain.high += critical * spreads[s];
+    result.settings[s].gain.low -= critical * factor * spreads[s];
+    result.settings[s].gain.high += critical * factor * spreads[s];
   }
+}
+
+/// [setting]: its gain over setting 0.
+std::vector<double> gains_on(const Items& items, std::size_t settings, const ItemMetric& metric) {
+  std::vector<double> gains;
+  const double base = metric(0, items);
+  for (std::size_t s = 0; s < settings; ++s) gains.push_back(metric(s, items) - base);
+  return gains;
+}
+
+struct Judgement {
+  std::vector<std::size_t> chosen;  ///< [fold]
+  double gain = 0;                  ///< mean over folds
+};
+
+/// Each fold's gain over setting 0 by what is best on the other folds.
+Judgement judge_folds(const std::vector<Items>& folds, std::size_t settings, const ItemMetric& metric) {
+  Judgement judgement;
+  for (std::size_t fold = 0; fold < folds.size(); ++fold) {
+    Items others;
+    for (std::size_t other = 0; other < folds.size(); ++other) {
+      if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
+    }
+    const std::size_t chosen = best_setting(settings, metric, others);
+    judgement.chosen.push_back(chosen);
+    judgement.gain += (metric(chosen, folds[fold]) - metric(0, folds[fold])) / static_cast<double>(folds.size());
+  }
+  return judgement;
 }
 
 }  // namespace
@@ -103,31 +133,31 @@ HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric
   judge_settings(items, settings, metric, options, result);
 
   const std::vector<Items> folds = deal_folds(items, options);
-  const auto gain_on = [&](std::size_t fold, const Items& held) {
-    return metric(result.chosen[fold], held) - metric(0, held);
-  };
-  const auto count = static_cast<double>(folds.size());
-  for (std::size_t fold = 0; fold < folds.size(); ++fold) {
-    Items others;
-    for (std::size_t other = 0; other < folds.size(); ++other) {
-      if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
-    }
-    result.chosen.push_back(best_setting(settings, metric, others));
-    result.gain.value += gain_on(fold, folds[fold]) / count;
-  }
-  result.gain.low = result.gain.high = result.gain.value;
+  Judgement judgement = judge_folds(folds, settings, metric);
+  result.chosen = std::move(judgement.chosen);
+  result.gain = {judgement.gain, judgement.gain, judgement.gain};
+  // What the fold itself says of each setting is the truth of the resamples. The choice depends on the other folds'
+  // chance, which is that of their gains too, so it is made anew in each resample; how far the gain then strays from
+  // the truth of what was chosen is what the interval is about.
+  std::vector<std::vector<double>> truth;
+  for (const Items& fold : folds) truth.push_back(gains_on(fold, settings, metric));
   std::mt19937_64 generator(options.seed + 2);
   std::vector<double> gains;
   for (int round = 0; round < options.resamples; ++round) {
-    double gain = 0;
-    for (std::size_t fold = 0; fold < folds.size(); ++fold)
-      gain += gain_on(fold, resample(folds[fold], generator)) / count;
-    gains.push_back(gain);
+    std::vector<Items> drawn;
+    for (const Items& fold : folds) drawn.push_back(resample(fold, generator));
+    const Judgement again = judge_folds(drawn, settings, metric);
+    double stray = again.gain;
+    for (std::size_t f = 0; f < folds.size(); ++f) {
+      stray -= truth[f][again.chosen[f]] / static_cast<double>(folds.size());
+    }
+    gains.push_back(result.gain.value + stray);
   }
-  if (!gains.empty()) {
-    result.gain.low = percentile(gains, 0.025);
-    result.gain.high = percentile(gains, 0.975);
-  }
+  if (gains.empty()) return result;
+  const Bounds bounds = percentile_interval(
+      std::move(gains), {.units = static_cast<std::int64_t>(items), .strata = static_cast<std::int64_t>(folds.size())});
+  result.gain.low = std::min(bounds.low, result.gain.value);
+  result.gain.high = std::max(bounds.high, result.gain.value);
   return result;
 }
 

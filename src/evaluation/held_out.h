@@ -38,8 +38,9 @@ struct SettingGain {
 struct HeldOutResult {
   std::vector<SettingGain> settings;
   std::vector<std::size_t> chosen;  ///< [fold]: the setting that is best on the other folds
-  /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % percentile interval of a paired
-  /// bootstrap over its items. As the choice never sees the fold, trying many settings does not flatter it.
+  /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % interval: expanded percentiles of how
+  /// far a paired bootstrap within the folds, the choice made anew, strays from the truth of what it chose. As the choice
+  /// never sees the fold, trying many settings does not flatter it.
   Interval gain;
 };
 

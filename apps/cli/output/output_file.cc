@@ -93,6 +93,19 @@ void write_all(int fd, const std::string& name, std::string_view bytes) {
   }
 }
 
+void check_replaceable(const std::string& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file", path,
+         S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
+  }
+  const std::string temporary = path + ".tmp";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) fail_errno("write", path);
+  ::close(fd);
+  ::unlink(temporary.c_str());
+}
+
 void replace_file(const std::string& path, std::string_view content) {
   const std::string temporary = path + ".tmp";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

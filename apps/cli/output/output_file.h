@@ -39,6 +39,10 @@ class OutputFile {
 /// All of `bytes` to a descriptor that cannot seek. Throws Error{io}.
 void write_all(int fd, const std::string& name, std::string_view bytes);
 
+/// Before long work: whether replace_file could write `path`. Throws Error{invalid_argument} for a folder, and
+/// Error{not_found, io}.
+void check_replaceable(const std::string& path);
+
 /// Replaces `path` in one step: at no moment is there half a file. Throws Error{io}.
 void replace_file(const std::string& path, std::string_view content);
 
