@@ -9,7 +9,8 @@ import { installTooltip } from "./tooltip";
 function read(): Report {
   const report = JSON.parse(document.getElementById("report")?.textContent ?? "") as Report;
   // Rows that are not there say nothing; a bucket keeps its place.
-  report.buckets = (report.buckets as (object | null)[] | null | undefined)?.map((bucket) => bucket ?? {}) ?? null;
+  report.buckets =
+    (report.buckets as (object | null)[] | null | undefined)?.map((bucket) => bucket ?? {}) ?? null;
   if (report.kind === "inspect") {
     report.attention = report.attention?.filter(Boolean) ?? null;
     report.tokens = report.tokens?.filter(Boolean) ?? null;

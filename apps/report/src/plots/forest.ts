@@ -24,24 +24,30 @@ export interface ForestPlot {
   rows: Row[];
   /** The value of no effect. */
   zero: number;
+  /** Shared by several plots; that of the rows otherwise. */
+  range?: [number, number];
+  /** Narrow rows, and no numbers beside them: one of several plots side by side. */
+  dense?: boolean;
 }
 
 const ROW = 30;
+const DENSE_ROW = 21;
 
 function draw(plot: ForestPlot, width: number): SVGSVGElement {
   const rows = plot.rows.filter((row) => isNumber(row.value));
   const most = width < 480 ? 13 : 26;
   const names = rows.map((row) => shortened(row.name, most));
-  const wide = width >= 560;
+  const wide = width >= 560 && !plot.dense;
+  const high = plot.dense ? DENSE_ROW : ROW;
   const area: Area = {
     width,
-    height: ROW * rows.length + 56,
+    height: high * rows.length + 56,
     top: 8,
     right: wide ? Math.max(...rows.map((row) => labelWidth(row.numbers))) + 14 : 12,
     bottom: 42,
     left: Math.max(...names.map((name) => labelWidth(name))) + 16,
   };
-  const all = [plot.zero, ...rows.flatMap((row) => numbers([row.value, row.low, row.high]))];
+  const all = [plot.zero, ...(plot.range ?? rows.flatMap((row) => numbers([row.value, row.low, row.high])))];
   const [least, greatest] = [Math.min(...all), Math.max(...all)];
   const room = (greatest - least || 1) * 0.06;
   const x = scaleLinear()
@@ -61,10 +67,10 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
     svg("line", { class: "reference", x1: zero, x2: zero, y1: area.top, y2: area.height - area.bottom }),
   );
   const marks: Mark[] = rows.map((row, index) => {
-    const y = area.top + ROW * (index + 0.5);
+    const y = area.top + high * (index + 0.5);
     const at = x(row.value as number);
     const colour = row.setting === undefined ? "ink" : settingClass(row.setting);
-    const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : 70);
+    const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : plot.dense ? 46 : 70);
     const group = svg("g", { class: colour });
     group.append(svg("text", { x: area.left - 10, y: y + 4, "text-anchor": "end" }, names[index]));
     if (isNumber(row.low) && isNumber(row.high)) {

@@ -10,12 +10,18 @@ import {
   withInterval,
   decimal,
 } from "../format";
-import { legend } from "../legend";
 import { verdict, type Page } from "../page";
 import { forestPlot, type Row } from "../plots/forest";
-import { linePlot } from "../plots/lines";
-import { isNumber, type Interval, type Maybe, type SweepReport, type SweepSetting } from "../report";
-import { cards, factList, section, tableElement, type Fact } from "../section";
+import {
+  isNumber,
+  numbers,
+  type Interval,
+  type Maybe,
+  type SweepBucket,
+  type SweepReport,
+  type SweepSetting,
+} from "../report";
+import { cards, factList, panels, section, tableElement, type Fact } from "../section";
 
 /** Fewer items give a number that says nothing; the terminal's table leaves them out as well. */
 const ENOUGH_ITEMS = 10;
@@ -90,45 +96,97 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
   });
 }
 
+/** Gains of one length, to be drawn on the same scale as the other lengths'. */
+function bucketRows(bucket: SweepBucket, label: string, names: string[]): Row[] {
+  return names
+    .map((name, setting) => {
+      const gain = (bucket.items ?? 0) < ENOUGH_ITEMS ? null : bucket.gains?.[setting];
+      return {
+        name: settingName(name),
+        setting,
+        value: times100(gain?.value),
+        low: times100(gain?.low),
+        high: times100(gain?.high),
+        numbers: pointsText(gain),
+        text: `${settingName(name)}, ${label} tokens: ${pointsText(gain)} points, ${plural(bucket.items, "item")}`,
+      };
+    })
+    .slice(1);
+}
+
+/** "τ = 0.9 at 33–64 tokens" of those whose interval does not hold 0, by the side that it lies on. */
+function sureAt(rows: Row[][], labels: string[], sign: 1 | -1): string[] {
+  return rows.flatMap((of, column) =>
+    of
+      .filter(
+        (row) => isNumber(row.low) && isNumber(row.high) && Math.min(sign * row.low, sign * row.high) > 0,
+      )
+      .map((row) => `${row.name} at ${labels[column]} tokens`),
+  );
+}
+
+function foundByLength(rows: Row[][], labels: string[], few: number): string {
+  const say = (what: string, where: string[]): string =>
+    where.length > 6
+      ? `${what} in ${where.length} places, first ${where[0]}.`
+      : where.length > 0
+        ? `${what}: ${listed(where)}.`
+        : "";
+  const gained = say("A clear gain", sureAt(rows, labels, 1));
+  const lost = say("A clear loss", sureAt(rows, labels, -1));
+  const none =
+    gained || lost ? "" : "At no length is any setting clearly better or worse than the untouched model.";
+  const omitted =
+    few > 0
+      ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no plot.`
+      : "";
+  return [gained, lost, none, omitted].filter((text) => text !== "").join(" ");
+}
+
 function byLength(report: SweepReport, names: string[]): HTMLElement {
   const buckets = report.buckets ?? [];
   const labels = buckets.map(bucketName);
-  const few = buckets.filter((b) => (b.items ?? 0) < ENOUGH_ITEMS).length;
-  const plot = linePlot({
-    label: `${report.metric ?? "Metric"} by length, one line a setting`,
-    xTitle: "tokens",
-    yTitle: report.metric ?? "metric",
-    lines: names.map((name, setting) => ({
-      setting,
-      points: buckets.map((bucket, column) => ({
-        x: column,
-        y: (bucket.items ?? 0) < ENOUGH_ITEMS ? null : bucket.values?.[setting],
-        text: `${settingName(name)}, ${labels[column]} tokens: ${score(bucket.values?.[setting])}, ${plural(bucket.items, "item")}`,
-      })),
+  const metric = report.metric ?? "the metric";
+  const rows = buckets.map((bucket, column) => bucketRows(bucket, labels[column] ?? "", names));
+  const all = numbers(rows.flat().flatMap((row) => [row.value, row.low, row.high]));
+  const few = buckets.filter((bucket) => (bucket.items ?? 0) < ENOUGH_ITEMS).length;
+  const plots = panels(
+    buckets.map((bucket, column) => ({
+      title: `${labels[column]} tokens (${plural(bucket.items, "item")})`,
+      plot: forestPlot({
+        label: `Gain in ${metric} over the untouched model at ${labels[column]} tokens, with 95 % intervals`,
+        xTitle: `gain in ${metric}, points`,
+        zero: 0,
+        rows: rows[column] ?? [],
+        range: [Math.min(...all), Math.max(...all)],
+        dense: true,
+      }),
     })),
-    xTicks: labels.map((label, at) => ({ at, label })),
-  });
+  );
   return section({
     title: "Where does it help: short or long texts?",
-    found:
-      few > 0 && plot
-        ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no point here.`
-        : "",
+    found: plots && foundByLength(rows, labels, few),
     how: [
-      "Across: tokens of the longest relevant document, or of the longer text of a pair. Up: the metric. A temperature for long texts should lift the right side and leave the left alone. There are no intervals here: small gaps, of few items above all, are noise.",
+      "A plot a length: tokens of the longest relevant document, or of the longer text of a pair. Each row: the gain over the untouched model at that length, all on one scale, with a 95 % interval for all settings of the plot at once. A temperature for long texts should lie right of the dotted line where texts are long, and on it where they are short. Few items give wide intervals.",
     ],
-    body: [plot && legend(names), plot],
+    body: [plots],
     table: {
-      caption: `${report.metric ?? "Metric"} by length`,
+      caption: `${report.metric ?? "Metric"} by length, in brackets the gain over the untouched model in points`,
       head: ["tokens", "items", ...names.map(settingName)],
       rows: buckets.map((b, column) => [
         labels[column] ?? "",
         whole(b.items),
-        ...names.map((_, s) => ((b.items ?? 0) < ENOUGH_ITEMS ? "–" : score(b.values?.[s]))),
+        ...names.map((_, s) => scoreAndGain(b, s)),
       ]),
     },
     missing: `No length has the ${ENOUGH_ITEMS} items that a number needs.`,
   });
+}
+
+function scoreAndGain(bucket: SweepBucket, setting: number): string {
+  if ((bucket.items ?? 0) < ENOUGH_ITEMS) return "–";
+  const gain = setting > 0 ? bucket.gains?.[setting]?.value : undefined;
+  return `${score(bucket.values?.[setting])}${isNumber(gain) ? ` (${points(gain)})` : ""}`;
 }
 
 /** A bar of a share. The number stands beside it, so the bar itself is for the eye only. */
@@ -243,5 +301,6 @@ export function sweepPage(report: SweepReport): Page {
       damage(report, names),
       others(report, names),
     ].filter((s) => s !== undefined),
+    version: report.treble_version,
   };
 }
