@@ -164,7 +164,8 @@ std::string bucket_table(const SweepReport& report) {
   for (std::size_t s = 0; s < report.settings.size(); ++s) {
     out += fmt::format("  {:<18}", report.settings[s].name());
     for (const SweepBucket& bucket : report.buckets) {
-      out += bucket.items < kEnoughItems ? fmt::format("{:>11}", "–") : fmt::format("{:>11.4f}", bucket.settings[s].value);
+      out +=
+          bucket.items < kEnoughItems ? fmt::format("{:>11}", "–") : fmt::format("{:>11.4f}", bucket.settings[s].value);
     }
     out += '\n';
   }

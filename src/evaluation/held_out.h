@@ -40,7 +40,7 @@ std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std:
 
 struct HeldOutResult {
   std::vector<SettingGain> settings;  ///< on all items
-  std::vector<std::size_t> chosen;  ///< [fold]: the setting that is best on the other folds
+  std::vector<std::size_t> chosen;    ///< [fold]: the setting that is best on the other folds
   /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % percentile interval of a paired
   /// bootstrap over its items. As the choice never sees the fold, trying many settings does not flatter it.
   Interval gain;

@@ -22,7 +22,7 @@ export function whole(value: Maybe): string {
 }
 
 export function percent(value: Maybe, digits = 0): string {
-  return isNumber(value) ? `${(100 * value).toFixed(digits)} %` : NONE;
+  return isNumber(value) ? `${(100 * value).toFixed(digits)}\u00a0%` : NONE;
 }
 
 /** "0.163 [0.156, 0.171]". */

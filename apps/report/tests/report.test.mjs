@@ -465,6 +465,25 @@ describe("the page of reports", { concurrency: 2 }, () => {
     });
   });
 
+  test("lengths without texts and shares of nothing but rounding take no room", madeUp, async () => {
+    const change = (report) => {
+      report.buckets[0].texts_seen = 0;
+      for (const geometry of report.geometry) geometry.spectrum[383] = 1e-12;
+    };
+    await open(pageOf(inspectReport({ change })), {}, async (page) => {
+      await assertDrawn(page, 18);
+      const axes = await page.$$eval(".plot svg", (all) =>
+        all.map((plot) => [...plot.querySelectorAll(".axis text")].map((text) => text.textContent).join(" ")),
+      );
+      assert.ok(!axes.some((labels) => labels.includes("1–32")), axes.join("\n"));
+      assert.match(axes[0], /33–64 65–128 129–256/);
+      assert.match(await page.textContent(".cards"), /0\.190.*129–256 tokens/s);
+      const spectrum = axes.find((labels) => labels.includes("principal axis"));
+      assert.match(spectrum, /0\.1\u00a0%.*1\u00a0%.*10\u00a0%/);
+      assert.doesNotMatch(spectrum, /0\.0001/);
+    });
+  });
+
   test("violations of the bound are marked, and only they", madeUp, async () => {
     await open(pageOf(inspectReport()), {}, async (page) => {
       const flagged = await page.$$eval(".mark.flagged[aria-label]", (all) =>

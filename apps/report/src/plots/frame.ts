@@ -46,9 +46,17 @@ export interface Tick {
   label: string;
 }
 
-/** About how wide a label of the axes is, in pixels. */
+const ruler = document.createElement("canvas").getContext("2d");
+const widths = new Map<string, number>();
+
+/** How wide a label of the axes is, in pixels; style.css gives these 12 px. */
 export function labelWidth(text: string): number {
-  return 6.4 * [...text].length;
+  const known = widths.get(text);
+  if (known !== undefined) return known;
+  if (ruler) ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const width = ruler?.measureText(text).width ?? 7.5 * [...text].length;
+  widths.set(text, width);
+  return width;
 }
 
 /** Every `n`th tick, so that no two labels touch. */
