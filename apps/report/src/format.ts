@@ -50,7 +50,7 @@ function isTemperature(name: string): boolean {
 
 /** Settings are names; only those that are temperatures are written as such. */
 export function settingName(name: string): string {
-  return isTemperature(name) ? `τ = ${name}` : name;
+  return isTemperature(name) ? `τ\u00a0=\u00a0${name}` : name;
 }
 
 /** "a", "a and b", "a, b and c". */

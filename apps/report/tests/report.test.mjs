@@ -276,7 +276,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
     await open(real.inspect, {}, async (page) => {
       await page.locator(".plot svg .mark").first().hover({ force: true });
       const pointed = await page.locator(".mark.hover").getAttribute("aria-label");
-      assert.match(pointed, /^τ = .* tokens: mean cosine 0\.\d+ \[/);
+      assert.match(pointed, /^τ\s=\s.* tokens: mean cosine 0\.\d+ \[/);
       assert.equal(await page.textContent(".tip"), pointed);
       assert.ok(await page.isVisible(".tip"));
       await page.keyboard.press("Escape");
@@ -424,10 +424,10 @@ describe("the page of reports", { concurrency: 2 }, () => {
     await open(pageOf(sweepReport()), {}, async (page) => {
       await assertDrawn(page, 3);
       const text = await page.innerText("main");
-      assert.match(text, /τ = 0\.9(?! \+)/);
-      assert.match(text, /τ = log:128/);
+      assert.match(text, /τ\s=\s0\.9(?! \+)/);
+      assert.match(text, /τ\s=\slog:128/);
       assert.match(text, /centring/);
-      assert.doesNotMatch(text, /τ = (centring|0\.9 \+)/);
+      assert.doesNotMatch(text, /τ\s=\s(centring|0\.9 \+)/);
       const marks = await page.$$eval(".plot svg", (all) =>
         all.map((plot) => plot.querySelectorAll(".mark").length),
       );
@@ -437,7 +437,23 @@ describe("the page of reports", { concurrency: 2 }, () => {
         "held out and four settings; four settings at each length with items enough",
       );
       assert.match(text, /1 length has fewer than 10 items and no plot/);
-      assert.match(text, /A clear gain in 8 places, first τ = 0\.9 at 65–130 tokens/);
+      assert.match(text, /A clear gain: τ\s=\s0\.9 at 65–130 and 129–258 tokens; centring at/);
+    });
+  });
+
+  test("a setting far off does not press the others together", madeUp, async () => {
+    const change = (report) => (report.settings[2].gain = { value: -0.5, low: -0.55, high: -0.45 });
+    await open(pageOf(sweepReport(change)), {}, async (page) => {
+      await assertDrawn(page, 3);
+      const axis = await page.textContent(".plot svg .axis");
+      assert.doesNotMatch(axis, /−[1-5]0/);
+      const label = await page
+        .locator(".plot svg")
+        .first()
+        .locator(".mark")
+        .nth(2)
+        .getAttribute("aria-label");
+      assert.match(label, /centring: −50\.00 \[−55\.00, −45\.00\]/);
     });
   });
 
@@ -456,7 +472,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
     };
     await open(pageOf(inspectReport({ settings, change })), {}, async (page) => {
       await assertDrawn(page, 15);
-      assert.doesNotMatch(await page.innerText("main"), /τ = (0\.9|chunk)|NaN|undefined/);
+      assert.doesNotMatch(await page.innerText("main"), /τ\s=\s(0\.9|chunk)|NaN|undefined/);
       await page.locator(".choice input").nth(2).check({ force: true });
       assert.match(await page.textContent(".textmap"), /chunk-mean has no map/);
       await page.locator(".choice input").nth(0).check({ force: true });

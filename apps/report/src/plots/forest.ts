@@ -30,12 +30,36 @@ export interface ForestPlot {
   dense?: boolean;
 }
 
+/** A row whose value is this many times further from no effect than rows are in the middle is off the scale. */
+const OFF_SCALE = 5;
+
+/** From the least to the greatest, but for the rows that would press all others together. */
+export function rangeOfRows(rows: Row[], zero: number): [number, number] {
+  const reach = (values: Maybe[]): number => Math.max(0, ...numbers(values).map((v) => Math.abs(v - zero)));
+  const known = rows.filter((row) => isNumber(row.value));
+  const reaches = known.map((row) => reach([row.value, row.low, row.high])).sort((a, b) => a - b);
+  const most = OFF_SCALE * (reaches[Math.floor(reaches.length / 2)] ?? 0);
+  const kept = known.filter((row) => most === 0 || reach([row.value]) <= most);
+  const all = [zero, ...kept.flatMap((row) => numbers([row.value, row.low, row.high]))];
+  return [Math.min(...all), Math.max(...all)];
+}
+
 const ROW = 30;
 const DENSE_ROW = 21;
 
+/** Which end of the scale a value lies beyond. */
+function offScale(value: number, [least = value, greatest = value]: number[]): -1 | 1 | undefined {
+  return value < least ? -1 : value > greatest ? 1 : undefined;
+}
+
+/** A tip at the end of the scale, its point on it. */
+function arrow(towards: -1 | 1): string {
+  return `M0,0L${-9 * towards},-5V5Z`;
+}
+
 function draw(plot: ForestPlot, width: number): SVGSVGElement {
   const rows = plot.rows.filter((row) => isNumber(row.value));
-  const most = width < 480 ? 13 : 26;
+  const most = width < 480 ? 17 : 26;
   const names = rows.map((row) => shortened(row.name, most));
   const wide = width >= 560 && !plot.dense;
   const high = plot.dense ? DENSE_ROW : ROW;
@@ -47,12 +71,12 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
     bottom: 42,
     left: Math.max(...names.map((name) => labelWidth(name))) + 16,
   };
-  const all = [plot.zero, ...(plot.range ?? rows.flatMap((row) => numbers([row.value, row.low, row.high])))];
-  const [least, greatest] = [Math.min(...all), Math.max(...all)];
+  const [least, greatest] = plot.range ?? rangeOfRows(rows, plot.zero);
   const room = (greatest - least || 1) * 0.06;
   const x = scaleLinear()
     .domain([least - room, greatest + room])
-    .range([area.left, width - area.right]);
+    .range([area.left, width - area.right])
+    .clamp(true);
   const root = canvas(area, `${plot.label}. Arrow keys go from row to row.`);
   const format = x.tickFormat(5);
   root.append(
@@ -73,10 +97,15 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
     const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : plot.dense ? 46 : 70);
     const group = svg("g", { class: colour });
     group.append(svg("text", { x: area.left - 10, y: y + 4, "text-anchor": "end" }, names[index]));
-    if (isNumber(row.low) && isNumber(row.high)) {
+    const off = offScale(row.value as number, x.domain());
+    if (isNumber(row.low) && isNumber(row.high) && !off) {
       group.append(svg("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
     }
-    const node = svg("path", { d: shape, transform: `translate(${at},${y})` });
+    const node = svg("path", { d: off ? arrow(off) : shape, transform: `translate(${at},${y})` });
+    if (off && !wide) {
+      const beside = { x: at - 10 * off, y: y + 4, "text-anchor": off < 0 ? "start" : "end" };
+      group.append(svg("text", beside, row.numbers.split(" ")[0]));
+    }
     group.append(node);
     if (wide) group.append(svg("text", { x: width - area.right + 10, y: y + 4 }, row.numbers));
     root.append(group);

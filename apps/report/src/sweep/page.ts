@@ -11,10 +11,9 @@ import {
   decimal,
 } from "../format";
 import { verdict, type Page } from "../page";
-import { forestPlot, type Row } from "../plots/forest";
+import { forestPlot, rangeOfRows, type Row } from "../plots/forest";
 import {
   isNumber,
-  numbers,
   type Interval,
   type Maybe,
   type SweepBucket,
@@ -77,7 +76,7 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
         : "On all data no setting's interval is above 0."
     }`,
     how: [
-      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing. ",
+      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing; an arrow at the edge is off the scale.",
     ],
     body: [plot],
     table: {
@@ -114,33 +113,31 @@ function bucketRows(bucket: SweepBucket, label: string, names: string[]): Row[] 
     .slice(1);
 }
 
-/** "τ = 0.9 at 33–64 tokens" of those whose interval does not hold 0, by the side that it lies on. */
-function sureAt(rows: Row[][], labels: string[], sign: 1 | -1): string[] {
-  return rows.flatMap((of, column) =>
-    of
-      .filter(
-        (row) => isNumber(row.low) && isNumber(row.high) && Math.min(sign * row.low, sign * row.high) > 0,
-      )
-      .map((row) => `${row.name} at ${labels[column]} tokens`),
-  );
+/** "τ = 0.9 at 33–64 and 65–128 tokens; …" of those whose interval lies on one side of 0. */
+function sureAt(rows: Row[][], labels: string[], sign: 1 | -1): string {
+  const where = new Map<string, string[]>();
+  rows.forEach((of, column) => {
+    for (const { name, low, high } of of) {
+      if (!isNumber(low) || !isNumber(high) || Math.min(sign * low, sign * high) <= 0) continue;
+      where.set(name, [...(where.get(name) ?? []), labels[column] ?? ""]);
+    }
+  });
+  return [...where].map(([name, lengths]) => `${name} at ${listed(lengths)} tokens`).join("; ");
 }
 
 function foundByLength(rows: Row[][], labels: string[], few: number): string {
-  const say = (what: string, where: string[]): string =>
-    where.length > 6
-      ? `${what} in ${where.length} places, first ${where[0]}.`
-      : where.length > 0
-        ? `${what}: ${listed(where)}.`
-        : "";
-  const gained = say("A clear gain", sureAt(rows, labels, 1));
-  const lost = say("A clear loss", sureAt(rows, labels, -1));
-  const none =
-    gained || lost ? "" : "At no length is any setting clearly better or worse than the untouched model.";
-  const omitted =
+  const gained = sureAt(rows, labels, 1);
+  const lost = sureAt(rows, labels, -1);
+  return [
+    gained && `A clear gain: ${gained}.`,
+    lost && `A clear loss: ${lost}.`,
+    gained || lost ? "" : "At no length is any setting clearly better or worse than the untouched model.",
     few > 0
       ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no plot.`
-      : "";
-  return [gained, lost, none, omitted].filter((text) => text !== "").join(" ");
+      : "",
+  ]
+    .filter((text) => text !== "")
+    .join(" ");
 }
 
 function byLength(report: SweepReport, names: string[]): HTMLElement {
@@ -148,7 +145,7 @@ function byLength(report: SweepReport, names: string[]): HTMLElement {
   const labels = buckets.map(bucketName);
   const metric = report.metric ?? "the metric";
   const rows = buckets.map((bucket, column) => bucketRows(bucket, labels[column] ?? "", names));
-  const all = numbers(rows.flat().flatMap((row) => [row.value, row.low, row.high]));
+  const range = rangeOfRows(rows.flat(), 0);
   const few = buckets.filter((bucket) => (bucket.items ?? 0) < ENOUGH_ITEMS).length;
   const plots = panels(
     buckets.map((bucket, column) => ({
@@ -158,7 +155,7 @@ function byLength(report: SweepReport, names: string[]): HTMLElement {
         xTitle: `gain in ${metric}, points`,
         zero: 0,
         rows: rows[column] ?? [],
-        range: [Math.min(...all), Math.max(...all)],
+        range,
         dense: true,
       }),
     })),
@@ -167,7 +164,7 @@ function byLength(report: SweepReport, names: string[]): HTMLElement {
     title: "Where does it help: short or long texts?",
     found: plots && foundByLength(rows, labels, few),
     how: [
-      "A plot a length: tokens of the longest relevant document, or of the longer text of a pair. Each row: the gain over the untouched model at that length, all on one scale, with a 95 % interval for all settings of the plot at once. A temperature for long texts should lie right of the dotted line where texts are long, and on it where they are short. Few items give wide intervals.",
+      "A plot a length: tokens of the longest relevant document, or of the longer text of a pair. Each row: the gain over the untouched model at that length, all on one scale, with a 95 % interval for all settings of the plot at once. A temperature for long texts should lie right of the dotted line where texts are long, and on it where they are short. Few items give wide intervals; an arrow at the edge is off the scale.",
     ],
     body: [plots],
     table: {
@@ -278,7 +275,10 @@ export function sweepPage(report: SweepReport): Page {
     title: report.model ?? "Model without a name",
     top: [
       verdict(
-        report.verdict ?? "There is no verdict.",
+        (report.verdict ?? "There is no verdict.").replace(
+          " (95 % interval), the best elsewhere being ",
+          ". In brackets a 95 % interval. Best on the other folds: ",
+        ),
         moods[report.benefit as keyof typeof moods] ?? "plain",
       ),
       cards(facts),
