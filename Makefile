@@ -7,7 +7,7 @@ TREBLE := build/release/bin/treble
 .PHONY: demo test bench bench-peers bench-scaling soak lint fuzz sanitize build setup install clean
 
 setup:
-	@tools/setup.sh
+	@tools/setup.sh $(SETUP_OPTIONS)
 
 build: setup
 	@mkdir -p build
@@ -23,6 +23,7 @@ demo: build models/$(MODEL)
 	@tools/demo.sh models/$(MODEL)
 
 ## Everything that is tested: unit, golden, real models, programs, the installed package.
+test: SETUP_OPTIONS := --browser
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)

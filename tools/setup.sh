@@ -2,8 +2,9 @@
 # Installs everything that building and testing Treble needs: Debian packages, a Python .venv in the checkout, the
 # tokenizer's crates. Idempotent, and quick when nothing changed. Expects python3, cargo, g++ and cmake to be there.
 #
-#   tools/setup.sh          build and test
-#   tools/setup.sh --fuzz   clang with its sanitizer run-time as well
+#   tools/setup.sh             build, and test all but the report's page
+#   tools/setup.sh --browser   Chromium as well, for the test of the report's page
+#   tools/setup.sh --fuzz      clang with its sanitizer run-time as well
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +12,11 @@ apt_packages=(ninja-build pkg-config libhwy-dev libeigen3-dev nlohmann-json3-dev
   libbenchmark-dev)
 for option in "$@"; do
   case "$option" in
+    --browser)
+      # tests/CMakeLists.txt looks for the same names.
+      command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt_packages+=(chromium) ;;
     --fuzz) apt_packages+=(clang-19 libclang-rt-19-dev) ;;
-    *) echo "setup.sh: unknown option '$option'; there is only --fuzz" >&2; exit 64 ;;
+    *) echo "setup.sh: unknown option '$option'; there are --browser and --fuzz" >&2; exit 64 ;;
   esac
 done
 

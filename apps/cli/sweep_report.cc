@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "output/metadata.h"
+#include "treble/version.h"
 
 namespace treble::cli {
 
@@ -27,7 +28,10 @@ std::vector<std::size_t> items_between(const SweepTask& task, std::int64_t least
 }
 
 std::vector<SweepBucket> make_buckets(const SweepTask& task, const std::vector<std::int64_t>& edges,
-                                      std::size_t settings) {
+                                      std::size_t settings, const HeldOutOptions& options) {
+  const auto metric = [&](std::size_t setting, std::span<const std::size_t> of) { return task.metric(setting, of); };
+  HeldOutOptions values_only = options;
+  values_only.resamples = 0;
   std::vector<SweepBucket> buckets;
   std::int64_t first = 0;
   std::vector<std::int64_t> ends = edges;
@@ -36,8 +40,9 @@ std::vector<SweepBucket> make_buckets(const SweepTask& task, const std::vector<s
     if (end < first) continue;
     const auto items = items_between(task, first, end);
     if (!items.empty()) {
-      SweepBucket& bucket = buckets.emplace_back(SweepBucket{first, end, items.size(), {}});
-      for (std::size_t s = 0; s < settings; ++s) bucket.values.push_back(task.metric(s, items));
+      const bool enough = items.size() >= kEnoughItems;
+      buckets.push_back(
+          {first, end, items.size(), judge_settings(items, settings, metric, enough ? options : values_only)});
     }
     first = end + 1;
   }
@@ -72,6 +77,20 @@ Json optional_number(const std::optional<double>& value) { return value ? Json(*
 
 Json interval_json(const Interval& i) { return {{"value", i.value}, {"low", i.low}, {"high", i.high}}; }
 
+Json bucket_json(const SweepBucket& bucket) {
+  Json values = Json::array();
+  Json gains = Json::array();
+  for (const SettingGain& setting : bucket.settings) {
+    values.push_back(setting.value);
+    gains.push_back(bucket.items < kEnoughItems ? Json() : interval_json(setting.gain));
+  }
+  return {{"min_tokens", bucket.min_tokens},
+          {"max_tokens", bucket.max_tokens},
+          {"items", bucket.items},
+          {"values", values},
+          {"gains", gains}};
+}
+
 Json setting_json(const SweepReport& report, std::size_t s) {
   Json others = Json::object();
   for (const auto& [name, value] : report.others[s]) others[name] = value;
@@ -103,7 +122,7 @@ SweepReport make_report(const SweepTask& task, std::vector<SweepSetting> setting
   report.result = hold_out(
       task.items(), count,
       [&](std::size_t setting, std::span<const std::size_t> items) { return task.metric(setting, items); }, options);
-  report.buckets = make_buckets(task, edges, count);
+  report.buckets = make_buckets(task, edges, count, options);
   const auto all = items_between(task, 0, *std::max_element(task.lengths().begin(), task.lengths().end()));
   const auto brief = items_between(task, 0, kShortTokens);
   for (std::size_t s = 0; s < count; ++s) {
@@ -145,7 +164,8 @@ std::string bucket_table(const SweepReport& report) {
   for (std::size_t s = 0; s < report.settings.size(); ++s) {
     out += fmt::format("  {:<18}", report.settings[s].name());
     for (const SweepBucket& bucket : report.buckets) {
-      out += bucket.items < kEnoughItems ? fmt::format("{:>11}", "–") : fmt::format("{:>11.4f}", bucket.values[s]);
+      out +=
+          bucket.items < kEnoughItems ? fmt::format("{:>11}", "–") : fmt::format("{:>11.4f}", bucket.settings[s].value);
     }
     out += '\n';
   }
@@ -179,16 +199,12 @@ std::string sweep_json(const SweepReport& report) {
   Json settings = Json::array();
   for (std::size_t s = 0; s < report.settings.size(); ++s) settings.push_back(setting_json(report, s));
   Json buckets = Json::array();
-  for (const SweepBucket& bucket : report.buckets) {
-    buckets.push_back({{"min_tokens", bucket.min_tokens},
-                       {"max_tokens", bucket.max_tokens},
-                       {"items", bucket.items},
-                       {"values", bucket.values}});
-  }
+  for (const SweepBucket& bucket : report.buckets) buckets.push_back(bucket_json(bucket));
   Json chosen = Json::array();
   for (const std::size_t s : report.result.chosen) chosen.push_back(report.settings[s].name());
   constexpr std::array<const char*, 3> kBenefits = {"none", "helps", "harms"};
   return dump({{"kind", "sweep"},
+               {"treble_version", std::string(version())},
                {"model", report.model},
                {"data", report.data},
                {"labelled", report.labelled},

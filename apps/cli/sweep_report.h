@@ -15,7 +15,7 @@ struct SweepBucket {
   std::int64_t min_tokens = 0;
   std::int64_t max_tokens = 0;
   std::size_t items = 0;
-  std::vector<double> values;  ///< [setting] the metric
+  std::vector<SettingGain> settings;  ///< without intervals when the items are too few for them
 };
 
 struct SweepReport {

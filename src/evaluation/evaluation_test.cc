@@ -146,6 +146,28 @@ TEST(HeldOut, ARealGainIsFoundAndALossToo) {
   EXPECT_EQ(result.settings[0].gain.value, 0);
 }
 
+// A length bucket is judged by its own items alone.
+TEST(HeldOut, SomeItemsAreJudgedAlone) {
+  auto values = noise(3, 200, 11);
+  std::vector<std::size_t> helped;
+  std::vector<std::size_t> others;
+  for (std::size_t item = 0; item < 200; ++item) {
+    (item % 4 == 0 ? helped : others).push_back(item);
+    if (item % 4 == 0) values[2][item] += 0.5;
+  }
+  const auto inside = judge_settings(helped, 3, mean_of(values), {2, 500, 1});
+  const auto outside = judge_settings(others, 3, mean_of(values), {2, 500, 1});
+  EXPECT_GT(inside[2].gain.low, 0);
+  EXPECT_NEAR(inside[2].gain.value, 0.5, 0.2);
+  EXPECT_LT(outside[2].gain.low, 0);
+  EXPECT_GT(outside[2].gain.high, 0);
+  EXPECT_GT(inside[1].gain.high - inside[1].gain.low, outside[1].gain.high - outside[1].gain.low)
+      << "fewer items, wider interval";
+  const auto bare = judge_settings(helped, 3, mean_of(values), {2, 0, 1});
+  EXPECT_EQ(bare[2].gain.low, bare[2].gain.value);
+  EXPECT_EQ(bare[0].gain.value, 0);
+}
+
 TEST(HeldOut, TheUntouchedModelMayBeTheBest) {
   auto values = noise(4, 100, 9);
   for (double& value : values[0]) value += 1;

@@ -22,7 +22,7 @@ double percentile(std::vector<double> values, double fraction) {
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-Items resample(const Items& items, std::mt19937_64& generator) {
+Items resample(std::span<const std::size_t> items, std::mt19937_64& generator) {
   Items drawn(items.size());
   for (std::size_t& item : drawn) item = items[generator() % items.size()];
   return drawn;
@@ -41,42 +41,20 @@ std::size_t best_setting(std::size_t settings, const ItemMetric& metric, const I
   return best;
 }
 
-/// All settings' gains over setting 0, with simultaneous intervals.
-void judge_settings(std::size_t items, std::size_t settings, const ItemMetric& metric, const HeldOutOptions& options,
-                    HeldOutResult& result) {
-  Items all(items);
-  std::iota(all.begin(), all.end(), 0);
-  result.settings.resize(settings);
-  for (std::size_t s = 0; s < settings; ++s) {
-    result.settings[s].value = metric(s, all);
-    const double gain = result.settings[s].value - result.settings[0].value;
-    result.settings[s].gain = {gain, gain, gain};
-  }
+/// [setting][round]: how far the gain over setting 0 strays from the measured one when items are drawn anew.
+std::vector<std::vector<double>> deviations_of(std::span<const std::size_t> items, const ItemMetric& metric,
+                                               const std::vector<SettingGain>& measured,
+                                               const HeldOutOptions& options) {
   std::mt19937_64 generator(options.seed + 1);
-  std::vector<std::vector<double>> deviations(settings);
+  std::vector<std::vector<double>> deviations(measured.size());
   for (int round = 0; round < options.resamples; ++round) {
-    const Items drawn = resample(all, generator);
+    const Items drawn = resample(items, generator);
     const double base = metric(0, drawn);
-    for (std::size_t s = 1; s < settings; ++s) {
-      deviations[s].push_back(metric(s, drawn) - base - result.settings[s].gain.value);
+    for (std::size_t s = 1; s < measured.size(); ++s) {
+      deviations[s].push_back(metric(s, drawn) - base - measured[s].gain.value);
     }
   }
-  if (options.resamples == 0 || settings < 2) return;
-  std::vector<double> spreads(settings);
-  std::vector<double> greatest(static_cast<std::size_t>(options.resamples));
-  for (std::size_t s = 1; s < settings; ++s) {
-    for (const double deviation : deviations[s]) spreads[s] += deviation * deviation;
-    spreads[s] = std::sqrt(spreads[s] / options.resamples);
-    for (std::size_t round = 0; round < greatest.size() && spreads[s] > 0; ++round) {
-      greatest[round] = std::max(greatest[round], std::abs(deviations[s][round]) / spreads[s]);
-    }
-  }
-  const double critical = percentile(greatest, 0.95);
-  const double factor = small_sample_factor({.units = static_cast<std::int64_t>(items)}, critical);
-  for (std::size_t s = 1; s < settings; ++s) {
-    result.settings[s].gain.low -= critical * factor * spreads[s];
-    result.settings[s].gain.high += critical * factor * spreads[s];
-  }
+  return deviations;
 }
 
 /// [setting]: its gain over setting 0.
@@ -109,6 +87,34 @@ Judgement judge_folds(const std::vector<Items>& folds, std::size_t settings, con
 
 }  // namespace
 
+std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std::size_t settings,
+                                        const ItemMetric& metric, const HeldOutOptions& options) {
+  std::vector<SettingGain> result(settings);
+  for (std::size_t s = 0; s < settings; ++s) {
+    result[s].value = metric(s, items);
+    const double gain = result[s].value - result[0].value;
+    result[s].gain = {gain, gain, gain};
+  }
+  if (options.resamples == 0 || settings < 2) return result;
+  const std::vector<std::vector<double>> deviations = deviations_of(items, metric, result, options);
+  std::vector<double> spreads(settings);
+  std::vector<double> greatest(static_cast<std::size_t>(options.resamples));
+  for (std::size_t s = 1; s < settings; ++s) {
+    for (const double deviation : deviations[s]) spreads[s] += deviation * deviation;
+    spreads[s] = std::sqrt(spreads[s] / options.resamples);
+    for (std::size_t round = 0; round < greatest.size() && spreads[s] > 0; ++round) {
+      greatest[round] = std::max(greatest[round], std::abs(deviations[s][round]) / spreads[s]);
+    }
+  }
+  const double critical = percentile(greatest, 0.95);
+  const double factor = small_sample_factor({.units = static_cast<std::int64_t>(items.size())}, critical);
+  for (std::size_t s = 1; s < settings; ++s) {
+    result[s].gain.low -= critical * factor * spreads[s];
+    result[s].gain.high += critical * factor * spreads[s];
+  }
+  return result;
+}
+
 std::vector<std::vector<std::size_t>> deal_folds(std::size_t items, const HeldOutOptions& options) {
   Items order(items);
   std::iota(order.begin(), order.end(), 0);
@@ -130,7 +136,9 @@ HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric
          items, options.folds);
   }
   HeldOutResult result;
-  judge_settings(items, settings, metric, options, result);
+  Items all(items);
+  std::iota(all.begin(), all.end(), 0);
+  result.settings = judge_settings(all, settings, metric, options);
 
   const std::vector<Items> folds = deal_folds(items, options);
   Judgement judgement = judge_folds(folds, settings, metric);

@@ -28,19 +28,22 @@ struct Interval {
   double high = 0;
 };
 
-/// Gain over setting 0 on all items, with an interval that holds for all settings at once: 95 % of a paired bootstrap's
-/// greatest standardised deviation over the settings (Westfall & Young, 1993, max-T).
 struct SettingGain {
   double value = 0;  ///< of the metric
-  Interval gain;     ///< of setting 0: zeros
+  Interval gain;     ///< over setting 0, whose own is zeros
 };
 
+/// [setting] over `items`, with intervals that hold for all settings at once: 95 % of a paired bootstrap's greatest
+/// standardised deviation over the settings (Westfall & Young, 1993, max-T).
+std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std::size_t settings,
+                                        const ItemMetric& metric, const HeldOutOptions& options);
+
 struct HeldOutResult {
-  std::vector<SettingGain> settings;
-  std::vector<std::size_t> chosen;  ///< [fold]: the setting that is best on the other folds
+  std::vector<SettingGain> settings;  ///< on all items
+  std::vector<std::size_t> chosen;    ///< [fold]: the setting that is best on the other folds
   /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % interval: expanded percentiles of how
-  /// far a paired bootstrap within the folds, the choice made anew, strays from the truth of what it chose. As the choice
-  /// never sees the fold, trying many settings does not flatter it.
+  /// far a paired bootstrap within the folds, the choice made anew, strays from the truth of what it chose. As the
+  /// choice never sees the fold, trying many settings does not flatter it.
   Interval gain;
 };
 

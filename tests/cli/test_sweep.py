@@ -74,6 +74,12 @@ class Sweep(unittest.TestCase):
             self.assertEqual(set(row["others"]), {"recall@10", "MAP@10", "MRR@10"})
         self.assertEqual(sum(bucket["items"] for bucket in report["buckets"]), 40)
         self.assertEqual(len(report["chosen"]), 2)
+        for bucket in report["buckets"]:
+            for value, gain in zip(bucket["values"], bucket["gains"], strict=True):
+                self.assertEqual(gain is None, bucket["items"] < 10)
+                if gain:
+                    self.assertTrue(gain["low"] <= gain["value"] <= gain["high"])
+                    self.assertAlmostEqual(gain["value"], value - bucket["values"][0])
 
     def test_one_side_alone(self) -> None:
         folder = self.write_beir()

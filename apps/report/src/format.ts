@@ -22,7 +22,7 @@ export function whole(value: Maybe): string {
 }
 
 export function percent(value: Maybe, digits = 0): string {
-  return isNumber(value) ? `${(100 * value).toFixed(digits)} %` : NONE;
+  return isNumber(value) ? `${(100 * value).toFixed(digits)}\u00a0%` : NONE;
 }
 
 /** "0.163 [0.156, 0.171]". */
@@ -50,7 +50,7 @@ function isTemperature(name: string): boolean {
 
 /** Settings are names; only those that are temperatures are written as such. */
 export function settingName(name: string): string {
-  return isTemperature(name) ? `τ = ${name}` : name;
+  return isTemperature(name) ? `τ\u00a0=\u00a0${name}` : name;
 }
 
 /** "a", "a and b", "a, b and c". */

@@ -57,7 +57,8 @@ export function showPage(page: Page): void {
 
 /** The verdict, large: its first sentence, and the rest below. */
 export function verdict(text: string, mood: "good" | "bad" | "plain"): HTMLElement {
-  const [, sentence = text, after = ""] = /^(.*?\.) (.*)$/s.exec(text) ?? [];
+  const typeset = text.replace(/(^|[ [(])-(?=\d)/g, "$1−").replace(/(\d) %/g, "$1\u00a0%");
+  const [, sentence = typeset, after = ""] = /^(.*?\.) (.*)$/s.exec(typeset) ?? [];
   // Numbers in brackets at the end of the claim are the first that follows it.
   const [, claim, numbers] = /^(.*) \(([^()]+)\)\.$/s.exec(sentence) ?? [];
   const first = claim ? `${claim}.` : sentence;

@@ -127,8 +127,17 @@ export interface SweepSetting {
   short_overlap?: Maybe;
 }
 
+export interface SweepBucket extends Bucket {
+  items?: Maybe;
+  /** [setting]. */
+  values?: Maybe[] | null;
+  /** [setting]; null where the items are too few. */
+  gains?: (Interval | null)[] | null;
+}
+
 export interface SweepReport {
   kind: "sweep";
+  treble_version?: string | null;
   model?: string | null;
   data?: string | null;
   labelled?: boolean | null;
@@ -142,7 +151,7 @@ export interface SweepReport {
   held_out_gain?: Interval | null;
   chosen?: string[] | null;
   settings?: SweepSetting[] | null;
-  buckets?: { min_tokens?: Maybe; max_tokens?: Maybe; items?: Maybe; values?: Maybe[] | null }[] | null;
+  buckets?: SweepBucket[] | null;
 }
 
 export type Report = InspectReport | SweepReport;

@@ -33,6 +33,7 @@ export function inspectReport({
   count = 60,
   settings = ["1", "0.8", "log:64"],
   text = (i) => `text ${i}`,
+  layers = [0, 1, 2, 3, 4, 5],
   change,
 } = {}) {
   const next = random(count);
@@ -42,7 +43,6 @@ export function inspectReport({
     texts_seen: count,
   }));
   const cuts = [32, 64, 128];
-  const layers = [0, 1, 2, 3, 4, 5];
   const perLayer = (make) =>
     settings.flatMap((_, setting) =>
       cuts.flatMap((length) => layers.map((layer) => make(setting, layer, length))),
@@ -134,10 +134,13 @@ export function inspectReport({
   return report;
 }
 
+const gainOf = (s) => ({ value: 0.01 * s, low: 0.01 * s - 0.008, high: 0.01 * s + 0.008 });
+
 export function sweepReport(change) {
   const settings = ["1", "0.9", "centring", "0.9 + whitening", "log:128"];
   const report = {
     kind: "sweep",
+    treble_version: "0.1.0",
     model: "model",
     data: "data/",
     labelled: true,
@@ -153,7 +156,7 @@ export function sweepReport(change) {
     settings: settings.map((temperature, s) => ({
       temperature,
       value: 0.8 + 0.01 * s,
-      gain: { value: 0.01 * s, low: 0.01 * s - 0.008, high: 0.01 * s + 0.008 },
+      gain: gainOf(s),
       others: { "recall@10": 0.9, "MAP@10": 0.7 },
       overlap: 1 - 0.1 * s,
       short_overlap: s === 3 ? null : 1,
@@ -163,6 +166,7 @@ export function sweepReport(change) {
       max_tokens: 2 * min,
       items: b === 0 ? 3 : 100,
       values: settings.map((_, s) => 0.8 + 0.01 * s - 0.02 * b),
+      gains: b === 0 ? settings.map(() => null) : settings.map((_, s) => gainOf(s)),
     })),
   };
   change?.(report);

@@ -4,108 +4,95 @@
  * (/usr/bin/chromium); REAL_ONLY=1 leaves the made-up reports out.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { HOSTILE, inspectReport, spoiled, sweepReport } from "./fixtures.mjs";
 
 const { TREBLE, MAKE_PAGE, MODEL, TEXTS, CHROMIUM = "/usr/bin/chromium", REAL_ONLY } = process.env;
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat([
+// Besides what Playwright gives: a new empty profile among others.
+const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-]);
+];
 const madeUp = { skip: REAL_ONLY ? "only real reports" : false };
 
 let folder;
 let browser;
 const real = {};
 
-before(async () => {
+/** One browser for all cases; it starts while the program writes its reports. */
+async function start() {
   folder = mkdtempSync(path.join(tmpdir(), "treble-report-"));
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
-  makeRealReports();
-});
-after(async () => {
-  await browser?.close();
-  if (folder) rmSync(folder, { recursive: true, force: true });
-});
-
-function treble(...args) {
-  execFileSync(TREBLE, [...args, "--model", MODEL], {
-    cwd: folder,
-    stdio: ["ignore", "ignore", "pipe"],
-    timeout: 200_000,
-  });
+  // Only after both: a browser that nobody closes keeps this process from its end.
+  const [launched, written] = await Promise.allSettled([
+    chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS }),
+    makeRealReports(),
+  ]);
+  browser = launched.value;
+  for (const { reason } of [launched, written]) if (reason) throw reason;
 }
 
+async function stop() {
+  await browser?.close();
+  if (folder) rmSync(folder, { recursive: true, force: true });
+}
+
+const run = promisify(execFile);
+
+/** `treble COMMAND TEXTS … --html NAME.html`; the page is then real[name]. */
+async function writeReport(name, command, texts, ...options) {
+  const html = path.join(folder, `${name}.html`);
+  await run(TREBLE, [command, texts, ...options, "--model", MODEL, "--html", html], {
+    cwd: folder,
+    timeout: 400_000,
+    maxBuffer: 1 << 26,
+  });
+  real[name] = html;
+}
+
+const QUICK = ["--bootstrap", "50", "--sample"];
+const INSPECT = [...QUICK, "12", "--bucket-edges", "16,32,64", "--cut-lengths", "16,32,48", "-t", "0.8"];
+const SWEEP = [...QUICK, "60", "--unlabelled", "-t", "0.8", "-t", "0.5"];
+
 /** What the program itself writes, of real texts. */
-function makeRealReports() {
-  const texts = execFileSync("python3", [TEXTS, "--limit", "240"], { encoding: "utf8" });
-  const lines = texts.trim().split("\n");
-  const write = (name, count) =>
-    writeFileSync(path.join(folder, name), lines.slice(0, count).join("\n") + (count ? "\n" : ""));
-  write("all.jsonl", lines.length);
-  writeFileSync(path.join(folder, "queries.txt"), "open a file\nparse a date\nsend a message\n");
-  const quick = [
-    "--bootstrap",
-    "50",
-    "--sample",
-    "12",
-    "--bucket-edges",
-    "16,32,64",
-    "--cut-lengths",
-    "16,32,48",
-  ];
-  treble(
-    "inspect",
-    "all.jsonl",
-    "-t",
-    "0.8",
-    "-t",
-    "log:16",
-    ...quick,
-    "--queries",
-    "queries.txt",
-    "--html",
-    "inspect.html",
-  );
-  real.inspect = path.join(folder, "inspect.html");
-  for (const count of [0, 1, 2]) {
-    write(`${count}.jsonl`, count);
-    treble("inspect", `${count}.jsonl`, "-t", "0.8", ...quick, "--html", `few${count}.html`);
-    real[`few${count}`] = path.join(folder, `few${count}.html`);
-  }
-  treble(
-    "sweep",
-    "all.jsonl",
-    "--unlabelled",
-    "--sample",
-    "60",
-    "-t",
-    "0.8",
-    "-t",
-    "0.5",
-    "--bootstrap",
-    "50",
-    "--html",
-    "sweep.html",
-  );
-  real.sweep = path.join(folder, "sweep.html");
+async function makeRealReports() {
+  const { stdout } = await run("python3", [TEXTS, "--limit", "240"], { maxBuffer: 1 << 26 });
+  const lines = stdout.trim().split("\n");
+  const write = (name, text) => writeFileSync(path.join(folder, name), text);
+  write("all.jsonl", stdout);
+  write("queries.txt", "open a file\nparse a date\nsend a message\n");
+  for (const count of [0, 1, 2])
+    write(`${count}.jsonl`, lines.slice(0, count).join("\n") + (count ? "\n" : ""));
+  await Promise.all([
+    writeReport("inspect", "inspect", "all.jsonl", ...INSPECT, "-t", "log:16", "--queries", "queries.txt"),
+    writeReport("sweep", "sweep", "all.jsonl", ...SWEEP),
+    ...[0, 1, 2].map((count) => writeReport(`few${count}`, "inspect", `${count}.jsonl`, ...INSPECT)),
+  ]);
 }
 
 let made = 0;
-function pageOf(report) {
-  const file = path.join(folder, `made-${++made}.html`);
-  writeFileSync(file, execFileSync(MAKE_PAGE, { input: JSON.stringify(report), maxBuffer: 1 << 28 }));
-  return file;
+/** Files with the pages of `reports`. */
+function pagesOf(reports) {
+  const out = path.join(folder, `made-${++made}`);
+  mkdirSync(out);
+  execFileSync(MAKE_PAGE, [out], { input: reports.map((report) => `${JSON.stringify(report)}\n`).join("") });
+  return reports.map((_, index) => path.join(out, `${index + 1}.html`));
 }
+const pageOf = (report) => pagesOf([report])[0];
 
 /** Opens `file` offline; `check` gets the page. Fails on any request but the file, message, error or dialog. */
 async function open(file, { width = 1200, colorScheme = "light", reducedMotion = "no-preference" }, check) {
@@ -243,292 +230,362 @@ async function assertAccessible(page) {
 const overflow = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-test("a real report is whole: nothing is fetched, every plot is drawn, explained and given as a table", async () => {
-  await open(real.inspect, {}, async (page) => {
-    await assertDrawn(page, 18);
-    assert.match(await page.textContent(".verdict"), /tokens|texts/);
-    assert.match(await page.textContent(".facts"), /Truncated texts.*Sample.*seed 1/s);
-    const sections = await page.locator("section").count();
-    assert.equal(sections, 11);
-    assert.equal(await page.locator("section .how p").count(), sections);
-    assert.equal(await page.locator("section details.numbers").count(), sections);
-    for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
-    const rows = await page.$$eval("details.numbers", (all) =>
-      all.map((d) => d.querySelectorAll("tbody tr").length),
-    );
-    assert.ok(
-      rows.every((count) => count > 0),
-      `rows: ${rows}`,
-    );
-    assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
-    const headings = await page.$$eval("h1, h2, h3, h4", (all) => all.map((h) => Number(h.tagName[1])));
-    assert.ok(
-      headings.every((level, i) => i === 0 || level <= headings[i - 1] + 1),
-      `headings: ${headings}`,
-    );
+// Two at a time: each case has a browser context of its own.
+describe("the page of reports", { concurrency: 2 }, () => {
+  before(start);
+  after(stop);
+
+  test("a real report is whole: nothing is fetched, every plot is drawn, explained and given as a table", async () => {
+    await open(real.inspect, {}, async (page) => {
+      await assertDrawn(page, 18);
+      assert.match(await page.textContent(".verdict"), /tokens|texts/);
+      assert.match(await page.textContent(".facts"), /Truncated texts.*Sample.*seed 1/s);
+      const sections = await page.locator("section").count();
+      assert.equal(sections, 11);
+      assert.equal(await page.locator("section .how p").count(), sections);
+      assert.equal(await page.locator("section details.numbers").count(), sections);
+      for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
+      const rows = await page.$$eval("details.numbers", (all) =>
+        all.map((d) => d.querySelectorAll("tbody tr").length),
+      );
+      assert.ok(
+        rows.every((count) => count > 0),
+        `rows: ${rows}`,
+      );
+      assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
+      const headings = await page.$$eval("h1, h2, h3, h4", (all) => all.map((h) => Number(h.tagName[1])));
+      assert.ok(
+        headings.every((level, i) => i === 0 || level <= headings[i - 1] + 1),
+        `headings: ${headings}`,
+      );
+    });
   });
-});
 
-test("the policy forbids everything from outside", async () => {
-  const html = readFileSync(real.inspect, "utf8");
-  const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(html)?.[1] ?? "";
-  assert.match(policy, /default-src 'none'/);
-  assert.doesNotMatch(policy, /unsafe|\*|https?:/);
-  assert.doesNotMatch(
-    html.replace(/<script type="application\/json"[\s\S]*/, ""),
-    /<(link|script|img)[^>]+(src|href)="(?!data:)/,
-  );
-});
-
-test("points speak under the pointer, and the map reads a text", async () => {
-  await open(real.inspect, {}, async (page) => {
-    await page.locator(".plot svg .mark").first().hover({ force: true });
-    const pointed = await page.locator(".mark.hover").getAttribute("aria-label");
-    assert.match(pointed, /^τ = .* tokens: mean cosine 0\.\d+ \[/);
-    assert.equal(await page.textContent(".tip"), pointed);
-    assert.ok(await page.isVisible(".tip"));
-    await page.keyboard.press("Escape");
-    assert.ok(!(await page.isVisible(".tip")));
-    await page.locator(".map .mark").nth(5).hover({ force: true });
-    assert.match(await page.textContent(".tip"), /tokens: /);
-    assert.match(await page.textContent(".reading"), /\d tokens/);
-  });
-});
-
-test("a click and the keyboard choose a text and list its neighbours at each setting", async () => {
-  await open(real.inspect, {}, async (page) => {
-    await page.locator(".map .mark").nth(7).click({ force: true });
-    assert.equal(await page.locator(".lists-of .list").count(), 3);
-    const counts = await page.$$eval(".lists-of ol", (all) => all.map((list) => list.children.length));
-    assert.deepEqual(counts, [10, 10, 10]);
-    const clicked = await page.textContent(".lists h3");
-
-    await page.locator('.map .mark[tabindex="0"]').focus();
-    const before = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
-    for (const key of ["ArrowRight", "ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"])
-      await page.keyboard.press(key);
-    const moved = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
-    assert.notEqual(moved, before);
-    assert.equal(await page.textContent(".tip"), moved);
-    await page.keyboard.press("Enter");
-    assert.notEqual(await page.textContent(".lists h3"), clicked);
-    assert.equal(await page.locator(".map .rings .chosen").count(), 1);
-    assert.equal(await page.locator('.map .mark[aria-pressed="true"]').count(), 1);
-
-    await page.locator(".lists-of .neighbor").first().press("Enter");
-    await page.fill(".finder input", "file");
-    assert.ok((await page.locator(".matches .neighbor").count()) > 0);
-    await page.locator(".matches .neighbor").first().click();
-    assert.equal(await page.locator(".lists-of .list").count(), 3);
-  });
-});
-
-test("arrow keys walk a line, focus is visible, a plot is one stop of the tab key", async () => {
-  await open(real.inspect, { reducedMotion: "reduce" }, async (page) => {
-    const plot = page.locator(".plot svg").first();
-    assert.equal(await plot.locator('.mark[tabindex="0"]').count(), 1);
-    await plot.locator('.mark[tabindex="0"]').focus();
-    const label = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
-    const first = await label();
-    await page.keyboard.press("ArrowRight");
-    const second = await label();
-    assert.notEqual(first, second);
-    assert.equal(first.split(",")[0], second.split(",")[0], "left and right stay on a line");
-    const stroke = await page.evaluate(() => getComputedStyle(document.activeElement).strokeWidth);
-    assert.equal(stroke, "3px");
-    assert.equal(
-      await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior),
-      "auto",
+  test("the policy forbids everything from outside", async () => {
+    const html = readFileSync(real.inspect, "utf8");
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(html)?.[1] ?? "";
+    assert.match(policy, /default-src 'none'/);
+    assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+    assert.doesNotMatch(
+      html.replace(/<script type="application\/json"[\s\S]*/, ""),
+      /<(link|script|img)[^>]+(src|href)="(?!data:)/,
     );
   });
-});
 
-test("the legend hides a setting in all plots, and the map changes its setting", async () => {
-  await open(real.inspect, {}, async (page) => {
-    const shown = () =>
-      page.$$eval(".plot .s1", (all) => all.filter((g) => g.getClientRects().length > 0).length);
-    assert.ok((await shown()) > 0);
-    await page.locator('.legend button[data-setting="1"]').first().click();
-    assert.equal(await shown(), 0);
-    assert.equal(await page.locator('.legend button[data-setting="1"][aria-pressed="true"]').count(), 0);
-    await page.setViewportSize({ width: 700, height: 900 });
-    await page.waitForTimeout(100);
-    assert.equal(await shown(), 0, "hidden after it was drawn anew");
-    const at = () => page.$$eval(".map .mark", (all) => all.map((c) => c.getAttribute("cx")).join());
-    const untouched = await at();
-    await page.locator(".choice input").nth(1).check({ force: true });
-    assert.notEqual(await at(), untouched);
+  test("points speak under the pointer, and the map reads a text", async () => {
+    await open(real.inspect, {}, async (page) => {
+      await page.locator(".plot svg .mark").first().hover({ force: true });
+      const pointed = await page.locator(".mark.hover").getAttribute("aria-label");
+      assert.match(pointed, /^τ\s=\s.* tokens: mean cosine 0\.\d+ \[/);
+      assert.equal(await page.textContent(".tip"), pointed);
+      assert.ok(await page.isVisible(".tip"));
+      await page.keyboard.press("Escape");
+      assert.ok(!(await page.isVisible(".tip")));
+      await page.locator(".map .mark").nth(5).hover({ force: true });
+      assert.match(await page.textContent(".tip"), /tokens: /);
+      assert.match(await page.textContent(".reading"), /\d tokens/);
+    });
   });
-});
 
-test("light and dark differ, by the system and by the switch, and both can be read", async () => {
+  test("a click and the keyboard choose a text and list its neighbours at each setting", async () => {
+    await open(real.inspect, {}, async (page) => {
+      await page.locator(".map .mark").nth(7).click({ force: true });
+      assert.equal(await page.locator(".lists-of .list").count(), 3);
+      const counts = await page.$$eval(".lists-of ol", (all) => all.map((list) => list.children.length));
+      assert.deepEqual(counts, [10, 10, 10]);
+      const clicked = await page.textContent(".lists h3");
+
+      await page.locator('.map .mark[tabindex="0"]').focus();
+      const before = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+      for (const key of ["ArrowRight", "ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"])
+        await page.keyboard.press(key);
+      const moved = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+      assert.notEqual(moved, before);
+      assert.equal(await page.textContent(".tip"), moved);
+      await page.keyboard.press("Enter");
+      assert.notEqual(await page.textContent(".lists h3"), clicked);
+      assert.equal(await page.locator(".map .rings .chosen").count(), 1);
+      assert.equal(await page.locator('.map .mark[aria-pressed="true"]').count(), 1);
+
+      await page.locator(".lists-of .neighbor").first().press("Enter");
+      await page.fill(".finder input", "file");
+      assert.ok((await page.locator(".matches .neighbor").count()) > 0);
+      await page.locator(".matches .neighbor").first().click();
+      assert.equal(await page.locator(".lists-of .list").count(), 3);
+    });
+  });
+
+  test("arrow keys walk a line, focus is visible, a plot is one stop of the tab key", async () => {
+    await open(real.inspect, { reducedMotion: "reduce" }, async (page) => {
+      const plot = page.locator(".plot svg").first();
+      assert.equal(await plot.locator('.mark[tabindex="0"]').count(), 1);
+      await plot.locator('.mark[tabindex="0"]').focus();
+      const label = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+      const first = await label();
+      await page.keyboard.press("ArrowRight");
+      const second = await label();
+      assert.notEqual(first, second);
+      assert.equal(first.split(",")[0], second.split(",")[0], "left and right stay on a line");
+      const stroke = await page.evaluate(() => getComputedStyle(document.activeElement).strokeWidth);
+      assert.equal(stroke, "3px");
+      assert.equal(
+        await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior),
+        "auto",
+      );
+    });
+  });
+
+  test("the legend hides a setting in all plots, and the map changes its setting", async () => {
+    await open(real.inspect, {}, async (page) => {
+      const shown = () =>
+        page.$$eval(".plot .s1", (all) => all.filter((g) => g.getClientRects().length > 0).length);
+      assert.ok((await shown()) > 0);
+      await page.locator('.legend button[data-setting="1"]').first().click();
+      assert.equal(await shown(), 0);
+      assert.equal(await page.locator('.legend button[data-setting="1"][aria-pressed="true"]').count(), 0);
+      await page.setViewportSize({ width: 700, height: 900 });
+      await page.waitForTimeout(100);
+      assert.equal(await shown(), 0, "hidden after it was drawn anew");
+      const at = () => page.$$eval(".map .mark", (all) => all.map((c) => c.getAttribute("cx")).join());
+      const untouched = await at();
+      await page.locator(".choice input").nth(1).check({ force: true });
+      assert.notEqual(await at(), untouched);
+    });
+  });
+
   const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const grounds = {};
+
   for (const colorScheme of ["light", "dark"]) {
+    test(`${colorScheme} can be read, by eye and by program`, async () => {
+      for (const file of [real.inspect, real.sweep]) {
+        await open(file, { colorScheme }, async (page) => {
+          if (file === real.inspect) await page.locator(".map .mark").first().click({ force: true });
+          for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
+          const least = await leastContrast(page);
+          assert.ok(least.ratio >= 4.5, `${colorScheme}: ${JSON.stringify(least)}`);
+          await assertAccessible(page);
+        });
+      }
+    });
+  }
+
+  test("light and dark differ, by the system and by the switch", async () => {
+    const grounds = {};
+    for (const colorScheme of ["light", "dark"]) {
+      await open(real.inspect, { colorScheme }, async (page) => (grounds[colorScheme] = await ground(page)));
+    }
+    assert.notEqual(grounds.light, grounds.dark);
+    await open(real.inspect, { colorScheme: "light" }, async (page) => {
+      await page.locator('.scheme input[value="dark"]').check({ force: true });
+      assert.equal(await ground(page), grounds.dark);
+      await page.locator('.scheme input[value="light"]').check({ force: true });
+      assert.equal(await ground(page), grounds.light);
+    });
+  });
+
+  test("a phone of 360 px shows everything without sideways scrolling", async () => {
     for (const file of [real.inspect, real.sweep]) {
-      await open(file, { colorScheme }, async (page) => {
+      await open(file, { width: 360 }, async (page) => {
+        assert.ok((await overflow(page)) <= 0);
         if (file === real.inspect) await page.locator(".map .mark").first().click({ force: true });
         for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
-        grounds[colorScheme] = await ground(page);
-        const least = await leastContrast(page);
-        assert.ok(least.ratio >= 4.5, `${colorScheme}: ${JSON.stringify(least)}`);
-        await assertAccessible(page);
+        assert.ok((await overflow(page)) <= 0, "with everything open");
+        await assertDrawn(page, 1);
+        if (file === real.inspect) await assertAccessible(page);
       });
     }
-  }
-  assert.notEqual(grounds.light, grounds.dark);
-  await open(real.inspect, { colorScheme: "light" }, async (page) => {
-    await page.locator('.scheme input[value="dark"]').check({ force: true });
-    assert.equal(await ground(page), grounds.dark);
-    await page.locator('.scheme input[value="light"]').check({ force: true });
-    assert.equal(await ground(page), grounds.light);
   });
-});
 
-test("a phone of 360 px shows everything without sideways scrolling", async () => {
-  for (const file of [real.inspect, real.sweep]) {
-    await open(file, { width: 360 }, async (page) => {
-      assert.ok((await overflow(page)) <= 0);
-      if (file === real.inspect) await page.locator(".map .mark").first().click({ force: true });
-      for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
-      assert.ok((await overflow(page)) <= 0, "with everything open");
-      await assertDrawn(page, 1);
-      if (file === real.inspect) await assertAccessible(page);
-    });
-  }
-});
-
-test("no text, one text and two texts get sentences in place of empty plots", async () => {
-  for (const count of [0, 1, 2]) {
-    await open(real[`few${count}`], {}, async (page) => {
-      await assertDrawn(page, 0);
-      const missing = await page.locator(".missing").count();
-      // One text alone has its place on the map; two can be compared throughout.
-      assert.equal(missing > 0, count < 2, `${count} texts: ${missing} sections say why they are empty`);
-      if (count < 2) assert.ok(missing >= 10 - count, `${count} texts: ${missing} sections say why they are empty`);
-      assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
-    });
-  }
-});
-
-test("a real sweep", async () => {
-  await open(real.sweep, {}, async (page) => {
-    assert.match(await page.textContent(".verdict"), /proxy/);
-    await assertDrawn(page, 1);
-    assert.equal(await page.locator("section").count(), 4);
-    assert.ok((await page.locator(".gauge").count()) >= 3);
-  });
-});
-
-test("a sweep of settings that are no temperatures", madeUp, async () => {
-  await open(pageOf(sweepReport()), {}, async (page) => {
-    await assertDrawn(page, 2);
-    const text = await page.innerText("main");
-    assert.match(text, /τ = 0\.9(?! \+)/);
-    assert.match(text, /τ = log:128/);
-    assert.match(text, /centring/);
-    assert.doesNotMatch(text, /τ = (centring|0\.9 \+)/);
-    assert.equal(await page.locator(".plot svg").first().locator(".mark").count(), 5);
-  });
-});
-
-test("settings without attention, cuts or a map", madeUp, async () => {
-  const settings = ["1", "0.9 + whitening", "chunk-mean"];
-  const change = (report) => {
-    for (const key of ["attention", "tokens"]) report[key] = report[key].filter((row) => row.setting === 0);
-    report.cut_cosine = [report.cut_cosine[0], null, []];
-    report.hubness.buckets[2] = null;
-    report.geometry[2] = null;
-    report.query_length_slope[1] = null;
-    for (const text of report.map.texts) {
-      text.at[2] = null;
-      text.neighbors[2] = null;
+  test("no text, one text and two texts get sentences in place of empty plots", async () => {
+    for (const count of [0, 1, 2]) {
+      await open(real[`few${count}`], {}, async (page) => {
+        await assertDrawn(page, 0);
+        const missing = await page.locator(".missing").count();
+        // One text alone has its place on the map; two can be compared throughout.
+        assert.equal(missing > 0, count < 2, `${count} texts: ${missing} sections say why they are empty`);
+        if (count < 2)
+          assert.ok(missing >= 10 - count, `${count} texts: ${missing} sections say why they are empty`);
+        assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
+      });
     }
-  };
-  await open(pageOf(inspectReport({ settings, change })), {}, async (page) => {
-    await assertDrawn(page, 15);
-    assert.doesNotMatch(await page.innerText("main"), /τ = (0\.9|chunk)|NaN|undefined/);
-    await page.locator(".choice input").nth(2).check({ force: true });
-    assert.match(await page.textContent(".textmap"), /chunk-mean has no map/);
-    await page.locator(".choice input").nth(0).check({ force: true });
-    await page.locator(".map .mark").first().click({ force: true });
-    assert.match(await page.textContent(".lists-of"), /No neighbours at this setting/);
   });
-});
 
-test("violations of the bound are marked, and only they", madeUp, async () => {
-  await open(pageOf(inspectReport()), {}, async (page) => {
-    const flagged = await page.$$eval(".mark.flagged[aria-label]", (all) =>
-      all.map((m) => m.getAttribute("aria-label")),
-    );
-    assert.equal(flagged.length, 3 * 3 * 5);
-    assert.ok(flagged.every((label) => !label.includes("layer 2:")));
-    assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
+  test("a real sweep", async () => {
+    await open(real.sweep, {}, async (page) => {
+      assert.match(await page.textContent(".verdict"), /proxy/);
+      // Gains on all data, and at each length with items enough: one of them at least.
+      await assertDrawn(page, 2);
+      assert.equal(await page.locator("section").count(), 4);
+      assert.ok((await page.locator(".gauge").count()) >= 3);
+    });
   });
-});
 
-test("whatever is missing, the page stands", madeUp, async () => {
-  const oneBucket = (report) => (report.buckets = report.buckets.slice(0, 1));
-  const reports = [
-    ...spoiled((change) => inspectReport({ count: 6, change })),
-    ...spoiled((change) => sweepReport(change)),
-    ["one bucket", inspectReport({ count: 6, settings: ["1"], change: oneBucket })],
-  ];
-  assert.ok(reports.length > 80);
-  // One browser page for all: only the data differ.
-  const context = await browser.newContext({ offline: true });
-  const page = await context.newPage();
-  const errors = [];
-  page.on("pageerror", (error) => errors.push(error.stack));
-  page.on("console", (message) => errors.push(message.text()));
-  for (const [what, report] of reports) {
-    await page.goto(pathToFileURL(pageOf(report)).href);
-    const text = await page.evaluate(() => document.querySelector("#page").textContent);
-    const broken = /.{0,80}(NaN|undefined|Infinity|\[object|null|cannot be shown).{0,80}/.exec(text)?.[0];
-    assert.deepEqual([what, broken, errors], [what, undefined, []]);
+  test("a sweep of settings that are no temperatures", madeUp, async () => {
+    await open(pageOf(sweepReport()), {}, async (page) => {
+      await assertDrawn(page, 3);
+      const text = await page.innerText("main");
+      assert.match(text, /τ\s=\s0\.9(?! \+)/);
+      assert.match(text, /τ\s=\slog:128/);
+      assert.match(text, /centring/);
+      assert.doesNotMatch(text, /τ\s=\s(centring|0\.9 \+)/);
+      const marks = await page.$$eval(".plot svg", (all) =>
+        all.map((plot) => plot.querySelectorAll(".mark").length),
+      );
+      assert.deepEqual(
+        marks,
+        [5, 4, 4],
+        "held out and four settings; four settings at each length with items enough",
+      );
+      assert.match(text, /1 length has fewer than 10 items and no plot/);
+      assert.match(text, /A clear gain: τ\s=\s0\.9 at 65–130 and 129–258 tokens; centring at/);
+    });
+  });
+
+  test("a setting far off does not press the others together", madeUp, async () => {
+    const change = (report) => (report.settings[2].gain = { value: -0.5, low: -0.55, high: -0.45 });
+    await open(pageOf(sweepReport(change)), {}, async (page) => {
+      await assertDrawn(page, 3);
+      const axis = await page.textContent(".plot svg .axis");
+      assert.doesNotMatch(axis, /−[1-5]0/);
+      const label = await page
+        .locator(".plot svg")
+        .first()
+        .locator(".mark")
+        .nth(2)
+        .getAttribute("aria-label");
+      assert.match(label, /centring: −50\.00 \[−55\.00, −45\.00\]/);
+    });
+  });
+
+  test("settings without attention, cuts or a map", madeUp, async () => {
+    const settings = ["1", "0.9 + whitening", "chunk-mean"];
+    const change = (report) => {
+      for (const key of ["attention", "tokens"]) report[key] = report[key].filter((row) => row.setting === 0);
+      report.cut_cosine = [report.cut_cosine[0], null, []];
+      report.hubness.buckets[2] = null;
+      report.geometry[2] = null;
+      report.query_length_slope[1] = null;
+      for (const text of report.map.texts) {
+        text.at[2] = null;
+        text.neighbors[2] = null;
+      }
+    };
+    await open(pageOf(inspectReport({ settings, change })), {}, async (page) => {
+      await assertDrawn(page, 15);
+      assert.doesNotMatch(await page.innerText("main"), /τ\s=\s(0\.9|chunk)|NaN|undefined/);
+      await page.locator(".choice input").nth(2).check({ force: true });
+      assert.match(await page.textContent(".textmap"), /chunk-mean has no map/);
+      await page.locator(".choice input").nth(0).check({ force: true });
+      await page.locator(".map .mark").first().click({ force: true });
+      assert.match(await page.textContent(".lists-of"), /No neighbours at this setting/);
+    });
+  });
+
+  test("lengths without texts and shares of nothing but rounding take no room", madeUp, async () => {
+    const change = (report) => {
+      report.buckets[0].texts_seen = 0;
+      for (const geometry of report.geometry) geometry.spectrum[383] = 1e-12;
+    };
+    await open(pageOf(inspectReport({ change })), {}, async (page) => {
+      await assertDrawn(page, 18);
+      const axes = await page.$$eval(".plot svg", (all) =>
+        all.map((plot) => [...plot.querySelectorAll(".axis text")].map((text) => text.textContent).join(" ")),
+      );
+      assert.ok(!axes.some((labels) => labels.includes("1–32")), axes.join("\n"));
+      assert.match(axes[0], /33–64 65–128 129–256/);
+      assert.match(await page.textContent(".cards"), /0\.190.*129–256 tokens/s);
+      const spectrum = axes.find((labels) => labels.includes("principal axis"));
+      assert.match(spectrum, /0\.1\u00a0%.*1\u00a0%.*10\u00a0%/);
+      assert.doesNotMatch(spectrum, /0\.0001/);
+    });
+  });
+
+  test("violations of the bound are marked, and only they", madeUp, async () => {
+    await open(pageOf(inspectReport()), {}, async (page) => {
+      const flagged = await page.$$eval(".mark.flagged[aria-label]", (all) =>
+        all.map((m) => m.getAttribute("aria-label")),
+      );
+      assert.equal(flagged.length, 3 * 3 * 5);
+      assert.ok(flagged.every((label) => !label.includes("layer 2:")));
+      assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
+    });
+  });
+
+  /** Opens small reports, one after another, and fails where a page shows what no reader should see. */
+  async function assertStanding(reports) {
+    const files = pagesOf(reports.map(([, report]) => report));
+    // One browser page for all: only the data differ.
+    const context = await browser.newContext({ offline: true, viewport: { width: 600, height: 400 } });
+    const page = await context.newPage();
+    const errors = [];
+    page.on("pageerror", (error) => errors.push(error.stack));
+    page.on("console", (message) => errors.push(message.text()));
+    for (const [index, [what]] of reports.entries()) {
+      await page.goto(pathToFileURL(files[index]).href);
+      const text = await page.evaluate(() => document.querySelector("#page").textContent);
+      const broken = /.{0,80}(NaN|undefined|Infinity|\[object|null|cannot be shown).{0,80}/.exec(text)?.[0];
+      assert.deepEqual([what, broken, errors], [what, undefined, []]);
+    }
+    await context.close();
   }
-  await context.close();
-});
+  const SMALL = { count: 6, settings: ["1", "0.8"], layers: [0, 1] };
 
-test("hostile texts stay text", madeUp, async () => {
-  const text = (i) => HOSTILE[i % HOSTILE.length];
-  const change = (report) => {
-    report.model = HOSTILE[0];
-    report.verdict = HOSTILE.join(" ");
-    report.settings = ["1", HOSTILE[1], HOSTILE[0]];
-    report.map.texts.forEach((t, i) => (t.id = HOSTILE[(i + 1) % HOSTILE.length]));
-  };
-  const clean = {};
-  const tags = (page) =>
-    page.evaluate(() => ({
-      script: document.scripts.length,
-      img: document.images.length,
-      iframe: document.querySelectorAll("iframe, object, embed, [onerror]").length,
-    }));
-  await open(pageOf(inspectReport({ count: 21 })), {}, async (page) =>
-    Object.assign(clean, await tags(page)),
-  );
-  await open(pageOf(inspectReport({ count: 21, text, change })), {}, async (page) => {
-    await page.locator(".map .mark").first().click({ force: true });
-    for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
-    await page.fill(".finder input", "<");
-    assert.deepEqual(await tags(page), clean);
-    assert.equal(await page.evaluate(() => window.hacked), undefined);
-    assert.equal(await page.textContent("h1"), HOSTILE[0]);
-    const shown = await page.evaluate(() => document.querySelector("#page").textContent);
-    for (const hostile of HOSTILE) assert.ok(shown.includes(hostile), hostile);
+  test("whatever is missing, the page of inspect stands", madeUp, async () => {
+    const oneBucket = (report) => (report.buckets = report.buckets.slice(0, 1));
+    const reports = [
+      ...spoiled((change) => inspectReport({ ...SMALL, change })),
+      ["one bucket", inspectReport({ count: 6, settings: ["1"], change: oneBucket })],
+    ];
+    assert.ok(reports.length > 50);
+    await assertStanding(reports);
   });
-});
 
-test("2,000 texts at five settings stay below 3 MB", madeUp, async () => {
-  const settings = ["1", "0.9", "0.8", "log:128", "centring"];
-  const file = pageOf(
-    inspectReport({ count: 2000, settings, text: (i) => `${i} `.padEnd(240, "long words of a text ") }),
-  );
-  assert.ok(statSync(file).size < 3e6, `${statSync(file).size} bytes`);
-  await open(file, {}, async (page) => {
-    assert.equal(await page.locator(".map .mark").count(), 2000);
-    await page.locator(".map .mark").nth(1000).click({ force: true });
-    assert.equal(await page.locator(".lists-of .list").count(), 5);
+  test("whatever is missing, the page of sweep stands", madeUp, async () => {
+    const reports = [...spoiled(sweepReport)];
+    assert.ok(reports.length > 30);
+    await assertStanding(reports);
+  });
+
+  test("hostile texts stay text", madeUp, async () => {
+    const text = (i) => HOSTILE[i % HOSTILE.length];
+    const change = (report) => {
+      report.model = HOSTILE[0];
+      report.verdict = HOSTILE.join(" ");
+      report.settings = ["1", HOSTILE[1], HOSTILE[0]];
+      report.map.texts.forEach((t, i) => (t.id = HOSTILE[(i + 1) % HOSTILE.length]));
+    };
+    const clean = {};
+    const tags = (page) =>
+      page.evaluate(() => ({
+        script: document.scripts.length,
+        img: document.images.length,
+        iframe: document.querySelectorAll("iframe, object, embed, [onerror]").length,
+      }));
+    await open(pageOf(inspectReport({ count: 21 })), {}, async (page) =>
+      Object.assign(clean, await tags(page)),
+    );
+    await open(pageOf(inspectReport({ count: 21, text, change })), {}, async (page) => {
+      await page.locator(".map .mark").first().click({ force: true });
+      for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
+      await page.fill(".finder input", "<");
+      assert.deepEqual(await tags(page), clean);
+      assert.equal(await page.evaluate(() => window.hacked), undefined);
+      assert.equal(await page.textContent("h1"), HOSTILE[0]);
+      const shown = await page.evaluate(() => document.querySelector("#page").textContent);
+      for (const hostile of HOSTILE) assert.ok(shown.includes(hostile), hostile);
+    });
+  });
+
+  test("2,000 texts at five settings stay below 3 MB", madeUp, async () => {
+    const settings = ["1", "0.9", "0.8", "log:128", "centring"];
+    const file = pageOf(
+      inspectReport({ count: 2000, settings, text: (i) => `${i} `.padEnd(240, "long words of a text ") }),
+    );
+    assert.ok(statSync(file).size < 3e6, `${statSync(file).size} bytes`);
+    await open(file, {}, async (page) => {
+      assert.equal(await page.locator(".map .mark").count(), 2000);
+      await page.locator(".map .mark").nth(1000).click({ force: true });
+      assert.equal(await page.locator(".lists-of .list").count(), 5);
+    });
   });
 });

@@ -46,7 +46,7 @@ function change(name: string, row: (Estimate | null)[] | null | undefined): stri
   return `${settingName(name)}: ${decimal(first)} → ${decimal(last)} (${signed(last - first)})`;
 }
 
-/** The untouched model and the setting whose rise is the least; all when there are few. */
+/** Of each setting; of the first few where there are many. */
 function changes(settings: string[], rows: InspectReport["bucket_cosine"]): string {
   const all = settings
     .map((name, setting) => change(name, rows?.[setting]))
@@ -54,6 +54,10 @@ function changes(settings: string[], rows: InspectReport["bucket_cosine"]): stri
   if (all.length === 0) return "";
   const few = all.length <= 4 ? all : all.slice(0, 4);
   return `${few.join("; ")}${all.length > few.length ? "; more in the numbers" : ""}.`;
+}
+
+function fromTo(what: string, text: string): string {
+  return text === "" ? "" : `${what}: ${text}`;
 }
 
 function cosineTable(
@@ -87,7 +91,7 @@ export function cosineByLength(report: InspectReport, settings: string[]): HTMLE
   });
   return section({
     title: "How alike are texts of one length?",
-    found: changes(settings, report.bucket_cosine),
+    found: fromTo("From the shortest to the longest texts", changes(settings, report.bucket_cosine)),
     how: [
       "Across: length in tokens, as far as the model reads. Up: mean cosine of all pairs of different texts of that length; the band is a 95 % bootstrap interval over texts. A line that rises is length collapse: longer texts draw together whatever they say. Bands that overlap show nothing. ",
       paper("figure 1"),
@@ -124,7 +128,7 @@ export function cosineByCut(report: InspectReport, settings: string[]): HTMLElem
   const share = report.findings?.explained_by_length;
   return section({
     title: "The same texts, cut",
-    found: `${changes(settings, report.cut_cosine)}${
+    found: `${fromTo("From the shortest to the longest cut", changes(settings, report.cut_cosine))}${
       isNumber(share)
         ? ` Length alone explains ${percent(share)} of the difference between short and long texts.`
         : ""
@@ -226,17 +230,21 @@ export function hubness(report: InspectReport, settings: string[]): HTMLElement 
     const [first] = known;
     const last = known[known.length - 1];
     if (!first || !last || first === last) return "";
-    return `${settingName(settings[0] ?? "1")}: a text of ${first.name} tokens stands in ${decimal(first.mean, 1)} lists, one of ${last.name} in ${decimal(last.mean, 1)}.`;
+    return `${settingName(settings[0] ?? "1")}: a text of ${first.name} tokens is among the ${whole(k)} nearest of ${decimal(first.mean, 1)} others, one of ${last.name} of ${decimal(last.mean, 1)}.`;
   }
 }
 
+/** Of the largest share: below, only rounding is left, and a logarithmic axis would show little else. */
+const LEAST_SHARE = 1e-4;
+
 export function geometry(report: InspectReport, settings: string[]): HTMLElement {
   const rows = report.geometry ?? [];
+  const least = LEAST_SHARE * Math.max(0, ...numbers(rows.flatMap((row) => row?.spectrum ?? [])));
   const lines: Line[] = settings.map((name, setting) => ({
     setting,
     points: (rows[setting]?.spectrum ?? []).map((share, axis) => ({
       x: axis + 1,
-      y: share,
+      y: isNumber(share) && share >= least ? share : null,
       text: `${settingName(name)}, axis ${axis + 1}: ${percent(share, 2)} of the variance`,
     })),
   }));
@@ -251,6 +259,7 @@ export function geometry(report: InspectReport, settings: string[]): HTMLElement
       .map((at) => ({ at, label: String(at) })),
     logX: true,
     logY: true,
+    yFormat: (share) => percent(share, Math.max(0, Math.ceil(-Math.log10(share) - 2 - 1e-9))),
     markEvery: Math.max(1, Math.ceil(longest / 40)),
   });
   const ranks = settings
@@ -272,7 +281,7 @@ export function geometry(report: InspectReport, settings: string[]): HTMLElement
     title: "How many directions carry the vectors?",
     found: ranks.length > 0 && plot ? `Effective rank ${listed(ranks)}.` : "",
     how: [
-      "The eigenvalues of the vectors' covariance, as shares of the whole, falling. A line that drops early means that a few directions carry everything. Effective rank counts the directions in use, exp(−Σ p ln p) (Roy & Vetterli, 2007); IsoScore is 1 when all are used alike (arXiv 2108.07344); lower uniformity is more even (arXiv 2005.10242).",
+      "The eigenvalues of the vectors' covariance, as shares of the whole, falling. A line that drops early means that a few directions carry everything (shares below a ten-thousandth of the largest are left out). Effective rank counts the directions in use, exp(−Σ p ln p) (Roy & Vetterli, 2007); IsoScore is 1 when all are used alike (arXiv 2108.07344); lower uniformity is more even (arXiv 2005.10242).",
     ],
     body: [plot && legend(settings), plot, plot && tableElement(measures)],
     table: () => ({

@@ -46,6 +46,7 @@ interface LayerPlots<T extends Row> {
   describe: (row: T, setting: string) => string;
   flagged?: (row: T) => boolean;
   bound?: (row: T) => Maybe;
+  share?: boolean;
 }
 
 /** A panel a length, all on one scale. */
@@ -75,6 +76,7 @@ function byLength<T extends Row>(plots: LayerPlots<T>): HTMLElement | undefined 
         xTicks: layers.map((at) => ({ at, label: String(at) })),
         range,
         include: [0],
+        share: plots.share ?? false,
         height: HEIGHT,
       }),
     })),
@@ -186,6 +188,7 @@ export function tokenDifferences(report: InspectReport, settings: string[]): HTM
     label: "Share of the tokens' differences through the layers",
     xTitle: "after layer (0: embeddings)",
     yTitle: "‖HC[X]‖ / ‖X‖",
+    share: true,
     value: (row) => row.hc_ratio,
     describe: (row, setting) =>
       `${setting}, ${whole(row.length)} tokens, after layer ${row.layer}: HC ratio ${decimal(row.hc_ratio)}, token cosine ${decimal(row.token_cosine)}`,
@@ -214,6 +217,7 @@ export function tokenCosine(report: InspectReport, settings: string[]): HTMLElem
     label: "Mean cosine between a text's tokens through the layers",
     xTitle: "after layer (0: embeddings)",
     yTitle: "cosine between tokens",
+    share: true,
     value: (row) => row.token_cosine,
     describe: (row, setting) =>
       `${setting}, ${whole(row.length)} tokens, after layer ${row.layer}: token cosine ${decimal(row.token_cosine)}`,
@@ -240,6 +244,7 @@ export function entropy(report: InspectReport, settings: string[]): HTMLElement 
     label: "Normalised entropy of attention by layer",
     xTitle: "layer",
     yTitle: "normalised entropy",
+    share: true,
     value: (row) => row.entropy,
     describe: (row, setting) =>
       `${setting}, ${whole(row.length)} tokens, layer ${row.layer}: entropy ${decimal(row.entropy)}, σ_s ${decimal(row.logit_std, 2)}`,

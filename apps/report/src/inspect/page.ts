@@ -27,14 +27,14 @@ function facts(report: InspectReport, settings: string[]): Fact[] {
   }
   if (isNumber(found?.ratio)) {
     result.push({
-      name: "Long to short",
+      name: "Long against short",
       value: `× ${decimal(found.ratio, 2)}`,
       note: settingName(settings[0] ?? "1"),
     });
   }
   if (isNumber(found?.explained_by_length)) {
-    const note = "of the difference: the same texts, cut";
-    result.push({ name: "Explained by length", value: percent(found.explained_by_length), note });
+    const note = "of that difference, by the same texts cut short";
+    result.push({ name: "Explained by length alone", value: percent(found.explained_by_length), note });
   }
   return result;
 }

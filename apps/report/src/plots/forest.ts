@@ -24,29 +24,59 @@ export interface ForestPlot {
   rows: Row[];
   /** The value of no effect. */
   zero: number;
+  /** Shared by several plots; that of the rows otherwise. */
+  range?: [number, number];
+  /** Narrow rows, and no numbers beside them: one of several plots side by side. */
+  dense?: boolean;
+}
+
+/** A row whose value is this many times further from no effect than rows are in the middle is off the scale. */
+const OFF_SCALE = 5;
+
+/** From the least to the greatest, but for the rows that would press all others together. */
+export function rangeOfRows(rows: Row[], zero: number): [number, number] {
+  const reach = (values: Maybe[]): number => Math.max(0, ...numbers(values).map((v) => Math.abs(v - zero)));
+  const known = rows.filter((row) => isNumber(row.value));
+  const reaches = known.map((row) => reach([row.value, row.low, row.high])).sort((a, b) => a - b);
+  const most = OFF_SCALE * (reaches[Math.floor(reaches.length / 2)] ?? 0);
+  const kept = known.filter((row) => most === 0 || reach([row.value]) <= most);
+  const all = [zero, ...kept.flatMap((row) => numbers([row.value, row.low, row.high]))];
+  return [Math.min(...all), Math.max(...all)];
 }
 
 const ROW = 30;
+const DENSE_ROW = 21;
+
+/** Which end of the scale a value lies beyond. */
+function offScale(value: number, [least = value, greatest = value]: number[]): -1 | 1 | undefined {
+  return value < least ? -1 : value > greatest ? 1 : undefined;
+}
+
+/** A tip at the end of the scale, its point on it. */
+function arrow(towards: -1 | 1): string {
+  return `M0,0L${-9 * towards},-5V5Z`;
+}
 
 function draw(plot: ForestPlot, width: number): SVGSVGElement {
   const rows = plot.rows.filter((row) => isNumber(row.value));
-  const most = width < 480 ? 13 : 26;
+  const most = width < 480 ? 17 : 26;
   const names = rows.map((row) => shortened(row.name, most));
-  const wide = width >= 560;
+  const wide = width >= 560 && !plot.dense;
+  const high = plot.dense ? DENSE_ROW : ROW;
   const area: Area = {
     width,
-    height: ROW * rows.length + 56,
+    height: high * rows.length + 56,
     top: 8,
     right: wide ? Math.max(...rows.map((row) => labelWidth(row.numbers))) + 14 : 12,
     bottom: 42,
     left: Math.max(...names.map((name) => labelWidth(name))) + 16,
   };
-  const all = [plot.zero, ...rows.flatMap((row) => numbers([row.value, row.low, row.high]))];
-  const [least, greatest] = [Math.min(...all), Math.max(...all)];
+  const [least, greatest] = plot.range ?? rangeOfRows(rows, plot.zero);
   const room = (greatest - least || 1) * 0.06;
   const x = scaleLinear()
     .domain([least - room, greatest + room])
-    .range([area.left, width - area.right]);
+    .range([area.left, width - area.right])
+    .clamp(true);
   const root = canvas(area, `${plot.label}. Arrow keys go from row to row.`);
   const format = x.tickFormat(5);
   root.append(
@@ -61,16 +91,21 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
     svg("line", { class: "reference", x1: zero, x2: zero, y1: area.top, y2: area.height - area.bottom }),
   );
   const marks: Mark[] = rows.map((row, index) => {
-    const y = area.top + ROW * (index + 0.5);
+    const y = area.top + high * (index + 0.5);
     const at = x(row.value as number);
     const colour = row.setting === undefined ? "ink" : settingClass(row.setting);
-    const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : 70);
+    const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : plot.dense ? 46 : 70);
     const group = svg("g", { class: colour });
     group.append(svg("text", { x: area.left - 10, y: y + 4, "text-anchor": "end" }, names[index]));
-    if (isNumber(row.low) && isNumber(row.high)) {
+    const off = offScale(row.value as number, x.domain());
+    if (isNumber(row.low) && isNumber(row.high) && !off) {
       group.append(svg("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
     }
-    const node = svg("path", { d: shape, transform: `translate(${at},${y})` });
+    const node = svg("path", { d: off ? arrow(off) : shape, transform: `translate(${at},${y})` });
+    if (off && !wide) {
+      const beside = { x: at - 10 * off, y: y + 4, "text-anchor": off < 0 ? "start" : "end" };
+      group.append(svg("text", beside, row.numbers.split(" ")[0]));
+    }
     group.append(node);
     if (wide) group.append(svg("text", { x: width - area.right + 10, y: y + 4 }, row.numbers));
     root.append(group);

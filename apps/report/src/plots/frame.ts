@@ -11,18 +11,23 @@ export interface Area {
   left: number;
 }
 
+const redraws = new WeakMap<Element, (width: number) => void>();
+/** One for all plots, and it asks no box for its width: the page is laid out once, not once a plot. */
+const observer = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) redraws.get(target)?.(Math.floor(contentRect.width));
+});
+
 /** Calls `draw` with the width of the returned box now and whenever it changes. */
 export function responsive(draw: (width: number) => Element): HTMLElement {
   const box = el("div", { class: "plot" });
   let drawn = 0;
-  const redraw = (): void => {
-    const width = Math.floor(box.clientWidth);
+  redraws.set(box, (width) => {
     if (width === 0 || width === drawn) return;
     drawn = width;
     box.replaceChildren(draw(width));
     applyHidden(box);
-  };
-  new ResizeObserver(redraw).observe(box);
+  });
+  observer.observe(box);
   return box;
 }
 
@@ -41,9 +46,17 @@ export interface Tick {
   label: string;
 }
 
-/** About how wide a label of the axes is, in pixels. */
+const ruler = document.createElement("canvas").getContext("2d");
+const widths = new Map<string, number>();
+
+/** How wide a label of the axes is, in pixels; style.css gives these 12 px. */
 export function labelWidth(text: string): number {
-  return 6.4 * [...text].length;
+  const known = widths.get(text);
+  if (known !== undefined) return known;
+  if (ruler) ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const width = ruler?.measureText(text).width ?? 7.5 * [...text].length;
+  widths.set(text, width);
+  return width;
 }
 
 /** Every `n`th tick, so that no two labels touch. */

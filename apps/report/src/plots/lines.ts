@@ -39,6 +39,10 @@ export interface LinePlot {
   /** A value to compare with: a dotted line. */
   reference?: number;
   height?: number;
+  /** Values are shares: an axis from 0 to 1. */
+  share?: boolean;
+  /** What the ticks of the vertical axis say. */
+  yFormat?: (value: number) => string;
   /** Vertical range shared by several plots. */
   range?: [number, number];
   /** No marks at the points, for lines of hundreds; each `every`th one can still be reached. */
@@ -101,18 +105,20 @@ function yScale(plot: LinePlot, area: Area): Scale {
       .domain([Math.min(...values) / 1.2, Math.max(...values) * 1.2])
       .range(pixels);
   }
+  if (plot.share && range[0] >= 0 && range[1] <= 1) return scaleLinear().domain([0, 1]).range(pixels);
   const [low, high] = padded(range, 0.04);
   const domain = [include.includes(0) && range[0] >= 0 ? 0 : low, high];
   return scaleLinear().domain(domain).range(pixels).nice(5);
 }
 
-function yTicks(scale: Scale, log: boolean): Tick[] {
-  const format = scale.tickFormat(5);
-  const ticks = scale
+/** Of a logarithmic axis the powers of ten. */
+function yTicks(plot: LinePlot, scale: Scale): Tick[] {
+  const format = plot.yFormat ?? scale.tickFormat(5);
+  const isPower = (value: number): boolean => Math.abs(Math.log10(value) % 1) < 1e-9;
+  return scale
     .ticks(5)
-    .map((value) => ({ at: scale(value), label: log ? String(value) : format(value) }));
-  if (!log) return ticks;
-  return ticks.filter((tick) => /^0\.0*[125]$|^[125]0*$/.test(tick.label));
+    .filter((value) => !plot.logY || isPower(value))
+    .map((value) => ({ at: scale(value), label: format(value) }));
 }
 
 /** One setting's line, band and marks. */
@@ -148,14 +154,14 @@ function drawLine(line: Line, row: number, plot: LinePlot, x: Scale, y: Scale, m
 
 function draw(plot: LinePlot, width: number): SVGSVGElement {
   const area: Area = { width, height: plot.height ?? 280, top: 24, right: 8, bottom: 42, left: 40 };
-  const ticks = yTicks(yScale(plot, area), plot.logY ?? false);
+  const ticks = yTicks(plot, yScale(plot, area));
   area.left = Math.max(...ticks.map((tick) => labelWidth(tick.label)), 16) + 12;
   const x = xScale(plot, area);
   const y = yScale(plot, area);
   const root = canvas(area, `${plot.label}. Arrow keys go from point to point.`);
   const xTicks = plot.xTicks ?? x.ticks(5).map((value) => ({ at: value, label: String(value) }));
   root.append(
-    yAxis(area, yTicks(y, plot.logY ?? false), plot.yTitle),
+    yAxis(area, yTicks(plot, y), plot.yTitle),
     xAxis(
       area,
       xTicks.map((tick) => ({ at: x(tick.at), label: tick.label })),

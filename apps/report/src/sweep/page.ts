@@ -10,12 +10,17 @@ import {
   withInterval,
   decimal,
 } from "../format";
-import { legend } from "../legend";
 import { verdict, type Page } from "../page";
-import { forestPlot, type Row } from "../plots/forest";
-import { linePlot } from "../plots/lines";
-import { isNumber, type Interval, type Maybe, type SweepReport, type SweepSetting } from "../report";
-import { cards, factList, section, tableElement, type Fact } from "../section";
+import { forestPlot, rangeOfRows, type Row } from "../plots/forest";
+import {
+  isNumber,
+  type Interval,
+  type Maybe,
+  type SweepBucket,
+  type SweepReport,
+  type SweepSetting,
+} from "../report";
+import { cards, factList, panels, section, tableElement, type Fact } from "../section";
 
 /** Fewer items give a number that says nothing; the terminal's table leaves them out as well. */
 const ENOUGH_ITEMS = 10;
@@ -71,7 +76,7 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
         : "On all data no setting's interval is above 0."
     }`,
     how: [
-      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing. ",
+      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing; an arrow at the edge is off the scale.",
     ],
     body: [plot],
     table: {
@@ -90,45 +95,95 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
   });
 }
 
+/** Gains of one length, to be drawn on the same scale as the other lengths'. */
+function bucketRows(bucket: SweepBucket, label: string, names: string[]): Row[] {
+  return names
+    .map((name, setting) => {
+      const gain = (bucket.items ?? 0) < ENOUGH_ITEMS ? null : bucket.gains?.[setting];
+      return {
+        name: settingName(name),
+        setting,
+        value: times100(gain?.value),
+        low: times100(gain?.low),
+        high: times100(gain?.high),
+        numbers: pointsText(gain),
+        text: `${settingName(name)}, ${label} tokens: ${pointsText(gain)} points, ${plural(bucket.items, "item")}`,
+      };
+    })
+    .slice(1);
+}
+
+/** "τ = 0.9 at 33–64 and 65–128 tokens; …" of those whose interval lies on one side of 0. */
+function sureAt(rows: Row[][], labels: string[], sign: 1 | -1): string {
+  const where = new Map<string, string[]>();
+  rows.forEach((of, column) => {
+    for (const { name, low, high } of of) {
+      if (!isNumber(low) || !isNumber(high) || Math.min(sign * low, sign * high) <= 0) continue;
+      where.set(name, [...(where.get(name) ?? []), labels[column] ?? ""]);
+    }
+  });
+  return [...where].map(([name, lengths]) => `${name} at ${listed(lengths)} tokens`).join("; ");
+}
+
+function foundByLength(rows: Row[][], labels: string[], few: number): string {
+  const gained = sureAt(rows, labels, 1);
+  const lost = sureAt(rows, labels, -1);
+  return [
+    gained && `A clear gain: ${gained}.`,
+    lost && `A clear loss: ${lost}.`,
+    gained || lost ? "" : "At no length is any setting clearly better or worse than the untouched model.",
+    few > 0
+      ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no plot.`
+      : "",
+  ]
+    .filter((text) => text !== "")
+    .join(" ");
+}
+
 function byLength(report: SweepReport, names: string[]): HTMLElement {
   const buckets = report.buckets ?? [];
   const labels = buckets.map(bucketName);
-  const few = buckets.filter((b) => (b.items ?? 0) < ENOUGH_ITEMS).length;
-  const plot = linePlot({
-    label: `${report.metric ?? "Metric"} by length, one line a setting`,
-    xTitle: "tokens",
-    yTitle: report.metric ?? "metric",
-    lines: names.map((name, setting) => ({
-      setting,
-      points: buckets.map((bucket, column) => ({
-        x: column,
-        y: (bucket.items ?? 0) < ENOUGH_ITEMS ? null : bucket.values?.[setting],
-        text: `${settingName(name)}, ${labels[column]} tokens: ${score(bucket.values?.[setting])}, ${plural(bucket.items, "item")}`,
-      })),
+  const metric = report.metric ?? "the metric";
+  const rows = buckets.map((bucket, column) => bucketRows(bucket, labels[column] ?? "", names));
+  const range = rangeOfRows(rows.flat(), 0);
+  const few = buckets.filter((bucket) => (bucket.items ?? 0) < ENOUGH_ITEMS).length;
+  const plots = panels(
+    buckets.map((bucket, column) => ({
+      title: `${labels[column]} tokens (${plural(bucket.items, "item")})`,
+      plot: forestPlot({
+        label: `Gain in ${metric} over the untouched model at ${labels[column]} tokens, with 95 % intervals`,
+        xTitle: `gain in ${metric}, points`,
+        zero: 0,
+        rows: rows[column] ?? [],
+        range,
+        dense: true,
+      }),
     })),
-    xTicks: labels.map((label, at) => ({ at, label })),
-  });
+  );
   return section({
     title: "Where does it help: short or long texts?",
-    found:
-      few > 0 && plot
-        ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no point here.`
-        : "",
+    found: plots && foundByLength(rows, labels, few),
     how: [
-      "Across: tokens of the longest relevant document, or of the longer text of a pair. Up: the metric. A temperature for long texts should lift the right side and leave the left alone. There are no intervals here: small gaps, of few items above all, are noise.",
+      "A plot a length: tokens of the longest relevant document, or of the longer text of a pair. Each row: the gain over the untouched model at that length, all on one scale, with a 95 % interval for all settings of the plot at once. A temperature for long texts should lie right of the dotted line where texts are long, and on it where they are short. Few items give wide intervals; an arrow at the edge is off the scale.",
     ],
-    body: [plot && legend(names), plot],
+    body: [plots],
     table: {
-      caption: `${report.metric ?? "Metric"} by length`,
+      caption: `${report.metric ?? "Metric"} by length, in brackets the gain over the untouched model in points`,
       head: ["tokens", "items", ...names.map(settingName)],
       rows: buckets.map((b, column) => [
         labels[column] ?? "",
         whole(b.items),
-        ...names.map((_, s) => ((b.items ?? 0) < ENOUGH_ITEMS ? "–" : score(b.values?.[s]))),
+        ...names.map((_, s) => scoreAndGain(b, s)),
       ]),
     },
     missing: `No length has the ${ENOUGH_ITEMS} items that a number needs.`,
   });
+}
+
+function scoreAndGain(bucket: SweepBucket, setting: number): string {
+  if ((bucket.items ?? 0) < ENOUGH_ITEMS) return "–";
+  const gain = setting > 0 ? bucket.gains?.[setting]?.value : undefined;
+  return `${score(bucket.values?.[setting])}${isNumber(gain) ? ` (${points(gain)})` : ""}`;
 }
 
 /** A bar of a share. The number stands beside it, so the bar itself is for the eye only. */
@@ -220,7 +275,10 @@ export function sweepPage(report: SweepReport): Page {
     title: report.model ?? "Model without a name",
     top: [
       verdict(
-        report.verdict ?? "There is no verdict.",
+        (report.verdict ?? "There is no verdict.").replace(
+          " (95 % interval), the best elsewhere being ",
+          ". In brackets a 95 % interval. Best on the other folds: ",
+        ),
         moods[report.benefit as keyof typeof moods] ?? "plain",
       ),
       cards(facts),
@@ -243,5 +301,6 @@ export function sweepPage(report: SweepReport): Page {
       damage(report, names),
       others(report, names),
     ].filter((s) => s !== undefined),
+    version: report.treble_version,
   };
 }
