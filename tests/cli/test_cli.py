@@ -182,6 +182,28 @@ class Outputs(CliCase):
         self.assertNotEqual(self.rows_of(path, "--temperature", "0.5"), plain)
 
 
+class Memory(CliCase):
+    """Peak memory of the program."""
+
+    def peak_kilobytes(self, tokens: int) -> int:
+        """After one text of that many tokens, its word vectors and all."""
+        texts = self.write("long.txt", "the " * (tokens - 2) + "\n")
+        summary = self.folder / "summary.json"
+        arguments = ["embed", "--model", ARGUMENTS.model, "--extend", "interpolate", "--max-length", "8192"]
+        arguments += ["--threads", "1", "--json-summary", str(summary), "--quiet", str(texts)]
+        process = subprocess.Popen([ARGUMENTS.treble, *arguments], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(json.loads(summary.read_text())["tokens_used"], tokens)
+        return usage.ru_maxrss
+
+    def test_attention_takes_memory_by_the_token_and_not_by_its_square(self) -> None:
+        growth = self.peak_kilobytes(8192) - self.peak_kilobytes(2048)
+        # One matrix of logits, of one head, would be 256 MiB at 8192 tokens and 16 MiB at 2048.
+        self.assertLess(growth, 48 * 1024)
+
+
 class Interruption(CliCase):
     """A stopped run leaves a valid file that --resume completes to the very bytes of an uninterrupted one."""
 
