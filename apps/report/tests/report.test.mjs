@@ -412,7 +412,8 @@ describe("the page of reports", { concurrency: 2 }, () => {
 
   test("a real sweep", async () => {
     await open(real.sweep, {}, async (page) => {
-      assert.match(await page.textContent(".verdict"), /proxy/);
+      assert.match(await page.textContent(".claim"), /, by a proxy: .* points of nDCG@10/);
+      assert.match(await page.textContent(".verdict"), /A proxy without labels .*so no proof\./);
       // Gains on all data, and at each length with items enough: one of them at least.
       await assertDrawn(page, 2);
       assert.equal(await page.locator("section").count(), 4);

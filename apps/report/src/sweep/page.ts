@@ -244,6 +244,17 @@ function others(report: SweepReport, names: string[]): HTMLElement | undefined {
   });
 }
 
+/** The outcome as the first sentence, and what it rests on after it. */
+function claimFirst(text: string): string {
+  const [, proxy, outcome = text] = /^(A proxy .*?, so no proof): (.*)$/s.exec(text) ?? [];
+  return outcome
+    .replace(/^(It helps|It does harm|No benefit):/, proxy ? "$1, by a proxy:" : "$1:")
+    .replace(
+      " (95 % interval), the best elsewhere being ",
+      `. ${proxy ? `${proxy}. ` : ""}In brackets a 95 % interval. Best on the other folds: `,
+    );
+}
+
 export function sweepPage(report: SweepReport): Page {
   const names = (report.settings ?? []).map(nameOf);
   const chosen = choices(report);
@@ -275,10 +286,7 @@ export function sweepPage(report: SweepReport): Page {
     title: report.model ?? "Model without a name",
     top: [
       verdict(
-        (report.verdict ?? "There is no verdict.").replace(
-          " (95 % interval), the best elsewhere being ",
-          ". In brackets a 95 % interval. Best on the other folds: ",
-        ),
+        claimFirst(report.verdict ?? "There is no verdict."),
         moods[report.benefit as keyof typeof moods] ?? "plain",
       ),
       cards(facts),
