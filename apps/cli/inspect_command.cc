@@ -83,10 +83,14 @@ void InspectCommand::add_to(CLI::App& app) {
   command_
       ->add_option("--cut-lengths", options_.cut_lengths, "Tokens at which the same texts are cut [32,64,128,256,512]")
       ->type_name("A,B,…")
+      ->take_all()
+      ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
   command_->add_option("--bucket-edges", options_.bucket_edges, "Upper edges of the length buckets [32,64,128,256,512]")
       ->type_name("A,B,…")
+      ->take_all()
+      ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
   model_.add_to(*command_);

@@ -85,10 +85,9 @@ std::string progress_line(const ProgressState& state, std::size_t width) {
 std::string work_line(const WorkState& state, std::size_t width) {
   const auto done = static_cast<double>(state.done);
   const auto total = static_cast<double>(state.total);
-  std::string line = state.total > 0 ? bar(std::min(1.0, done / total)) : std::string();
-  line += fmt::format("{}: {}", state.stage, grouped(state.done));
-  if (state.total > 0) line += fmt::format(" of {}", grouped(state.total));
-  line += " texts";
+  // A share tells what a count would, and 80 columns hold no more.
+  std::string line = state.total > 0 ? bar(std::min(1.0, done / total)) + std::string(state.stage)
+                                     : fmt::format("{}: {} texts", state.stage, grouped(state.done));
   if (state.done > 0 && state.seconds > 0) {
     line += fmt::format(", {} texts/s", grouped(std::llround(done / state.seconds)));
     if (state.total > 0) line += fmt::format(", {} left", short_duration((total - done) * state.seconds / done));

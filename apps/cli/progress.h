@@ -30,7 +30,8 @@ struct WorkState {
   double seconds = 0;      ///< that `done` took
 };
 
-/// " 42 % [########------------] encoding: 1,234 of 2,940 texts, 308 texts/s, 6 s left", at most `width` columns.
+/// " 42 % [########------------] encoding, 308 texts/s, 6 s left", or "reading: 1,234 texts, 308 texts/s" where the
+/// total is not known; at most `width` columns.
 std::string work_line(const WorkState& state, std::size_t width);
 
 /// "12 s", "1:05", "2:03:04".
@@ -85,7 +86,7 @@ class WorkProgress {
  public:
   WorkProgress() : progress_(make_terminal_progress(true)), start_(steady_seconds()) {}
 
-  /// The clock starts again when `total` becomes known.
+  /// The clock starts again when `total` becomes known; `done` is then 0.
   void update(std::string_view stage, std::int64_t done, std::int64_t total);
   void clear() { progress_.clear(); }
 

@@ -107,6 +107,8 @@ void SweepCommand::add_judgement_options() {
   command_->add_option("--seed", held_out_.seed, "Of folds, sample and bootstrap [1]")->type_name("N")->group(group);
   command_->add_option("--bucket-edges", edges_, "Upper edges of the length buckets [32,64,128,256,512]")
       ->type_name("A,B,…")
+      ->take_all()
+      ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
   output_.add_to(*command_, group);
@@ -209,6 +211,7 @@ int SweepCommand::run() const {
   const Data data = open_task(cached);
   const auto encoded = std::count_if(tried.begin(), tried.end(), [](const SweepSetting& s) { return !s.post; });
   total = std::max<std::size_t>(1, data.texts * static_cast<std::size_t>(encoded));
+  progress.update("encoding", 0, static_cast<std::int64_t>(total));
   // Before the long work: what cannot be judged need not be encoded.
   if (data.task->items() < 2 * static_cast<std::size_t>(std::max(2, held_out_.folds))) {
     fail(ErrorCode::invalid_argument, "{}: {} items cannot be divided into {} folds of at least 2; give more data",

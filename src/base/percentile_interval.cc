@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace treble {
 
@@ -38,7 +39,7 @@ double small_sample_factor(const Resampled& resampled, double z) {
 
 Bounds percentile_interval(std::vector<double> values, const Resampled& resampled) {
   std::sort(values.begin(), values.end());
-  const double tail = std::erfc(kGaussian95 * small_sample_factor(resampled) / std::sqrt(2.0)) / 2;
+  const double tail = std::erfc(kGaussian95 * small_sample_factor(resampled) / std::numbers::sqrt2) / 2;
   return {percentile(values, tail), percentile(values, 1 - tail)};
 }
 

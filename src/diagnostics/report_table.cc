@@ -79,6 +79,7 @@ void append_table(const CollapseReport& report, const Row& heading, const std::v
 /// A cell a setting of one column of the table.
 std::vector<std::string> column_cells(const std::vector<std::vector<CosineEstimate>>& table, std::size_t column) {
   std::vector<std::string> cells;
+  cells.reserve(table.size());
   for (const auto& row : table) cells.push_back(cell(row[column]));
   return cells;
 }
@@ -120,6 +121,7 @@ void append_hubness(const CollapseReport& report, std::string& out) {
   out += fmt::format("\nIn how many of the others' {} nearest a text stands: mean (share that stands in none)\n",
                      report.neighbors);
   std::vector<Row> rows;
+  rows.reserve(report.buckets.size());
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
     rows.push_back({bucket_name(report.buckets[bucket]), fmt::format("{}", report.hubness.front()[bucket].texts),
                     texts_of(report.hubness, [bucket](const auto& row) {
@@ -180,6 +182,7 @@ void append_layers(const CollapseReport& report, std::string& out) {
 void append_buckets(const CollapseReport& report, std::string& out) {
   out += "\n\nMean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)\n";
   std::vector<Row> rows;
+  rows.reserve(report.buckets.size());
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
     const auto& range = report.buckets[bucket];
     rows.push_back({bucket_name(range),
@@ -197,6 +200,7 @@ void append_cuts(const CollapseReport& report, std::string& out) {
   out += fmt::format("\nThe same {} cut at each length: topic held, length changed\n",
                      report.cut_texts == 1 ? std::string("text") : fmt::format("{} texts", report.cut_texts));
   std::vector<Row> rows;
+  rows.reserve(report.cut_lengths.size());
   for (std::size_t cut = 0; cut < report.cut_lengths.size(); ++cut) {
     rows.push_back({fmt::format("{}", report.cut_lengths[cut]), fmt::format("{}", report.cut_texts),
                     column_cells(report.cut_cosine, cut)});

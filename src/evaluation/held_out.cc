@@ -60,6 +60,7 @@ std::vector<std::vector<double>> deviations_of(std::span<const std::size_t> item
 /// [setting]: its gain over setting 0.
 std::vector<double> gains_on(const Items& items, std::size_t settings, const ItemMetric& metric) {
   std::vector<double> gains;
+  gains.reserve(settings);
   const double base = metric(0, items);
   for (std::size_t s = 0; s < settings; ++s) gains.push_back(metric(s, items) - base);
   return gains;
@@ -148,11 +149,13 @@ HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric
   // chance, which is that of their gains too, so it is made anew in each resample; how far the gain then strays from
   // the truth of what was chosen is what the interval is about.
   std::vector<std::vector<double>> truth;
+  truth.reserve(folds.size());
   for (const Items& fold : folds) truth.push_back(gains_on(fold, settings, metric));
   std::mt19937_64 generator(options.seed + 2);
   std::vector<double> gains;
   for (int round = 0; round < options.resamples; ++round) {
     std::vector<Items> drawn;
+    drawn.reserve(folds.size());
     for (const Items& fold : folds) drawn.push_back(resample(fold, generator));
     const Judgement again = judge_folds(drawn, settings, metric);
     double stray = again.gain;

@@ -189,10 +189,9 @@ class ProgressLine(Case):
         shown = [line for line in drawn if "%" in line]
         self.assertTrue(shown, drawn)
         for line in shown:
-            self.assertRegex(
-                line, r"^ *\d+ % \[#*-*\] (encoding|cutting|looking into the layers): [\d,]+ of [\d,]+ texts"
-            )
-        self.assertTrue(any(re.search(r"texts, [\d,]+ texts/s, [\d:]+( s)? left$", line) for line in shown), shown)
+            self.assertRegex(line, r"^ *\d+ % \[#*-*\] (encoding|cutting|looking into the layers)")
+            self.assertLess(len(line), 80)
+        self.assertTrue(any(re.search(r", [\d,]+ texts/s, [\d:]+( s)? left$", line) for line in shown), shown)
         shares = [int(line.split("%")[0]) for line in shown]
         self.assertEqual(shares, sorted(shares))
         self.assertTrue(sent.endswith(CLEAR), repr(sent[-80:]))
@@ -207,10 +206,7 @@ class ProgressLine(Case):
         self.assertEqual(code, 0, sent)
         drawn = self.visible(sent)
         self.assertTrue(
-            any(
-                re.match(r" *\d+ % \[#*-*\] encoding: [\d,]+ of 18,000 texts, [\d,]+ texts/s, [\d:]+( s)? left$", line)
-                for line in drawn
-            ),
+            any(re.match(r" *\d+ % \[#*-*\] encoding, [\d,]{1,7} texts/s, [\d:]+( s)? left$", line) for line in drawn),
             drawn,
         )
         self.assertTrue(sent.endswith(CLEAR), repr(sent[-80:]))
