@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Dense>
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -87,9 +88,9 @@ AttentionEstimate expected(const Layer& layer, std::int64_t text, std::int64_t h
 }
 
 using Field = double AttentionEstimate::*;
-constexpr Field kFields[] = {&AttentionEstimate::logit_std, &AttentionEstimate::entropy,
-                             &AttentionEstimate::filter_rate, &AttentionEstimate::bound,
-                             &AttentionEstimate::above_bound};
+constexpr std::array<Field, 5> kFields = {&AttentionEstimate::logit_std, &AttentionEstimate::entropy,
+                                          &AttentionEstimate::filter_rate, &AttentionEstimate::bound,
+                                          &AttentionEstimate::above_bound};
 
 void in_turn(std::int64_t count, const std::function<void(std::int64_t)>& body) {
   for (std::int64_t i = 0; i < count; ++i) body(i);

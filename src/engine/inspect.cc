@@ -47,6 +47,7 @@ ConstMatrixView matrix(const Embeddings& embeddings) {
 std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>& texts, std::size_t most) {
   if (texts.size() <= most) return texts;
   std::vector<std::string_view> chosen;
+  chosen.reserve(most);
   for (std::size_t i = 0; i < most; ++i) chosen.push_back(texts[(2 * i + 1) * texts.size() / (2 * most)]);
   return chosen;
 }

@@ -223,6 +223,7 @@ TEST(ModelInspect, TheReportIsTheSameForEveryNumberOfThreads) {
 std::vector<AttentionEstimate> probed(const SentenceEncoder& encoder, const std::vector<SampledText>& sample,
                                       const std::vector<std::size_t>& chosen, std::int64_t length) {
   std::vector<std::string_view> texts;
+  texts.reserve(chosen.size());
   for (const std::size_t i : chosen) texts.emplace_back(sample.at(i).text);
   LayerProbe probe({.length = length, .layers = {0, 1}}, [](std::int64_t count, const auto& body) {
     for (std::int64_t i = 0; i < count; ++i) body(i);

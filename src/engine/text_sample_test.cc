@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -208,7 +209,7 @@ TEST(TextSample, BucketsDrawForThemselves) {
   const auto encoder = tiny_encoder();
   const auto words = [](std::int64_t i) { return i % 2 == 0 ? 2 : 10; };
   const auto sample = draw_sample(encoder, source_of(2000, words), options_of(20, 5));
-  std::vector<std::int64_t> places[2];
+  std::array<std::vector<std::int64_t>, 2> places;
   for (std::size_t bucket : {0U, 1U}) {
     for (const std::int64_t index : indices(sample.by_bucket[bucket])) places[bucket].push_back(index / 2);
   }
