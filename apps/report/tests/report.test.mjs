@@ -512,19 +512,28 @@ describe("the page of reports", { concurrency: 2 }, () => {
     });
   });
 
+  /** In the page, once its plots are drawn, which is in the frame after the load: what no reader should see, or nothing. */
+  const brokenPart = () => {
+    const search = () => {
+      const plots = [...document.querySelectorAll(".plot")].map((plot) => plot.innerHTML);
+      const text = [document.querySelector("#page").textContent, ...plots].join(" ");
+      return /.{0,80}(NaN|undefined|Infinity|\[object|null|cannot be shown).{0,80}/.exec(text)?.[0];
+    };
+    return new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(search()))));
+  };
+
   /** Opens small reports, one after another, and fails where a page shows what no reader should see. */
   async function assertStanding(reports) {
     const files = pagesOf(reports.map(([, report]) => report));
     // One browser page for all: only the data differ.
-    const context = await browser.newContext({ offline: true, viewport: { width: 600, height: 400 } });
+    const context = await browser.newContext({ offline: true, viewport: { width: 600, height: 100 } });
     const page = await context.newPage();
     const errors = [];
     page.on("pageerror", (error) => errors.push(error.stack));
     page.on("console", (message) => errors.push(message.text()));
     for (const [index, [what]] of reports.entries()) {
       await page.goto(pathToFileURL(files[index]).href);
-      const text = await page.evaluate(() => document.querySelector("#page").textContent);
-      const broken = /.{0,80}(NaN|undefined|Infinity|\[object|null|cannot be shown).{0,80}/.exec(text)?.[0];
+      const broken = await page.evaluate(brokenPart);
       assert.deepEqual([what, broken, errors], [what, undefined, []]);
     }
     await context.close();
