@@ -9,23 +9,11 @@
 #include <vector>
 
 #include "base/percentile_interval.h"
+#include "diagnostics/unit_rows.h"
 
 namespace treble {
 
 namespace {
-
-std::vector<double> unit_rows(ConstMatrixView vectors) {
-  std::vector<double> unit(static_cast<std::size_t>(vectors.rows * vectors.cols));
-  double* target = unit.data();
-  for (std::int64_t row = 0; row < vectors.rows; ++row) {
-    const auto values = vectors.row_span(row);
-    double square = 0;
-    for (const float value : values) square += double{value} * double{value};
-    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
-    for (const float value : values) *target++ = value * scale;
-  }
-  return unit;
-}
 
 /// How often each of so many is drawn when as many are drawn with replacement.
 std::vector<int> draw(std::int64_t count, std::mt19937_64& generator) {

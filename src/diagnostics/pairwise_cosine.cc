@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/percentile_interval.h"
+#include "diagnostics/unit_rows.h"
 
 namespace treble {
 
@@ -14,20 +15,6 @@ namespace {
 
 /// Rows that an unbiased variance over pairs takes.
 constexpr std::size_t kLeastForVariance = 4;
-
-/// Unit rows in double; a zero row stays zero.
-std::vector<double> unit_rows(ConstMatrixView vectors) {
-  std::vector<double> unit(static_cast<std::size_t>(vectors.rows * vectors.cols));
-  double* target = unit.data();
-  for (std::int64_t row = 0; row < vectors.rows; ++row) {
-    const auto values = vectors.row_span(row);
-    double square = 0;
-    for (const float value : values) square += double{value} * double{value};
-    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
-    for (const float value : values) *target++ = value * scale;
-  }
-  return unit;
-}
 
 class Group {
  public:
