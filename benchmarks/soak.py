@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Embeds texts of mixed lengths for minutes and watches the memory of the process: `make soak MINUTES=10`.
 
-After a first minute's warming up (buffers grow to the longest text once) resident memory must stay where it is.
+Counted is memory of the process's own: a model's word vectors stay in their file, whose pages come and go as words are
+used. It grows at first, with the longest text and with a product for each number of rows that occurs; after the first
+rounds it must stay where it is.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED_GROWTH_MIB = 8
-WARM_ROUNDS = 5
+WARM_ROUNDS = 40
 
 
 def write_texts(folder: Path, prose: list[str], round_number: int) -> Path:
@@ -54,7 +56,7 @@ def main() -> int:
             texts = write_texts(Path(scratch), prose, len(memory))
             process.stdin.write(json.dumps({"do": "run", "texts": str(texts), "single": False}) + "\n")
             process.stdin.flush()
-            memory.append(json.loads(process.stdout.readline())["rss_mib"])
+            memory.append(json.loads(process.stdout.readline())["anonymous_mib"])
     process.stdin.close()
     process.wait()
     warm, last = max(memory[: WARM_ROUNDS + 1]), memory[-1]

@@ -237,7 +237,8 @@ struct Linear::Impl {
   }
 
   void run_rows(ConstMatrixView x, MatrixView y) const {
-    const std::int64_t chunk = options.type == ComputeType::float32 ? x.rows : typical_rows();
+    // Of one size all but the last, so that few row counts occur: oneDNN keeps a primitive for each.
+    const std::int64_t chunk = typical_rows();
     for (std::int64_t first = 0; first < x.rows; first += chunk) {
       const std::int64_t last = std::min(x.rows, first + chunk);
       const Source source = convert(x.row_range(first, last), thread_scratch());

@@ -1,9 +1,11 @@
 #include "kernels/onednn/product.h"
 
 #include <algorithm>
+#include <compare>
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <shared_mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -31,8 +33,8 @@ constexpr std::int64_t kLayoutRows = 128;
 constexpr std::int64_t kTypicalRows = 128;
 /// The rearranging of weights is then a twentieth of the work.
 constexpr std::int64_t kTypicalRowsUnpacked = 256;
-/// A primitive is made for each row count that occurs; this bounds how many are kept.
-constexpr std::size_t kMaxPrimitives = 256;
+/// A primitive is made for each shape and row count that occurs; this bounds how many are kept.
+constexpr std::size_t kMaxPrimitives = 2048;
 
 struct Types {
   Type source;
@@ -127,21 +129,71 @@ std::int64_t row_block(const memory::desc& desc) {
   return block;
 }
 
+namespace {
+
+using PrimitiveDesc = dnnl::inner_product_forward::primitive_desc;
+
+struct Prepared {
+  PrimitiveDesc desc;
+  dnnl::inner_product_forward primitive;
+};
+
+/// What a primitive depends on: the layout of the packed weights follows from it too.
+struct PrimitiveKey {
+  ProductKind kind;
+  std::int64_t in;
+  std::int64_t out;
+  bool has_bias;
+  bool accumulate;
+  std::int64_t columns;
+  std::int64_t rows;
+  auto operator<=>(const PrimitiveKey&) const = default;
+};
+
+/// The primitives of the whole process. A model's layers are of few shapes, and texts of many lengths make many row
+/// counts: were each layer to keep its own, a long run's memory would grow by a hundred megabytes.
+class PrimitiveCache {
+ public:
+  template <typename Make>
+  Prepared get(const PrimitiveKey& key, const Make& make) {
+    {
+      const std::shared_lock lock(mutex_);
+      if (const auto found = primitives_.find(key); found != primitives_.end()) return found->second;
+    }
+    const std::unique_lock lock(mutex_);
+    if (const auto found = primitives_.find(key); found != primitives_.end()) return found->second;
+    if (primitives_.size() >= kMaxPrimitives) primitives_.clear();
+    const PrimitiveDesc desc = make();
+    return primitives_.emplace(key, Prepared{desc, dnnl::inner_product_forward(desc)}).first->second;
+  }
+
+ private:
+  std::shared_mutex mutex_;
+  std::map<PrimitiveKey, Prepared> primitives_;
+};
+
+// Neither is ever destroyed: threads may still be at work when the process ends.
+const dnnl::engine& cpu_engine() {
+  static const auto* const engine = new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  return *engine;
+}
+
+PrimitiveCache& primitive_cache() {
+  static auto* const cache = new PrimitiveCache;
+  return *cache;
+}
+
+}  // namespace
+
 struct Product::Impl {
-  using PrimitiveDesc = dnnl::inner_product_forward::primitive_desc;
-
-  struct Prepared {
-    PrimitiveDesc desc;
-    dnnl::inner_product_forward primitive;
-  };
-
-  Impl(ProductKind kind, const ProductWeights& shape)
-      : in(shape.in),
+  Impl(ProductKind kind_in, const ProductWeights& shape)
+      : kind(kind_in),
+        in(shape.in),
         out(shape.out),
         types(types_of(kind)),
         has_bias(!shape.bias.empty()),
         accumulate(shape.accumulate),
-        engine(dnnl::engine::kind::cpu, 0) {}
+        engine(cpu_engine()) {}
 
   /// `columns` outputs with weights laid out as `weights_desc` says.
   PrimitiveDesc describe(std::int64_t rows, std::int64_t columns, const memory::desc& weights_desc) const {
@@ -190,12 +242,9 @@ struct Product::Impl {
   }
 
   Prepared prepared(std::int64_t rows, std::int64_t columns) const {
-    const std::lock_guard lock(mutex);
-    const auto key = std::pair(rows, columns);
-    if (const auto found = primitives.find(key); found != primitives.end()) return found->second;
-    if (primitives.size() >= kMaxPrimitives) primitives.clear();
-    const auto desc = describe(rows, columns, columns == out ? packed_desc : part_desc(columns));
-    return primitives.emplace(key, Prepared{desc, dnnl::inner_product_forward(desc)}).first->second;
+    return primitive_cache().get({kind, in, out, has_bias, accumulate, columns, rows}, [&] {
+      return describe(rows, columns, columns == out ? packed_desc : part_desc(columns));
+    });
   }
 
   void run(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source, void* target) const {
@@ -218,19 +267,19 @@ struct Product::Impl {
     stream.wait();
   }
 
+  ProductKind kind;
   std::int64_t in;
   std::int64_t out;
   Types types;
   bool has_bias;
   bool accumulate;
   bool packs = true;  ///< weights are in the form that the products read
-  dnnl::engine engine;
+  const dnnl::engine& engine;
   memory::desc packed_desc;
   WeightMemory weights;
   AlignedBuffer<float> bias;
   mutable std::mutex mutex;
   mutable std::map<int, std::int64_t> known_parts;
-  mutable std::map<std::pair<std::int64_t, std::int64_t>, Prepared> primitives;
 };
 
 Product::Product(ProductKind kind, const ProductWeights& weights) : impl_(std::make_unique<Impl>(kind, weights)) {
