@@ -68,7 +68,7 @@ async function writeReport(name, command, texts, ...options) {
 
 const QUICK = ["--bootstrap", "50", "--sample"];
 const INSPECT = [...QUICK, "12", "--bucket-edges", "16,32,64", "--cut-lengths", "16,32,48", "-t", "0.8"];
-const SWEEP = [...QUICK, "60", "--unlabelled", "-t", "0.8", "-t", "0.5"];
+const SWEEP = [...QUICK, "60", "--unlabelled", "--bucket-edges", "64", "-t", "0.8", "-t", "0.5"];
 
 /** What the program itself writes, of real texts. */
 async function makeRealReports() {
