@@ -21,7 +21,7 @@ from peers.workloads import WORKLOADS, build_texts, cut_texts, read_prose
 from tokenizers import Tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT_COUNTS = (50, 100, 200, 400, 800)
+TEXT_COUNTS = (50, 100, 200, 400)
 MEMORY_LENGTHS = (512, 1024, 2048, 4096, 8192)
 ROUNDS = 5
 
@@ -112,8 +112,8 @@ class Bench:
         return found
 
     def options(self) -> dict[str, float]:
-        texts, _ = self.mixed(60)
-        command = [str(self.bin / "treble_option_costs"), str(self.model), str(texts), "1", "15"]
+        texts, _ = self.mixed(40)
+        command = [str(self.bin / "treble_option_costs"), str(self.model), str(texts), "1", "9"]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     def share(self) -> list[dict]:
