@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Embeds texts of mixed lengths for minutes and watches the memory of the process: `make soak MINUTES=10`.
 
-Counted is memory of the process's own: a model's word vectors stay in their file, whose pages come and go as words are
-used. It grows at first, with the longest text and with a product for each number of rows that occurs; after the first
-rounds it must stay where it is.
+It first embeds every word there is, in texts of every length: word vectors are read from their file as words occur, and
+a product is made for each number of rows. After that and the first rounds resident memory must stay where it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import subprocess
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED_GROWTH_MIB = 8
-WARM_ROUNDS = 40
+WARM_ROUNDS = 5
 
 
 def write_texts(folder: Path, prose: list[str], round_number: int) -> Path:
@@ -33,6 +33,26 @@ def write_texts(folder: Path, prose: list[str], round_number: int) -> Path:
             at = generator.randrange(max(1, len(words) - length))
             file.write(" ".join(words[at : at + length]) + "\n")
     return path
+
+
+def embed(process: subprocess.Popen, texts: Path, single: bool) -> dict:
+    """The worker's answer."""
+    process.stdin.write(json.dumps({"do": "run", "texts": str(texts), "single": single}) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def write_every_word(folder: Path, prose: list[str]) -> Path:
+    """Each word once, in texts of 1, 2, 3 … words."""
+    words = sorted(set(" ".join(prose).split()))
+    path = folder / "words.txt"
+    with path.open("w", encoding="utf-8") as file:
+        at = 0
+        for length in itertools.cycle(range(1, 301)):
+            file.write(" ".join(words[at : at + length]) + "\n")
+            at += length
+            if at >= len(words):
+                return path
 
 
 def main() -> int:
@@ -50,13 +70,12 @@ def main() -> int:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     memory: list[float] = []
-    end = time.monotonic() + 60 * arguments.minutes
     with tempfile.TemporaryDirectory() as scratch:
+        embed(process, write_every_word(Path(scratch), prose), single=True)
+        end = time.monotonic() + 60 * arguments.minutes
         while time.monotonic() < end or len(memory) <= WARM_ROUNDS:
             texts = write_texts(Path(scratch), prose, len(memory))
-            process.stdin.write(json.dumps({"do": "run", "texts": str(texts), "single": False}) + "\n")
-            process.stdin.flush()
-            memory.append(json.loads(process.stdout.readline())["anonymous_mib"])
+            memory.append(embed(process, texts, single=False)["rss_mib"])
     process.stdin.close()
     process.wait()
     warm, last = max(memory[: WARM_ROUNDS + 1]), memory[-1]

@@ -20,7 +20,7 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// The most memory this process has had resident; with "RssAnon:" what it has now, without files' pages.
+/// The most memory this process has had resident; with "VmRSS:" what it has now.
 double status_mib(std::string_view field) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -63,7 +63,7 @@ Json run(const treble::SentenceEncoder& encoder, const treble::EncodeOptions& op
               static_cast<std::streamsize>(values.size() * sizeof(float)));
   }
   answer["peak_mib"] = status_mib("VmHWM:");
-  answer["anonymous_mib"] = status_mib("RssAnon:");
+  answer["rss_mib"] = status_mib("VmRSS:");
   return answer;
 }
 

@@ -30,7 +30,6 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
 constexpr std::size_t kScoreRows = 6;
-/// Scores are kept in base 2, e^x = 2^(x·log₂e): the exponential then needs no reduction of its argument.
 constexpr float kLog2E = 1.4426950408889634F;
 
 struct Workspace {
@@ -147,7 +146,7 @@ void ScaleQueries(const HeadTask& task, std::size_t first, std::size_t rows, flo
       continue;
     }
     const float* query = task.q + (first + row) * task.q_stride;
-    const float scale = task.logit_scales[first + row] * task.qk_scale * kLog2E;
+    const float scale = task.logit_scales[first + row] * task.qk_scale;
     for (std::size_t c = 0; c < task.head_dim; ++c) scaled[c] = query[c] * scale;
   }
 }
@@ -212,13 +211,15 @@ Visible VisibleKeys(const HeadTask& task, std::size_t row, std::size_t first_key
   return {begin, std::max(begin, end)};
 }
 
-/// 2^x for x ≤ 0 to about one unit in the last place; 2⁻¹²⁵ for what is below −125; NaN stays NaN. The polynomial is
-/// the minimax approximation of degree 6 on [−½, ½], relative error 2e-9.
-HWY_INLINE V Exp2(V x) {
+/// e^x for x ≤ 0, as 2^(x·log₂e): what the product rounds off matters only where e^x is small, so the argument needs no
+/// reduction in two parts. Below 2⁻¹²⁵ it is 2⁻¹²⁵; NaN stays NaN. The polynomial is the minimax approximation of 2^r
+/// of degree 6 on [−½, ½], relative error 2e-9.
+HWY_INLINE V ExpOfNegative(V x) {
   const D d;
   const hn::RebindToSigned<D> di;
+  const V binary = hn::Mul(x, hn::Set(d, kLog2E));
   const V lowest = hn::Set(d, -125.0F);
-  const V clamped = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
+  const V clamped = hn::IfThenElse(hn::Lt(binary, lowest), lowest, binary);
   const auto whole = hn::NearestInt(clamped);
   const V r = hn::Sub(clamped, hn::ConvertTo(d, whole));
   V power = hn::Set(d, 1.53458116e-4F);
@@ -231,7 +232,7 @@ HWY_INLINE V Exp2(V x) {
   return hn::Mul(power, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(whole, hn::Set(di, 127)))));
 }
 
-/// Turns a row's scores into 2^(score − largest so far), those of keys that it does not see into 0; returns the factor
+/// Turns a row's scores into exp(score − largest so far), those of keys that it does not see into 0; returns the factor
 /// for what was summed before.
 float SoftmaxRow(Visible visible, std::size_t keys, float* HWY_RESTRICT scores, float& largest, float& sum) {
   const D d;
@@ -251,14 +252,14 @@ float SoftmaxRow(Visible visible, std::size_t keys, float* HWY_RESTRICT scores, 
   const V shift = hn::Set(d, new_max);
   V vector_sum = hn::Zero(d);
   for (std::size_t j = 0; j < padded; j += lanes) {
-    const V p = Exp2(hn::Sub(hn::Load(d, scores + j), shift));
+    const V p = ExpOfNegative(hn::Sub(hn::Load(d, scores + j), shift));
     hn::Store(p, d, scores + j);
     vector_sum = hn::Add(vector_sum, p);
   }
   std::fill_n(scores, visible.begin, 0.0F);
   std::fill_n(scores + visible.end, padded - visible.end, 0.0F);
   const bool first = sum == 0.0F;
-  const float correction = first ? 1.0F : std::exp2(largest - new_max);
+  const float correction = first ? 1.0F : std::exp(largest - new_max);
   sum = sum * correction + hn::GetLane(hn::SumOfLanes(d, vector_sum));
   largest = new_max;
   return correction;
@@ -322,10 +323,10 @@ void ScaleRow(float factor, std::size_t padded_dim, float* row) {
 }
 
 void AddBiases(const HeadTask& task, std::size_t row, std::size_t first_key, std::size_t keys, float* scores) {
-  const float scale = task.logit_scales[row] * kLog2E;
+  const float scale = task.logit_scales[row];
   if (task.bias != nullptr) {
     const auto distance = static_cast<std::ptrdiff_t>(first_key) - static_cast<std::ptrdiff_t>(row);
-    AddBias(task.bias + distance, task.temper_bias ? scale : kLog2E, keys, scores);
+    AddBias(task.bias + distance, task.temper_bias ? scale : 1.0F, keys, scores);
   }
   if (task.logit_bias != nullptr) {
     task.logit_bias->add(task.sequence, task.head, static_cast<std::int64_t>(row), static_cast<std::int64_t>(first_key),

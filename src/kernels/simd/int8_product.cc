@@ -180,6 +180,8 @@ void multiply_columns(std::size_t rows, Tile tile, Panel panel, std::size_t colu
 
 }  // namespace
 
+bool Int8Product::runs_here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
 bool Int8Product::suits(std::int64_t in) { return onednn::has_avx2_alone() && in % kStep == 0; }
 
 void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin,
@@ -193,6 +195,8 @@ void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std
 }
 
 #else
+
+bool Int8Product::runs_here() { return false; }
 
 bool Int8Product::suits(std::int64_t) { return false; }
 

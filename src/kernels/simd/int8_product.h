@@ -18,7 +18,9 @@ class Int8Product {
   /// Outputs that are packed together.
   static constexpr std::int64_t kPanel = 16;
 
-  /// Whether this CPU (within ONEDNN_MAX_CPU_ISA) is one of those, and the width divides by four.
+  /// Whether the CPU can run it at all.
+  static bool runs_here();
+  /// Whether it is the one to take: oneDNN (within ONEDNN_MAX_CPU_ISA) sees AVX2 alone, and the width divides by four.
   static bool suits(std::int64_t in);
 
   Int8Product() = default;

@@ -15,7 +15,8 @@ namespace {
 /// Codes of the whole permitted range, greatest pairs included.
 struct Codes {
   Codes(std::int64_t rows_in, std::int64_t in_in, std::int64_t out_in) : rows(rows_in), in(in_in), out(out_in) {
-    const onednn::Int8Range range = onednn::int8_range();
+    // That of CPUs without VNNI, whatever this one is.
+    const onednn::Int8Range range{180, 105, 182};
     for (std::int64_t i = 0; i < rows * in; ++i) {
       x.push_back(static_cast<std::uint8_t>(i % 3 == 0 ? range.source : (i * 37) % (range.source + 1)));
     }
@@ -68,7 +69,7 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
 }
 
 TEST(Int8Product, IsExact) {
-  if (!Int8Product::suits(4)) GTEST_SKIP() << "oneDNN makes the int8 products of " << onednn::isa_name();
+  if (!Int8Product::runs_here()) GTEST_SKIP() << "it is written in AVX2, which this CPU does not have";
   for (const std::int64_t rows : {1, 2, 3, 4, 5, 9}) {
     for (const std::int64_t in : {4, 36, 384}) {
       for (const std::int64_t out : {1, 15, 16, 17, 48}) {
@@ -79,7 +80,7 @@ TEST(Int8Product, IsExact) {
 }
 
 TEST(Int8Product, ComputesSomeOutputsAlone) {
-  if (!Int8Product::suits(4)) GTEST_SKIP() << "oneDNN makes the int8 products of " << onednn::isa_name();
+  if (!Int8Product::runs_here()) GTEST_SKIP() << "it is written in AVX2, which this CPU does not have";
   for (const std::int64_t begin : {16, 32}) expect_exact(Codes(6, 64, 45), begin, false);
 }
 
