@@ -44,6 +44,8 @@ struct AttentionInputs {
   std::int64_t bias_reach = 0;
   bool temper_position_bias = true;
   const LogitBias* logit_bias = nullptr;  ///< always tempered
+  /// q, k, v and the softmax's weights may be rounded to bfloat16, which is done where the CPU multiplies it.
+  bool bfloat16 = false;
 
   std::int64_t head_dim() const noexcept { return q.cols / num_heads; }
 };

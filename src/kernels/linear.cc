@@ -26,6 +26,8 @@ using simd::Int8Product;
 /// Up to so many rows, threads share the outputs rather than the rows: reading the weights is then what takes long, and
 /// so each is read once.
 constexpr std::int64_t kFewRows = 48;
+/// Row counts of a call are multiples of this, but for what is left over.
+constexpr std::int64_t kRowStep = 16;
 /// Rows of 8-bit codes and their outputs that stay in the second-level cache.
 constexpr std::int64_t kTypicalInt8Rows = 64;
 /// Outputs that are not worth a thread of their own.
@@ -95,8 +97,11 @@ struct Dequantizer {
   }
 };
 
-/// The largest power of two that divides the width.
-std::int64_t rotation_block(std::int64_t cols) { return cols & -cols; }
+/// Larger blocks keep vectors no closer to float32's, and take more steps.
+constexpr std::int64_t kMostRotated = 128;
+
+/// The largest power of two that divides the width, up to that.
+std::int64_t rotation_block(std::int64_t cols) { return std::min(kMostRotated, cols & -cols); }
 
 /// [out, in]. Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
 AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& columns) {
@@ -147,8 +152,8 @@ struct Linear::Impl {
     const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer);
     dequantizer.bias.assign(bias.begin(), bias.end());
     dequantizer.bias.resize(static_cast<std::size_t>(out));
-    if (Int8Product::suits(in)) {
-      int8_product = Int8Product(in, out, {codes.data(), elements(out, in)});
+    if (const simd::Int8Isa isa = simd::int8_isa(); isa != simd::Int8Isa::none && Int8Product::suits(in)) {
+      int8_product.emplace(isa, in, out, std::span(codes.data(), elements(out, in)));
     } else {
       product = Product(ProductKind::int8, {in, out, codes.data(), in});
     }
@@ -196,7 +201,7 @@ struct Linear::Impl {
     } else if (columns.count() == y.cols) {
       product->run(y.rows, source.data, y.data);
       // As a pass of our own: oneDNN's erf as a post-op takes twice the time on AVX2.
-      activate(options.activation, y);
+      activate(options.activation, y, accuracy());
     } else {
       run_part(source, columns, y);
     }
@@ -211,7 +216,7 @@ struct Linear::Impl {
     } else {
       run_onednn_int8(source, columns, scales, target);
     }
-    activate(options.activation, target);
+    activate(options.activation, target, accuracy());
   }
 
   void run_onednn_int8(const Source& source, const Columns& columns, const ColumnScales& scales, MatrixView y) const {
@@ -232,18 +237,23 @@ struct Linear::Impl {
       for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(target.row(row), part.cols, part.row(row));
     }
     product->run_columns(y.rows, columns.begin, columns.end, source.data, part.data);
-    activate(options.activation, part);
+    activate(options.activation, part, accuracy());
     for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(part.row(row), part.cols, target.row(row));
   }
 
   void run_rows(ConstMatrixView x, MatrixView y) const {
-    // Of one size all but the last, so that few row counts occur: oneDNN keeps a primitive for each.
-    const std::int64_t chunk = typical_rows();
-    for (std::int64_t first = 0; first < x.rows; first += chunk) {
-      const std::int64_t last = std::min(x.rows, first + chunk);
+    for (std::int64_t first = 0, last = 0; first < x.rows; first = last) {
+      last = first + chunk_rows(x.rows - first);
       const Source source = convert(x.row_range(first, last), thread_scratch());
       run_columns(source, {0, y.cols}, y.row_range(first, last));
     }
+  }
+
+  /// How many of the rows left to take next. oneDNN has a primitive for each row count, and they are kept: of all
+  /// counts up to 128 they would take tens of megabytes, of these two dozen next to nothing.
+  std::int64_t chunk_rows(std::int64_t left) const {
+    const std::int64_t most = std::min(left, typical_rows());
+    return most < kRowStep ? most : most / kRowStep * kRowStep;
   }
 
   /// Threads share the outputs.
@@ -264,8 +274,12 @@ struct Linear::Impl {
   /// Outputs of one of `parts` parts.
   std::int64_t part_columns(int parts) const {
     if (!int8_product) return product->part_columns(parts);
-    const std::int64_t panels = (out + Int8Product::kPanel - 1) / Int8Product::kPanel;
-    return (panels + parts - 1) / parts * Int8Product::kPanel;
+    const std::int64_t panels = (out + int8_product->panel() - 1) / int8_product->panel();
+    return (panels + parts - 1) / parts * int8_product->panel();
+  }
+
+  ActivationAccuracy accuracy() const {
+    return options.type == ComputeType::float32 ? ActivationAccuracy::float32 : ActivationAccuracy::bfloat16;
   }
 
   std::int64_t typical_rows() const { return product ? product->typical_rows() : kTypicalInt8Rows; }
@@ -313,12 +327,13 @@ bool Linear::shares_outputs(const Execution& execution, std::int64_t rows) {
   return execution.threads() > 1 && rows <= kFewRows;
 }
 
+ActivationAccuracy Linear::accuracy() const noexcept { return impl_->accuracy(); }
 std::int64_t Linear::typical_rows() const noexcept { return impl_->typical_rows(); }
 std::int64_t Linear::in_features() const noexcept { return impl_->in; }
 std::int64_t Linear::out_features() const noexcept { return impl_->out; }
 
 const char* Linear::implementation(std::int64_t rows) const {
-  return impl_->product ? impl_->product->implementation(rows) : "int8:avx2";
+  return impl_->product ? impl_->product->implementation(rows) : impl_->int8_product->name();
 }
 
 }  // namespace treble

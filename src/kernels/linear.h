@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernels/activation.h"
+#include "kernels/activation_ops.h"
 #include "kernels/execution.h"
 #include "tensor/view.h"
 #include "treble/options.h"
@@ -24,17 +25,15 @@ std::string compute_isa();
 /// True where products of this type run on instructions made for them.
 bool is_native(ComputeType type);
 
-/// A linear layer with its weights packed for the CPU at construction. Products are oneDNN's, but for int8 on CPUs with
-/// AVX2 alone (simd/int8_product.h). Immutable; `run` may be called from
-/// several threads at once.
+/// A linear layer with its weights packed for the CPU at construction. Products are oneDNN's, but for int8
+/// with AVX2 or AVX-512 VNNI (simd/int8_product.h). Immutable; `run` may be called from several threads at once.
 ///
 ///   float32   as stored
 ///   bfloat16  weights and x rounded to bfloat16, sums in float32. Where the CPU cannot, the rounded numbers are
 ///             multiplied as float32: the same result, without the speed.
 ///   int8      weights in symmetric codes with a scale for each output, x in codes over each row's own range, both
-///   after
-///             a rotation that evens out what stands out; sums in int32. A row's result depends on that row alone, bit
-///             for bit.
+///             after a rotation that evens out what stands out; sums in int32. A row's result depends on that row
+///             alone, bit for bit.
 /// Bias, activation and residual are float32 in every type.
 class Linear {
  public:
@@ -59,6 +58,8 @@ class Linear {
   /// Whether the threads of a call of so few rows divide the outputs among them, each reading its share of the weights,
   /// and not the rows.
   static bool shares_outputs(const Execution& execution, std::int64_t rows);
+  /// Of the activations that come before or after a product of this type.
+  ActivationAccuracy accuracy() const noexcept;
   /// Rows a call that suit a single thread best.
   std::int64_t typical_rows() const noexcept;
 

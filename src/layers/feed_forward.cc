@@ -24,7 +24,8 @@ void FeedForward::run_chunk(const Execution& execution, ConstMatrixView x, Align
   parts_.up.run(execution, x, intermediate);
   if (parts_.gated) {
     const MatrixView product(floats + x.rows * up_width, x.rows, width);
-    activate_gated(parts_.gate, intermediate.col_range(0, width), intermediate.col_range(width, 2 * width), product);
+    activate_gated(parts_.gate, intermediate.col_range(0, width), intermediate.col_range(width, 2 * width), product,
+                   parts_.down.accuracy());
     intermediate = product;
   }
   parts_.down.run(execution, intermediate, y);

@@ -59,6 +59,7 @@ AttentionInputs SelfAttention::inputs(const LayerCall& call, MatrixView qkv) con
   inputs.position_bias = call.position_bias.values;
   inputs.bias_reach = call.position_bias.reach;
   inputs.temper_position_bias = call.temper_position_bias;
+  inputs.bfloat16 = shape.bfloat16;
   return inputs;
 }
 

@@ -27,6 +27,7 @@ struct AttentionShape {
   float qk_scale = 1;
   std::int64_t reach_back = AttentionInputs::kUnlimited;
   std::int64_t reach_ahead = AttentionInputs::kUnlimited;
+  bool bfloat16 = false;  ///< as in AttentionInputs
 };
 
 class SelfAttention {

@@ -219,6 +219,7 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
     shape.reach_ahead = config_.window.ahead;
   }
   if (config_.causal) shape.reach_ahead = 0;
+  shape.bfloat16 = type_ != ComputeType::float32;
   SelfAttention::Parts parts{
       .shape = shape,
       .qkv = qkv(group),

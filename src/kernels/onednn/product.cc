@@ -34,7 +34,7 @@ constexpr std::int64_t kTypicalRows = 128;
 /// The rearranging of weights is then a twentieth of the work.
 constexpr std::int64_t kTypicalRowsUnpacked = 256;
 /// A primitive is made for each shape and row count that occurs; this bounds how many are kept.
-constexpr std::size_t kMaxPrimitives = 2048;
+constexpr std::size_t kMaxPrimitives = 1024;
 
 struct Types {
   Type source;
@@ -84,9 +84,15 @@ bool has_isa(dnnl::cpu_isa isa) {
 
 }  // namespace
 
-bool has_bfloat16() { return has_isa(dnnl::cpu_isa::avx512_core_bf16) || has_isa(dnnl::cpu_isa::avx2_vnni_2); }
+bool has_avx512_bfloat16() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
+
+bool has_bfloat16() { return has_avx512_bfloat16() || has_isa(dnnl::cpu_isa::avx2_vnni_2); }
 
 bool has_vnni() { return has_isa(dnnl::cpu_isa::avx512_core_vnni) || has_isa(dnnl::cpu_isa::avx2_vnni); }
+
+bool has_avx512_vnni_alone() {
+  return has_isa(dnnl::cpu_isa::avx512_core_vnni) && !has_isa(dnnl::cpu_isa::avx512_core_amx);
+}
 
 bool has_avx2_alone() { return dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx2; }
 

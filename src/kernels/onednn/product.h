@@ -19,6 +19,9 @@ enum class ProductKind {
 /// Whether the CPU multiplies bfloat16 itself (AVX512-BF16, AMX or AVX-VNNI-2), within ONEDNN_MAX_CPU_ISA.
 bool has_bfloat16();
 
+/// Whether it does so with AVX-512.
+bool has_avx512_bfloat16();
+
 /// Codes of which every product and sum is exact. Without VNNI the CPU adds neighbouring products, of inputs 2i and
 /// 2i + 1, in 16 bits that saturate; what is lost is shared between sources and weights.
 struct Int8Range {
@@ -33,6 +36,8 @@ bool has_vnni();
 
 /// Whether the CPU has AVX2 and nothing above it, within ONEDNN_MAX_CPU_ISA.
 bool has_avx2_alone();
+/// Whether the CPU has AVX-512 with VNNI and not AMX, within ONEDNN_MAX_CPU_ISA.
+bool has_avx512_vnni_alone();
 
 /// The instruction set in force, as oneDNN names it: "AVX2", "AVX512_CORE_VNNI", …
 std::string isa_name();

@@ -16,31 +16,51 @@ namespace {
 constexpr Activation kAll[] = {Activation::identity, Activation::gelu, Activation::gelu_tanh, Activation::relu,
                                Activation::silu,     Activation::tanh, Activation::sigmoid};
 
+constexpr ActivationAccuracy kAccuracies[] = {ActivationAccuracy::float32, ActivationAccuracy::bfloat16};
+
+double greatest_error(Activation activation, ActivationAccuracy accuracy, const std::vector<float>& points) {
+  auto values = points;
+  activate(activation, MatrixView(values.data(), 1, static_cast<std::int64_t>(points.size())), accuracy);
+  double greatest = 0;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    greatest = std::max(greatest, std::abs(values[i] - reference::activate(activation, points[i])));
+  }
+  return greatest;
+}
+
 TEST(Activate, EqualsTheDefinitionFromMinusTwentyToTwenty) {
   std::vector<float> points;
   for (int i = -20000; i <= 20000; ++i) points.push_back(static_cast<float>(i) * 1e-3F);
-  const auto count = static_cast<std::int64_t>(points.size());
   for (const Activation activation : kAll) {
     SCOPED_TRACE(std::string(activation_name(activation)));
     test::on_every_target([&] {
-      auto values = points;
-      activate(activation, MatrixView(values.data(), 1, count));
-      double greatest = 0;
-      for (std::size_t i = 0; i < points.size(); ++i) {
-        greatest = std::max(greatest, std::abs(values[i] - reference::activate(activation, points[i])));
-      }
-      EXPECT_LE(greatest, 2e-6);
+      EXPECT_LE(greatest_error(activation, ActivationAccuracy::float32, points), 2e-6);
+      EXPECT_LE(greatest_error(activation, ActivationAccuracy::bfloat16, points), 1.2e-4);
     });
   }
 }
 
 TEST(Activate, ExtremesAreFinite) {
   for (const Activation activation : kAll) {
-    test::on_every_target([&] {
-      std::vector<float> values = {-1e30F, -1e4F, -100.0F, -89.0F, 0.0F, 89.0F, 100.0F, 1e4F, 1e30F};
-      activate(activation, MatrixView(values.data(), 1, 9));
-      for (const float value : values) EXPECT_TRUE(std::isfinite(value)) << activation_name(activation);
-    });
+    for (const ActivationAccuracy accuracy : kAccuracies) {
+      test::on_every_target([&] {
+        std::vector<float> values = {-1e30F, -1e4F, -100.0F, -89.0F, 0.0F, 89.0F, 100.0F, 1e4F, 1e30F};
+        activate(activation, MatrixView(values.data(), 1, 9), accuracy);
+        for (const float value : values) EXPECT_TRUE(std::isfinite(value)) << activation_name(activation);
+      });
+    }
+  }
+}
+
+TEST(Activate, NotANumberShows) {
+  for (const Activation activation : kAll) {
+    for (const ActivationAccuracy accuracy : kAccuracies) {
+      test::on_every_target([&] {
+        std::vector<float> values(21, std::numeric_limits<float>::quiet_NaN());
+        activate(activation, MatrixView(values.data(), 1, 21), accuracy);
+        for (const float value : values) EXPECT_TRUE(std::isnan(value)) << activation_name(activation);
+      });
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/fail.h"
 #include "kernels/simd/attention_head.h"
+#include "kernels/simd/bfloat16_attention.h"
 #include "kernels/simd/choose_target.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -465,12 +466,13 @@ void attention(const Execution& execution, const AttentionInputs& inputs, std::v
     scratch.resize(static_cast<std::size_t>(execution.threads()));
   }
   const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
-  const auto attend_head = simd::attend_head();
+  const bool bfloat16 = inputs.bfloat16 && simd::suits_bfloat16(inputs);
+  const auto attend_head = bfloat16 ? &simd::attend_head_bfloat16 : simd::attend_head();
+  const auto scratch_floats = bfloat16 ? &simd::bfloat16_scratch_floats : &simd::head_scratch_floats;
   const auto run = [&](std::int64_t index, int worker) {
     simd::HeadTask task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
     if (task.length == 0) return;
-    task.scratch =
-        scratch[static_cast<std::size_t>(worker)].ensure(simd::head_scratch_floats(task.length, task.head_dim));
+    task.scratch = scratch[static_cast<std::size_t>(worker)].ensure(scratch_floats(task.length, task.head_dim));
     attend_head(task);
   };
   const std::int64_t tasks = num_sequences * inputs.num_heads;

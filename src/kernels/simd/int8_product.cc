@@ -1,12 +1,13 @@
-// The tile: 4 rows x 16 outputs, 8 accumulators of 16 registers. A step takes 4 inputs: their codes, broadcast, times
-// the weights' in pairs (vpmaddubsw, 16 bits, which int8_range() keeps from saturating), pairs added up in 32 bits
-// (vpmaddwd by ones). AVX2 alone has use for it, so it is written for that and not with Highway, whose 1.0 lacks the
-// first of the two instructions.
+// A tile is some rows x one panel of outputs in two vectors, its sums in registers. A step takes 4 inputs: their codes,
+// broadcast, times the weights'. AVX2: 4 rows x 16 outputs; products in pairs (vpmaddubsw, 16 bits, which int8_range()
+// keeps from saturating), pairs added up in 32 bits (vpmaddwd by ones). AVX-512 with VNNI: up to 12 rows x 32 outputs,
+// one instruction. Written for these two and not with Highway, whose 1.0 has neither vpmaddubsw nor vpdpbusd.
 #include "kernels/simd/int8_product.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "kernels/onednn/product.h"
 
@@ -18,21 +19,23 @@ namespace treble::simd {
 
 namespace {
 
-constexpr std::size_t kWidth = Int8Product::kPanel;
-constexpr std::size_t kTileRows = 4;
 constexpr std::size_t kStep = 4;  ///< inputs
+constexpr std::int64_t kAvx2Panel = 16;
+constexpr std::int64_t kVnniPanel = 32;
 
 }  // namespace
 
-Int8Product::Int8Product(std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes) : in_(in) {
+Int8Product::Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes)
+    : isa_(isa), panel_(isa == Int8Isa::avx2 ? kAvx2Panel : kVnniPanel), in_(in) {
   const auto inputs = static_cast<std::size_t>(in);
   const auto outputs = static_cast<std::size_t>(out);
-  const std::size_t panels = (outputs + kWidth - 1) / kWidth;
-  panels_ = WeightMemory(panels * kWidth * inputs);
+  const auto width = static_cast<std::size_t>(panel_);
+  const std::size_t panels = (outputs + width - 1) / width;
+  panels_ = WeightMemory(panels * width * inputs);
   std::byte* next = panels_.data();
-  for (std::size_t first = 0; first < panels * kWidth; first += kWidth) {
+  for (std::size_t first = 0; first < panels * width; first += width) {
     for (std::size_t input = 0; input < inputs; input += kStep) {
-      for (std::size_t output = first; output < first + kWidth; ++output, next += kStep) {
+      for (std::size_t output = first; output < first + width; ++output, next += kStep) {
         if (output < outputs) {
           std::memcpy(next, codes.data() + output * inputs + input, kStep);
         } else {
@@ -47,9 +50,7 @@ Int8Product::Int8Product(std::int64_t in, std::int64_t out, std::span<const std:
 
 namespace {
 
-#define TREBLE_AVX2 __attribute__((target("avx2,fma")))
-
-/// Up to kTileRows rows of x and y, with their meaning.
+/// Some rows of x and y, with their meaning.
 struct Tile {
   const std::uint8_t* x;
   std::size_t x_stride;
@@ -58,7 +59,7 @@ struct Tile {
   std::size_t y_stride;
 };
 
-/// kWidth columns.
+/// The columns of one panel.
 struct Panel {
   const std::int8_t* weights;
   std::size_t inputs;
@@ -67,73 +68,144 @@ struct Panel {
   const float* bias;
 };
 
-TREBLE_AVX2 inline __m256i broadcast(const std::uint8_t* codes) {
+inline std::int32_t four_codes(const std::uint8_t* codes) {
   std::int32_t four;
   std::memcpy(&four, codes, sizeof(four));
-  return _mm256_set1_epi32(four);
+  return four;
 }
 
-/// sums += Σ of four products a column.
-TREBLE_AVX2 inline __m256i add_products(__m256i sums, __m256i codes, __m256i weights) {
-  const __m256i pairs = _mm256_maddubs_epi16(codes, weights);
-  return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
+#define TREBLE_AVX2 __attribute__((target("avx2,fma")))
 
-/// Eight columns from `column` of one row.
-template <bool kAccumulate>
-TREBLE_AVX2 inline void store(__m256i sums, const RowCodes& row, const Panel& panel, std::size_t column, float* y) {
-  const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(row.scale), _mm256_loadu_ps(panel.scale + column));
-  const __m256 shift = _mm256_fmadd_ps(_mm256_set1_ps(row.offset), _mm256_loadu_ps(panel.sum + column),
-                                       _mm256_loadu_ps(panel.bias + column));
-  __m256 value = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), scale, shift);
-  if (kAccumulate) value = _mm256_add_ps(value, _mm256_loadu_ps(y + column));
-  _mm256_storeu_ps(y + column, value);
-}
+struct Avx2 {
+  static constexpr std::size_t kWidth = kAvx2Panel;
+  static constexpr std::size_t kRows = 4;
 
-template <std::size_t kRows, bool kAccumulate>
-TREBLE_AVX2 void multiply(const Tile& tile, const Panel& panel) {
-  __m256i low[kRows];
-  __m256i high[kRows];
-  for (std::size_t r = 0; r < kRows; ++r) low[r] = high[r] = _mm256_setzero_si256();
-  const auto* weights = reinterpret_cast<const __m256i*>(panel.weights);
-  for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += 2) {
-    const __m256i weights_low = _mm256_loadu_si256(weights);
-    const __m256i weights_high = _mm256_loadu_si256(weights + 1);
+  /// sums += Σ of four products a column.
+  TREBLE_AVX2 static __m256i add_products(__m256i sums, __m256i codes, __m256i weights) {
+    const __m256i pairs = _mm256_maddubs_epi16(codes, weights);
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+
+  /// Eight columns from `column` of one row.
+  template <bool kAccumulate>
+  TREBLE_AVX2 static void store(__m256i sums, const RowCodes& row, const Panel& panel, std::size_t column, float* y) {
+    const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(row.scale), _mm256_loadu_ps(panel.scale + column));
+    const __m256 shift = _mm256_fmadd_ps(_mm256_set1_ps(row.offset), _mm256_loadu_ps(panel.sum + column),
+                                         _mm256_loadu_ps(panel.bias + column));
+    __m256 value = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), scale, shift);
+    if (kAccumulate) value = _mm256_add_ps(value, _mm256_loadu_ps(y + column));
+    _mm256_storeu_ps(y + column, value);
+  }
+
+  template <std::size_t kCount, bool kAccumulate>
+  TREBLE_AVX2 static void multiply(const Tile& tile, const Panel& panel) {
+    __m256i low[kCount];
+    __m256i high[kCount];
+    for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm256_setzero_si256();
+    const auto* weights = reinterpret_cast<const __m256i*>(panel.weights);
+    for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += 2) {
+      const __m256i weights_low = _mm256_loadu_si256(weights);
+      const __m256i weights_high = _mm256_loadu_si256(weights + 1);
 #pragma GCC unroll 4
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const __m256i codes = broadcast(tile.x + r * tile.x_stride + input);
-      low[r] = add_products(low[r], codes, weights_low);
-      high[r] = add_products(high[r], codes, weights_high);
+      for (std::size_t r = 0; r < kCount; ++r) {
+        const __m256i codes = _mm256_set1_epi32(four_codes(tile.x + r * tile.x_stride + input));
+        low[r] = add_products(low[r], codes, weights_low);
+        high[r] = add_products(high[r], codes, weights_high);
+      }
+    }
+    for (std::size_t r = 0; r < kCount; ++r) {
+      store<kAccumulate>(low[r], tile.rows[r], panel, 0, tile.y + r * tile.y_stride);
+      store<kAccumulate>(high[r], tile.rows[r], panel, kWidth / 2, tile.y + r * tile.y_stride);
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r) {
-    store<kAccumulate>(low[r], tile.rows[r], panel, 0, tile.y + r * tile.y_stride);
-    store<kAccumulate>(high[r], tile.rows[r], panel, kWidth / 2, tile.y + r * tile.y_stride);
+};
+
+#define TREBLE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+
+struct Avx512Vnni {
+  static constexpr std::size_t kWidth = kVnniPanel;
+  /// GCC 12 copies and spills the sums of more.
+  static constexpr std::size_t kRows = 8;
+
+  /// Sixteen columns. Read once a tile, as y might overlap them for all that the compiler knows.
+  struct Columns {
+    __m512 scale;
+    __m512 sum;
+    __m512 bias;
+  };
+
+  TREBLE_VNNI static Columns load(const Panel& panel, std::size_t column) {
+    return {_mm512_loadu_ps(panel.scale + column), _mm512_loadu_ps(panel.sum + column),
+            _mm512_loadu_ps(panel.bias + column)};
   }
+
+  template <bool kAccumulate>
+  TREBLE_VNNI static void store(__m512i sums, const RowCodes& row, const Columns& columns, float* y) {
+    const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), columns.scale);
+    const __m512 shift = _mm512_fmadd_ps(_mm512_set1_ps(row.offset), columns.sum, columns.bias);
+    __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, shift);
+    if (kAccumulate) value = _mm512_add_ps(value, _mm512_loadu_ps(y));
+    _mm512_storeu_ps(y, value);
+  }
+
+  template <std::size_t kCount, bool kAccumulate>
+  TREBLE_VNNI static void multiply(const Tile& tile, const Panel& panel) {
+    __m512i low[kCount];
+    __m512i high[kCount];
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm512_setzero_si512();
+    const std::int8_t* weights = panel.weights;
+    for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += kStep * kWidth) {
+      const __m512i weights_low = _mm512_loadu_si512(weights);
+      const __m512i weights_high = _mm512_loadu_si512(weights + kStep * kWidth / 2);
+#pragma GCC unroll 8
+      for (std::size_t r = 0; r < kCount; ++r) {
+        const __m512i codes = _mm512_set1_epi32(four_codes(tile.x + r * tile.x_stride + input));
+        low[r] = _mm512_dpbusd_epi32(low[r], codes, weights_low);
+        high[r] = _mm512_dpbusd_epi32(high[r], codes, weights_high);
+      }
+    }
+    const Columns low_columns = load(panel, 0);
+    const Columns high_columns = load(panel, kWidth / 2);
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < kCount; ++r) {
+      float* y = tile.y + r * tile.y_stride;
+      store<kAccumulate>(low[r], tile.rows[r], low_columns, y);
+      store<kAccumulate>(high[r], tile.rows[r], high_columns, y + kWidth / 2);
+    }
+  }
+};
+
+using Multiply = void (*)(const Tile&, const Panel&);
+
+/// multiply<1> … multiply<kRows>.
+template <typename Isa, bool kAccumulate, std::size_t... kIndex>
+constexpr std::array<Multiply, sizeof...(kIndex)> tiles(std::index_sequence<kIndex...>) {
+  return {&Isa::template multiply<kIndex + 1, kAccumulate>...};
 }
 
-template <bool kAccumulate>
+template <typename Isa, bool kAccumulate>
 void multiply_rows(std::size_t rows, const Tile& tile, const Panel& panel) {
-  switch (rows) {
-    case 1: multiply<1, kAccumulate>(tile, panel); break;
-    case 2: multiply<2, kAccumulate>(tile, panel); break;
-    case 3: multiply<3, kAccumulate>(tile, panel); break;
-    default: multiply<4, kAccumulate>(tile, panel); break;
-  }
+  static constexpr auto kTiles = tiles<Isa, kAccumulate>(std::make_index_sequence<Isa::kRows>());
+  kTiles[rows - 1](tile, panel);
 }
 
-/// All rows of one panel.
-template <bool kAccumulate>
+/// All rows of one panel, in tiles as equal as can be.
+template <typename Isa, bool kAccumulate>
 void multiply_panel(std::size_t rows, Tile tile, const Panel& panel) {
-  for (std::size_t row = 0; row < rows; row += kTileRows) {
-    multiply_rows<kAccumulate>(std::min(kTileRows, rows - row), tile, panel);
-    tile.x += kTileRows * tile.x_stride;
-    tile.rows += kTileRows;
-    tile.y += kTileRows * tile.y_stride;
+  const std::size_t count = (rows + Isa::kRows - 1) / Isa::kRows;
+  for (std::size_t left = count; left > 0; --left) {
+    const std::size_t taken = (rows + left - 1) / left;
+    multiply_rows<Isa, kAccumulate>(taken, tile, panel);
+    rows -= taken;
+    tile.x += taken * tile.x_stride;
+    tile.rows += taken;
+    tile.y += taken * tile.y_stride;
   }
 }
 
 /// What lies behind the last column of a panel that is not full.
+template <std::size_t kWidth>
 struct PaddedColumns {
   std::array<float, kWidth> scale = {};
   std::array<float, kWidth> sum = {};
@@ -147,42 +219,57 @@ struct PaddedColumns {
   }
 };
 
-/// A panel of fewer than kWidth columns goes by way of whole rows, one by one.
-template <bool kAccumulate>
+/// A panel that is not full goes by way of whole rows, one by one.
+template <typename Isa, bool kAccumulate>
 void multiply_part(std::size_t rows, const Tile& tile, const Panel& panel, std::size_t columns) {
-  PaddedColumns padded;
+  PaddedColumns<Isa::kWidth> padded;
   const Panel whole = padded.pad(panel, columns);
-  std::array<float, kWidth> values = {};
+  std::array<float, Isa::kWidth> values = {};
   for (std::size_t row = 0; row < rows; ++row) {
     float* y = tile.y + row * tile.y_stride;
     std::copy_n(y, columns, values.data());
-    multiply_rows<kAccumulate>(1, {tile.x + row * tile.x_stride, tile.x_stride, tile.rows + row, values.data(), kWidth},
-                               whole);
+    multiply_rows<Isa, kAccumulate>(
+        1, {tile.x + row * tile.x_stride, tile.x_stride, tile.rows + row, values.data(), Isa::kWidth}, whole);
     std::copy_n(values.data(), columns, y);
   }
 }
 
-template <bool kAccumulate>
+template <typename Isa, bool kAccumulate>
 void multiply_columns(std::size_t rows, Tile tile, Panel panel, std::size_t columns) {
-  for (std::size_t first = 0; first < columns; first += kWidth) {
-    if (columns - first < kWidth) {
-      multiply_part<kAccumulate>(rows, tile, panel, columns - first);
+  for (std::size_t first = 0; first < columns; first += Isa::kWidth) {
+    if (columns - first < Isa::kWidth) {
+      multiply_part<Isa, kAccumulate>(rows, tile, panel, columns - first);
       return;
     }
-    multiply_panel<kAccumulate>(rows, tile, panel);
-    tile.y += kWidth;
-    panel.weights += kWidth * panel.inputs;
-    panel.scale += kWidth;
-    panel.sum += kWidth;
-    panel.bias += kWidth;
+    multiply_panel<Isa, kAccumulate>(rows, tile, panel);
+    tile.y += Isa::kWidth;
+    panel.weights += Isa::kWidth * panel.inputs;
+    panel.scale += Isa::kWidth;
+    panel.sum += Isa::kWidth;
+    panel.bias += Isa::kWidth;
   }
+}
+
+template <typename Isa>
+auto multiply_all(bool accumulate) {
+  return accumulate ? &multiply_columns<Isa, true> : &multiply_columns<Isa, false>;
 }
 
 }  // namespace
 
-bool Int8Product::runs_here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+Int8Isa int8_isa() {
+  if (onednn::has_avx2_alone()) return Int8Isa::avx2;
+  return onednn::has_avx512_vnni_alone() ? Int8Isa::avx512_vnni : Int8Isa::none;
+}
 
-bool Int8Product::suits(std::int64_t in) { return onednn::has_avx2_alone() && in % kStep == 0; }
+bool runs_here(Int8Isa isa) {
+  switch (isa) {
+    case Int8Isa::none: return false;
+    case Int8Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Int8Isa::avx512_vnni: return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
+  }
+  return false;
+}
 
 void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin,
                       const ColumnScales& columns, bool accumulate, MatrixView y) const {
@@ -190,15 +277,15 @@ void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std
   const Tile tile{x, inputs, rows.data(), y.data, static_cast<std::size_t>(y.stride)};
   const auto* weights = reinterpret_cast<const std::int8_t*>(panels_.data()) + begin * in_;
   const Panel panel{weights, inputs, columns.scale.data(), columns.sum.data(), columns.bias.data()};
-  const auto multiply_all = accumulate ? &multiply_columns<true> : &multiply_columns<false>;
-  multiply_all(rows.size(), tile, panel, columns.scale.size());
+  const auto multiply = isa_ == Int8Isa::avx2 ? multiply_all<Avx2>(accumulate) : multiply_all<Avx512Vnni>(accumulate);
+  multiply(rows.size(), tile, panel, columns.scale.size());
 }
 
 #else
 
-bool Int8Product::runs_here() { return false; }
+Int8Isa int8_isa() { return Int8Isa::none; }
 
-bool Int8Product::suits(std::int64_t) { return false; }
+bool runs_here(Int8Isa) { return false; }
 
 void Int8Product::run(const std::uint8_t*, std::span<const RowCodes>, std::int64_t, const ColumnScales&, bool,
                       MatrixView) const {}

@@ -1,4 +1,4 @@
-// Products of 8-bit codes for CPUs with AVX2 but without VNNI.
+// Products of 8-bit codes, for AVX2 and for AVX-512 with VNNI.
 #pragma once
 
 #include <cstdint>
@@ -10,31 +10,43 @@
 
 namespace treble::simd {
 
+/// The instructions that multiply codes.
+enum class Int8Isa {
+  none,
+  avx2,         ///< codes of onednn::Int8Range{180, 105, 182}, of which no sum saturates
+  avx512_vnni,  ///< any codes
+};
+
+/// What oneDNN sees (within ONEDNN_MAX_CPU_ISA) that is in here: its products are the faster ones with AMX.
+Int8Isa int8_isa();
+/// Whether the CPU can run it at all.
+bool runs_here(Int8Isa isa);
+
 /// y = dequantised(x W^T) with the weights packed once and sums turned into numbers while they are in registers.
-/// oneDNN, which makes every other product, rearranges int8 weights in every call on these CPUs (docs/performance.md).
-/// Codes are those of onednn::int8_range(), so every sum is exact. Immutable; `run` may be called from several threads.
+/// oneDNN, which makes every other product, rearranges int8 weights in every call with AVX2, and writes sums to memory
+/// (docs/performance.md). Every sum is exact. Immutable; `run` may be called from several threads.
 class Int8Product {
  public:
+  /// Whether the width is one that it has: a multiple of four.
+  static bool suits(std::int64_t in) { return in % 4 == 0; }
+
+  /// `codes` [out, in]; runs_here(isa).
+  Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes);
+
   /// Outputs that are packed together.
-  static constexpr std::int64_t kPanel = 16;
-
-  /// Whether the CPU can run it at all.
-  static bool runs_here();
-  /// Whether it is the one to take: oneDNN (within ONEDNN_MAX_CPU_ISA) sees AVX2 alone, and the width divides by four.
-  static bool suits(std::int64_t in);
-
-  Int8Product() = default;
-  /// `codes` [out, in].
-  Int8Product(std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes);
+  std::int64_t panel() const noexcept { return panel_; }
+  const char* name() const noexcept { return isa_ == Int8Isa::avx2 ? "int8:avx2" : "int8:avx512_vnni"; }
 
   /// y[row] = or += what dequantize_row makes of the sums of outputs [begin, begin + y.cols); begin is a multiple of
-  /// kPanel. x [y.rows, in], `rows` its codes' meaning, `columns` of y.cols columns.
+  /// panel(). x [y.rows, in], `rows` its codes' meaning, `columns` of y.cols columns.
   void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
            bool accumulate, MatrixView y) const;
 
  private:
-  std::int64_t in_ = 0;
-  WeightMemory panels_;  ///< [out / kPanel, in / 4, kPanel, 4]
+  Int8Isa isa_;
+  std::int64_t panel_;
+  std::int64_t in_;
+  WeightMemory panels_;  ///< [out / panel, in / 4, panel, 4]
 };
 
 }  // namespace treble::simd

@@ -14,9 +14,9 @@ namespace {
 
 /// Codes of the whole permitted range, greatest pairs included.
 struct Codes {
-  Codes(std::int64_t rows_in, std::int64_t in_in, std::int64_t out_in) : rows(rows_in), in(in_in), out(out_in) {
-    // That of CPUs without VNNI, whatever this one is.
-    const onednn::Int8Range range{180, 105, 182};
+  Codes(Int8Isa isa_in, std::int64_t rows_in, std::int64_t in_in, std::int64_t out_in)
+      : isa(isa_in), rows(rows_in), in(in_in), out(out_in) {
+    const onednn::Int8Range range = isa == Int8Isa::avx2 ? onednn::Int8Range{180, 105, 182} : onednn::Int8Range{};
     for (std::int64_t i = 0; i < rows * in; ++i) {
       x.push_back(static_cast<std::uint8_t>(i % 3 == 0 ? range.source : (i * 37) % (range.source + 1)));
     }
@@ -36,6 +36,7 @@ struct Codes {
     return total;
   }
 
+  Int8Isa isa;
   std::int64_t rows;
   std::int64_t in;
   std::int64_t out;
@@ -45,7 +46,7 @@ struct Codes {
 
 /// Outputs from `begin` on, held against sums of whole numbers.
 void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
-  const Int8Product product(codes.in, codes.out, codes.weight);
+  const Int8Product product(codes.isa, codes.in, codes.out, codes.weight);
   const std::int64_t width = codes.out - begin;
   const auto columns = static_cast<std::size_t>(width);
   const std::vector<float> scale(columns, 0.5F);
@@ -68,25 +69,35 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
   }
 }
 
-TEST(Int8Product, IsExact) {
-  if (!Int8Product::runs_here()) GTEST_SKIP() << "it is written in AVX2, which this CPU does not have";
-  for (const std::int64_t rows : {1, 2, 3, 4, 5, 9}) {
+class Int8ProductOn : public ::testing::TestWithParam<Int8Isa> {
+ protected:
+  void SetUp() override {
+    if (!runs_here(GetParam())) GTEST_SKIP() << "this CPU does not have the instructions that it is written in";
+  }
+};
+
+TEST_P(Int8ProductOn, IsExact) {
+  for (const std::int64_t rows : {1, 2, 3, 4, 5, 9, 12, 13, 29}) {
     for (const std::int64_t in : {4, 36, 384}) {
-      for (const std::int64_t out : {1, 15, 16, 17, 48}) {
-        for (const bool accumulate : {false, true}) expect_exact(Codes(rows, in, out), 0, accumulate);
+      for (const std::int64_t out : {1, 15, 16, 17, 48, 64}) {
+        for (const bool accumulate : {false, true}) expect_exact(Codes(GetParam(), rows, in, out), 0, accumulate);
       }
     }
   }
 }
 
-TEST(Int8Product, ComputesSomeOutputsAlone) {
-  if (!Int8Product::runs_here()) GTEST_SKIP() << "it is written in AVX2, which this CPU does not have";
-  for (const std::int64_t begin : {16, 32}) expect_exact(Codes(6, 64, 45), begin, false);
+TEST_P(Int8ProductOn, ComputesSomeOutputsAlone) {
+  for (const std::int64_t begin : {32, 64}) expect_exact(Codes(GetParam(), 6, 64, 77), begin, false);
 }
+
+INSTANTIATE_TEST_SUITE_P(Isas, Int8ProductOn, ::testing::Values(Int8Isa::avx2, Int8Isa::avx512_vnni),
+                         [](const auto& isa) { return isa.param == Int8Isa::avx2 ? "avx2" : "avx512_vnni"; });
 
 TEST(Int8Product, LeavesOtherWidthsAndCpusToOneDnn) {
   EXPECT_FALSE(Int8Product::suits(6));
-  EXPECT_FALSE(onednn::has_vnni() && Int8Product::suits(8));
+  EXPECT_EQ(int8_isa() == Int8Isa::avx2, onednn::has_avx2_alone());
+  EXPECT_FALSE(runs_here(Int8Isa::none));
+  EXPECT_TRUE(int8_isa() == Int8Isa::none || runs_here(int8_isa()));
 }
 
 }  // namespace

@@ -95,63 +95,64 @@ HWY_INLINE void Butterfly(std::size_t half, float* HWY_RESTRICT low, float* HWY_
 }
 
 #if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
-/// Vectors of eight at most: within them the steps are shuffles.
-using D8 = hn::CappedTag<float, 8>;
-using V8 = hn::Vec<D8>;
-
-/// Sums and differences of two vectors.
-HWY_INLINE void ButterflyVectors(V8& a, V8& b) {
-  const D8 d;
-  const V8 sum = hn::Add(a, b);
-  b = hn::Sub(a, b);
+/// Sums and differences of two vectors. The difference is made by multiplying, so that the CPU's units for sums and for
+/// products work side by side.
+HWY_INLINE void ButterflyVectors(V& a, V& b) {
+  const V sum = hn::Add(a, b);
+  b = hn::NegMulAdd(b, hn::Set(D(), 1.0F), a);
   a = sum;
 }
 
 /// Two steps: neighbours, then every other one.
-HWY_INLINE void ButterflyFour(V8& a, V8& b, V8& c, V8& e) {
+HWY_INLINE void ButterflyFour(V& a, V& b, V& c, V& e) {
   ButterflyVectors(a, b);
   ButterflyVectors(c, e);
   ButterflyVectors(a, c);
   ButterflyVectors(b, e);
 }
 
-/// The steps within a vector: 1 and 2 apart, and 4 where it holds eight.
-HWY_INLINE V8 RotateVector(V8 v) {
-  const D8 d;
-  HWY_ALIGN constexpr float kOdd[8] = {1, -1, 1, -1, 1, -1, 1, -1};
-  HWY_ALIGN constexpr float kUpper[8] = {1, 1, -1, -1, 1, 1, -1, -1};
+/// The steps within a vector: 1, 2, 4 … apart.
+HWY_INLINE V RotateVector(V v) {
+  const D d;
+  HWY_ALIGN constexpr float kOdd[16] = {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1};
+  HWY_ALIGN constexpr float kUpper[16] = {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1};
   v = hn::MulAdd(v, hn::Load(d, kOdd), hn::Shuffle2301(v));
   v = hn::MulAdd(v, hn::Load(d, kUpper), hn::Shuffle1032(v));
 #if HWY_MAX_BYTES >= 32
-  HWY_ALIGN constexpr float kHigh[8] = {1, 1, 1, 1, -1, -1, -1, -1};
+  HWY_ALIGN constexpr float kHigh[16] = {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1};
   v = hn::MulAdd(v, hn::Load(d, kHigh), hn::SwapAdjacentBlocks(v));
+#endif
+#if HWY_MAX_BYTES >= 64
+  HWY_ALIGN constexpr float kHalves[16] = {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1};
+  v = hn::MulAdd(v, hn::Load(d, kHalves), hn::ConcatLowerUpper(d, v, v));
 #endif
   return v;
 }
 
-/// All steps up to four vectors' width.
-HWY_INLINE void RotateFourVectors(const float* from, float* x) {
-  const D8 d;
+/// All steps up to kTogether vectors' width, in registers.
+template <std::size_t kTogether>
+HWY_INLINE void RotateVectors(const float* from, float* x) {
+  const D d;
   const std::size_t lanes = hn::Lanes(d);
-  V8 a = RotateVector(hn::LoadU(d, from));
-  V8 b = RotateVector(hn::LoadU(d, from + lanes));
-  V8 c = RotateVector(hn::LoadU(d, from + 2 * lanes));
-  V8 e = RotateVector(hn::LoadU(d, from + 3 * lanes));
-  ButterflyFour(a, b, c, e);
-  hn::StoreU(a, d, x);
-  hn::StoreU(b, d, x + lanes);
-  hn::StoreU(c, d, x + 2 * lanes);
-  hn::StoreU(e, d, x + 3 * lanes);
+  V v[kTogether];
+  HWY_UNROLL(8)
+  for (std::size_t i = 0; i < kTogether; ++i) v[i] = RotateVector(hn::LoadU(d, from + i * lanes));
+  HWY_UNROLL(2)
+  for (std::size_t i = 0; i < kTogether; i += 4) ButterflyFour(v[i], v[i + 1], v[i + 2], v[i + 3]);
+  HWY_UNROLL(4)
+  for (std::size_t i = 0; i + 4 < kTogether; ++i) ButterflyVectors(v[i], v[i + 4]);
+  HWY_UNROLL(8)
+  for (std::size_t i = 0; i < kTogether; ++i) hn::StoreU(v[i], d, x + i * lanes);
 }
 
 /// Two steps in one pass over memory: numbers `half` apart, then twice that.
 HWY_INLINE void TwoSteps(std::size_t half, float* x) {
-  const D8 d;
+  const D d;
   for (std::size_t i = 0; i < half; i += hn::Lanes(d)) {
-    V8 a = hn::LoadU(d, x + i);
-    V8 b = hn::LoadU(d, x + half + i);
-    V8 c = hn::LoadU(d, x + 2 * half + i);
-    V8 e = hn::LoadU(d, x + 3 * half + i);
+    V a = hn::LoadU(d, x + i);
+    V b = hn::LoadU(d, x + half + i);
+    V c = hn::LoadU(d, x + 2 * half + i);
+    V e = hn::LoadU(d, x + 3 * half + i);
     ButterflyFour(a, b, c, e);
     hn::StoreU(a, d, x + i);
     hn::StoreU(b, d, x + half + i);
@@ -161,14 +162,25 @@ HWY_INLINE void TwoSteps(std::size_t half, float* x) {
 }
 #endif
 
+#if HWY_TARGET != HWY_SCALAR
+/// The steps within kTogether vectors of all blocks, where blocks are as large; returns how far apart the next one's
+/// numbers are.
+template <std::size_t kTogether>
+std::size_t RotateInRegisters(std::size_t block, const float* from, float* x, std::size_t count) {
+  const std::size_t width = kTogether * hn::Lanes(D());
+  if (block < width) return 1;
+  for (std::size_t i = 0; i < count; i += width) RotateVectors<kTogether>(from + i, x + i);
+  return width;
+}
+#endif
+
 void RotateBlocks(std::size_t block, const float* from, float* x, std::size_t count) {
   std::size_t half = 1;
 #if HWY_TARGET != HWY_SCALAR
-  const std::size_t width = 4 * hn::Lanes(D8());
-  if (block >= width) {
-    for (std::size_t i = 0; i < count; i += width) RotateFourVectors(from + i, x + i);
-    half = width;
-  }
+#if HWY_MAX_BYTES >= 64  // which come with 32 registers
+  half = RotateInRegisters<8>(block, from, x, count);
+#endif
+  if (half == 1) half = RotateInRegisters<4>(block, from, x, count);
   for (; half > 1 && 2 * half < block; half *= 4) {
     for (std::size_t first = 0; first < count; first += 4 * half) TwoSteps(half, x + first);
   }

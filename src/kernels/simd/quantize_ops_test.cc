@@ -60,7 +60,7 @@ std::vector<float> naive_rotation(std::size_t block, const std::vector<float>& x
 
 TEST(RotateBlocks, EqualsItsNaiveTwin) {
   test::on_every_target([] {
-    for (const std::size_t block : {1, 2, 4, 8, 16, 128}) {
+    for (const std::size_t block : {1, 2, 4, 8, 16, 32, 64, 128, 512}) {
       const auto x = test::random_values(static_cast<std::int64_t>(3 * block), 7);
       auto rotated = x;
       rotate_blocks(static_cast<std::int64_t>(block), rotated, rotated);

@@ -84,8 +84,9 @@ class AttentionFixture {
   AttentionInputs inputs_;
 };
 
-TEST(Attention, EqualsNaiveTwinForOddSizes) {
-  const std::vector<AttentionCase> cases = {
+/// Lengths around the blocks and tiles of every kernel, biases, windows, shared keys.
+std::vector<AttentionCase> odd_cases() {
+  return {
       {.lengths = {1}, .head_dim = 1},
       {.lengths = {1, 2, 3}, .num_heads = 2, .head_dim = 5},
       {.lengths = {7, 1, 24, 25}, .num_heads = 3},
@@ -102,10 +103,74 @@ TEST(Attention, EqualsNaiveTwinForOddSizes) {
       {.lengths = {90}, .num_heads = 2, .reach_back = 0, .reach_ahead = 0},
       {.lengths = {600}, .num_heads = 1, .head_dim = 16, .reach_back = 300, .reach_ahead = 7},
   };
-  for (const auto& c : cases) {
+}
+
+TEST(Attention, EqualsNaiveTwinForOddSizes) {
+  for (const auto& c : odd_cases()) {
     SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
     const AttentionFixture fixture(c);
     test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6); });
+  }
+}
+
+/// Where the CPU does not multiply bfloat16 this is the float32 kernel again.
+TEST(BfloatAttention, StaysCloseToItsNaiveTwin) {
+  for (const auto& c : odd_cases()) {
+    SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
+    AttentionFixture fixture(c);
+    fixture.inputs().bfloat16 = true;
+    EXPECT_LE(fixture.difference_to_reference(), 0.02);
+  }
+}
+
+/// Numbers that bfloat16 holds exactly, and one key that takes all the weight: nothing is left to round.
+TEST(BfloatAttention, IsExactWhereNothingIsRounded) {
+  for (const std::int64_t length : {1, 9, 33, 150, 300}) {
+    SCOPED_TRACE(length);
+    constexpr std::int64_t kDim = 48;
+    std::vector<float> q(static_cast<std::size_t>(length * kDim));
+    std::vector<float> k(q.size());
+    std::vector<float> v(q.size());
+    for (std::int64_t i = 0; i < length; ++i) {
+      // Token i asks for the key of i in twos and that of its mirror image has it, in 10 binary digits of ±16.
+      for (std::int64_t digit = 0; digit < 10; ++digit) {
+        const auto at = static_cast<std::size_t>(i * kDim + digit);
+        q[at] = ((length - 1 - i) >> digit & 1) != 0 ? 16.0F : -16.0F;
+        k[at] = (i >> digit & 1) != 0 ? 16.0F : -16.0F;
+      }
+      for (std::int64_t c = 0; c < kDim; ++c) {
+        v[static_cast<std::size_t>(i * kDim + c)] = static_cast<float>((i * 7 + c * 3) % 251 - 125);
+      }
+    }
+    const std::vector<std::int64_t> offsets = {0, length};
+    const std::vector<float> scales(static_cast<std::size_t>(length), 1.0F);
+    AttentionInputs inputs;
+    inputs.q = ConstMatrixView(q.data(), length, kDim);
+    inputs.k = ConstMatrixView(k.data(), length, kDim);
+    inputs.v = ConstMatrixView(v.data(), length, kDim);
+    inputs.offsets = offsets;
+    inputs.num_heads = inputs.num_kv_heads = 1;
+    inputs.logit_scales = scales;
+    inputs.bfloat16 = true;
+    std::vector<float> out(q.size());
+    std::vector<AttentionScratch> scratch;
+    attention(Execution{}, inputs, scratch, MatrixView(out.data(), length, kDim));
+    for (std::int64_t i = 0; i < length; ++i) {
+      for (std::int64_t c = 0; c < kDim; ++c) {
+        const float wanted = v[static_cast<std::size_t>((length - 1 - i) * kDim + c)];
+        ASSERT_NEAR(out[static_cast<std::size_t>(i * kDim + c)], wanted, 0.02F) << i << ", " << c;
+      }
+    }
+  }
+}
+
+TEST(BfloatAttention, NotANumberShows) {
+  for (const std::size_t at : {std::size_t{5}, std::size_t{40 * 25 + 20}, std::size_t{60 * 25 + 10}}) {
+    AttentionFixture fixture({.lengths = {70}, .num_heads = 1, .head_dim = 8});
+    fixture.inputs().bfloat16 = true;
+    const_cast<float*>(fixture.inputs().q.data)[at] = NAN;
+    const auto out = fixture.run(Execution{});
+    EXPECT_TRUE(std::any_of(out.begin(), out.end(), [](float value) { return std::isnan(value); })) << at;
   }
 }
 
@@ -129,10 +194,13 @@ TEST(Attention, ALogitBiasIsAddedToEveryBlock) {
 }
 
 TEST(Attention, LargeLogitsDoNotOverflow) {
-  const AttentionFixture fixture({.lengths = {300, 5}, .num_heads = 2, .head_dim = 32, .spread = 30.0F});
-  test::on_every_target([&] {
-    for (const float value : fixture.run(Execution{})) ASSERT_TRUE(std::isfinite(value));
-  });
+  AttentionFixture fixture({.lengths = {300, 5}, .num_heads = 2, .head_dim = 32, .spread = 30.0F});
+  for (const bool bfloat16 : {false, true}) {
+    fixture.inputs().bfloat16 = bfloat16;
+    test::on_every_target([&] {
+      for (const float value : fixture.run(Execution{})) ASSERT_TRUE(std::isfinite(value));
+    });
+  }
 }
 
 TEST(Attention, ManyThreadsGiveTheSameBits) {
