@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "all-mpnet-base-v2")
 OURS = ("treble-f32", "treble-bf16", "treble-int8")
 QUICK_WORK = 8e10  # multiplications of one quick run: a few seconds of the slower engines
 WARMUP_SHARE = 0.25
+SETTLE_SECONDS = 0.4  # threads of some engines look out for more work this long, on the next engine's cores
 
 
 def model_shape(model: Path) -> dict:
@@ -90,6 +92,7 @@ def measure_rounds(running: dict[str, EngineProcess], command: dict, rounds: int
     names = list(running)
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            time.sleep(SETTLE_SECONDS)
             answers[name].append(running[name].ask(command))
     return answers
 
