@@ -33,7 +33,8 @@ from tokenizers import Tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "all-mpnet-base-v2")
 OURS = ("treble-f32", "treble-bf16", "treble-int8")
-QUICK_WORK = 8e10  # multiplications of one quick run: a few seconds of the slower engines
+QUICK_WORK = 2.4e11  # multiplications of one quick run: some seconds of the slower engines
+SLOW = 2.0  # engines that take so many times the best of their precision are timed once
 WARMUP_SHARE = 0.25
 SETTLE_SECONDS = 0.4  # threads of some engines look out for more work this long, on the next engine's cores
 
@@ -63,7 +64,7 @@ def choose_count(workload: Workload, shape: dict, quick: bool) -> int:
         return workload.count
     tokens = QUICK_WORK / multiplications_a_token(shape)
     least = 2 if workload.extended else 16
-    return int(min(workload.count, 80 if workload.single else 400, max(least, tokens / workload.mean_tokens)))
+    return int(min(workload.count, 150 if workload.single else 1000, max(least, tokens / workload.mean_tokens)))
 
 
 def gemm_peak(probe: Path, threads: int, shape: dict) -> dict:
@@ -86,10 +87,26 @@ def start_engines(names: list[str], launch: Launch, folder: Path) -> tuple[dict[
     return running, reasons
 
 
-def measure_rounds(running: dict[str, EngineProcess], command: dict, rounds: int) -> dict[str, list[dict]]:
-    """Each engine once a round, begun with another one each time."""
-    answers: dict[str, list[dict]] = {name: [] for name in running}
-    names = list(running)
+def run_seconds(answer: dict) -> float:
+    return sum(answer["latencies"]) if "latencies" in answer else answer["seconds"]
+
+
+def slow_engines(first: dict[str, dict]) -> set[str]:
+    """Those far behind the best of their precision."""
+    best: dict[str, float] = {}
+    for name, answer in first.items():
+        precision = report.precision_of(name)
+        best[precision] = min(best.get(precision, run_seconds(answer)), run_seconds(answer))
+    return {name for name, answer in first.items() if run_seconds(answer) > SLOW * best[report.precision_of(name)]}
+
+
+def measure_rounds(
+    running: dict[str, EngineProcess], command: dict, rounds: int, first: dict[str, dict]
+) -> dict[str, list[dict]]:
+    """Each engine once a round, begun with another one each time; slow ones keep their first run."""
+    slow = slow_engines(first)
+    answers: dict[str, list[dict]] = {name: [first[name]] if name in slow else [] for name in running}
+    names = [name for name in running if name not in slow]
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             time.sleep(SETTLE_SECONDS)
@@ -169,10 +186,12 @@ class Comparison:
         running, reasons = start_engines(chosen, self.launch(), self.folder)
         warm = command | {"texts": str(self.folder / "some.txt")}
         batches = {name: process.ask(warm | {"do": "tune"})["batch_size"] for name, process in running.items()}
+        first = {}
         for name, process in running.items():
-            process.ask(command | {"out": str(self.folder / f"{name}.f32")})
+            time.sleep(SETTLE_SECONDS)
+            first[name] = process.ask(command | {"out": str(self.folder / f"{name}.f32")})
         peak = gemm_peak(self.arguments.build / "bin" / "treble_gemm_probe", self.arguments.threads, self.shape)
-        answers = measure_rounds(running, command, self.arguments.rounds)
+        answers = measure_rounds(running, command, self.arguments.rounds, first)
         for process in running.values():
             process.close()
         result = {"model": self.name, "workload": self.workload.name, "title": self.workload.title}

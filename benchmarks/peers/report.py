@@ -108,7 +108,7 @@ def overview(results: list[dict]) -> list[str]:
 
 
 def against_best(result: dict, engine: str) -> str:
-    """"1.25 (91%)": times the best peer, and of the measured peak."""
+    """ "1.25 (91%)": times the best peer, and of the measured peak."""
     over = ratio(result, engine)
     return "-" if over is None else f"{over:.2f} ({cell(share(result, engine), '.0%')})"
 
@@ -159,8 +159,9 @@ def write_page(folder: Path, docs: Path) -> None:
         "read the ratios.",
         "",
         f"Machine: {first['cpu']}, {first['threads']} threads, instruction sets: {first['isa']}. Every engine runs "
-        "in a process of its own on the same texts, tokenising included, by turns; medians. Peers that pad get texts "
-        "sorted by length and the batch size that suits them best. Start-up is from a process's start to its first "
+        "in a process of its own on the same texts, tokenising included, by turns; medians (engines that take twice as "
+        "long as the best of their precision are timed once). Peers that pad get texts sorted by length and the batch "
+        "size that suits them best. Start-up is from a process's start to its first "
         "vector, with a warm file cache.",
         "",
         "![tokens a second](images/benchmarks.png)",
@@ -168,8 +169,8 @@ def write_page(folder: Path, docs: Path) -> None:
         "## Treble over the best peer of the same precision",
         "",
         "Tokens a second; with one text at a time, texts a second at the median. Above 1 Treble is faster. In brackets",
-        "the share of the measured peak of matrix products, at which no engine could go further. Best among the peers of",
-        "the run, which the tables below name.",
+        "the share of the measured peak of matrix products: at 100% there is nothing left to gain. Best among the",
+        "peers of the run, which the tables below name.",
         "",
         *overview(results),
         "",

@@ -27,8 +27,9 @@ enum class PositionExtension {
   ntk,          ///< rotary models only: the rotary base is raised
 };
 
-/// What the products with a model's weights are computed in. Everything else (attention, norms, pooling, the vectors)
-/// is float32.
+/// What the products with a model's weights are computed in. Attention's own products are in bfloat16 with the two
+/// faster types where the CPU multiplies it (AVX512-BF16), else in float32; softmax, norms, residuals, pooling and the
+/// vectors are float32.
 enum class ComputeType {
   float32,   ///< agrees with transformers' float32 to 1e-5
   bfloat16,  ///< weights and inputs rounded to bfloat16; emulated, without gain, on CPUs that lack it
