@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <numeric>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,7 +20,6 @@ namespace {
 
 using onednn::Product;
 using onednn::ProductKind;
-using onednn::ProductWeights;
 using simd::Int8Product;
 
 /// Up to so many rows, threads share the outputs rather than the rows: reading the weights is then what takes long, and
@@ -69,7 +68,7 @@ Product pack_float32(ConstMatrixView weight, std::span<const float> bias, bool a
 }
 
 Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, bool accumulate) {
-  const std::size_t cols = static_cast<std::size_t>(weight.cols);
+  const auto cols = static_cast<std::size_t>(weight.cols);
   if (!onednn::has_bfloat16()) {
     AlignedBuffer<float> rounded(elements(weight.rows, weight.cols));
     const MatrixView view(rounded.data(), weight.rows, weight.cols);
@@ -140,8 +139,12 @@ struct Linear::Impl {
   Impl(ConstMatrixView weight, std::span<const float> bias, const Options& chosen)
       : in(weight.cols), out(weight.rows), options(chosen) {
     switch (options.type) {
-      case ComputeType::float32: product = pack_float32(weight, bias, options.accumulate); return;
-      case ComputeType::bfloat16: product = pack_bfloat16(weight, bias, options.accumulate); return;
+      case ComputeType::float32:
+        product = std::make_unique<Product>(pack_float32(weight, bias, options.accumulate));
+        return;
+      case ComputeType::bfloat16:
+        product = std::make_unique<Product>(pack_bfloat16(weight, bias, options.accumulate));
+        return;
       case ComputeType::int8: pack_int8(weight, bias); return;
       case ComputeType::automatic: break;
     }
@@ -153,9 +156,9 @@ struct Linear::Impl {
     dequantizer.bias.assign(bias.begin(), bias.end());
     dequantizer.bias.resize(static_cast<std::size_t>(out));
     if (const simd::Int8Isa isa = simd::int8_isa(); isa != simd::Int8Isa::none && Int8Product::suits(in)) {
-      int8_product.emplace(isa, in, out, std::span(codes.data(), elements(out, in)));
+      int8_product = std::make_unique<Int8Product>(isa, in, out, std::span(codes.data(), elements(out, in)));
     } else {
-      product = Product(ProductKind::int8, {in, out, codes.data(), in});
+      product = std::make_unique<Product>(ProductKind::int8, onednn::ProductWeights{in, out, codes.data(), in});
     }
   }
 
@@ -289,12 +292,12 @@ struct Linear::Impl {
   Options options;
   Dequantizer dequantizer;  // of int8 alone
   // One of the two.
-  std::optional<Product> product;
-  std::optional<Int8Product> int8_product;
+  std::unique_ptr<const Product> product;
+  std::unique_ptr<const Int8Product> int8_product;
 };
 
 Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Options& options) {
-  if (!bias.empty() && static_cast<std::int64_t>(bias.size()) != weight.rows) {
+  if (!bias.empty() && std::ssize(bias) != weight.rows) {
     fail(ErrorCode::internal, "linear: bias has {} values, the weight has {} rows", bias.size(), weight.rows);
   }
   if (options.accumulate && options.activation != Activation::identity) {

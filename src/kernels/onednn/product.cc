@@ -231,7 +231,7 @@ struct Product::Impl {
 
   /// oneDNN may choose another layout for fewer outputs; such parts are none.
   std::int64_t part_columns(int parts) const {
-    const std::lock_guard lock(mutex);
+    const std::scoped_lock lock(mutex);
     if (const auto found = known_parts.find(parts); found != known_parts.end()) return found->second;
     const std::int64_t block = row_block(packed_desc);
     const std::int64_t blocks = (out + block - 1) / block;
