@@ -139,7 +139,7 @@ def draw(results: list[dict], target: Path) -> None:
         values = [one["engines"][name]["tokens_per_second"] for name in names]
         colors = ["#c2410c" if name.startswith("treble") else "#94a3b8" for name in names]
         axis.barh([f"{TITLES[name]} {precision_of(name)}" for name in names], values, color=colors)
-        axis.set_title(f"{one['model']}, mixed lengths")
+        axis.set_title(f"{one['model']}\nmixed lengths")
         axis.set_xlabel(f"tokens a second, {one['threads']} threads")
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=90)
