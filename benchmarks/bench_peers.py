@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare Treble with other CPU engines on the same texts with the same threads, and write docs/benchmarks.md.
 
-    .venv-peers/bin/python benchmarks/bench_peers.py --quick                      # everything, small: minutes
+    .venv-peers/bin/python benchmarks/bench_peers.py --quick                      # everything, fewer texts
     .venv-peers/bin/python benchmarks/bench_peers.py --model all-MiniLM-L6-v2 --workload W4
     .venv-peers/bin/python benchmarks/bench_peers.py --report                     # write the page anew from build/bench
 

@@ -22,4 +22,10 @@ std::optional<Activation> activation_from_name(std::string_view name) noexcept;
 /// The name to show: "gelu", "gelu_tanh", …
 std::string_view activation_name(Activation activation) noexcept;
 
+/// How close to its definition an activation comes.
+enum class ActivationAccuracy {
+  float32,   ///< within 2e-6
+  bfloat16,  ///< within 1.2e-4, for what is then rounded to 8 bits; gelu takes half the time
+};
+
 }  // namespace treble

@@ -6,12 +6,6 @@
 
 namespace treble {
 
-/// How close to its definition an activation comes.
-enum class ActivationAccuracy {
-  float32,   ///< within 2e-6
-  bfloat16,  ///< within 1.2e-4, for what is then rounded to 8 bits; gelu takes half the time
-};
-
 /// x = activation(x), in place, on the calling thread. NaN stays NaN.
 void activate(Activation activation, MatrixView x, ActivationAccuracy accuracy = ActivationAccuracy::float32);
 

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "kernels/activation.h"
-#include "kernels/activation_ops.h"
 #include "kernels/execution.h"
 #include "tensor/view.h"
 #include "treble/options.h"

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 
 #include "base/fail.h"
 #include "kernels/simd/attention_head.h"
@@ -31,7 +32,7 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
 constexpr std::size_t kScoreRows = 6;
-constexpr float kLog2E = 1.4426950408889634F;
+constexpr float kLog2E = std::numbers::log2e_v<float>;
 
 struct Workspace {
   float* keys;
@@ -354,10 +355,9 @@ void AttendBlock(const HeadTask& task, const Workspace& w, std::size_t first_row
   std::fill_n(w.largest, kQueryRows, -std::numeric_limits<float>::infinity());
   std::fill_n(w.sum, kQueryRows, 0.0F);
   // Keys that no row of the block sees are not touched; blocks begin where a panel of keys does.
-  const std::size_t lowest = first_row > task.reach_back ? first_row - task.reach_back : 0;
-  const std::size_t end = std::min(task.length, first_row + rows + task.reach_ahead);
-  for (std::size_t key = lowest - lowest % (2 * kMaxLanes); key < end; key += kKeyBlock) {
-    AttendKeys(task, w, first_row, rows, key, std::min(kKeyBlock, end - key));
+  const KeyRange seen = keys_seen(task, first_row, rows);
+  for (std::size_t key = seen.begin - seen.begin % (2 * kMaxLanes); key < seen.end; key += kKeyBlock) {
+    AttendKeys(task, w, first_row, rows, key, std::min(kKeyBlock, seen.end - key));
   }
   for (std::size_t row = 0; row < rows; ++row) {
     float* output = w.output + row * w.padded_dim;

@@ -1,6 +1,7 @@
 // What one head of one sequence needs; shared by the instruction sets that attention.cc is compiled for.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,6 +41,17 @@ inline constexpr std::size_t kMaxLanes = 16;
 
 constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
+}
+
+/// Keys [begin, end) that some of the `rows` queries from `first_row` see.
+struct KeyRange {
+  std::size_t begin;
+  std::size_t end;
+};
+
+inline KeyRange keys_seen(const HeadTask& task, std::size_t first_row, std::size_t rows) {
+  return {first_row > task.reach_back ? first_row - task.reach_back : 0,
+          std::min(task.length, first_row + rows + task.reach_ahead)};
 }
 
 /// Packed keys and values of the whole sequence, and the query block's working set: O(length).

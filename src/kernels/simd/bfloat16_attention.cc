@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 
 #include "kernels/onednn/product.h"
 
@@ -32,7 +33,7 @@ constexpr std::size_t kLanes = 16;
 constexpr std::size_t kQueries = 32;  ///< carried together
 constexpr std::size_t kKeys = 128;    ///< seen by the online softmax at a time: 16 KiB of scores
 constexpr std::size_t kTile = 8;
-constexpr float kLog2E = 1.4426950408889634F;
+constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 struct Workspace {
@@ -351,11 +352,10 @@ TREBLE_BF16 void attend_block(const HeadTask& task, const Workspace& w, const Bl
     w.bias_scale[row] = kLog2E * (task.temper_bias ? task.logit_scales[block.first + row] : 1.0F);
   }
   // Keys that no row of the block sees are not touched; blocks begin where a tile does.
-  const std::size_t lowest = block.first > task.reach_back ? block.first - task.reach_back : 0;
-  const std::size_t begin = lowest - lowest % kTile;
-  const std::size_t end = std::min(task.length, block.first + block.rows + task.reach_ahead);
-  for (std::size_t key = begin; key < end; key += kKeys) {
-    const std::size_t keys = round_up(std::min(kKeys, end - key), kTile);
+  const KeyRange seen = keys_seen(task, block.first, block.rows);
+  const std::size_t begin = seen.begin - seen.begin % kTile;
+  for (std::size_t key = begin; key < seen.end; key += kKeys) {
+    const std::size_t keys = round_up(std::min(kKeys, seen.end - key), kTile);
     __m512 largest[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) largest[v] = _mm512_set1_ps(kLowest);
     for (std::size_t tile = 0; tile < keys; tile += kTile) {

@@ -17,7 +17,8 @@ enum class Int8Isa {
   avx512_vnni,  ///< any codes
 };
 
-/// What oneDNN sees (within ONEDNN_MAX_CPU_ISA) that is in here: its products are the faster ones with AMX.
+/// The one to take on this CPU, within ONEDNN_MAX_CPU_ISA. `none` leaves int8 to oneDNN, which has products for AMX
+/// too.
 Int8Isa int8_isa();
 /// Whether the CPU can run it at all.
 bool runs_here(Int8Isa isa);

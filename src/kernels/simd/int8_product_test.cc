@@ -72,7 +72,8 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
 class Int8ProductOn : public ::testing::TestWithParam<Int8Isa> {
  protected:
   void SetUp() override {
-    if (!runs_here(GetParam())) GTEST_SKIP() << "this CPU does not have the instructions that it is written in";
+    if (!runs_here(GetParam()))
+      GTEST_SKIP() << "the CPU cannot execute these instructions; int8_isa() never chooses them here";
   }
 };
 
