@@ -1,12 +1,13 @@
 #include "kernels/onednn/product.h"
 
 #include <algorithm>
+#include <array>
 #include <compare>
+#include <cstddef>
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <shared_mutex>
-#include <unordered_map>
 #include <utility>
 
 #include "tensor/aligned_buffer.h"
@@ -189,6 +190,76 @@ PrimitiveCache& primitive_cache() {
   return *cache;
 }
 
+struct CallData {
+  const void* source;
+  const void* weights;
+  const void* bias;
+  void* target;
+};
+
+/// A primitive with oneDNN's objects for its arguments, which take longer to make than a small product takes to run.
+class Call {
+ public:
+  explicit Call(const Prepared& prepared)
+      : primitive_(prepared.primitive),
+        source_(unbound(prepared.desc.src_desc())),
+        weights_(unbound(prepared.desc.weights_desc())),
+        bias_(unbound(prepared.desc.bias_desc())),
+        target_(unbound(prepared.desc.dst_desc())),
+        scratchpad_(unbound(prepared.desc.scratchpad_desc())),
+        scratchpad_bytes_(prepared.desc.scratchpad_desc().get_size()),
+        arguments_{{{DNNL_ARG_SRC, source_.get()},
+                    {DNNL_ARG_WEIGHTS, weights_.get()},
+                    {DNNL_ARG_BIAS, bias_.get()},
+                    {DNNL_ARG_DST, target_.get()},
+                    {DNNL_ARG_SCRATCHPAD, scratchpad_.get()}}} {}
+
+  void execute(const dnnl::stream& stream, const CallData& data, AlignedBuffer<std::byte>& scratch) {
+    bind(source_, data.source);
+    bind(weights_, data.weights);
+    if (data.bias != nullptr) bind(bias_, data.bias);
+    bind(target_, data.target);
+    if (scratchpad_bytes_ > 0) bind(scratchpad_, scratch.ensure(scratchpad_bytes_));
+    const auto count = static_cast<int>(arguments_.size());
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), stream.get(), count, arguments_.data()),
+                            "could not multiply matrices");
+  }
+
+ private:
+  static memory unbound(const memory::desc& desc) { return {desc, cpu_engine(), DNNL_MEMORY_NONE}; }
+
+  /// oneDNN's arguments are not const, but it only reads these.
+  static void bind(const memory& argument, const void* data) { argument.set_data_handle(const_cast<void*>(data)); }
+
+  dnnl::inner_product_forward primitive_;
+  memory source_;
+  memory weights_;
+  memory bias_;
+  memory target_;
+  memory scratchpad_;
+  std::size_t scratchpad_bytes_;
+  std::array<dnnl_exec_arg_t, 5> arguments_;
+};
+
+/// A thread's own.
+struct ThreadCalls {
+  dnnl::stream stream = dnnl::stream(cpu_engine());
+  std::map<PrimitiveKey, Call> calls;
+  AlignedBuffer<std::byte> scratch;
+
+  template <typename Make>
+  Call& get(const PrimitiveKey& key, const Make& make) {
+    if (const auto found = calls.find(key); found != calls.end()) return found->second;
+    if (calls.size() >= kMaxPrimitives) calls.clear();
+    return calls.emplace(key, Call(make())).first->second;
+  }
+};
+
+ThreadCalls& thread_calls() {
+  thread_local ThreadCalls calls;
+  return calls;
+}
+
 }  // namespace
 
 struct Product::Impl {
@@ -222,6 +293,8 @@ struct Product::Impl {
     const memory::desc stored_desc({out, in}, types.weight, memory::dims{source.stride, 1});
     memory stored(stored_desc, engine, const_cast<void*>(source.data));
     weights = WeightMemory(packed_desc.get_size());
+    bytes_a_column = static_cast<std::size_t>(packed_desc.get_strides().front() / row_block(packed_desc)) *
+                     memory::data_type_size(types.weight);
     memory packed(packed_desc, engine, weights.data());
     dnnl::stream stream(engine);
     dnnl::reorder(stored, packed).execute(stream, stored, packed);
@@ -247,31 +320,28 @@ struct Product::Impl {
     return describe(kLayoutRows, columns, any_layout(columns)).weights_desc();
   }
 
+  PrimitiveKey key_of(std::int64_t rows, std::int64_t columns) const {
+    return {kind, in, out, has_bias, accumulate, columns, rows};
+  }
+
   Prepared prepared(std::int64_t rows, std::int64_t columns) const {
-    return primitive_cache().get({kind, in, out, has_bias, accumulate, columns, rows}, [&] {
+    return primitive_cache().get(key_of(rows, columns), [&] {
       return describe(rows, columns, columns == out ? packed_desc : part_desc(columns));
     });
   }
 
   void run(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source, void* target) const {
     const SingleThreadScope single_thread;
-    const Prepared call = prepared(rows, end - begin);
-    // oneDNN's arguments are not const, but it only reads these.
-    const auto bind = [&](const memory::desc& desc, const void* data) {
-      return memory(desc, engine, const_cast<void*>(data));
-    };
-    const std::int64_t first_element = begin / row_block(packed_desc) * packed_desc.get_strides().front();
-    const std::size_t first = static_cast<std::size_t>(first_element) * memory::data_type_size(types.weight);
-    std::unordered_map<int, memory> arguments = {
-        {DNNL_ARG_SRC, bind(call.desc.src_desc(), source)},
-        {DNNL_ARG_WEIGHTS, bind(call.desc.weights_desc(), weights.data() + first)},
-        {DNNL_ARG_DST, bind(call.desc.dst_desc(), target)},
-        {DNNL_ARG_SCRATCHPAD, memory(call.desc.scratchpad_desc(), engine)}};
-    if (has_bias) arguments.emplace(DNNL_ARG_BIAS, bind(call.desc.bias_desc(), bias.data() + begin));
-    dnnl::stream stream(engine);
-    call.primitive.execute(stream, arguments);
-    stream.wait();
+    ThreadCalls& own = thread_calls();
+    Call& call = own.get(key_of(rows, end - begin), [&] { return prepared(rows, end - begin); });
+    call.execute(own.stream,
+                 {source, weights.data() + byte_offset(begin), has_bias ? bias.data() + begin : nullptr, target},
+                 own.scratch);
+    own.stream.wait();
   }
+
+  /// Of the weights of output `column`, the first of a block.
+  std::size_t byte_offset(std::int64_t column) const { return static_cast<std::size_t>(column) * bytes_a_column; }
 
   ProductKind kind;
   std::int64_t in;
@@ -283,6 +353,7 @@ struct Product::Impl {
   const dnnl::engine& engine;
   memory::desc packed_desc;
   WeightMemory weights;
+  std::size_t bytes_a_column = 0;
   AlignedBuffer<float> bias;
   mutable std::mutex mutex;
   mutable std::map<int, std::int64_t> known_parts;
