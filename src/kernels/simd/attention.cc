@@ -1,13 +1,16 @@
 // Blocked attention for one head, compiled once for each instruction set and chosen at run time (Highway).
 //
-// Keys and values of the head are packed once a sequence, so that both matrix products stream through memory:
-//   keys   [panel][head_dim][2 vectors]   S = Q K^T  in tiles of 6 rows x 2 vectors (12 accumulators of 16 registers)
-//   values [strip][length][≤ 4 vectors]   O += P V   in tiles of 3 rows x 4 vectors, or 6 rows x 1–2
+// Scores lie transposed, S^T[key][query], so that the softmax goes down columns: maxima and sums are vectors of
+// queries, and nothing is ever summed across one. Keys and values are copied side by side once a sequence, queries once
+// a block.
+//   keys     [length][head_dim]             S^T = K Q^T in tiles of some keys x some vectors of queries
+//   queries  [head_dim][kQueryRows]
+//   scores   [kKeyBlock][kQueryRows]
+//   values   [length][padded_dim]           O += P V in tiles of some queries x 2 vectors of the width
 #include "kernels/attention.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numbers>
 
@@ -31,17 +34,33 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
-constexpr std::size_t kScoreRows = 6;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+
+#if HWY_MAX_BYTES >= 64               // 32 registers: 16 sums
+constexpr std::size_t kQueries = 32;  ///< carried together
+constexpr std::size_t kTileKeys = 8;  ///< of a tile of scores
+constexpr std::size_t kTileVectors = 2;
+constexpr std::size_t kTileQueries = 8;  ///< of a tile of outputs
+#else                                    // 16 registers: 12 sums
+constexpr std::size_t kQueries = 24;
+constexpr std::size_t kTileKeys = 4;
+constexpr std::size_t kTileVectors = 3;
+constexpr std::size_t kTileQueries = 6;
+#endif
+static_assert(kQueries <= kMostQueries && kQueries % kTileQueries == 0 && kKeyPadding % kTileKeys == 0);
 
 struct Workspace {
   float* keys;
   float* values;
-  float* queries;  // [kQueryRows, head_dim], scaled
-  float* scores;   // [kQueryRows, kKeyBlock]
-  float* output;   // [kQueryRows, padded_dim]
-  float* largest;  // [kQueryRows]
-  float* sum;      // [kQueryRows]
+  float* queries;  // [head_dim, kQueries], scaled
+  float* scores;   // [kKeyBlock, kQueries]
+  float* output;   // [kQueries, padded_dim]
+  float* largest;  // [kQueries], likewise below
+  float* sum;
+  float* correction;  // of what was summed up before a block of keys
+  float* bias_scale;
+  float* bias;  // of all distances in a block, from the greatest down; or of one query's keys
   std::size_t padded_dim;
 };
 
@@ -54,66 +73,25 @@ Workspace divide(const HeadTask& task) {
     next += round_up(floats, kMaxLanes);
     return result;
   };
-  w.keys = take(round_up(task.length, 2 * hn::Lanes(D())) * task.head_dim);
-  w.values = take(task.length * w.padded_dim);
-  w.queries = take(kQueryRows * task.head_dim);
-  w.scores = take(kQueryRows * kKeyBlock);
-  w.output = take(kQueryRows * w.padded_dim);
-  w.largest = take(kQueryRows);
-  w.sum = take(kQueryRows);
+  const std::size_t length = round_up(task.length, kKeyPadding);
+  w.keys = take(length * task.head_dim);
+  w.values = take(length * w.padded_dim);
+  w.queries = take(kQueries * task.head_dim);
+  w.scores = take(kQueries * kKeyBlock);
+  w.output = take(kQueries * w.padded_dim);
+  w.largest = take(kQueries);
+  w.sum = take(kQueries);
+  w.correction = take(kQueries);
+  w.bias_scale = take(kQueries);
+  w.bias = take(kQueries + kKeyBlock);
   return w;
 }
 
-#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
-/// Four columns of four keys, turned about: to[c · width + key] = from[key · stride + c].
-HWY_INLINE void TransposeFour(const float* from, std::size_t stride, std::size_t width, float* to) {
-  const hn::FixedTag<float, 4> d;
-  const hn::Repartition<double, decltype(d)> pairs;
-  const auto key0 = hn::LoadU(d, from);
-  const auto key1 = hn::LoadU(d, from + stride);
-  const auto key2 = hn::LoadU(d, from + 2 * stride);
-  const auto key3 = hn::LoadU(d, from + 3 * stride);
-  const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, key0, key1));
-  const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, key2, key3));
-  const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, key0, key1));
-  const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, key2, key3));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, to);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + width);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * width);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * width);
-}
-#endif
-
-/// `keys` keys, side by side, as columns of a panel; columns past them become zeros.
-void PackPanel(const float* from, std::size_t stride, std::size_t keys, std::size_t head_dim, float* panel) {
-  const std::size_t width = 2 * hn::Lanes(D());
-  std::size_t first = 0;
-#if HWY_TARGET != HWY_SCALAR
-  for (; first + 4 <= keys && head_dim % 4 == 0; first += 4) {
-    for (std::size_t c = 0; c < head_dim; c += 4) {
-      TransposeFour(from + first * stride + c, stride, width, panel + c * width + first);
-    }
-  }
-#endif
-  for (; first < width; ++first) {
-    for (std::size_t c = 0; c < head_dim; ++c) {
-      panel[c * width + first] = first < keys ? from[first * stride + c] : 0.0F;
-    }
-  }
-}
-
-void PackKeys(const HeadTask& task, float* packed) {
-  const std::size_t width = 2 * hn::Lanes(D());
-  for (std::size_t first = 0; first < task.length; first += width, packed += width * task.head_dim) {
-    PackPanel(task.k + first * task.k_stride, task.k_stride, std::min(width, task.length - first), task.head_dim,
-              packed);
-  }
-}
-
-/// Vectors of the strip that starts at vector `first` of the head's width.
-std::size_t StripVectors(std::size_t padded_dim, std::size_t first) {
-  return std::min<std::size_t>(4, padded_dim / hn::Lanes(D()) - first);
-}
+/// Queries that are carried together.
+struct Block {
+  std::size_t first;
+  std::size_t rows;
+};
 
 /// `count` floats, of which `padded` (a multiple of the vector's lanes) have room; zeros behind the last. A copy of so
 /// few bytes by memcpy takes longer to begin than to make.
@@ -127,251 +105,347 @@ HWY_INLINE void CopyPadded(const float* HWY_RESTRICT from, std::size_t count, st
   for (; c < padded; ++c) to[c] = 0.0F;
 }
 
-void PackValues(const HeadTask& task, std::size_t padded_dim, float* packed) {
-  const std::size_t lanes = hn::Lanes(D());
-  for (std::size_t first = 0; first < padded_dim / lanes; first += 4) {
-    const std::size_t width = StripVectors(padded_dim, first) * lanes;
-    const std::size_t begin = first * lanes;
-    const std::size_t used = std::min(width, task.head_dim - begin);
-    for (std::size_t row = 0; row < task.length; ++row, packed += width) {
-      CopyPadded(task.v + row * task.v_stride + begin, used, width, packed);
+/// Rows side by side, each of `width` floats; zeros behind the last row and the last column.
+void PackRows(const float* from, std::size_t stride, const HeadTask& task, std::size_t width, float* packed) {
+  for (std::size_t row = 0; row < task.length; ++row, packed += width) {
+    CopyPadded(from + row * stride, task.head_dim, width, packed);
+  }
+  std::fill_n(packed, (round_up(task.length, kKeyPadding) - task.length) * width, 0.0F);
+}
+
+#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
+/// Four columns of four rows, turned about: to[c · kQueries + row] = from[row · stride + c].
+HWY_INLINE void TransposeFour(const float* from, std::size_t stride, float* to) {
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> pairs;
+  const auto row0 = hn::LoadU(d, from);
+  const auto row1 = hn::LoadU(d, from + stride);
+  const auto row2 = hn::LoadU(d, from + 2 * stride);
+  const auto row3 = hn::LoadU(d, from + 3 * stride);
+  const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, row0, row1));
+  const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, row2, row3));
+  const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, row0, row1));
+  const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, row2, row3));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + kQueries);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * kQueries);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * kQueries);
+}
+#endif
+
+/// Transposed and scaled. Queries behind the last become zeros, so that whole vectors can be computed.
+void PackQueries(const HeadTask& task, const Block& block, std::size_t padded_rows, float* queries) {
+  const D d;
+  const float* from = task.q + block.first * task.q_stride;
+  std::size_t row = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; row + 4 <= block.rows && task.head_dim % 4 == 0; row += 4) {
+    for (std::size_t c = 0; c < task.head_dim; c += 4) {
+      TransposeFour(from + row * task.q_stride + c, task.q_stride, queries + c * kQueries + row);
+    }
+  }
+#endif
+  for (; row < padded_rows; ++row) {
+    for (std::size_t c = 0; c < task.head_dim; ++c) {
+      queries[c * kQueries + row] = row < block.rows ? from[row * task.q_stride + c] : 0.0F;
+    }
+  }
+  HWY_ALIGN float scales[kMostQueries] = {};
+  for (row = 0; row < block.rows; ++row) scales[row] = task.logit_scales[block.first + row] * task.qk_scale;
+  for (std::size_t first = 0; first < padded_rows; first += hn::Lanes(d)) {
+    const V scale = hn::Load(d, scales + first);
+    for (std::size_t c = 0; c < task.head_dim; ++c) {
+      float* values = queries + c * kQueries + first;
+      hn::Store(hn::Mul(scale, hn::Load(d, values)), d, values);
     }
   }
 }
 
-/// Rows past `rows` become zeros, so that whole tiles can be computed.
-void ScaleQueries(const HeadTask& task, std::size_t first, std::size_t rows, float* queries) {
-  for (std::size_t row = 0; row < kQueryRows; ++row) {
-    float* scaled = queries + row * task.head_dim;
-    if (row >= rows) {
-      std::memset(scaled, 0, task.head_dim * sizeof(float));
-      continue;
-    }
-    const float* query = task.q + (first + row) * task.q_stride;
-    const float scale = task.logit_scales[first + row] * task.qk_scale;
-    for (std::size_t c = 0; c < task.head_dim; ++c) scaled[c] = query[c] * scale;
-  }
+/// Whether every query of the block sees all keys of a tile.
+bool SeesAll(const HeadTask& task, const Block& block, std::size_t key) {
+  const std::size_t last_key = key + kTileKeys - 1;
+  return last_key < task.length && last_key <= block.first + task.reach_ahead &&
+         block.first + block.rows - 1 <= key + task.reach_back;
 }
 
-/// S[6 rows, 2 vectors] = Q K^T.
-HWY_INLINE void ScoreTile(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT panel, std::size_t head_dim,
-                          float* HWY_RESTRICT scores) {
+/// −∞ in place of the scores of queries that do not see `key`; the vector's first query is `first`.
+HWY_INLINE V Hide(const HeadTask& task, std::size_t key, std::size_t first, V scores) {
+  const D d;
+  const V hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
+  if (key >= task.length) return hidden;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto distance = static_cast<std::int64_t>(key) - static_cast<std::int64_t>(first);
+  // Queries [begin, end) of the vector see it.
+  const auto begin = std::clamp<std::int64_t>(distance - static_cast<std::int64_t>(task.reach_ahead), 0, lanes);
+  const auto end = std::clamp<std::int64_t>(distance + static_cast<std::int64_t>(task.reach_back) + 1, 0, lanes);
+  const V until_end = hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(end)), scores, hidden);
+  return hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(begin)), hidden, until_end);
+}
+
+/// Scores of kTileKeys keys from `key` and kVectors vectors of queries from `query`, added to what `scores` hold when
+/// they are `biased`; raises `largest` to them.
+template <std::size_t kVectors, bool kBiased>
+HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block& block, std::size_t key,
+                          std::size_t query, float* HWY_RESTRICT scores, V* HWY_RESTRICT largest) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  V sum0[kScoreRows];
-  V sum1[kScoreRows];
-  for (std::size_t r = 0; r < kScoreRows; ++r) sum0[r] = sum1[r] = hn::Zero(d);
-  for (std::size_t c = 0; c < head_dim; ++c, panel += 2 * lanes) {
-    const V key0 = hn::Load(d, panel);
-    const V key1 = hn::Load(d, panel + lanes);
-    HWY_UNROLL(6)
-    for (std::size_t r = 0; r < kScoreRows; ++r) {
-      const V query = hn::Set(d, queries[r * head_dim + c]);
-      sum0[r] = hn::MulAdd(query, key0, sum0[r]);
-      sum1[r] = hn::MulAdd(query, key1, sum1[r]);
+  V sum[kTileKeys][kVectors];
+  HWY_UNROLL(8)
+  for (std::size_t r = 0; r < kTileKeys; ++r) {
+    HWY_UNROLL(3)
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sum[r][v] = kBiased ? hn::Load(d, scores + r * kQueries + v * lanes) : hn::Zero(d);
     }
   }
-  for (std::size_t r = 0; r < kScoreRows; ++r) {
-    hn::Store(sum0[r], d, scores + r * kKeyBlock);
-    hn::Store(sum1[r], d, scores + r * kKeyBlock + lanes);
-  }
-}
-
-void Scores(const HeadTask& task, const Workspace& w, std::size_t first_key, std::size_t keys, std::size_t rows) {
-  const std::size_t width = 2 * hn::Lanes(D());
-  for (std::size_t column = 0; column < keys; column += width) {
-    const float* panel = w.keys + (first_key + column) * task.head_dim;
-    for (std::size_t row = 0; row < rows; row += kScoreRows) {
-      ScoreTile(w.queries + row * task.head_dim, panel, task.head_dim, w.scores + row * kKeyBlock + column);
+  const float* HWY_RESTRICT keys = w.keys + key * task.head_dim;
+  const float* HWY_RESTRICT queries = w.queries + query;
+  const std::size_t head_dim = task.head_dim;
+  for (std::size_t c = 0; c < head_dim; ++c, queries += kQueries) {
+    V one[kVectors];
+    HWY_UNROLL(3)
+    for (std::size_t v = 0; v < kVectors; ++v) one[v] = hn::Load(d, queries + v * lanes);
+    HWY_UNROLL(8)
+    for (std::size_t r = 0; r < kTileKeys; ++r) {
+      const V key_value = hn::Set(d, keys[r * head_dim + c]);
+      HWY_UNROLL(3)
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(key_value, one[v], sum[r][v]);
     }
   }
-}
-
-/// scores += bias_scale · bias[j − i], `bias` pointing at the first key's distance.
-void AddBias(const float* bias, float bias_scale, std::size_t keys, float* scores) {
-  const D d;
-  const std::size_t lanes = hn::Lanes(d);
-  const V scale = hn::Set(d, bias_scale);
-  std::size_t j = 0;
-  for (; j + lanes <= keys; j += lanes) {
-    hn::Store(hn::MulAdd(scale, hn::LoadU(d, bias + j), hn::Load(d, scores + j)), d, scores + j);
+  if (!SeesAll(task, block, key)) {
+    HWY_UNROLL(8)
+    for (std::size_t r = 0; r < kTileKeys; ++r) {
+      HWY_UNROLL(3)
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        sum[r][v] = Hide(task, key + r, block.first + query + v * lanes, sum[r][v]);
+      }
+    }
   }
-  for (; j < keys; ++j) scores[j] += bias_scale * bias[j];
-}
-
-/// The keys of a block that a row sees, [begin, end) within the block.
-struct Visible {
-  std::size_t begin;
-  std::size_t end;
-};
-
-Visible VisibleKeys(const HeadTask& task, std::size_t row, std::size_t first_key, std::size_t keys) {
-  const std::size_t lowest = row > task.reach_back ? row - task.reach_back : 0;
-  const std::size_t highest = std::min(task.length, row + task.reach_ahead + 1);
-  const std::size_t begin = lowest > first_key ? std::min(lowest - first_key, keys) : 0;
-  const std::size_t end = highest > first_key ? std::min(highest - first_key, keys) : 0;
-  return {begin, std::max(begin, end)};
+  HWY_UNROLL(8)
+  for (std::size_t r = 0; r < kTileKeys; ++r) {
+    HWY_UNROLL(3)
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      largest[v] = hn::Max(largest[v], sum[r][v]);
+      hn::Store(sum[r][v], d, scores + r * kQueries + v * lanes);
+    }
+  }
 }
 
 /// e^x for x ≤ 0, as 2^(x·log₂e): what the product rounds off matters only where e^x is small, so the argument needs no
 /// reduction in two parts. Below 2⁻¹²⁵ it is 2⁻¹²⁵; NaN stays NaN. The polynomial is the minimax approximation of 2^r
-/// of degree 6 on [−½, ½], relative error 2e-9.
+/// of degree 5 on [−½, ½], divided by its value at 0, which the softmax does not see: relative error 7.5e-8 but for
+/// that factor.
 HWY_INLINE V ExpOfNegative(V x) {
   const D d;
   const hn::RebindToSigned<D> di;
-  const V binary = hn::Mul(x, hn::Set(d, kLog2E));
-  const V lowest = hn::Set(d, -125.0F);
-  const V clamped = hn::IfThenElse(hn::Lt(binary, lowest), lowest, binary);
-  const auto whole = hn::NearestInt(clamped);
-  const V r = hn::Sub(clamped, hn::ConvertTo(d, whole));
-  V power = hn::Set(d, 1.53458116e-4F);
-  power = hn::MulAdd(power, r, hn::Set(d, 1.33999312e-3F));
-  power = hn::MulAdd(power, r, hn::Set(d, 9.61848896e-3F));
-  power = hn::MulAdd(power, r, hn::Set(d, 5.55032878e-2F));
-  power = hn::MulAdd(power, r, hn::Set(d, 0.240226469F));
-  power = hn::MulAdd(power, r, hn::Set(d, 0.693147206F));
+  // Max gives its second argument where one is NaN.
+  const V binary = hn::Max(hn::Set(d, -125.0F), hn::Mul(x, hn::Set(d, kLog2E)));
+  const auto whole = hn::NearestInt(binary);
+  const V r = hn::Sub(binary, hn::ConvertTo(d, whole));
+  V power = hn::Set(d, 1.32764713e-3F);
+  power = hn::MulAdd(power, r, hn::Set(d, 9.67554096e-3F));
+  power = hn::MulAdd(power, r, hn::Set(d, 5.55071272e-2F));
+  power = hn::MulAdd(power, r, hn::Set(d, 0.240221187F));
+  power = hn::MulAdd(power, r, hn::Set(d, 0.693146944F));
   power = hn::MulAdd(power, r, hn::Set(d, 1.0F));
-  return hn::Mul(power, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(whole, hn::Set(di, 127)))));
+  // At least 2⁻½ · 2⁻¹²⁵, so the exponents can be added. NaN's whole part has no low bits, and it stays NaN.
+  return hn::BitCast(d, hn::Add(hn::BitCast(di, power), hn::ShiftLeft<23>(whole)));
 }
 
-/// Turns a row's scores into exp(score − largest so far), those of keys that it does not see into 0; returns the factor
-/// for what was summed before.
-float SoftmaxRow(Visible visible, std::size_t keys, float* HWY_RESTRICT scores, float& largest, float& sum) {
+/// Scores become weights e^(score − largest so far), in their place; what was summed before is drawn in to the new
+/// maximum.
+template <std::size_t kVectors>
+HWY_INLINE void SoftmaxColumns(const Workspace& w, std::size_t query, std::size_t keys, const V* largest) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  const std::size_t padded = round_up(keys, lanes);
-  if (visible.begin == visible.end) {
-    std::memset(scores, 0, padded * sizeof(float));
-    return 1.0F;
+  HWY_UNROLL(3)
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    const std::size_t column = query + v * lanes;
+    const V before = hn::Load(d, w.largest + column);
+    const V shift = hn::Max(before, largest[v]);
+    V sum0 = hn::Zero(d);
+    V sum1 = hn::Zero(d);
+    float* HWY_RESTRICT scores = w.scores + column;
+    HWY_UNROLL(2)
+    for (std::size_t key = 0; key < keys; key += 2, scores += 2 * kQueries) {
+      const V weight0 = ExpOfNegative(hn::Sub(hn::Load(d, scores), shift));
+      const V weight1 = ExpOfNegative(hn::Sub(hn::Load(d, scores + kQueries), shift));
+      sum0 = hn::Add(sum0, weight0);
+      sum1 = hn::Add(sum1, weight1);
+      hn::Store(weight0, d, scores);
+      hn::Store(weight1, d, scores + kQueries);
+    }
+    const V correction = ExpOfNegative(hn::Sub(before, shift));
+    hn::Store(correction, d, w.correction + column);
+    hn::Store(hn::MulAdd(hn::Load(d, w.sum + column), correction, hn::Add(sum0, sum1)), d, w.sum + column);
+    hn::Store(shift, d, w.largest + column);
   }
-  constexpr float kHidden = -std::numeric_limits<float>::infinity();
-  for (std::size_t j = 0; j < visible.begin; ++j) scores[j] = kHidden;
-  for (std::size_t j = visible.end; j < padded; ++j) scores[j] = kHidden;
-  V vector_max = hn::Load(d, scores);
-  for (std::size_t j = lanes; j < padded; j += lanes) vector_max = hn::Max(vector_max, hn::Load(d, scores + j));
-  const float block_max = hn::GetLane(hn::MaxOfLanes(d, vector_max));
-  const float new_max = std::max(largest, block_max);
-  const V shift = hn::Set(d, new_max);
-  V vector_sum = hn::Zero(d);
-  for (std::size_t j = 0; j < padded; j += lanes) {
-    const V p = ExpOfNegative(hn::Sub(hn::Load(d, scores + j), shift));
-    hn::Store(p, d, scores + j);
-    vector_sum = hn::Add(vector_sum, p);
-  }
-  std::fill_n(scores, visible.begin, 0.0F);
-  std::fill_n(scores + visible.end, padded - visible.end, 0.0F);
-  const bool first = sum == 0.0F;
-  const float correction = first ? 1.0F : std::exp(largest - new_max);
-  sum = sum * correction + hn::GetLane(hn::SumOfLanes(d, vector_sum));
-  largest = new_max;
-  return correction;
 }
 
-/// O[kRows rows, kVectors vectors] += P V over `keys` keys.
-template <std::size_t kRows, std::size_t kVectors>
-HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT strip, std::size_t keys,
-                          std::size_t padded_dim, float* HWY_RESTRICT output) {
+/// Weights of `keys` keys for kVectors vectors of queries.
+template <std::size_t kVectors, bool kBiased>
+void WeighKeys(const HeadTask& task, const Workspace& w, const Block& block, std::size_t query, std::size_t first_key,
+               std::size_t keys) {
+  V largest[kVectors];
+  HWY_UNROLL(3)
+  for (std::size_t v = 0; v < kVectors; ++v) largest[v] = hn::Set(D(), kLowest);
+  for (std::size_t key = 0; key < keys; key += kTileKeys) {
+    ScoreTile<kVectors, kBiased>(task, w, block, first_key + key, query, w.scores + key * kQueries + query, largest);
+  }
+  SoftmaxColumns<kVectors>(w, query, keys, largest);
+}
+
+template <bool kBiased>
+void WeighBlock(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key, std::size_t keys) {
+  const std::size_t lanes = hn::Lanes(D());
+  for (std::size_t query = 0; query < block.rows;) {
+    const std::size_t left = (block.rows - query + lanes - 1) / lanes;
+    if (left >= kTileVectors) {
+      WeighKeys<kTileVectors, kBiased>(task, w, block, query, first_key, keys);
+      query += kTileVectors * lanes;
+    } else if (left == 2) {
+      WeighKeys<2, kBiased>(task, w, block, query, first_key, keys);
+      query += 2 * lanes;
+    } else {
+      WeighKeys<1, kBiased>(task, w, block, query, first_key, keys);
+      query += lanes;
+    }
+  }
+}
+
+/// scores = bias_scale · bias[key − query]; 0 where there is no such key or query.
+void PlacePositionBias(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
+                       std::size_t keys) {
+  const D d;
+  // Distances from the greatest down: a key's are then a run of neighbours, ascending with the query.
+  const auto greatest = static_cast<std::ptrdiff_t>(first_key + keys - 1) - static_cast<std::ptrdiff_t>(block.first);
+  const auto length = static_cast<std::ptrdiff_t>(task.length);
+  for (std::size_t i = 0; i < keys + kQueries; ++i) {
+    const std::ptrdiff_t distance = greatest - static_cast<std::ptrdiff_t>(i);
+    w.bias[i] = distance > -length && distance < length ? task.bias[distance] : 0.0F;
+  }
+  for (std::size_t key = 0; key < keys; ++key) {
+    const float* bias = w.bias + (keys - 1 - key);
+    for (std::size_t query = 0; query < block.rows; query += hn::Lanes(d)) {
+      const V scaled = hn::Mul(hn::Load(d, w.bias_scale + query), hn::LoadU(d, bias + query));
+      hn::Store(scaled, d, w.scores + key * kQueries + query);
+    }
+  }
+}
+
+/// scores += the model's own bias, which comes query by query.
+void AddLogitBias(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
+                  std::size_t keys) {
+  const std::size_t there = std::min(keys, task.length - first_key);
+  for (std::size_t row = 0; row < block.rows; ++row) {
+    std::fill_n(w.bias, there, 0.0F);
+    task.logit_bias->add(task.sequence, task.head, static_cast<std::int64_t>(block.first + row),
+                         static_cast<std::int64_t>(first_key), task.logit_scales[block.first + row], {w.bias, there});
+    for (std::size_t key = 0; key < there; ++key) w.scores[key * kQueries + row] += w.bias[key];
+  }
+}
+
+/// Puts weights of `keys` keys in place of the scores, and the factors for what came before.
+void Weigh(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key, std::size_t keys) {
+  if (task.bias == nullptr && task.logit_bias == nullptr) {
+    WeighBlock<false>(task, w, block, first_key, keys);
+    return;
+  }
+  if (task.bias != nullptr) {
+    PlacePositionBias(task, w, block, first_key, keys);
+  } else {
+    std::fill_n(w.scores, keys * kQueries, 0.0F);
+  }
+  if (task.logit_bias != nullptr) AddLogitBias(task, w, block, first_key, keys);
+  WeighBlock<true>(task, w, block, first_key, keys);
+}
+
+/// O[kTileQueries, kVectors vectors] = (O · correction, unless it is the first) + P V over `keys` keys.
+template <std::size_t kVectors>
+HWY_INLINE void ValueTile(const Workspace& w, const float* HWY_RESTRICT values, std::size_t keys, std::size_t query,
+                          bool first, float* HWY_RESTRICT output) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  V sum[kRows][kVectors];
-  for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Load(d, output + r * padded_dim + v * lanes);
+  V sum[kTileQueries][kVectors];
+  HWY_UNROLL(8)
+  for (std::size_t r = 0; r < kTileQueries; ++r) {
+    const V correction = hn::Set(d, w.correction[query + r]);
+    HWY_UNROLL(2)
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sum[r][v] = first ? hn::Zero(d) : hn::Mul(correction, hn::Load(d, output + r * w.padded_dim + v * lanes));
+    }
   }
-  for (std::size_t j = 0; j < keys; ++j, strip += kVectors * lanes) {
+  const float* HWY_RESTRICT weights = w.scores + query;
+  for (std::size_t key = 0; key < keys; ++key, weights += kQueries, values += w.padded_dim) {
     V value[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) value[v] = hn::LoadU(d, strip + v * lanes);
-    HWY_UNROLL(6)
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const V weight = hn::Set(d, weights[r * kKeyBlock + j]);
-      HWY_UNROLL(4)
+    HWY_UNROLL(2)
+    for (std::size_t v = 0; v < kVectors; ++v) value[v] = hn::Load(d, values + v * lanes);
+    HWY_UNROLL(8)
+    for (std::size_t r = 0; r < kTileQueries; ++r) {
+      const V weight = hn::Set(d, weights[r]);
+      HWY_UNROLL(2)
       for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(weight, value[v], sum[r][v]);
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[r][v], d, output + r * padded_dim + v * lanes);
+  HWY_UNROLL(8)
+  for (std::size_t r = 0; r < kTileQueries; ++r) {
+    HWY_UNROLL(2)
+    for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[r][v], d, output + r * w.padded_dim + v * lanes);
   }
 }
 
-template <std::size_t kRows, std::size_t kVectors>
-void ValueStrip(const Workspace& w, const float* strip, std::size_t keys, std::size_t rows, float* output) {
-  for (std::size_t row = 0; row < rows; row += kRows) {
-    ValueTile<kRows, kVectors>(w.scores + row * kKeyBlock, strip, keys, w.padded_dim, output + row * w.padded_dim);
-  }
-}
-
-void Values(const HeadTask& task, const Workspace& w, std::size_t first_key, std::size_t keys, std::size_t rows) {
+void AddValues(const Workspace& w, const Block& block, std::size_t first_key, std::size_t keys, bool first) {
   const std::size_t lanes = hn::Lanes(D());
-  const float* packed = w.values;
-  for (std::size_t first = 0; first < w.padded_dim / lanes; first += 4) {
-    const std::size_t vectors = StripVectors(w.padded_dim, first);
-    const float* strip = packed + first_key * vectors * lanes;
-    float* output = w.output + first * lanes;
-    switch (vectors) {
-      case 4: ValueStrip<3, 4>(w, strip, keys, rows, output); break;
-      case 3: ValueStrip<3, 3>(w, strip, keys, rows, output); break;
-      case 2: ValueStrip<6, 2>(w, strip, keys, rows, output); break;
-      default: ValueStrip<6, 1>(w, strip, keys, rows, output); break;
+  const float* values = w.values + first_key * w.padded_dim;
+  for (std::size_t c = 0; c < w.padded_dim; c += 2 * lanes) {
+    for (std::size_t query = 0; query < block.rows; query += kTileQueries) {
+      float* output = w.output + query * w.padded_dim + c;
+      if (w.padded_dim - c > lanes) {
+        ValueTile<2>(w, values + c, keys, query, first, output);
+      } else {
+        ValueTile<1>(w, values + c, keys, query, first, output);
+      }
     }
-    packed += task.length * vectors * lanes;
   }
 }
 
-void ScaleRow(float factor, std::size_t padded_dim, float* row) {
+void WriteOutput(const HeadTask& task, const Workspace& w, const Block& block) {
   const D d;
-  const V vector_factor = hn::Set(d, factor);
-  for (std::size_t c = 0; c < padded_dim; c += hn::Lanes(d)) {
-    hn::Store(hn::Mul(vector_factor, hn::Load(d, row + c)), d, row + c);
-  }
-}
-
-void AddBiases(const HeadTask& task, std::size_t row, std::size_t first_key, std::size_t keys, float* scores) {
-  const float scale = task.logit_scales[row];
-  if (task.bias != nullptr) {
-    const auto distance = static_cast<std::ptrdiff_t>(first_key) - static_cast<std::ptrdiff_t>(row);
-    AddBias(task.bias + distance, task.temper_bias ? scale : 1.0F, keys, scores);
-  }
-  if (task.logit_bias != nullptr) {
-    task.logit_bias->add(task.sequence, task.head, static_cast<std::int64_t>(row), static_cast<std::int64_t>(first_key),
-                         scale, {scores, keys});
-  }
-}
-
-void AttendKeys(const HeadTask& task, const Workspace& w, std::size_t first_row, std::size_t rows,
-                std::size_t first_key, std::size_t keys) {
-  Scores(task, w, first_key, keys, rows);
-  for (std::size_t row = 0; row < rows; ++row) {
-    float* scores = w.scores + row * kKeyBlock;
-    AddBiases(task, first_row + row, first_key, keys, scores);
-    const Visible visible = VisibleKeys(task, first_row + row, first_key, keys);
-    const float correction = SoftmaxRow(visible, keys, scores, w.largest[row], w.sum[row]);
-    if (correction != 1.0F) ScaleRow(correction, w.padded_dim, w.output + row * w.padded_dim);
-  }
-  Values(task, w, first_key, keys, rows);
-}
-
-void AttendBlock(const HeadTask& task, const Workspace& w, std::size_t first_row, std::size_t rows) {
-  ScaleQueries(task, first_row, rows, w.queries);
-  std::fill_n(w.output, kQueryRows * w.padded_dim, 0.0F);
-  std::fill_n(w.largest, kQueryRows, -std::numeric_limits<float>::infinity());
-  std::fill_n(w.sum, kQueryRows, 0.0F);
-  // Keys that no row of the block sees are not touched; blocks begin where a panel of keys does.
-  const KeyRange seen = keys_seen(task, first_row, rows);
-  for (std::size_t key = seen.begin - seen.begin % (2 * kMaxLanes); key < seen.end; key += kKeyBlock) {
-    AttendKeys(task, w, first_row, rows, key, std::min(kKeyBlock, seen.end - key));
-  }
-  for (std::size_t row = 0; row < rows; ++row) {
+  for (std::size_t row = 0; row < block.rows; ++row) {
     float* output = w.output + row * w.padded_dim;
-    ScaleRow(1.0F / w.sum[row], w.padded_dim, output);
-    CopyPadded(output, task.head_dim, task.head_dim, task.out + (first_row + row) * task.out_stride);
+    const V factor = hn::Set(d, 1.0F / w.sum[row]);
+    for (std::size_t c = 0; c < w.padded_dim; c += hn::Lanes(d)) {
+      hn::Store(hn::Mul(factor, hn::Load(d, output + c)), d, output + c);
+    }
+    CopyPadded(output, task.head_dim, task.head_dim, task.out + (block.first + row) * task.out_stride);
   }
+}
+
+void AttendBlock(const HeadTask& task, const Workspace& w, const Block& block) {
+  PackQueries(task, block, round_up(block.rows, hn::Lanes(D())), w.queries);
+  std::fill_n(w.largest, kQueries, kLowest);
+  std::fill_n(w.sum, kQueries, 0.0F);
+  std::fill_n(w.correction, kQueries, 0.0F);
+  std::fill_n(w.bias_scale, kQueries, 0.0F);
+  for (std::size_t row = 0; row < block.rows && task.bias != nullptr; ++row) {
+    w.bias_scale[row] = task.temper_bias ? task.logit_scales[block.first + row] : 1.0F;
+  }
+  // Keys that no query of the block sees are not touched; blocks begin where a tile does.
+  const KeyRange seen = keys_seen(task, block.first, block.rows);
+  const std::size_t begin = seen.begin - seen.begin % kTileKeys;
+  for (std::size_t key = begin; key < seen.end; key += kKeyBlock) {
+    const std::size_t keys = round_up(std::min(kKeyBlock, seen.end - key), kTileKeys);
+    Weigh(task, w, block, key, keys);
+    AddValues(w, block, key, keys, key == begin);
+  }
+  WriteOutput(task, w, block);
 }
 
 void AttendHead(const HeadTask& task) {
   const Workspace w = divide(task);
-  PackKeys(task, w.keys);
-  PackValues(task, w.padded_dim, w.values);
-  for (std::size_t row = 0; row < task.length; row += kQueryRows) {
-    AttendBlock(task, w, row, std::min(kQueryRows, task.length - row));
+  PackRows(task.k, task.k_stride, task, task.head_dim, w.keys);
+  PackRows(task.v, task.v_stride, task, w.padded_dim, w.values);
+  for (std::size_t first = 0; first < task.length; first += kQueries) {
+    AttendBlock(task, w, {first, std::min(kQueries, task.length - first)});
   }
 }
 

@@ -32,11 +32,12 @@ struct HeadTask {
   float* scratch = nullptr;  ///< head_scratch_floats(length, head_dim) floats, 64-byte aligned
 };
 
-/// Query rows carried together, and keys seen by the online softmax at a time. 24 is a multiple of both register tiles'
-/// heights (6 and 3); 24 x 256 scores are 24 KiB and stay in the first-level cache with a panel of keys.
-inline constexpr std::size_t kQueryRows = 24;
-inline constexpr std::size_t kKeyBlock = 256;
-/// Rows are padded to the widest vector (16 floats), twice that for the two-vector panels of keys.
+/// Query rows carried together, at most, and keys seen by the online softmax at a time: 16 KiB of scores stay in the
+/// first-level cache with a tile's keys and values.
+inline constexpr std::size_t kMostQueries = 32;
+inline constexpr std::size_t kKeyBlock = 128;
+/// Keys are padded to a multiple of this, rows to the widest vector (16 floats).
+inline constexpr std::size_t kKeyPadding = 8;
 inline constexpr std::size_t kMaxLanes = 16;
 
 constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
@@ -57,10 +58,9 @@ inline KeyRange keys_seen(const HeadTask& task, std::size_t first_row, std::size
 /// Packed keys and values of the whole sequence, and the query block's working set: O(length).
 constexpr std::size_t head_scratch_floats(std::size_t length, std::size_t head_dim) {
   const std::size_t padded_dim = round_up(head_dim, kMaxLanes);
-  const std::size_t keys = round_up(length, 2 * kMaxLanes) * head_dim;
-  const std::size_t values = length * padded_dim;
-  const std::size_t block = kQueryRows * (head_dim + kKeyBlock + padded_dim + 2);
-  return keys + values + block + 5 * kMaxLanes;
+  const std::size_t packed = round_up(length, kKeyPadding) * (head_dim + padded_dim);
+  const std::size_t block = kMostQueries * (head_dim + kKeyBlock + padded_dim + 5) + kKeyBlock;
+  return packed + block + 10 * kMaxLanes;
 }
 
 }  // namespace treble::simd
