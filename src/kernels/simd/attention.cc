@@ -4,8 +4,8 @@
 // queries, and nothing is ever summed across one. Keys and values are copied side by side once a sequence, queries once
 // a block.
 //   keys     [length][head_dim]             S^T = K Q^T in tiles of some keys x some vectors of queries
-//   queries  [head_dim][kQueryRows]
-//   scores   [kKeyBlock][kQueryRows]
+//   queries  [head_dim][kQueries]
+//   scores   [kKeyBlock][kQueries]
 //   values   [length][padded_dim]           O += P V in tiles of some queries x 2 vectors of the width
 #include "kernels/attention.h"
 
@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <span>
 
 #include "base/fail.h"
 #include "kernels/simd/attention_head.h"
@@ -37,18 +38,11 @@ using V = hn::Vec<D>;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-#if HWY_MAX_BYTES >= 64               // 32 registers: 16 sums
-constexpr std::size_t kQueries = 32;  ///< carried together
-constexpr std::size_t kTileKeys = 8;  ///< of a tile of scores
+/// Keys of a tile of scores, queries of a tile of outputs, each times two vectors: 16 sums of 32 registers, or 8 of 16
+/// (GCC 12 spills some of 12).
+constexpr std::size_t kTile = HWY_MAX_BYTES >= 64 ? 8 : 4;
 constexpr std::size_t kTileVectors = 2;
-constexpr std::size_t kTileQueries = 8;  ///< of a tile of outputs
-#else                                    // 16 registers: 12 sums
-constexpr std::size_t kQueries = 24;
-constexpr std::size_t kTileKeys = 4;
-constexpr std::size_t kTileVectors = 3;
-constexpr std::size_t kTileQueries = 6;
-#endif
-static_assert(kQueries <= kMostQueries && kQueries % kTileQueries == 0 && kKeyPadding % kTileKeys == 0);
+static_assert(kTile % 4 == 0 && kQueries % kTile == 0 && kKeyPadding % kTile == 0);
 
 struct Workspace {
   float* keys;
@@ -60,7 +54,7 @@ struct Workspace {
   float* sum;
   float* correction;  // of what was summed up before a block of keys
   float* bias_scale;
-  float* bias;  // of all distances in a block, from the greatest down; or of one query's keys
+  float* bias;  // of all distances in a block, from the greatest down; or of four queries' keys
   std::size_t padded_dim;
 };
 
@@ -83,7 +77,7 @@ Workspace divide(const HeadTask& task) {
   w.sum = take(kQueries);
   w.correction = take(kQueries);
   w.bias_scale = take(kQueries);
-  w.bias = take(kQueries + kKeyBlock);
+  w.bias = take(4 * kKeyBlock);
   return w;
 }
 
@@ -113,9 +107,13 @@ void PackRows(const float* from, std::size_t stride, const HeadTask& task, std::
   std::fill_n(packed, (round_up(task.length, kKeyPadding) - task.length) * width, 0.0F);
 }
 
-#if HWY_TARGET != HWY_SCALAR  // which has no vectors of four
 /// Four columns of four rows, turned about: to[c · kQueries + row] = from[row · stride + c].
 HWY_INLINE void TransposeFour(const float* from, std::size_t stride, float* to) {
+#if HWY_TARGET == HWY_SCALAR  // which has no vectors of four
+  for (std::size_t row = 0; row < 4; ++row) {
+    for (std::size_t c = 0; c < 4; ++c) to[c * kQueries + row] = from[row * stride + c];
+  }
+#else
   const hn::FixedTag<float, 4> d;
   const hn::Repartition<double, decltype(d)> pairs;
   const auto row0 = hn::LoadU(d, from);
@@ -130,27 +128,25 @@ HWY_INLINE void TransposeFour(const float* from, std::size_t stride, float* to) 
   hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + kQueries);
   hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * kQueries);
   hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * kQueries);
-}
 #endif
+}
 
 /// Transposed and scaled. Queries behind the last become zeros, so that whole vectors can be computed.
 void PackQueries(const HeadTask& task, const Block& block, std::size_t padded_rows, float* queries) {
   const D d;
   const float* from = task.q + block.first * task.q_stride;
   std::size_t row = 0;
-#if HWY_TARGET != HWY_SCALAR
   for (; row + 4 <= block.rows && task.head_dim % 4 == 0; row += 4) {
     for (std::size_t c = 0; c < task.head_dim; c += 4) {
       TransposeFour(from + row * task.q_stride + c, task.q_stride, queries + c * kQueries + row);
     }
   }
-#endif
   for (; row < padded_rows; ++row) {
     for (std::size_t c = 0; c < task.head_dim; ++c) {
       queries[c * kQueries + row] = row < block.rows ? from[row * task.q_stride + c] : 0.0F;
     }
   }
-  HWY_ALIGN float scales[kMostQueries] = {};
+  HWY_ALIGN float scales[kQueries] = {};
   for (row = 0; row < block.rows; ++row) scales[row] = task.logit_scales[block.first + row] * task.qk_scale;
   for (std::size_t first = 0; first < padded_rows; first += hn::Lanes(d)) {
     const V scale = hn::Load(d, scales + first);
@@ -163,7 +159,7 @@ void PackQueries(const HeadTask& task, const Block& block, std::size_t padded_ro
 
 /// Whether every query of the block sees all keys of a tile.
 bool SeesAll(const HeadTask& task, const Block& block, std::size_t key) {
-  const std::size_t last_key = key + kTileKeys - 1;
+  const std::size_t last_key = key + kTile - 1;
   return last_key < task.length && last_key <= block.first + task.reach_ahead &&
          block.first + block.rows - 1 <= key + task.reach_back;
 }
@@ -182,17 +178,17 @@ HWY_INLINE V Hide(const HeadTask& task, std::size_t key, std::size_t first, V sc
   return hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(begin)), hidden, until_end);
 }
 
-/// Scores of kTileKeys keys from `key` and kVectors vectors of queries from `query`, added to what `scores` hold when
+/// Scores of kTile keys from `key` and kVectors vectors of queries from `query`, added to what `scores` hold when
 /// they are `biased`; raises `largest` to them.
 template <std::size_t kVectors, bool kBiased>
 HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block& block, std::size_t key,
                           std::size_t query, float* HWY_RESTRICT scores, V* HWY_RESTRICT largest) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  V sum[kTileKeys][kVectors];
+  V sum[kTile][kVectors];
   HWY_UNROLL(8)
-  for (std::size_t r = 0; r < kTileKeys; ++r) {
-    HWY_UNROLL(3)
+  for (std::size_t r = 0; r < kTile; ++r) {
+    HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) {
       sum[r][v] = kBiased ? hn::Load(d, scores + r * kQueries + v * lanes) : hn::Zero(d);
     }
@@ -202,27 +198,27 @@ HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block&
   const std::size_t head_dim = task.head_dim;
   for (std::size_t c = 0; c < head_dim; ++c, queries += kQueries) {
     V one[kVectors];
-    HWY_UNROLL(3)
+    HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) one[v] = hn::Load(d, queries + v * lanes);
     HWY_UNROLL(8)
-    for (std::size_t r = 0; r < kTileKeys; ++r) {
+    for (std::size_t r = 0; r < kTile; ++r) {
       const V key_value = hn::Set(d, keys[r * head_dim + c]);
-      HWY_UNROLL(3)
+      HWY_UNROLL(2)
       for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(key_value, one[v], sum[r][v]);
     }
   }
   if (!SeesAll(task, block, key)) {
     HWY_UNROLL(8)
-    for (std::size_t r = 0; r < kTileKeys; ++r) {
-      HWY_UNROLL(3)
+    for (std::size_t r = 0; r < kTile; ++r) {
+      HWY_UNROLL(2)
       for (std::size_t v = 0; v < kVectors; ++v) {
         sum[r][v] = Hide(task, key + r, block.first + query + v * lanes, sum[r][v]);
       }
     }
   }
   HWY_UNROLL(8)
-  for (std::size_t r = 0; r < kTileKeys; ++r) {
-    HWY_UNROLL(3)
+  for (std::size_t r = 0; r < kTile; ++r) {
+    HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) {
       largest[v] = hn::Max(largest[v], sum[r][v]);
       hn::Store(sum[r][v], d, scores + r * kQueries + v * lanes);
@@ -257,7 +253,7 @@ template <std::size_t kVectors>
 HWY_INLINE void SoftmaxColumns(const Workspace& w, std::size_t query, std::size_t keys, const V* largest) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  HWY_UNROLL(3)
+  HWY_UNROLL(2)
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t column = query + v * lanes;
     const V before = hn::Load(d, w.largest + column);
@@ -286,9 +282,9 @@ template <std::size_t kVectors, bool kBiased>
 void WeighKeys(const HeadTask& task, const Workspace& w, const Block& block, std::size_t query, std::size_t first_key,
                std::size_t keys) {
   V largest[kVectors];
-  HWY_UNROLL(3)
+  HWY_UNROLL(2)
   for (std::size_t v = 0; v < kVectors; ++v) largest[v] = hn::Set(D(), kLowest);
-  for (std::size_t key = 0; key < keys; key += kTileKeys) {
+  for (std::size_t key = 0; key < keys; key += kTile) {
     ScoreTile<kVectors, kBiased>(task, w, block, first_key + key, query, w.scores + key * kQueries + query, largest);
   }
   SoftmaxColumns<kVectors>(w, query, keys, largest);
@@ -297,17 +293,11 @@ void WeighKeys(const HeadTask& task, const Workspace& w, const Block& block, std
 template <bool kBiased>
 void WeighBlock(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key, std::size_t keys) {
   const std::size_t lanes = hn::Lanes(D());
-  for (std::size_t query = 0; query < block.rows;) {
-    const std::size_t left = (block.rows - query + lanes - 1) / lanes;
-    if (left >= kTileVectors) {
+  for (std::size_t query = 0; query < block.rows; query += kTileVectors * lanes) {
+    if (block.rows - query > lanes) {
       WeighKeys<kTileVectors, kBiased>(task, w, block, query, first_key, keys);
-      query += kTileVectors * lanes;
-    } else if (left == 2) {
-      WeighKeys<2, kBiased>(task, w, block, query, first_key, keys);
-      query += 2 * lanes;
     } else {
       WeighKeys<1, kBiased>(task, w, block, query, first_key, keys);
-      query += lanes;
     }
   }
 }
@@ -332,15 +322,30 @@ void PlacePositionBias(const HeadTask& task, const Workspace& w, const Block& bl
   }
 }
 
-/// scores += the model's own bias, which comes query by query.
-void AddLogitBias(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
-                  std::size_t keys) {
+/// One query's row of biases: bias_scale · bias[key − query] and the model's own.
+void FillBiasRow(const HeadTask& task, const Workspace& w, const Block& block, std::size_t row, std::size_t first_key,
+                 std::span<float> logits) {
+  const std::size_t query = block.first + row;
+  const auto distance = static_cast<std::ptrdiff_t>(first_key) - static_cast<std::ptrdiff_t>(query);
+  for (std::size_t key = 0; key < logits.size() && task.bias != nullptr; ++key) {
+    logits[key] = w.bias_scale[row] * task.bias[distance + static_cast<std::ptrdiff_t>(key)];
+  }
+  task.logit_bias->add(task.sequence, task.head, static_cast<std::int64_t>(query), static_cast<std::int64_t>(first_key),
+                       task.logit_scales[query], logits);
+}
+
+/// The model's own bias comes query by query, so four of them are filled and turned about.
+void PlaceLogitBias(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
+                    std::size_t keys) {
   const std::size_t there = std::min(keys, task.length - first_key);
-  for (std::size_t row = 0; row < block.rows; ++row) {
-    std::fill_n(w.bias, there, 0.0F);
-    task.logit_bias->add(task.sequence, task.head, static_cast<std::int64_t>(block.first + row),
-                         static_cast<std::int64_t>(first_key), task.logit_scales[block.first + row], {w.bias, there});
-    for (std::size_t key = 0; key < there; ++key) w.scores[key * kQueries + row] += w.bias[key];
+  for (std::size_t row = 0; row < round_up(block.rows, hn::Lanes(D())); row += 4) {
+    std::fill_n(w.bias, 4 * kKeyBlock, 0.0F);
+    for (std::size_t r = 0; r < 4 && row + r < block.rows; ++r) {
+      FillBiasRow(task, w, block, row + r, first_key, {w.bias + r * kKeyBlock, there});
+    }
+    for (std::size_t key = 0; key < keys; key += 4) {
+      TransposeFour(w.bias + key, kKeyBlock, w.scores + key * kQueries + row);
+    }
   }
 }
 
@@ -350,24 +355,23 @@ void Weigh(const HeadTask& task, const Workspace& w, const Block& block, std::si
     WeighBlock<false>(task, w, block, first_key, keys);
     return;
   }
-  if (task.bias != nullptr) {
-    PlacePositionBias(task, w, block, first_key, keys);
+  if (task.logit_bias != nullptr) {
+    PlaceLogitBias(task, w, block, first_key, keys);
   } else {
-    std::fill_n(w.scores, keys * kQueries, 0.0F);
+    PlacePositionBias(task, w, block, first_key, keys);
   }
-  if (task.logit_bias != nullptr) AddLogitBias(task, w, block, first_key, keys);
   WeighBlock<true>(task, w, block, first_key, keys);
 }
 
-/// O[kTileQueries, kVectors vectors] = (O · correction, unless it is the first) + P V over `keys` keys.
+/// O[kTile, kVectors vectors] = (O · correction, unless it is the first) + P V over `keys` keys.
 template <std::size_t kVectors>
 HWY_INLINE void ValueTile(const Workspace& w, const float* HWY_RESTRICT values, std::size_t keys, std::size_t query,
                           bool first, float* HWY_RESTRICT output) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  V sum[kTileQueries][kVectors];
+  V sum[kTile][kVectors];
   HWY_UNROLL(8)
-  for (std::size_t r = 0; r < kTileQueries; ++r) {
+  for (std::size_t r = 0; r < kTile; ++r) {
     const V correction = hn::Set(d, w.correction[query + r]);
     HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) {
@@ -380,14 +384,14 @@ HWY_INLINE void ValueTile(const Workspace& w, const float* HWY_RESTRICT values, 
     HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) value[v] = hn::Load(d, values + v * lanes);
     HWY_UNROLL(8)
-    for (std::size_t r = 0; r < kTileQueries; ++r) {
+    for (std::size_t r = 0; r < kTile; ++r) {
       const V weight = hn::Set(d, weights[r]);
       HWY_UNROLL(2)
       for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(weight, value[v], sum[r][v]);
     }
   }
   HWY_UNROLL(8)
-  for (std::size_t r = 0; r < kTileQueries; ++r) {
+  for (std::size_t r = 0; r < kTile; ++r) {
     HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) hn::Store(sum[r][v], d, output + r * w.padded_dim + v * lanes);
   }
@@ -397,7 +401,7 @@ void AddValues(const Workspace& w, const Block& block, std::size_t first_key, st
   const std::size_t lanes = hn::Lanes(D());
   const float* values = w.values + first_key * w.padded_dim;
   for (std::size_t c = 0; c < w.padded_dim; c += 2 * lanes) {
-    for (std::size_t query = 0; query < block.rows; query += kTileQueries) {
+    for (std::size_t query = 0; query < block.rows; query += kTile) {
       float* output = w.output + query * w.padded_dim + c;
       if (w.padded_dim - c > lanes) {
         ValueTile<2>(w, values + c, keys, query, first, output);
@@ -431,9 +435,9 @@ void AttendBlock(const HeadTask& task, const Workspace& w, const Block& block) {
   }
   // Keys that no query of the block sees are not touched; blocks begin where a tile does.
   const KeyRange seen = keys_seen(task, block.first, block.rows);
-  const std::size_t begin = seen.begin - seen.begin % kTileKeys;
+  const std::size_t begin = seen.begin - seen.begin % kTile;
   for (std::size_t key = begin; key < seen.end; key += kKeyBlock) {
-    const std::size_t keys = round_up(std::min(kKeyBlock, seen.end - key), kTileKeys);
+    const std::size_t keys = round_up(std::min(kKeyBlock, seen.end - key), kTile);
     Weigh(task, w, block, key, keys);
     AddValues(w, block, key, keys, key == begin);
   }

@@ -32,9 +32,9 @@ struct HeadTask {
   float* scratch = nullptr;  ///< head_scratch_floats(length, head_dim) floats, 64-byte aligned
 };
 
-/// Query rows carried together, at most, and keys seen by the online softmax at a time: 16 KiB of scores stay in the
+/// Queries carried together, and keys seen by the online softmax at a time: 16 KiB of scores stay in the
 /// first-level cache with a tile's keys and values.
-inline constexpr std::size_t kMostQueries = 32;
+inline constexpr std::size_t kQueries = 32;
 inline constexpr std::size_t kKeyBlock = 128;
 /// Keys are padded to a multiple of this, rows to the widest vector (16 floats).
 inline constexpr std::size_t kKeyPadding = 8;
@@ -59,7 +59,7 @@ inline KeyRange keys_seen(const HeadTask& task, std::size_t first_row, std::size
 constexpr std::size_t head_scratch_floats(std::size_t length, std::size_t head_dim) {
   const std::size_t padded_dim = round_up(head_dim, kMaxLanes);
   const std::size_t packed = round_up(length, kKeyPadding) * (head_dim + padded_dim);
-  const std::size_t block = kMostQueries * (head_dim + kKeyBlock + padded_dim + 5) + kKeyBlock;
+  const std::size_t block = kQueries * (head_dim + kKeyBlock + padded_dim + 4) + 4 * kKeyBlock;
   return packed + block + 10 * kMaxLanes;
 }
 

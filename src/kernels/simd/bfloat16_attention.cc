@@ -30,8 +30,6 @@ namespace {
 #define TREBLE_BF16_INLINE TREBLE_BF16 __attribute__((always_inline)) inline
 
 constexpr std::size_t kLanes = 16;
-constexpr std::size_t kQueries = 32;  ///< carried together
-constexpr std::size_t kKeys = 128;    ///< seen by the online softmax at a time: 16 KiB of scores
 constexpr std::size_t kTile = 8;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
@@ -64,7 +62,7 @@ Workspace divide(const HeadTask& task) {
   w.keys = reinterpret_cast<std::uint16_t*>(take(length * task.head_dim / 2));
   w.values = reinterpret_cast<std::uint32_t*>(take(length / 2 * w.padded_dim));
   w.queries = reinterpret_cast<std::uint32_t*>(take(w.padded_dim / 2 * kQueries + kLanes * kQueries));
-  w.scores = take(kKeys * kQueries);
+  w.scores = take(kKeyBlock * kQueries);
   w.output = take(kQueries * w.padded_dim);
   w.largest = take(kQueries);
   w.sum = take(kQueries);
@@ -354,8 +352,8 @@ TREBLE_BF16 void attend_block(const HeadTask& task, const Workspace& w, const Bl
   // Keys that no row of the block sees are not touched; blocks begin where a tile does.
   const KeyRange seen = keys_seen(task, block.first, block.rows);
   const std::size_t begin = seen.begin - seen.begin % kTile;
-  for (std::size_t key = begin; key < seen.end; key += kKeys) {
-    const std::size_t keys = round_up(std::min(kKeys, seen.end - key), kTile);
+  for (std::size_t key = begin; key < seen.end; key += kKeyBlock) {
+    const std::size_t keys = round_up(std::min(kKeyBlock, seen.end - key), kTile);
     __m512 largest[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) largest[v] = _mm512_set1_ps(kLowest);
     for (std::size_t tile = 0; tile < keys; tile += kTile) {
@@ -383,7 +381,7 @@ bool suits_bfloat16(const AttentionInputs& inputs) {
 std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim) {
   const std::size_t padded_dim = round_up(head_dim, kLanes);
   const std::size_t packed = padded_length(length) / 2 * (head_dim + padded_dim);
-  const std::size_t block = kQueries * (padded_dim / 2 + kLanes + kKeys + padded_dim + 4);
+  const std::size_t block = kQueries * (padded_dim / 2 + kLanes + kKeyBlock + padded_dim + 4);
   return packed + block + 9 * kLanes;
 }
 

@@ -187,10 +187,15 @@ class DistanceBias : public LogitBias {
 };
 
 TEST(Attention, ALogitBiasIsAddedToEveryBlock) {
-  AttentionFixture fixture({.lengths = {600, 20}, .num_heads = 2, .head_dim = 16});
-  const DistanceBias bias;
-  fixture.inputs().logit_bias = &bias;
-  test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6); });
+  const DistanceBias logit_bias;
+  for (const bool bias : {false, true}) {
+    for (const std::int64_t reach : {AttentionInputs::kUnlimited, std::int64_t{150}}) {
+      AttentionFixture fixture(
+          {.lengths = {601, 20, 3}, .num_heads = 2, .head_dim = 16, .bias = bias, .reach_back = reach});
+      fixture.inputs().logit_bias = &logit_bias;
+      test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6) << bias << ' ' << reach; });
+    }
+  }
 }
 
 TEST(Attention, LargeLogitsDoNotOverflow) {
