@@ -31,6 +31,8 @@ namespace {
 
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t kTile = 8;
+/// A head's rows lie too far from each other for the CPU to foresee the next.
+constexpr std::size_t kRowsAhead = 8;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
@@ -93,6 +95,7 @@ TREBLE_BF16 void pack_keys(const HeadTask& task, std::uint16_t* keys) {
   const std::size_t dim = task.head_dim;
   for (std::size_t row = 0; row < task.length; ++row, keys += dim) {
     const float* key = task.k + row * task.k_stride;
+    for (std::size_t c = 0; c < dim; c += kLanes) __builtin_prefetch(key + kRowsAhead * task.k_stride + c);
     for (std::size_t c = 0; c < dim; c += kLanes) {
       const __m512 numbers = _mm512_maskz_loadu_ps(first_lanes(dim - c), key + c);
       const auto halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(numbers));
@@ -112,6 +115,8 @@ TREBLE_BF16 void pack_values(const HeadTask& task, std::size_t padded_dim, std::
     for (std::size_t c = 0; c < padded_dim; c += kLanes) {
       const __mmask16 mask = first_lanes(task.head_dim - c);
       const float* first = task.v + row * task.v_stride + c;
+      __builtin_prefetch(first + kRowsAhead * task.v_stride);
+      __builtin_prefetch(first + (kRowsAhead + 1) * task.v_stride);
       const __m512 low = row < task.length ? _mm512_maskz_loadu_ps(mask, first) : _mm512_setzero_ps();
       const __m512 high =
           row + 1 < task.length ? _mm512_maskz_loadu_ps(mask, first + task.v_stride) : _mm512_setzero_ps();

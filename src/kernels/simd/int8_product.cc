@@ -74,6 +74,17 @@ inline std::int32_t four_codes(const std::uint8_t* codes) {
   return four;
 }
 
+constexpr std::size_t kCacheLine = 16;  ///< floats
+
+/// Asks for the outputs' lines when a tile begins: they come from beyond the first-level cache, and the stores at its
+/// end would wait for them.
+template <std::size_t kRows, std::size_t kWidth>
+inline void expect_outputs(const Tile& tile) {
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t c = 0; c < kWidth; c += kCacheLine) __builtin_prefetch(tile.y + r * tile.y_stride + c, 1);
+  }
+}
+
 #define TREBLE_AVX2 __attribute__((target("avx2,fma")))
 
 struct Avx2 {
@@ -101,6 +112,7 @@ struct Avx2 {
   TREBLE_AVX2 static void multiply(const Tile& tile, const Panel& panel) {
     __m256i low[kCount];
     __m256i high[kCount];
+    expect_outputs<kCount, kWidth>(tile);
     for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm256_setzero_si256();
     const auto* weights = reinterpret_cast<const __m256i*>(panel.weights);
     for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += 2) {
@@ -126,6 +138,8 @@ struct Avx512Vnni {
   static constexpr std::size_t kWidth = kVnniPanel;
   /// GCC 12 copies and spills the sums of more.
   static constexpr std::size_t kRows = 8;
+  /// Bytes of weights asked for ahead of their use: a panel of many inputs is larger than the first-level cache.
+  static constexpr std::size_t kAhead = 2048;
 
   /// Sixteen columns. Read once a tile, as y might overlap them for all that the compiler knows.
   struct Columns {
@@ -152,12 +166,15 @@ struct Avx512Vnni {
   TREBLE_VNNI static void multiply(const Tile& tile, const Panel& panel) {
     __m512i low[kCount];
     __m512i high[kCount];
+    expect_outputs<kCount, kWidth>(tile);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm512_setzero_si512();
     const std::int8_t* weights = panel.weights;
     for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += kStep * kWidth) {
       const __m512i weights_low = _mm512_loadu_si512(weights);
       const __m512i weights_high = _mm512_loadu_si512(weights + kStep * kWidth / 2);
+      __builtin_prefetch(weights + kAhead);
+      __builtin_prefetch(weights + kAhead + kStep * kWidth / 2);
 #pragma GCC unroll 8
       for (std::size_t r = 0; r < kCount; ++r) {
         const __m512i codes = _mm512_set1_epi32(four_codes(tile.x + r * tile.x_stride + input));
