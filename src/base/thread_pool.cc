@@ -13,8 +13,11 @@ namespace treble {
 
 namespace {
 
-/// Longer than what lies between two loops of one text, shorter than anybody minds.
+/// Longer than what lies between two loops of one text.
 constexpr std::chrono::microseconds kLookOut{50};
+/// Then others may have the core, but to wake a thread takes 0.1 to 0.2 ms on a virtual machine, more than most threads
+/// wait for the last one's part of a loop. Shorter than anybody minds.
+constexpr std::chrono::microseconds kYieldOut{500};
 /// Looks between two looks at the clock.
 constexpr int kLooks = 32;
 
@@ -44,13 +47,14 @@ ThreadPool::~ThreadPool() {
 
 template <typename Ready>
 void ThreadPool::wait(std::condition_variable& condition, const Ready& ready) {
-  const auto end = std::chrono::steady_clock::now() + kLookOut;
-  do {
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto waited = begin - begin; waited < kYieldOut; waited = std::chrono::steady_clock::now() - begin) {
     for (int look = 0; look < kLooks; ++look) {
       if (ready()) return;
       pause_briefly();
     }
-  } while (std::chrono::steady_clock::now() < end);
+    if (waited >= kLookOut) std::this_thread::yield();
+  }
   std::unique_lock lock(sleep_mutex_);
   // Counted before the last look, and wakers count after they have stored: one of the two sees the other.
   ++sleepers_;

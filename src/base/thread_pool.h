@@ -15,8 +15,9 @@ namespace treble {
 /// `threads` workers, the caller of parallel_for being worker 0. One loop runs at a time: callers on several threads
 /// take turns, and a loop must not start another on the same pool.
 ///
-/// Between loops workers look out for the next one for some microseconds before they sleep: a single text goes through
-/// dozens of short loops, and waking a sleeping thread takes longer than such a loop.
+/// Between loops workers look out for the next one for half a millisecond before they sleep, most of it ready to give
+/// their core to others: a single text goes through dozens of short loops, and waking a sleeping thread takes longer
+/// than such a loop.
 class ThreadPool {
  public:
   /// Throws Error{invalid_argument} unless 1 ≤ threads ≤ 4096.
