@@ -66,14 +66,14 @@ void ThreadPool::wake(std::condition_variable& condition) {
   if (sleepers_ == 0) return;
   // A sleeper holds the mutex from its last look until it sleeps.
   {
-    const std::lock_guard lock(sleep_mutex_);
+    const std::scoped_lock lock(sleep_mutex_);
   }
   condition.notify_all();
 }
 
 void ThreadPool::parallel_for(std::int64_t count, const std::function<void(std::int64_t, int)>& body) {
   if (count <= 0) return;
-  const std::lock_guard caller(caller_mutex_);
+  const std::scoped_lock caller(caller_mutex_);
   if (threads_.empty() || count == 1) {
     for (std::int64_t index = 0; index < count; ++index) body(index, 0);
     return;
@@ -111,7 +111,7 @@ void ThreadPool::work(int worker) {
 }
 
 void ThreadPool::note_failure(std::exception_ptr failure) {
-  const std::lock_guard lock(failure_mutex_);
+  const std::scoped_lock lock(failure_mutex_);
   if (!failure_) failure_ = std::move(failure);
   next_ = count_;  // nothing more is handed out
 }
