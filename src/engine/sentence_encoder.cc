@@ -344,7 +344,7 @@ Embeddings SentenceEncoder::Impl::encode(std::span<const std::string_view> texts
   const TokenizePlan tokenize_plan = plan(texts, options);
   if (texts.empty()) return out;
 
-  const std::lock_guard lock(encode_mutex);
+  const std::scoped_lock lock(encode_mutex);
   const auto tokenized = tokenize(tokenize_plan);
   const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
   out.values.resize(static_cast<std::size_t>(out.count * out.dim));
@@ -372,7 +372,7 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
   SentenceEncoder::Impl& model = *encoder.impl_;
   model.check_temperature(options);
   const auto tokenized = model.tokenize(model.plan(texts, options));
-  const std::lock_guard lock(model.encode_mutex);
+  const std::scoped_lock lock(model.encode_mutex);
   for (const auto& text : tokenized) {
     const auto batch = pack_batches({&text, 1}, {});
     // On one thread: what is observed must not depend on how many there are.

@@ -47,7 +47,7 @@ WeightMemory::WeightMemory(std::size_t bytes) {
     return;
   }
   OpenSlab& open = open_slab();
-  const std::lock_guard lock(open.mutex);
+  const std::scoped_lock lock(open.mutex);
   slab_ = open.slab.lock();
   if (!slab_ || open.used + size > kSlab) {
     slab_ = make_slab(kSlab);

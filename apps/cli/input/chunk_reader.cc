@@ -13,7 +13,7 @@ ChunkReader::ChunkReader(TextSource& source, const ChunkLimits& limits, DoneText
 
 ChunkReader::~ChunkReader() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     abandoned_ = true;
     if (!ended_) stop_.request();
   }
@@ -45,7 +45,7 @@ void ChunkReader::run() {
     failure = std::current_exception();
   }
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     failure_ = failure;
     ended_ = true;
   }
