@@ -243,8 +243,10 @@ HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block&
 HWY_INLINE V ExpOfNegative(V x) {
   const D d;
   const hn::RebindToSigned<D> di;
-  // Max gives its second argument where one is NaN.
-  const V binary = hn::Max(hn::Set(d, -125.0F), hn::Mul(x, hn::Set(d, kLog2E)));
+  const V scaled = hn::Mul(x, hn::Set(d, kLog2E));
+  const V lowest = hn::Set(d, -125.0F);
+  // Not Max, which on some instruction sets gives the other number where one is NaN.
+  const V binary = hn::IfThenElse(hn::Lt(scaled, lowest), lowest, scaled);
   const auto whole = hn::NearestInt(binary);
   const V r = hn::Sub(binary, hn::ConvertTo(d, whole));
   V power = hn::Set(d, 1.53458116e-4F);
@@ -254,8 +256,7 @@ HWY_INLINE V ExpOfNegative(V x) {
   power = hn::MulAdd(power, r, hn::Set(d, 0.240226469F));
   power = hn::MulAdd(power, r, hn::Set(d, 0.693147206F));
   power = hn::MulAdd(power, r, hn::Set(d, 1.0F));
-  // At least 2⁻½ · 2⁻¹²⁵, so the exponents can be added. NaN's whole part has no low bits, and it stays NaN.
-  return hn::BitCast(d, hn::Add(hn::BitCast(di, power), hn::ShiftLeft<23>(whole)));
+  return hn::Mul(power, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(whole, hn::Set(di, 127)))));
 }
 
 /// Scores become weights e^(score − largest so far), in their place; what was summed before is drawn in to the new

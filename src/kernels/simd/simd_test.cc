@@ -164,13 +164,17 @@ TEST(BfloatAttention, IsExactWhereNothingIsRounded) {
   }
 }
 
-TEST(BfloatAttention, NotANumberShows) {
-  for (const std::size_t at : {std::size_t{5}, std::size_t{40 * 25 + 20}, std::size_t{60 * 25 + 10}}) {
-    AttentionFixture fixture({.lengths = {70}, .num_heads = 1, .head_dim = 8});
-    fixture.inputs().bfloat16 = true;
-    const_cast<float*>(fixture.inputs().q.data)[at] = NAN;
-    const auto out = fixture.run(Execution{});
-    EXPECT_TRUE(std::any_of(out.begin(), out.end(), [](float value) { return std::isnan(value); })) << at;
+TEST(Attention, NotANumberShows) {
+  for (const bool bfloat16 : {false, true}) {
+    for (const std::size_t at : {std::size_t{5}, std::size_t{40 * 25 + 20}, std::size_t{60 * 25 + 10}}) {
+      AttentionFixture fixture({.lengths = {70}, .num_heads = 1, .head_dim = 8});
+      fixture.inputs().bfloat16 = bfloat16;
+      const_cast<float*>(fixture.inputs().q.data)[at] = NAN;
+      test::on_every_target([&] {
+        const auto out = fixture.run(Execution{});
+        EXPECT_TRUE(std::any_of(out.begin(), out.end(), [](float value) { return std::isnan(value); })) << at;
+      });
+    }
   }
 }
 
