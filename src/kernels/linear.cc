@@ -82,17 +82,18 @@ Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, bool 
   return {ProductKind::bfloat16, {weight.cols, weight.rows, halves.data(), weight.cols, bias, accumulate}};
 }
 
-/// Scales of the weights' codes, and with them the sums that the rows' offsets are multiplied with.
+/// What the weights' codes mean, and the sums that the rows' offsets are multiplied with.
 struct Dequantizer {
   std::vector<float> scale;
+  std::vector<float> offset;
   std::vector<float> sum;
   std::vector<float> bias;
 
   ColumnScales of(const Columns& columns) const {
     const auto first = static_cast<std::size_t>(columns.begin);
     const auto count = static_cast<std::size_t>(columns.count());
-    return {std::span(scale).subspan(first, count), std::span(sum).subspan(first, count),
-            std::span(bias).subspan(first, count)};
+    return {std::span(scale).subspan(first, count), std::span(offset).subspan(first, count),
+            std::span(sum).subspan(first, count), std::span(bias).subspan(first, count)};
   }
 };
 
@@ -112,8 +113,10 @@ AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& colu
   for (std::int64_t row = 0; row < weight.rows; ++row) {
     const std::span<std::int8_t> target{codes.data() + row * weight.cols, cols};
     rotate_blocks(block, weight.row_span(row), rotated);
-    const float scale = quantize_weights(rotated, range.weight, range.pair, target) / static_cast<float>(block);
+    const WeightCodes meaning = quantize_weights(rotated, range.weight, range.pair, target);
+    const float scale = meaning.scale / static_cast<float>(block);
     columns.scale.push_back(scale);
+    columns.offset.push_back(meaning.offset / static_cast<float>(block));
     columns.sum.push_back(scale * static_cast<float>(std::accumulate(target.begin(), target.end(), std::int64_t{0})));
   }
   return codes;

@@ -30,7 +30,7 @@ bool is_native(ComputeType type);
 ///   float32   as stored
 ///   bfloat16  weights and x rounded to bfloat16, sums in float32. Where the CPU cannot, the rounded numbers are
 ///             multiplied as float32: the same result, without the speed.
-///   int8      weights in symmetric codes with a scale for each output, x in codes over each row's own range, both
+///   int8      weights in codes over each output's own range, x in codes over each row's own range, both
 ///             after a rotation that evens out what stands out; sums in int32. A row's result depends on that row
 ///             alone, bit for bit.
 /// Bias, activation and residual are float32 in every type.

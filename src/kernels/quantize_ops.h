@@ -10,6 +10,13 @@ namespace treble {
 struct RowCodes {
   float scale = 0;
   float offset = 0;
+  float total = 0;  ///< Σ x
+};
+
+/// The same of one row of weights.
+struct WeightCodes {
+  float scale = 0;
+  float offset = 0;
 };
 
 /// Quantises one row over its own range into codes 0 … `most` ≤ 255, so that no other row matters. A NaN or infinity in
@@ -23,19 +30,22 @@ void rotate_blocks(std::int64_t block, std::span<const float> x, std::span<float
 
 /// What turns sums of codes back into numbers, a column each.
 struct ColumnScales {
-  std::span<const float> scale;  ///< of the column's weights
-  std::span<const float> sum;    ///< scale · Σ of the column's integer weights
+  std::span<const float> scale;   ///< of the column's weights
+  std::span<const float> offset;  ///< of the column's weights
+  std::span<const float> sum;     ///< scale · Σ of the column's integer weights
   std::span<const float> bias;
 };
 
-/// y = row.scale · column.scale · sums + row.offset · column.sum + bias, added to y where `accumulate`.
+/// y = row.scale · column.scale · sums + row.offset · column.sum + row.total · column.offset + bias, added to y where
+/// `accumulate`.
 void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, const ColumnScales& columns,
                     bool accumulate, std::span<float> y);
 
-/// One row of weights, symmetric: codes in ±`most`, neighbours 2i and 2i + 1 drawn in where their sum is beyond
-/// ±`most_pair`. Returns the scale; a row of zeros has scale 0.
-float quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
-                       std::span<std::int8_t> codes);
+/// One row of weights over its own range: codes in ±`most`. Where `most_pair` is below 2 · `most`, the range is drawn
+/// around 0, as few pairs then come near its end, and neighbours 2i and 2i + 1 are drawn in where their sum is beyond
+/// ±`most_pair`. A constant row has scale 0.
+WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
+                             std::span<std::int8_t> codes);
 
 /// To the nearest bfloat16, ties to even; NaN stays NaN. Equal sizes.
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y);

@@ -308,8 +308,8 @@ class Weigher {
     const __m512 low_number = place(low);
     const __m512 high_number = place(high);
     seen_ = _mm512_or_si512(seen_, _mm512_or_si512(_mm512_castps_si512(low_number), _mm512_castps_si512(high_number)));
-    const __m512i number = _mm512_permutex2var_epi16(_mm512_castps_si512(low_number), _mm512_loadu_si512(kLowWords.data()),
-                                                     _mm512_castps_si512(high_number));
+    const __m512i number = _mm512_permutex2var_epi16(
+        _mm512_castps_si512(low_number), _mm512_loadu_si512(kLowWords.data()), _mm512_castps_si512(high_number));
     const __m512i excess =
         _mm512_maskz_permutex2var_epi8(0x5555555555555555U, _mm512_loadu_si512(kExcess.data()), number,
                                        _mm512_loadu_si512(kExcess.data() + kExcess.size() / 2));
@@ -330,8 +330,8 @@ class Weigher {
   static constexpr std::array<std::uint8_t, 128> kExcess = mantissa_excess();
   static constexpr std::array<std::uint16_t, 32> kLowWords = low_words();
 
-  /// A number whose lower half of bits is (x + 127) · 128: the bits of bfloat16 2^x, if 2^x were linear between whole x.
-  /// Below 2⁻¹²⁶ it is 2⁻¹²⁶.
+  /// A number whose lower half of bits is (x + 127) · 128: the bits of bfloat16 2^x, if 2^x were linear between whole
+  /// x. Below 2⁻¹²⁶ it is 2⁻¹²⁶.
   TREBLE_BF16_INLINE __m512 place(__m512 score) const {
     const __m512 x = _mm512_max_ps(_mm512_set1_ps(-126.0F), _mm512_sub_ps(score, shift_));
     // A multiplication by 1 for the units that the subtractions leave idle.

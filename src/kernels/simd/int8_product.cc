@@ -64,6 +64,7 @@ struct Panel {
   const std::int8_t* weights;
   std::size_t inputs;
   const float* scale;
+  const float* offset;
   const float* sum;
   const float* bias;
 };
@@ -101,8 +102,9 @@ struct Avx2 {
   template <bool kAccumulate>
   TREBLE_AVX2 static void store(__m256i sums, const RowCodes& row, const Panel& panel, std::size_t column, float* y) {
     const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(row.scale), _mm256_loadu_ps(panel.scale + column));
-    const __m256 shift = _mm256_fmadd_ps(_mm256_set1_ps(row.offset), _mm256_loadu_ps(panel.sum + column),
-                                         _mm256_loadu_ps(panel.bias + column));
+    __m256 shift = _mm256_fmadd_ps(_mm256_set1_ps(row.total), _mm256_loadu_ps(panel.offset + column),
+                                   _mm256_loadu_ps(panel.bias + column));
+    shift = _mm256_fmadd_ps(_mm256_set1_ps(row.offset), _mm256_loadu_ps(panel.sum + column), shift);
     __m256 value = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), scale, shift);
     if (kAccumulate) value = _mm256_add_ps(value, _mm256_loadu_ps(y + column));
     _mm256_storeu_ps(y + column, value);
@@ -144,19 +146,21 @@ struct Avx512Vnni {
   /// Sixteen columns. Read once a tile, as y might overlap them for all that the compiler knows.
   struct Columns {
     __m512 scale;
+    __m512 offset;
     __m512 sum;
     __m512 bias;
   };
 
   TREBLE_VNNI static Columns load(const Panel& panel, std::size_t column) {
-    return {_mm512_loadu_ps(panel.scale + column), _mm512_loadu_ps(panel.sum + column),
-            _mm512_loadu_ps(panel.bias + column)};
+    return {_mm512_loadu_ps(panel.scale + column), _mm512_loadu_ps(panel.offset + column),
+            _mm512_loadu_ps(panel.sum + column), _mm512_loadu_ps(panel.bias + column)};
   }
 
   template <bool kAccumulate>
   TREBLE_VNNI static void store(__m512i sums, const RowCodes& row, const Columns& columns, float* y) {
     const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), columns.scale);
-    const __m512 shift = _mm512_fmadd_ps(_mm512_set1_ps(row.offset), columns.sum, columns.bias);
+    __m512 shift = _mm512_fmadd_ps(_mm512_set1_ps(row.total), columns.offset, columns.bias);
+    shift = _mm512_fmadd_ps(_mm512_set1_ps(row.offset), columns.sum, shift);
     __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, shift);
     if (kAccumulate) value = _mm512_add_ps(value, _mm512_loadu_ps(y));
     _mm512_storeu_ps(y, value);
@@ -225,14 +229,16 @@ void multiply_panel(std::size_t rows, Tile tile, const Panel& panel) {
 template <std::size_t kWidth>
 struct PaddedColumns {
   std::array<float, kWidth> scale = {};
+  std::array<float, kWidth> offset = {};
   std::array<float, kWidth> sum = {};
   std::array<float, kWidth> bias = {};
 
   Panel pad(const Panel& panel, std::size_t columns) {
     std::copy_n(panel.scale, columns, scale.data());
+    std::copy_n(panel.offset, columns, offset.data());
     std::copy_n(panel.sum, columns, sum.data());
     std::copy_n(panel.bias, columns, bias.data());
-    return {panel.weights, panel.inputs, scale.data(), sum.data(), bias.data()};
+    return {panel.weights, panel.inputs, scale.data(), offset.data(), sum.data(), bias.data()};
   }
 };
 
@@ -262,6 +268,7 @@ void multiply_columns(std::size_t rows, Tile tile, Panel panel, std::size_t colu
     tile.y += Isa::kWidth;
     panel.weights += Isa::kWidth * panel.inputs;
     panel.scale += Isa::kWidth;
+    panel.offset += Isa::kWidth;
     panel.sum += Isa::kWidth;
     panel.bias += Isa::kWidth;
   }
@@ -293,7 +300,8 @@ void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std
   const auto inputs = static_cast<std::size_t>(in_);
   const Tile tile{x, inputs, rows.data(), y.data, static_cast<std::size_t>(y.stride)};
   const auto* weights = reinterpret_cast<const std::int8_t*>(panels_.data()) + begin * in_;
-  const Panel panel{weights, inputs, columns.scale.data(), columns.sum.data(), columns.bias.data()};
+  const Panel panel{
+      weights, inputs, columns.scale.data(), columns.offset.data(), columns.sum.data(), columns.bias.data()};
   const auto multiply = isa_ == Int8Isa::avx2 ? multiply_all<Avx2>(accumulate) : multiply_all<Avx512Vnni>(accumulate);
   multiply(rows.size(), tile, panel, columns.scale.size());
 }

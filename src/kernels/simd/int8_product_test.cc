@@ -51,17 +51,18 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
   const auto columns = static_cast<std::size_t>(width);
   const std::vector<float> scale(columns, 0.5F);
   const std::vector<float> sum(columns, 3.0F);
+  const std::vector<float> offset(columns, -2.0F);
   std::vector<float> bias;
   for (std::size_t i = 0; i < columns; ++i) bias.push_back(static_cast<float>(i));
   std::vector<RowCodes> rows;
-  for (std::int64_t row = 0; row < codes.rows; ++row) rows.push_back({2.0F, static_cast<float>(row)});
+  for (std::int64_t row = 0; row < codes.rows; ++row) rows.push_back({2.0F, static_cast<float>(row), 5.0F});
   // A column more than is written, which must stay as it is.
   std::vector<float> y(static_cast<std::size_t>(codes.rows * (width + 1)), 7.0F);
-  product.run(codes.x.data(), rows, begin, {scale, sum, bias}, accumulate,
+  product.run(codes.x.data(), rows, begin, {scale, offset, sum, bias}, accumulate,
               MatrixView(y.data(), codes.rows, width, width + 1));
   for (std::int64_t row = 0; row < codes.rows; ++row) {
     for (std::int64_t o = 0; o < width; ++o) {
-      const std::int64_t wanted = codes.sum(row, begin + o) + 3 * row + o + (accumulate ? 7 : 0);
+      const std::int64_t wanted = codes.sum(row, begin + o) + 3 * row - 2 * 5 + o + (accumulate ? 7 : 0);
       EXPECT_EQ(y[static_cast<std::size_t>(row * (width + 1) + o)], static_cast<float>(wanted))
           << codes.rows << " x " << codes.in << " x " << codes.out << " from " << begin << " at " << row << ", " << o;
     }

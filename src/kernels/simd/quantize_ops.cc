@@ -29,7 +29,7 @@ using V = hn::Vec<D>;
 struct Range {
   float least;
   float greatest;
-  float poison;  // 0, or NaN when the row holds a NaN or an infinity
+  float total;  // not finite when the row holds a NaN or an infinity, which the other two may drop
 };
 
 Range RangeOf(const float* HWY_RESTRICT x, std::size_t count) {
@@ -40,21 +40,20 @@ Range RangeOf(const float* HWY_RESTRICT x, std::size_t count) {
   if (count >= lanes) {
     V least = hn::LoadU(d, x);
     V greatest = least;
-    V poison = hn::Zero(d);
+    V total = hn::Zero(d);
     for (; i + lanes <= count; i += lanes) {
       const V value = hn::LoadU(d, x + i);
       least = hn::Min(least, value);
       greatest = hn::Max(greatest, value);
-      // Minimum and maximum may drop a NaN; 0 · x never does, and makes one of an infinity.
-      poison = hn::MulAdd(value, hn::Zero(d), poison);
+      total = hn::Add(total, value);
     }
     range = {hn::GetLane(hn::MinOfLanes(d, least)), hn::GetLane(hn::MaxOfLanes(d, greatest)),
-             hn::GetLane(hn::SumOfLanes(d, poison))};
+             hn::GetLane(hn::SumOfLanes(d, total))};
   }
   for (; i < count; ++i) {
     range.least = std::min(range.least, x[i]);
     range.greatest = std::max(range.greatest, x[i]);
-    range.poison += 0.0F * x[i];
+    range.total += x[i];
   }
   return range;
 }
@@ -69,19 +68,19 @@ void ToCodes(const float* HWY_RESTRICT x, std::size_t count, float least, float 
 RowCodes QuantizeRow(const float* x, std::size_t count, float most, std::uint8_t* codes) {
   if (count == 0) return {};
   const Range range = RangeOf(x, count);
-  if (range.poison != 0.0F) {
+  if (!std::isfinite(range.total)) {
     std::fill_n(codes, count, std::uint8_t{0});
-    return {0.0F, std::numeric_limits<float>::quiet_NaN()};
+    return {0.0F, std::numeric_limits<float>::quiet_NaN(), 0.0F};
   }
   const float width = range.greatest - range.least;
   // A range beyond float32, or too small to divide by, has no codes; the row is then its least value.
   const float inverse = most / width;
   if (!(width > 0.0F) || !std::isfinite(width) || !std::isfinite(inverse)) {
     std::fill_n(codes, count, std::uint8_t{0});
-    return {0.0F, std::isfinite(width) ? range.least : std::numeric_limits<float>::quiet_NaN()};
+    return {0.0F, std::isfinite(width) ? range.least : std::numeric_limits<float>::quiet_NaN(), range.total};
   }
   ToCodes(x, count, range.least, inverse, codes);
-  return {width / most, range.least};
+  return {width / most, range.least, range.total};
 }
 
 /// Sums and differences of numbers `half` apart.
@@ -195,17 +194,19 @@ void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, c
                    bool accumulate, float* HWY_RESTRICT y) {
   const std::size_t count = columns.scale.size();
   const float* HWY_RESTRICT scale = columns.scale.data();
+  const float* HWY_RESTRICT offset = columns.offset.data();
   const float* HWY_RESTRICT sum = columns.sum.data();
   const float* HWY_RESTRICT bias = columns.bias.data();
   const float s = row.scale;
   const float o = row.offset;
+  const float t = row.total;
   if (accumulate) {
     for (std::size_t i = 0; i < count; ++i) {
-      y[i] += static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + bias[i]);
+      y[i] += static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + (t * offset[i] + bias[i]));
     }
   } else {
     for (std::size_t i = 0; i < count; ++i) {
-      y[i] = static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + bias[i]);
+      y[i] = static_cast<float>(sums[i]) * (s * scale[i]) + (o * sum[i] + (t * offset[i] + bias[i]));
     }
   }
 }
@@ -296,19 +297,29 @@ void limit_pair(std::int32_t most, std::int8_t& first, std::int8_t& second) {
 
 }  // namespace
 
-float quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
-                       std::span<std::int8_t> codes) {
-  float greatest = 0;
-  for (const float value : x) greatest = std::max(greatest, std::fabs(value));
-  const float scale = greatest / static_cast<float>(most);
+WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
+                             std::span<std::int8_t> codes) {
+  if (x.empty()) return {};
+  float least = x[0];
+  float greatest = x[0];
+  for (const float value : x) {
+    least = std::min(least, value);
+    greatest = std::max(greatest, value);
+  }
+  if (most_pair < 2 * most) {
+    greatest = std::max(greatest, -least);
+    least = -greatest;
+  }
+  const float offset = 0.5F * least + 0.5F * greatest;
+  const float scale = (0.5F * greatest - 0.5F * least) / static_cast<float>(most);
   // Weights too small for their scale to be inverted are as good as none.
   const float inverse = scale > 0 && std::isfinite(1.0F / scale) ? 1.0F / scale : 0.0F;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const auto code = static_cast<std::int32_t>(std::lrint(x[i] * inverse));
+    const auto code = static_cast<std::int32_t>(std::lrint((x[i] - offset) * inverse));
     codes[i] = static_cast<std::int8_t>(std::clamp(code, -most, most));
   }
   for (std::size_t i = 0; i + 1 < codes.size(); i += 2) limit_pair(most_pair, codes[i], codes[i + 1]);
-  return scale;
+  return {scale, offset};
 }
 
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y) {

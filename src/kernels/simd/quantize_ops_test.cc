@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "kernels/simd/on_every_target.h"
@@ -24,6 +26,7 @@ TEST(QuantizeRow, LosesAtMostHalfAStep) {
           EXPECT_LE(codes[i], most);
           EXPECT_NEAR(row.offset + row.scale * static_cast<float>(codes[i]), x[i], 0.5001 * row.scale + 1e-6);
         }
+        EXPECT_NEAR(row.total, std::accumulate(x.begin(), x.end(), 0.0), 1e-4);
       }
     }
   });
@@ -73,7 +76,8 @@ TEST(RotateBlocks, EqualsItsNaiveTwin) {
 TEST(QuantizeWeights, KeepsToItsCodesAndPairs) {
   const auto x = test::random_values(384, 8);
   std::vector<std::int8_t> codes(x.size());
-  const float scale = quantize_weights(x, 105, 182, codes);
+  const auto [scale, offset] = quantize_weights(x, 105, 182, codes);
+  EXPECT_EQ(offset, 0.0F);
   for (std::size_t i = 0; i < x.size(); i += 2) {
     EXPECT_LE(std::abs(codes[i]), 105);
     EXPECT_LE(std::abs(codes[i] + codes[i + 1]), 182);
@@ -82,7 +86,21 @@ TEST(QuantizeWeights, KeepsToItsCodesAndPairs) {
       EXPECT_NEAR(scale * codes[i], x[i], 0.5001 * scale);
     }
   }
-  EXPECT_EQ(quantize_weights(std::vector<float>(8, 0.0F), 105, 182, std::span(codes).first(8)), 0.0F);
+  EXPECT_EQ(quantize_weights(std::vector<float>(8, 0.0F), 105, 182, std::span(codes).first(8)).scale, 0.0F);
+  EXPECT_EQ(codes[3], 0);
+}
+
+TEST(QuantizeWeights, CoverTheirOwnRangeWherePairsAreFree) {
+  auto x = test::random_values(384, 8);
+  for (float& value : x) value += 3.0F;
+  std::vector<std::int8_t> codes(x.size());
+  const auto [scale, offset] = quantize_weights(x, 127, 254, codes);
+  const auto [least, greatest] = std::minmax_element(x.begin(), x.end());
+  EXPECT_NEAR(scale, (*greatest - *least) / 254, 1e-6);
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(offset + scale * codes[i], x[i], 0.5001 * scale + 1e-6);
+  const auto constant = quantize_weights(std::vector<float>(8, 1.5F), 127, 254, std::span(codes).first(8));
+  EXPECT_EQ(constant.scale, 0.0F);
+  EXPECT_EQ(constant.offset, 1.5F);
   EXPECT_EQ(codes[3], 0);
 }
 
@@ -92,12 +110,13 @@ TEST(DequantizeRow, EqualsItsFormula) {
     const auto scale = test::random_values(11, 9);
     const auto sum = test::random_values(11, 10);
     const auto bias = test::random_values(11, 11);
+    const auto offset = test::random_values(11, 13);
     for (const bool accumulate : {false, true}) {
       auto y = test::random_values(11, 12);
       const auto before = y;
-      dequantize_row(sums, {0.25F, -0.5F}, {scale, sum, bias}, accumulate, y);
+      dequantize_row(sums, {0.25F, -0.5F, 3.0F}, {scale, offset, sum, bias}, accumulate, y);
       for (std::size_t i = 0; i < y.size(); ++i) {
-        const double wanted = 0.25 * scale[i] * sums[i] - 0.5 * sum[i] + bias[i];
+        const double wanted = 0.25 * scale[i] * sums[i] - 0.5 * sum[i] + 3.0 * offset[i] + bias[i];
         EXPECT_NEAR(y[i], wanted + (accumulate ? before[i] : 0.0F), 1e-5 * (1 + std::abs(wanted)));
       }
     }
