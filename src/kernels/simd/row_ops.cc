@@ -22,31 +22,44 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
-float Mean(const float* HWY_RESTRICT row, std::size_t cols) {
+/// Sums that go on side by side, as an addition takes three or four cycles to come back.
+constexpr std::size_t kSums = 4;
+
+/// Σ term(sum, x) over a row: `add_vector` and `add_one` add the term of a vector and of a number to a sum.
+template <typename AddVector, typename AddOne>
+HWY_INLINE float SumOver(const float* HWY_RESTRICT row, std::size_t cols, const AddVector& add_vector,
+                         const AddOne& add_one) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
-  V sum = hn::Zero(d);
+  V sums[kSums];
+  HWY_UNROLL(4)
+  for (std::size_t i = 0; i < kSums; ++i) sums[i] = hn::Zero(d);
   std::size_t c = 0;
-  for (; c + lanes <= cols; c += lanes) sum = hn::Add(sum, hn::LoadU(d, row + c));
-  float total = hn::GetLane(hn::SumOfLanes(d, sum));
-  for (; c < cols; ++c) total += row[c];
+  for (; c + kSums * lanes <= cols; c += kSums * lanes) {
+    HWY_UNROLL(4)
+    for (std::size_t i = 0; i < kSums; ++i) sums[i] = add_vector(sums[i], hn::LoadU(d, row + c + i * lanes));
+  }
+  for (; c + lanes <= cols; c += lanes) sums[0] = add_vector(sums[0], hn::LoadU(d, row + c));
+  float total = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3]))));
+  for (; c < cols; ++c) total = add_one(total, row[c]);
+  return total;
+}
+
+float Mean(const float* row, std::size_t cols) {
+  const float total = SumOver(
+      row, cols, [](V sum, V x) HWY_ATTR { return hn::Add(sum, x); }, [](float sum, float x) { return sum + x; });
   return total / static_cast<float>(cols);
 }
 
 /// Two passes, as (x − mean)² loses no digits where E[x²] − mean² would.
-float Variance(const float* HWY_RESTRICT row, std::size_t cols, float mean) {
-  const D d;
-  const std::size_t lanes = hn::Lanes(d);
-  const V vector_mean = hn::Set(d, mean);
-  V sum = hn::Zero(d);
-  std::size_t c = 0;
-  for (; c + lanes <= cols; c += lanes) {
-    const V centred = hn::Sub(hn::LoadU(d, row + c), vector_mean);
-    sum = hn::MulAdd(centred, centred, sum);
-  }
-  float total = hn::GetLane(hn::SumOfLanes(d, sum));
-  for (; c < cols; ++c) total += (row[c] - mean) * (row[c] - mean);
-  return total / static_cast<float>(cols);
+float Variance(const float* row, std::size_t cols, float mean) {
+  const V vector_mean = hn::Set(D(), mean);
+  const auto add_vector = [vector_mean](V sum, V x) HWY_ATTR {
+    const V centred = hn::Sub(x, vector_mean);
+    return hn::MulAdd(centred, centred, sum);
+  };
+  const auto add_one = [mean](float sum, float x) { return sum + (x - mean) * (x - mean); };
+  return SumOver(row, cols, add_vector, add_one) / static_cast<float>(cols);
 }
 
 /// y = (x − mean) · scale · gain + bias
