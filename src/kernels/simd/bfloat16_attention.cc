@@ -28,7 +28,7 @@ namespace treble::simd {
 
 namespace {
 
-#define TREBLE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vbmi")))
+#define TREBLE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vbmi,prfchw")))
 #define TREBLE_BF16_INLINE TREBLE_BF16 __attribute__((always_inline)) inline
 
 constexpr std::size_t kLanes = 16;
@@ -407,8 +407,8 @@ TREBLE_BF16 void add_values(const Workspace& w, std::size_t first_key, std::size
   }
 }
 
-/// Asks for the block's outputs, which come from beyond the second-level cache.
-void expect_outputs(const HeadTask& task, const Block& block) {
+/// Asks for the block's outputs, which come from beyond the second-level cache or from another core's, to be written.
+TREBLE_BF16 void expect_outputs(const HeadTask& task, const Block& block) {
   for (std::size_t row = block.first; row < block.first + block.rows; ++row) {
     for (std::size_t c = 0; c < task.head_dim; c += kLanes) __builtin_prefetch(task.out + row * task.out_stride + c, 1);
   }

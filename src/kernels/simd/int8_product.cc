@@ -77,16 +77,17 @@ inline std::int32_t four_codes(const std::uint8_t* codes) {
 
 constexpr std::size_t kCacheLine = 16;  ///< floats
 
-/// Asks for the outputs' lines when a tile begins: they come from beyond the first-level cache, and the stores at its
-/// end would wait for them.
+/// Asks for the outputs' lines when a tile begins: they come from beyond the first-level cache, or from another core's,
+/// and the stores at its end would wait for them. To be written: a plain request would leave the other core its copy,
+/// which the store then has to take from it.
 template <std::size_t kRows, std::size_t kWidth>
-inline void expect_outputs(const Tile& tile) {
+__attribute__((target("prfchw"))) inline void expect_outputs(const Tile& tile) {
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t c = 0; c < kWidth; c += kCacheLine) __builtin_prefetch(tile.y + r * tile.y_stride + c, 1);
   }
 }
 
-#define TREBLE_AVX2 __attribute__((target("avx2,fma")))
+#define TREBLE_AVX2 __attribute__((target("avx2,fma,prfchw")))
 
 struct Avx2 {
   static constexpr std::size_t kWidth = kAvx2Panel;
@@ -134,7 +135,7 @@ struct Avx2 {
   }
 };
 
-#define TREBLE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define TREBLE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prfchw")))
 
 struct Avx512Vnni {
   static constexpr std::size_t kWidth = kVnniPanel;
