@@ -567,7 +567,11 @@ void attention(const Execution& execution, const AttentionInputs& inputs, std::v
     attend_head(task);
   };
   const std::int64_t tasks = num_sequences * inputs.num_heads;
-  if (execution.pool != nullptr) {
+  if (num_sequences == 1) {
+    execution.for_ranges(tasks, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+      for (std::int64_t index = begin; index < end; ++index) run(index, worker);
+    });
+  } else if (execution.pool != nullptr) {
     execution.pool->parallel_for(tasks, run);
   } else {
     for (std::int64_t index = 0; index < tasks; ++index) run(index, 0);

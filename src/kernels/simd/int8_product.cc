@@ -141,8 +141,6 @@ struct Avx512Vnni {
   static constexpr std::size_t kWidth = kVnniPanel;
   /// GCC 12 copies and spills the sums of more.
   static constexpr std::size_t kRows = 8;
-  /// Bytes of weights asked for ahead of their use: a panel of many inputs is larger than the first-level cache.
-  static constexpr std::size_t kAhead = 2048;
 
   /// Sixteen columns. Read once a tile, as y might overlap them for all that the compiler knows.
   struct Columns {
@@ -175,11 +173,13 @@ struct Avx512Vnni {
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm512_setzero_si512();
     const std::int8_t* weights = panel.weights;
+    // The next panel's weights are asked for while this one's are used, for the second-level cache.
+    const std::size_t next = panel.inputs * kWidth;
     for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += kStep * kWidth) {
       const __m512i weights_low = _mm512_loadu_si512(weights);
       const __m512i weights_high = _mm512_loadu_si512(weights + kStep * kWidth / 2);
-      __builtin_prefetch(weights + kAhead);
-      __builtin_prefetch(weights + kAhead + kStep * kWidth / 2);
+      __builtin_prefetch(weights + next, 0, 2);
+      __builtin_prefetch(weights + next + kStep * kWidth / 2, 0, 2);
 #pragma GCC unroll 8
       for (std::size_t r = 0; r < kCount; ++r) {
         const __m512i codes = _mm512_set1_epi32(four_codes(tile.x + r * tile.x_stride + input));
