@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -33,6 +34,8 @@ class ThreadPool {
   void parallel_for(std::int64_t count, const std::function<void(std::int64_t index, int worker)>& body);
 
  private:
+  static constexpr std::size_t kCacheLine = 64;
+
   void run_worker(int worker);
   void work(int worker);
   void note_failure(std::exception_ptr failure);
@@ -48,15 +51,17 @@ class ThreadPool {
   std::condition_variable start_;
   std::condition_variable done_;
   std::atomic<int> sleepers_{0};
-  /// The loop. Written by its caller while no worker is in it, published by `generation_`.
+  /// The loop. Written by its caller while no worker is in it, published by `generation_`. What workers look out for,
+  /// what they take and what the caller looks out for lie on lines of their own: each write takes a line from the other
+  /// cores, which may be a microsecond away.
+  alignas(kCacheLine) std::atomic<std::uint64_t> generation_{0};
   const std::function<void(std::int64_t, int)>* body_ = nullptr;
   std::int64_t count_ = 0;
-  std::atomic<std::int64_t> next_{0};
-  std::atomic<std::uint64_t> generation_{0};
-  /// Workers that have not yet left the loop.
-  std::atomic<int> busy_{0};
   std::atomic<bool> stopping_{false};
-  std::mutex failure_mutex_;
+  alignas(kCacheLine) std::atomic<std::int64_t> next_{0};
+  /// Workers that have not yet left the loop.
+  alignas(kCacheLine) std::atomic<int> busy_{0};
+  alignas(kCacheLine) std::mutex failure_mutex_;
   std::exception_ptr failure_;
 };
 
