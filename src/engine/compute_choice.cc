@@ -11,7 +11,7 @@ namespace treble {
 
 namespace {
 
-/// Sentences of several kinds; the samples are runs of them, so that short and long texts are judged alike.
+/// The samples are runs of them, so that short and long texts are judged alike.
 constexpr std::array<std::string_view, 12> kSentences = {
     "The ferry leaves the harbour at seven and reaches the island before noon.",
     "def mean(values): return sum(values) / len(values)  # raises ZeroDivisionError for an empty list",
@@ -70,6 +70,8 @@ std::vector<ComputeType> fast_compute_types() {
   if (is_native(ComputeType::bfloat16)) types.push_back(ComputeType::bfloat16);
   return types;
 }
+
+std::span<const std::string_view> built_in_sentences() { return kSentences; }
 
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
   const auto texts = samples();

@@ -1,7 +1,9 @@
 // How `ComputeType::automatic` is decided.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "treble/sentence_encoder.h"
@@ -18,6 +20,9 @@ std::string compute_type_name(ComputeType type);
 /// Types that are faster than float32 on this CPU, the fastest first. Decided by its instructions, never by a clock, so
 /// that the same machine always answers the same.
 std::vector<ComputeType> fast_compute_types();
+
+/// Twelve sentences of several kinds, each of some 20 tokens.
+std::span<const std::string_view> built_in_sentences();
 
 /// Mean cosine between the two models' vectors of kNumSamples built-in texts of 4 to about 250 tokens.
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate);

@@ -41,6 +41,16 @@ TEST(ComputeTypes, Int8DoesNotDependOnCompanionsBitForBit) {
   }
 }
 
+TEST(ComputeTypes, Int8IsTheSameForEveryNumberOfThreads) {
+  const auto words = texts();
+  const auto with = [&](int threads) {
+    return SentenceEncoder::load({.model = model_path(), .threads = threads, .dtype = ComputeType::int8})
+        .encode(test::views(words))
+        .values;
+  };
+  EXPECT_EQ(with(1), with(3));
+}
+
 TEST(ComputeTypes, TemperatureActsInEachOfThem) {
   const auto words = texts();
   EncodeOptions sharp;

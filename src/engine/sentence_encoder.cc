@@ -115,11 +115,12 @@ struct SentenceEncoder::Impl {
         workers(static_cast<std::size_t>(pool.size())),
         lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
         loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
-        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}})),
+        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}, &bias_correction})),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(loading_tokenizer.get()) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
+  void correct_biases();
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
@@ -138,6 +139,7 @@ struct SentenceEncoder::Impl {
   LengthPlan lengths;
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
+  BiasCorrection bias_correction;
   Encoder encoder;
   ModuleChain modules;
   Tokenizer tokenizer;
@@ -302,11 +304,26 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.threads = pool.size();
 }
 
+/// By the mean inputs of the built-in sentences, one by one. On one thread, so that vectors are the same for any number
+/// of them.
+void SentenceEncoder::Impl::correct_biases() {
+  const auto sentences = built_in_sentences();
+  const EncodeOptions options;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    const auto tokenized = tokenize_one(tokenizer, plan(sentences, options), static_cast<std::int64_t>(i));
+    for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
+      encoder.run({.execution = {}, .workspace = workers.front().layers, .temperature = options.temperature}, batch);
+    }
+  }
+  bias_correction.finish();
+}
+
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   if (options.dtype == ComputeType::automatic) return load_fastest(options);
   const auto folder = find_model_folder(options.model);
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
   impl->describe_model(options, folder);
+  if (options.dtype == ComputeType::int8) impl->correct_biases();
   return SentenceEncoder(std::move(impl));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -103,8 +104,63 @@ constexpr std::int64_t kMostRotated = 128;
 /// The largest power of two that divides the width, up to that.
 std::int64_t rotation_block(std::int64_t cols) { return std::min(kMostRotated, cols & -cols); }
 
+/// Weights minus what their codes stand for, and the inputs seen so far: what a bias is corrected by.
+class RoundingErrors {
+ public:
+  RoundingErrors(std::int64_t in, std::int64_t out)
+      : in_(static_cast<std::size_t>(in)), parts_(elements(in, out)), total_(in_) {}
+
+  /// An output's, in its own steps.
+  void note(std::int64_t output, std::span<const float> rotated, const WeightCodes& meaning,
+            std::span<const std::int8_t> codes) {
+    const float inverse = meaning.scale > 0 && std::isfinite(1.0F / meaning.scale) ? 1.0F / meaning.scale : 0.0F;
+    std::int8_t* parts = parts_.data() + elements(output, std::ssize(total_));
+    for (std::size_t i = 0; i < in_; ++i) {
+      const float steps = (rotated[i] - meaning.offset) * inverse - static_cast<float>(codes[i]);
+      // To the nearest by way of a positive number, which the compiler makes vectors of.
+      const float shifted = std::min(std::max(kParts * steps, -127.0F), 127.0F) + 128.5F;
+      parts[i] = static_cast<std::int8_t>(static_cast<std::int32_t>(shifted) - 128);
+    }
+  }
+
+  void see(std::span<const float> rotated) {
+    double squares = 0;
+    for (const float value : rotated) squares += static_cast<double>(value) * static_cast<double>(value);
+    if (!(squares > 0) || !std::isfinite(squares)) return;
+    const auto weight = static_cast<float>(1 / squares);
+    for (std::size_t i = 0; i < in_; ++i) total_[i] += weight * rotated[i];
+    weight_ += weight;
+  }
+
+  /// What an output lacks on average, in its steps; 0 where that is not known.
+  float mean(std::int64_t output) const {
+    const std::int8_t* parts = parts_.data() + elements(output, std::ssize(total_));
+    std::array<float, 16> sums = {};
+    std::size_t i = 0;
+    for (; i + sums.size() <= in_; i += sums.size()) {
+      for (std::size_t lane = 0; lane < sums.size(); ++lane) {
+        sums[lane] += total_[i + lane] * static_cast<float>(parts[i + lane]);
+      }
+    }
+    float sum = std::accumulate(sums.begin(), sums.end(), 0.0F);
+    for (; i < in_; ++i) sum += total_[i] * static_cast<float>(parts[i]);
+    const float mean = sum / (kParts * weight_);
+    return std::isfinite(mean) ? mean : 0.0F;
+  }
+
+ private:
+  /// Eighths of a step are near enough, and reach 16 steps: more than a pair is drawn in by.
+  static constexpr float kParts = 8;
+
+  std::size_t in_;
+  AlignedBuffer<std::int8_t> parts_;  ///< [out, in]
+  std::vector<float> total_;          ///< [in], Σ x / |x|²
+  float weight_ = 0;                  ///< Σ 1 / |x|²
+};
+
 /// [out, in]. Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
-AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& columns) {
+/// `errors` may be null.
+AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& columns, RoundingErrors* errors) {
   const onednn::Int8Range range = onednn::int8_range();
   const std::int64_t block = rotation_block(weight.cols);
   const auto cols = static_cast<std::size_t>(weight.cols);
@@ -114,6 +170,7 @@ AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& colu
     const std::span<std::int8_t> target{codes.data() + row * weight.cols, cols};
     rotate_blocks(block, weight.row_span(row), rotated);
     const WeightCodes meaning = quantize_weights(rotated, range.weight, range.pair, target);
+    if (errors != nullptr) errors->note(row, rotated, meaning, target);
     const float scale = meaning.scale / static_cast<float>(block);
     columns.scale.push_back(scale);
     columns.offset.push_back(meaning.offset / static_cast<float>(block));
@@ -138,7 +195,7 @@ std::string compute_isa() { return onednn::isa_name(); }
 
 bool is_native(ComputeType type) { return type != ComputeType::bfloat16 || onednn::has_bfloat16(); }
 
-struct Linear::Impl {
+struct Linear::Impl : BiasCorrection::Layer {
   Impl(ConstMatrixView weight, std::span<const float> bias, const Options& chosen)
       : in(weight.cols), out(weight.rows), options(chosen) {
     switch (options.type) {
@@ -155,7 +212,11 @@ struct Linear::Impl {
   }
 
   void pack_int8(ConstMatrixView weight, std::span<const float> bias) {
-    const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer);
+    if (options.correction != nullptr) {
+      errors = std::make_unique<RoundingErrors>(in, out);
+      options.correction->add(*this);
+    }
+    const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer, errors.get());
     dequantizer.bias.assign(bias.begin(), bias.end());
     dequantizer.bias.resize(static_cast<std::size_t>(out));
     if (const simd::Int8Isa isa = simd::int8_isa(); isa != simd::Int8Isa::none && Int8Product::suits(in)) {
@@ -163,6 +224,22 @@ struct Linear::Impl {
     } else {
       product = std::make_unique<Product>(ProductKind::int8, onednn::ProductWeights{in, out, codes.data(), in});
     }
+  }
+
+  void see(ConstMatrixView x) {
+    std::vector<float> rotated(static_cast<std::size_t>(x.cols));
+    for (std::int64_t row = 1; row + 1 < x.rows; ++row) {
+      rotate_blocks(rotation_block(x.cols), x.row_span(row), rotated);
+      errors->see(rotated);
+    }
+  }
+
+  void finish_correction() override {
+    for (std::int64_t output = 0; output < out; ++output) {
+      const auto o = static_cast<std::size_t>(output);
+      dequantizer.bias[o] += dequantizer.scale[o] * errors->mean(output);
+    }
+    errors.reset();
   }
 
   Source convert(ConstMatrixView x, Scratch& scratch) const {
@@ -293,7 +370,8 @@ struct Linear::Impl {
   std::int64_t in;
   std::int64_t out;
   Options options;
-  Dequantizer dequantizer;  // of int8 alone
+  Dequantizer dequantizer;                 // of int8 alone
+  std::unique_ptr<RoundingErrors> errors;  // until the bias is corrected
   // One of the two.
   std::unique_ptr<const Product> product;
   std::unique_ptr<const Int8Product> int8_product;
@@ -320,6 +398,7 @@ void Linear::run(const Execution& execution, ConstMatrixView x, MatrixView y) co
     fail(ErrorCode::internal, "linear [{} → {}]: x is [{}, {}] (stride {}), y is [{}, {}] (stride {})", in_features(),
          out_features(), x.rows, x.cols, x.stride, y.rows, y.cols, y.stride);
   }
+  if (impl_->errors) impl_->see(x);
   if (shares_outputs(execution, x.rows)) {
     impl_->run_few_rows(execution, x, y);
     return;

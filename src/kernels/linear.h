@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernels/activation.h"
+#include "kernels/bias_correction.h"
 #include "kernels/execution.h"
 #include "tensor/view.h"
 #include "treble/options.h"
@@ -42,6 +43,9 @@ class Linear {
     bool accumulate = false;
     /// Not `automatic`.
     ComputeType type = ComputeType::float32;
+    /// Of int8: corrects the layer's bias by the inputs that it sees until the correction is finished; up to then it
+    /// may run from one thread alone. It outlives that.
+    BiasCorrection* correction = nullptr;
   };
 
   /// `weight` is [out, in] as stored by PyTorch; `bias` is [out] or empty. Both are copied.

@@ -155,6 +155,48 @@ TEST(ReducedLinear, ExtremesDoNotSaturate) {
   EXPECT_LE(problem.difference({.type = ComputeType::int8}), 100 * 512 * 0.01);
 }
 
+/// Inputs with a mean of their own, as those of a transformer have.
+TEST(ReducedLinear, ACorrectedBiasTakesTheMeanErrorBack) {
+  Problem problem(200, 384, 96);
+  const auto mean = test::random_values(problem.in, 21);
+  for (std::size_t i = 0; i < problem.x.size(); ++i) problem.x[i] = 0.3F * problem.x[i] + mean[i % mean.size()];
+  const auto exact = run_rows(problem.build({}), problem, 0, problem.rows);
+  BiasCorrection correction;
+  const Linear linear = problem.build({.type = ComputeType::int8, .correction = &correction});
+  const auto mean_errors = [&] {
+    const auto found = run_rows(linear, problem, 0, problem.rows);
+    double squares = 0;
+    for (std::int64_t o = 0; o < problem.out; ++o) {
+      double sum = 0;
+      for (std::int64_t row = 0; row < problem.rows; ++row) {
+        const auto at = static_cast<std::size_t>(row * problem.out + o);
+        sum += static_cast<double>(found[at]) - static_cast<double>(exact[at]);
+      }
+      squares += sum * sum / static_cast<double>(problem.rows * problem.rows);
+    }
+    return std::sqrt(squares / static_cast<double>(problem.out));
+  };
+  const double before = mean_errors();
+  correction.finish();
+  const double after = mean_errors();
+  EXPECT_GT(before, 1e-4);
+  EXPECT_LT(after, 0.3 * before);
+}
+
+TEST(ReducedLinear, ABiasIsCorrectedByFiniteInputsAlone) {
+  Problem problem(5, 48, 4);
+  BiasCorrection correction;
+  const Linear unseen = problem.build({.type = ComputeType::int8, .correction = &correction});
+  const Linear poisoned = problem.build({.type = ComputeType::int8, .correction = &correction});
+  const auto wanted = run_rows(problem.build({.type = ComputeType::int8}), problem, 0, 5);
+  auto bad = problem;
+  for (std::size_t row = 1; row < 4; ++row) bad.x[row * 48 + 5] = row == 2 ? HUGE_VALF : std::nanf("");
+  run_rows(poisoned, bad, 0, 5);
+  correction.finish();
+  EXPECT_EQ(run_rows(unseen, problem, 0, 5), wanted);
+  EXPECT_EQ(run_rows(poisoned, problem, 0, 5), wanted);
+}
+
 TEST(ReducedLinear, NonFiniteInputsShow) {
   Problem problem(2, 48, 4);
   problem.x[5] = std::nanf("");

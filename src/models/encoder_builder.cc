@@ -41,12 +41,13 @@ std::vector<double> scaled_frequencies(const RotaryConfig& rotary, double base, 
 }  // namespace
 
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                               const LengthPlan& lengths, ComputeType type)
+                               const LengthPlan& lengths, ComputeType type, BiasCorrection* correction)
     : loader_(loader),
       names_(names),
       config_(config),
       lengths_(lengths),
       type_(type),
+      correction_(correction),
       plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
   if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
       lengths.max_tokens > config.max_tokens()) {
@@ -123,7 +124,8 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   if (config_.embedding_norm) parts.norm = norm(names_.embedding_norm, width);
   if (width != config_.hidden_size) {
     const bool bias = loader_.has(names_.embedding_projection + ".bias");
-    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, bias, {.type = type_});
+    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, bias,
+                              {.type = type_, .correction = correction_});
   }
   return EmbeddingLayer(std::move(parts));
 }
@@ -176,20 +178,22 @@ Linear EncoderBuilder::qkv(std::int64_t group) const {
   const std::int64_t kv_width = config_.kv_heads() * config_.head_width();
   if (!names_.qkv.empty()) {
     return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias,
-                  {.type = type_});
+                  {.type = type_, .correction = correction_});
   }
   return linear({name_of(names_.query, group), name_of(names_.key, group), name_of(names_.value, group)},
-                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, {.type = type_});
+                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias,
+                {.type = type_, .correction = correction_});
 }
 
 Linear EncoderBuilder::gate_up(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   if (names_.gate_up.empty()) {
     return linear({name_of(names_.gate, group), name_of(names_.up, group)}, {wide, wide}, config_.hidden_size,
-                  config_.up_bias, {.type = type_});
+                  config_.up_bias, {.type = type_, .correction = correction_});
   }
   if (names_.gate_first) {
-    return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias, {.type = type_});
+    return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias,
+                  {.type = type_, .correction = correction_});
   }
   const std::string stem = name_of(names_.gate_up, group);
   const auto stored = loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size);
@@ -200,7 +204,8 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
     bias = loader_.vector(stem + ".bias", 2 * wide);
     swap_halves(bias);
   }
-  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, {.type = type_}};
+  return {
+      ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, {.type = type_, .correction = correction_}};
 }
 
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
@@ -224,7 +229,7 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
       .shape = shape,
       .qkv = qkv(group),
       .output = linear({name_of(names_.attention_output, group)}, {config_.hidden_size}, config_.num_heads * head_dim,
-                       config_.output_bias, {.accumulate = accumulate, .type = type_})};
+                       config_.output_bias, {.accumulate = accumulate, .type = type_, .correction = correction_})};
   if (config_.qk_norm) {
     parts.query_norm = norm(name_of(names_.query_norm, group), head_dim);
     parts.key_norm = norm(name_of(names_.key_norm, group), head_dim);
@@ -238,10 +243,10 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
   Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
-                       {.accumulate = accumulate, .type = type_});
+                       {.accumulate = accumulate, .type = type_, .correction = correction_});
   if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
   Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias,
-                     {.activation = config_.activation, .type = type_});
+                     {.activation = config_.activation, .type = type_, .correction = correction_});
   return FeedForward({std::move(up), std::move(down)});
 }
 

@@ -158,7 +158,7 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   TensorArchive archive = TensorArchive::open_folder(folder);
   const FoundNames found = find_names(archive, family.names, folder.string());
   const WeightLoader loader(archive, found.prefix, folder.string());
-  const EncoderBuilder builder(loader, found.names, config, lengths, options.type);
+  const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.correction);
 
   AlignedBuffer<float> words;
   EmbeddingLayer embeddings = builder.embeddings(words);

@@ -19,6 +19,8 @@ struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`
   /// Layers are packed side by side where it has a pool.
   Execution execution = {};
+  /// Of int8: makes the layers note what their biases are corrected by (kernels/bias_correction.h). Null: they do not.
+  BiasCorrection* correction = nullptr;
 };
 
 /// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths

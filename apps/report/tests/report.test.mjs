@@ -96,6 +96,16 @@ function pagesOf(reports) {
 }
 const pageOf = (report) => pagesOf([report])[0];
 
+const twoFrames = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+/** Moves the pointer to a mark. Scrolling there comes first, as its event is late and hides the tip. */
+async function point(page, mark) {
+  await mark.scrollIntoViewIfNeeded();
+  await twoFrames(page);
+  await mark.hover({ force: true });
+}
+
 /** Opens `file` offline; `check` gets the page. Fails on any request but the file, message, error or dialog. */
 async function open(file, { width = 1200, colorScheme = "light", reducedMotion = "reduce" }, check) {
   const context = await browser.newContext({
@@ -120,10 +130,8 @@ async function open(file, { width = 1200, colorScheme = "light", reducedMotion =
     });
     await page.goto(url);
     await page.waitForSelector("main h1");
-    // Two frames: plots are drawn when the boxes know their width.
-    await page.evaluate(
-      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
-    );
+    // Plots are drawn when the boxes know their width.
+    await twoFrames(page);
     await check(page);
   } finally {
     await context.close();
@@ -359,14 +367,14 @@ describe("the page of reports", { concurrency: 2 }, () => {
 
   test("points speak under the pointer, and the map reads a text", async () => {
     await open(await real("inspect"), {}, async (page) => {
-      await page.locator(".plot svg .mark").first().hover({ force: true });
+      await point(page, page.locator(".plot svg .mark").first());
       const pointed = await page.locator(".mark.hover").getAttribute("aria-label");
       assert.match(pointed, /^τ\s=\s.* tokens: mean cosine 0\.\d+ \[/);
       assert.equal(await page.textContent(".tip"), pointed);
       assert.ok(await page.isVisible(".tip"));
       await page.keyboard.press("Escape");
       assert.ok(!(await page.isVisible(".tip")));
-      await page.locator(".map .mark").nth(5).hover({ force: true });
+      await point(page, page.locator(".map .mark").nth(5));
       assert.match(await page.textContent(".tip"), /tokens: /);
       assert.match(await page.textContent(".reading"), /\d tokens/);
     });

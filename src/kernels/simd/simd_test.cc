@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 #include "kernels/attention.h"
@@ -161,6 +162,32 @@ TEST(BfloatAttention, IsExactWhereNothingIsRounded) {
         ASSERT_NEAR(out[static_cast<std::size_t>(i * kDim + c)], wanted, 0.02F) << i << ", " << c;
       }
     }
+  }
+}
+
+/// Of two keys the second has a score x below the first's: their weights' ratio is 2^−x, here for x that bfloat16 holds.
+TEST(BfloatAttention, WeightsAreNearTheirPowersOfTwo) {
+  constexpr std::int64_t kDim = 2;
+  const std::vector<std::int64_t> offsets = {0, 2};
+  const std::vector<float> scales(2, std::numbers::ln2_v<float>);
+  const std::vector<float> q = {1, 0, 1, 0};
+  const std::vector<float> v = {1, 0, 0, 1};
+  for (int step = 0; step < 255; ++step) {
+    const float x = static_cast<float>(step) / (step % 2 == 0 ? 32.0F : 8.0F);
+    const std::vector<float> k = {0, 0, -x, 0};
+    AttentionInputs inputs;
+    inputs.q = ConstMatrixView(q.data(), 2, kDim);
+    inputs.k = ConstMatrixView(k.data(), 2, kDim);
+    inputs.v = ConstMatrixView(v.data(), 2, kDim);
+    inputs.offsets = offsets;
+    inputs.num_heads = inputs.num_kv_heads = 1;
+    inputs.logit_scales = scales;
+    inputs.bfloat16 = true;
+    std::vector<float> out(4);
+    std::vector<AttentionScratch> scratch;
+    attention(Execution{}, inputs, scratch, MatrixView(out.data(), 2, kDim));
+    // Half a 128th of x, and half a step of bfloat16.
+    EXPECT_NEAR(out[1] / out[0] * std::exp2(x), 1.0F, 0.0028F + 0.0040F) << x;
   }
 }
 
