@@ -1,4 +1,4 @@
-// Attention of one head with products in bfloat16, for CPUs that have them (AVX512-BF16).
+// Attention of one head with products in bfloat16, for CPUs that have them (AVX512-BF16, and VBMI for the softmax).
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@
 
 namespace treble::simd {
 
-/// Whether this CPU (within ONEDNN_MAX_CPU_ISA) multiplies bfloat16 and the head is one that the kernel covers: an even
-/// width, no LogitBias.
+/// Whether this CPU (within ONEDNN_MAX_CPU_ISA) multiplies bfloat16 and has VBMI, and the head is one that the kernel
+/// covers: an even width, no LogitBias.
 bool suits_bfloat16(const AttentionInputs& inputs);
 
 /// Floats of scratch that a head needs: O(length).
