@@ -108,19 +108,23 @@ std::int64_t rotation_block(std::int64_t cols) { return std::min(kMostRotated, c
 class RoundingErrors {
  public:
   RoundingErrors(std::int64_t in, std::int64_t out)
-      : in_(static_cast<std::size_t>(in)), parts_(elements(in, out)), total_(in_) {}
+      : in_(static_cast<std::size_t>(in)),
+        half_((in_ + 1) / 2),
+        pairs_(half_ * static_cast<std::size_t>(out)),
+        error_(2 * half_),
+        total_(2 * half_) {}
 
-  /// An output's, in its own steps.
+  /// An output's.
   void note(std::int64_t output, std::span<const float> rotated, const WeightCodes& meaning,
             std::span<const std::int8_t> codes) {
     const float inverse = meaning.scale > 0 && std::isfinite(1.0F / meaning.scale) ? 1.0F / meaning.scale : 0.0F;
-    std::int8_t* parts = parts_.data() + elements(output, std::ssize(total_));
     for (std::size_t i = 0; i < in_; ++i) {
       const float steps = (rotated[i] - meaning.offset) * inverse - static_cast<float>(codes[i]);
       // To the nearest by way of a positive number, which the compiler makes vectors of.
-      const float shifted = std::min(std::max(kParts * steps, -127.0F), 127.0F) + 128.5F;
-      parts[i] = static_cast<std::int8_t>(static_cast<std::int32_t>(shifted) - 128);
+      error_[i] = static_cast<std::uint8_t>(std::min(std::max(kParts * steps, -7.0F), 7.0F) + (kZero + 0.5F));
     }
+    std::uint8_t* pairs = pairs_of(output);
+    for (std::size_t i = 0; i < half_; ++i) pairs[i] = static_cast<std::uint8_t>(error_[i] | error_[half_ + i] << 4);
   }
 
   void see(std::span<const float> rotated) {
@@ -133,29 +137,37 @@ class RoundingErrors {
   }
 
   /// What an output lacks on average, in its steps; 0 where that is not known.
-  float mean(std::int64_t output) const {
-    const std::int8_t* parts = parts_.data() + elements(output, std::ssize(total_));
-    std::array<float, 16> sums = {};
-    std::size_t i = 0;
-    for (; i + sums.size() <= in_; i += sums.size()) {
-      for (std::size_t lane = 0; lane < sums.size(); ++lane) {
-        sums[lane] += total_[i + lane] * static_cast<float>(parts[i + lane]);
+  float mean(std::int64_t output) {
+    const std::uint8_t* pairs = pairs_of(output);
+    const float* first = total_.data();
+    const float* second = total_.data() + half_;
+    std::array<float, 8> sums = {};
+    for (std::size_t i = 0; i < half_; i += sums.size()) {
+      const std::size_t lanes = std::min(sums.size(), half_ - i);
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        const std::uint8_t pair = pairs[i + lane];
+        sums[lane] += first[i + lane] * (static_cast<float>(pair & 15) - kZero) +
+                      second[i + lane] * (static_cast<float>(pair >> 4) - kZero);
       }
     }
-    float sum = std::accumulate(sums.begin(), sums.end(), 0.0F);
-    for (; i < in_; ++i) sum += total_[i] * static_cast<float>(parts[i]);
-    const float mean = sum / (kParts * weight_);
+    const float mean = std::accumulate(sums.begin(), sums.end(), 0.0F) / (kParts * weight_);
     return std::isfinite(mean) ? mean : 0.0F;
   }
 
  private:
-  /// Eighths of a step are near enough, and reach 16 steps: more than a pair is drawn in by.
+  std::uint8_t* pairs_of(std::int64_t output) { return pairs_.data() + half_ * static_cast<std::size_t>(output); }
+
+  /// Eighths of a step, as codes 1 … 15 around this. Weights are off by half a step, but for those of a pair that was
+  /// drawn in.
   static constexpr float kParts = 8;
+  static constexpr float kZero = 8;
 
   std::size_t in_;
-  AlignedBuffer<std::int8_t> parts_;  ///< [out, in]
-  std::vector<float> total_;          ///< [in], Σ x / |x|²
-  float weight_ = 0;                  ///< Σ 1 / |x|²
+  std::size_t half_;
+  AlignedBuffer<std::uint8_t> pairs_;  ///< [out, half]: the codes of inputs i and half + i
+  std::vector<std::uint8_t> error_;    ///< one output's codes
+  std::vector<float> total_;           ///< Σ x / |x|²
+  float weight_ = 0;                   ///< Σ 1 / |x|²
 };
 
 /// [out, in]. Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
