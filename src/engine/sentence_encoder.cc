@@ -163,7 +163,7 @@ struct SentenceEncoder::Impl {
 
 std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) const {
   if (options.prompt && options.prompt_name) {
-    fail(ErrorCode::invalid_argument, "give either a prompt or a prompt_name, not both (\"{}\" and \"{}\")",
+    fail(ErrorCode::invalid_argument, R"(give either a prompt or a prompt_name, not both ("{}" and "{}"))",
          *options.prompt, *options.prompt_name);
   }
   if (options.prompt) return *options.prompt;

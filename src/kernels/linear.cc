@@ -109,7 +109,6 @@ class RoundingErrors {
  public:
   RoundingErrors(std::int64_t in, std::int64_t out)
       : in_(static_cast<std::size_t>(in)),
-        half_((in_ + 1) / 2),
         pairs_(half_ * static_cast<std::size_t>(out)),
         error_(2 * half_),
         total_(2 * half_) {}
@@ -163,7 +162,7 @@ class RoundingErrors {
   static constexpr float kZero = 8;
 
   std::size_t in_;
-  std::size_t half_;
+  std::size_t half_ = (in_ + 1) / 2;
   AlignedBuffer<std::uint8_t> pairs_;  ///< [out, half]: the codes of inputs i and half + i
   std::vector<std::uint8_t> error_;    ///< one output's codes
   std::vector<float> total_;           ///< Σ x / |x|²

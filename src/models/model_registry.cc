@@ -145,7 +145,7 @@ std::vector<EncoderLayer> build_layers(const EncoderBuilder& builder, const Enco
   });
   std::vector<EncoderLayer> groups;
   groups.reserve(built.size());
-  for (auto& layer : built) groups.push_back(std::move(*layer));
+  for (auto& layer : built) groups.push_back(std::move(layer).value());
   return groups;
 }
 
