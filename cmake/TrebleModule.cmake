@@ -13,13 +13,9 @@ target_compile_options(treble_options INTERFACE -Wall -Wextra -Wpedantic -Wshado
   # libstdc++ 12's own stable_sort calls what it has deprecated; clang says so at every use.
   $<$<CXX_COMPILER_ID:Clang>:-Wno-error=deprecated-declarations>)
 
-# What every test runs with, and the seconds it may take: sanitizers, ThreadSanitizer above all, make them ten times.
+# What every test runs with.
 set(TREBLE_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp"
   "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
-set(TREBLE_TEST_TIMEOUT 600)
-if(TREBLE_SANITIZE)
-  set(TREBLE_TEST_TIMEOUT 3600)
-endif()
 
 function(treble_module name)
   cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE;SUBDIRS" ${ARGN})
@@ -47,7 +43,7 @@ function(treble_test name)
   target_link_libraries(${name} PRIVATE treble_options ${arg_LIBRARIES} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TREBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER -Model* TEST_PREFIX "${name}."
-    PROPERTIES LABELS unit TIMEOUT ${TREBLE_TEST_TIMEOUT} ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER Model* TEST_PREFIX "${name}."
-    TEST_LIST ${name}_model_tests PROPERTIES LABELS model TIMEOUT ${TREBLE_TEST_TIMEOUT} ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
+    TEST_LIST ${name}_model_tests PROPERTIES LABELS model TIMEOUT 600 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
 endfunction()

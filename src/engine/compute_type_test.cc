@@ -51,6 +51,12 @@ TEST(ComputeTypes, Int8IsTheSameForEveryNumberOfThreads) {
   EXPECT_EQ(with(1), with(3));
 }
 
+/// The sentences that biases are corrected by have no room then.
+TEST(ComputeTypes, Int8LoadsWhateverTheModelCannotRead) {
+  EXPECT_NO_THROW(
+      SentenceEncoder::load({.model = model_path(), .threads = 1, .max_length = 1, .dtype = ComputeType::int8}));
+}
+
 TEST(ComputeTypes, TemperatureActsInEachOfThem) {
   const auto words = texts();
   EncodeOptions sharp;

@@ -316,14 +316,19 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
 }
 
 /// By the mean inputs of the built-in sentences, one by one. On one thread, so that vectors are the same for any number
-/// of them.
+/// of them. What the model cannot read (a word it has no token for, a limit that leaves no room for text) is left out:
+/// loading does not fail for texts that nobody asked about.
 void SentenceEncoder::Impl::correct_biases() {
   const auto sentences = built_in_sentences();
   const EncodeOptions options;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
-    const auto tokenized = tokenize_one(tokenizer, plan(sentences, options), static_cast<std::int64_t>(i));
-    for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
-      encoder.run({.execution = {}, .workspace = workers.front().layers, .temperature = options.temperature}, batch);
+    try {
+      const auto tokenized = tokenize_one(tokenizer, plan(sentences, options), static_cast<std::int64_t>(i));
+      for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
+        encoder.run({.execution = {}, .workspace = workers.front().layers, .temperature = options.temperature}, batch);
+      }
+    } catch (const Error&) {
+      continue;
     }
   }
   bias_correction.finish();

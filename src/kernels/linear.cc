@@ -119,8 +119,8 @@ class RoundingErrors {
     const float inverse = meaning.scale > 0 && std::isfinite(1.0F / meaning.scale) ? 1.0F / meaning.scale : 0.0F;
     for (std::size_t i = 0; i < in_; ++i) {
       const float steps = (rotated[i] - meaning.offset) * inverse - static_cast<float>(codes[i]);
-      // To the nearest by way of a positive number, which the compiler makes vectors of.
-      error_[i] = static_cast<std::uint8_t>(std::min(std::max(kParts * steps, -7.0F), 7.0F) + (kZero + 0.5F));
+      // To the nearest by way of a positive number, which the compiler makes vectors of; max drops a NaN in this order.
+      error_[i] = static_cast<std::uint8_t>(std::min(std::max(-7.0F, kParts * steps), 7.0F) + (kZero + 0.5F));
     }
     std::uint8_t* pairs = pairs_of(output);
     for (std::size_t i = 0; i < half_; ++i) pairs[i] = static_cast<std::uint8_t>(error_[i] | error_[half_ + i] << 4);

@@ -1,6 +1,6 @@
 // A tile is some rows x one panel of outputs in two vectors, its sums in registers. A step takes 4 inputs: their codes,
 // broadcast, times the weights'. AVX2: 4 rows x 16 outputs; products in pairs (vpmaddubsw, 16 bits, which int8_range()
-// keeps from saturating), pairs added up in 32 bits (vpmaddwd by ones). AVX-512 with VNNI: up to 12 rows x 32 outputs,
+// keeps from saturating), pairs added up in 32 bits (vpmaddwd by ones). AVX-512 with VNNI: 8 rows x 32 outputs,
 // one instruction. Written for these two and not with Highway, whose 1.0 has neither vpmaddubsw nor vpdpbusd.
 #include "kernels/simd/int8_product.h"
 
