@@ -43,7 +43,8 @@ void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, con
 
 /// One row of weights over its own range: codes in ±`most`. Where `most_pair` is below 2 · `most`, the range is drawn
 /// around 0, as few pairs then come near its end, and neighbours 2i and 2i + 1 are drawn in where their sum is beyond
-/// ±`most_pair`. A constant row has scale 0.
+/// ±`most_pair`. A constant row has scale 0; a NaN or infinity in it makes `offset` NaN, which then shows in every
+/// product.
 WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
                              std::span<std::int8_t> codes);
 

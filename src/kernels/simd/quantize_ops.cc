@@ -311,9 +311,15 @@ WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::i
   if (x.empty()) return {};
   float least = x[0];
   float greatest = x[0];
+  float total = 0;
   for (const float value : x) {
     least = std::min(least, value);
     greatest = std::max(greatest, value);
+    total += value;
+  }
+  if (!std::isfinite(total)) {
+    std::fill(codes.begin(), codes.end(), std::int8_t{0});
+    return {0.0F, std::numeric_limits<float>::quiet_NaN()};
   }
   if (most_pair < 2 * most) {
     greatest = std::max(greatest, -least);

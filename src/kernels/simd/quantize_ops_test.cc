@@ -104,6 +104,19 @@ TEST(QuantizeWeights, CoverTheirOwnRangeWherePairsAreFree) {
   EXPECT_EQ(codes[3], 0);
 }
 
+TEST(QuantizeWeights, NonFiniteShows) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), HUGE_VALF, -HUGE_VALF}) {
+    for (const std::size_t place : {0, 200, 383}) {
+      for (const std::int32_t pair : {182, 254}) {
+        auto x = test::random_values(384, 8);
+        x[place] = bad;
+        std::vector<std::int8_t> codes(x.size());
+        EXPECT_TRUE(std::isnan(quantize_weights(x, 105, pair, codes).offset)) << place;
+      }
+    }
+  }
+}
+
 TEST(DequantizeRow, EqualsItsFormula) {
   test::on_every_target([] {
     const std::vector<std::int32_t> sums = {0, 5, -7, 100000, 3, 2, 1, -1, 9, 10, 11};
