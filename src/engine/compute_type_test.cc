@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/compute_choice.h"
+#include "engine/encoder_access.h"
 #include "engine/golden_support.h"
 #include "kernels/simd/on_every_target.h"
 #include "kernels/test_support.h"
@@ -87,6 +88,40 @@ TEST(ComputeTypes, AutomaticKeepsItsPromiseAndSaysWhy) {
   EXPECT_NE(chosen.info().dtype_reason.find("mean cosine to float32"), std::string::npos);
   EXPECT_GE(sample_cosine(load(ComputeType::float32), chosen), kLeastSampleCosine);
   EXPECT_EQ(load(ComputeType::automatic).info().compute_dtype, chosen.info().compute_dtype);
+}
+
+/// Keeps the last layer's hidden states of each text, and what was seen of attention.
+class LastStates : public AttentionObserver {
+ public:
+  void on_attention(std::int64_t, const PackedBatch&, const AttentionInputs& inputs) override {
+    for (const ConstMatrixView view : {inputs.q, inputs.k, inputs.v}) {
+      for (std::int64_t row = 0; row < view.rows; ++row) {
+        for (const float value : view.row_span(row)) sum += std::abs(static_cast<double>(value));
+      }
+    }
+  }
+  void on_hidden_states(std::int64_t, const PackedBatch&, ConstMatrixView hidden) override {
+    states.assign(hidden.data, hidden.data + hidden.rows * hidden.cols);
+  }
+
+  double sum = 0;
+  std::vector<float> states;
+};
+
+/// Queries, keys and values may be bfloat16 within, which an observer sees as float32, and sees without disturbing.
+TEST(ComputeTypes, AnObserverSeesTheSameAttentionInEachOfThem) {
+  const auto words = texts();
+  const std::string_view text = words[1];
+  LastStates exact;
+  EncoderAccess::observe(load(ComputeType::float32), {&text, 1}, {}, exact);
+  EXPECT_GT(exact.sum, 0);
+  for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
+    LastStates seen;
+    EncoderAccess::observe(load(type), {&text, 1}, {}, seen);
+    EXPECT_NEAR(seen.sum, exact.sum, 0.02 * exact.sum);
+    ASSERT_EQ(seen.states.size(), exact.states.size());
+    for (std::size_t i = 0; i < seen.states.size(); ++i) EXPECT_NEAR(seen.states[i], exact.states[i], 0.2);
+  }
 }
 
 /// The whole encoder on each instruction set of our own kernels; oneDNN's are capped by the environment.

@@ -23,12 +23,13 @@ class LogitBias {
 /// For each sequence, head and query row i, over the keys j with i − reach_back ≤ j ≤ i + reach_ahead:
 ///   logit_j = s · qk_scale · q_i·k_j + b · bias[head, j − i],   out_i = Σ_j softmax(logit)_j v_j
 /// where s is the logit scale (1/τ) of that row and head, and b is s when the bias is tempered, else 1.
-struct AttentionInputs {
+template <typename T>
+struct BasicAttentionInputs {
   static constexpr std::int64_t kUnlimited = std::int64_t{1} << 40;
 
-  ConstMatrixView q;  ///< [total_tokens, num_heads · head_dim], any stride
-  ConstMatrixView k;  ///< [total_tokens, num_kv_heads · head_dim]
-  ConstMatrixView v;
+  BasicMatrixView<const T> q;  ///< [total_tokens, num_heads · head_dim], any stride
+  BasicMatrixView<const T> k;  ///< [total_tokens, num_kv_heads · head_dim]
+  BasicMatrixView<const T> v;
   std::span<const std::int64_t> offsets;  ///< [num_sequences + 1] as in PackedBatch
   std::int64_t num_heads = 0;
   /// Each of these serves num_heads / num_kv_heads consecutive query heads (Ainslie et al., arXiv 2305.13245).
@@ -45,10 +46,13 @@ struct AttentionInputs {
   bool temper_position_bias = true;
   const LogitBias* logit_bias = nullptr;  ///< always tempered
   /// q, k, v and the softmax's weights may be rounded to bfloat16, which is done where the CPU multiplies it.
-  bool bfloat16 = false;
+  bool bfloat16 = false;  // of float32 inputs
 
   std::int64_t head_dim() const noexcept { return q.cols / num_heads; }
 };
+
+using AttentionInputs = BasicAttentionInputs<float>;
+using Bfloat16AttentionInputs = BasicAttentionInputs<std::uint16_t>;
 
 /// Scratch memory of one thread, reused from call to call.
 using AttentionScratch = AlignedBuffer<float>;
@@ -58,5 +62,13 @@ using AttentionScratch = AlignedBuffer<float>;
 /// bit. Throws Error{internal} when shapes disagree.
 void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
                MatrixView out);
+
+/// Whether this CPU, within ONEDNN_MAX_CPU_ISA, computes attention in bfloat16 for heads of that width: it multiplies
+/// bfloat16 and has VBMI, and the width is even.
+bool attends_in_bfloat16(std::int64_t head_dim);
+
+/// The same from and to bfloat16, where attends_in_bfloat16; no logit_bias.
+void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs,
+               std::vector<AttentionScratch>& scratch, Bfloat16View out);
 
 }  // namespace treble

@@ -42,6 +42,10 @@ struct Scratch {
   AlignedBuffer<float> rounded;
   AlignedBuffer<std::int32_t> sums;
   AlignedBuffer<float> part;
+  AlignedBuffer<std::uint16_t> narrow_part;
+
+  float* part_of(const float*, std::size_t size) { return part.ensure(size); }
+  std::uint16_t* part_of(const std::uint16_t*, std::size_t size) { return narrow_part.ensure(size); }
 };
 
 Scratch& thread_scratch() {
@@ -68,19 +72,20 @@ Product pack_float32(ConstMatrixView weight, std::span<const float> bias, bool a
   return {ProductKind::float32, {weight.cols, weight.rows, weight.data, weight.stride, bias, accumulate}};
 }
 
-Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, bool accumulate) {
+Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, const Linear::Options& options) {
   const auto cols = static_cast<std::size_t>(weight.cols);
   if (!onednn::has_bfloat16()) {
     AlignedBuffer<float> rounded(elements(weight.rows, weight.cols));
     const MatrixView view(rounded.data(), weight.rows, weight.cols);
     for (std::int64_t row = 0; row < weight.rows; ++row) round_to_bfloat16(weight.row_span(row), view.row_span(row));
-    return pack_float32(view, bias, accumulate);
+    return pack_float32(view, bias, options.accumulate);
   }
   AlignedBuffer<std::uint16_t> halves(elements(weight.rows, weight.cols));
   for (std::int64_t row = 0; row < weight.rows; ++row) {
     to_bfloat16(weight.row_span(row), {halves.data() + row * weight.cols, cols});
   }
-  return {ProductKind::bfloat16, {weight.cols, weight.rows, halves.data(), weight.cols, bias, accumulate}};
+  const auto kind = options.bfloat16_output ? ProductKind::bfloat16_narrow : ProductKind::bfloat16;
+  return {kind, {weight.cols, weight.rows, halves.data(), weight.cols, bias, options.accumulate}};
 }
 
 /// What the weights' codes mean, and the sums that the rows' offsets are multiplied with.
@@ -206,6 +211,11 @@ std::string compute_isa() { return onednn::isa_name(); }
 
 bool is_native(ComputeType type) { return type != ComputeType::bfloat16 || onednn::has_bfloat16(); }
 
+bool hands_on_bfloat16(ComputeType type) {
+  if (!onednn::has_avx512_bfloat16()) return false;
+  return type == ComputeType::bfloat16 || (type == ComputeType::int8 && simd::int8_isa() == simd::Int8Isa::avx512_vnni);
+}
+
 struct Linear::Impl : BiasCorrection::Layer {
   Impl(ConstMatrixView weight, std::span<const float> bias, const Options& chosen)
       : in(weight.cols), out(weight.rows), options(chosen) {
@@ -213,9 +223,7 @@ struct Linear::Impl : BiasCorrection::Layer {
       case ComputeType::float32:
         product = std::make_unique<Product>(pack_float32(weight, bias, options.accumulate));
         return;
-      case ComputeType::bfloat16:
-        product = std::make_unique<Product>(pack_bfloat16(weight, bias, options.accumulate));
-        return;
+      case ComputeType::bfloat16: product = std::make_unique<Product>(pack_bfloat16(weight, bias, options)); return;
       case ComputeType::int8: pack_int8(weight, bias); return;
       case ComputeType::automatic: break;
     }
@@ -237,10 +245,11 @@ struct Linear::Impl : BiasCorrection::Layer {
     }
   }
 
-  void see(ConstMatrixView x) {
+  template <typename X>
+  void see(BasicMatrixView<const X> x) const {
     std::vector<float> rotated(static_cast<std::size_t>(x.cols));
     for (std::int64_t row = 1; row + 1 < x.rows; ++row) {
-      rotate_blocks(rotation_block(x.cols), x.row_span(row), rotated);
+      rotate(x.row_span(row), rotated);
       errors->see(rotated);
     }
   }
@@ -251,6 +260,21 @@ struct Linear::Impl : BiasCorrection::Layer {
       dequantizer.bias[o] += dequantizer.scale[o] * errors->mean(output);
     }
     errors.reset();
+  }
+
+  /// As the weights are.
+  static void rotate(std::span<const float> x, std::span<float> rotated) {
+    rotate_blocks(rotation_block(std::ssize(x)), x, rotated);
+  }
+
+  static void rotate(std::span<const std::uint16_t> x, std::span<float> rotated) {
+    from_bfloat16(x, rotated);
+    rotate_blocks(rotation_block(std::ssize(x)), rotated, rotated);
+  }
+
+  Source convert(ConstBfloat16View x, Scratch& scratch) const {
+    if (options.type == ComputeType::int8) return quantize(x, scratch);
+    return {x.data};
   }
 
   Source convert(ConstMatrixView x, Scratch& scratch) const {
@@ -274,22 +298,23 @@ struct Linear::Impl : BiasCorrection::Layer {
     return halves;
   }
 
-  static Source quantize(ConstMatrixView x, Scratch& scratch) {
+  template <typename X>
+  static Source quantize(BasicMatrixView<const X> x, Scratch& scratch) {
     const auto cols = static_cast<std::size_t>(x.cols);
     std::uint8_t* codes = scratch.codes.ensure(elements(x.rows, x.cols));
     const std::span<float> rotated{scratch.rounded.ensure(cols), cols};
-    const std::int64_t block = rotation_block(x.cols);
     const std::int32_t most = onednn::int8_range().source;
     scratch.rows.clear();
     for (std::int64_t row = 0; row < x.rows; ++row) {
-      rotate_blocks(block, x.row_span(row), rotated);
+      rotate(x.row_span(row), rotated);
       scratch.rows.push_back(quantize_row(rotated, most, {codes + row * x.cols, cols}));
     }
     return {codes, scratch.rows};
   }
 
   /// Some outputs of all rows of y.
-  void run_columns(const Source& source, const Columns& columns, MatrixView y) const {
+  template <typename Y>
+  void run_columns(const Source& source, const Columns& columns, BasicMatrixView<Y> y) const {
     if (options.type == ComputeType::int8) {
       run_int8(source, columns, y);
     } else if (columns.count() == y.cols) {
@@ -301,16 +326,27 @@ struct Linear::Impl : BiasCorrection::Layer {
     }
   }
 
-  void run_int8(const Source& source, const Columns& columns, MatrixView y) const {
+  template <typename Y>
+  void run_int8(const Source& source, const Columns& columns, BasicMatrixView<Y> y) const {
     const ColumnScales scales = dequantizer.of(columns);
-    const MatrixView target = y.col_range(columns.begin, columns.end);
+    const BasicMatrixView<Y> target = y.col_range(columns.begin, columns.end);
     if (int8_product) {
-      int8_product->run(static_cast<const std::uint8_t*>(source.data), source.codes, columns.begin, scales,
-                        options.accumulate, target);
+      run_int8_product(source, columns, scales, target);
     } else {
       run_onednn_int8(source, columns, scales, target);
     }
     activate(options.activation, target, accuracy());
+  }
+
+  void run_int8_product(const Source& source, const Columns& columns, const ColumnScales& scales, MatrixView y) const {
+    const auto* codes = static_cast<const std::uint8_t*>(source.data);
+    int8_product->run(codes, source.codes, columns.begin, scales, options.accumulate, y);
+  }
+
+  void run_int8_product(const Source& source, const Columns& columns, const ColumnScales& scales,
+                        Bfloat16View y) const {
+    const auto* codes = static_cast<const std::uint8_t*>(source.data);
+    int8_product->run(codes, source.codes, columns.begin, scales, y);
   }
 
   void run_onednn_int8(const Source& source, const Columns& columns, const ColumnScales& scales, MatrixView y) const {
@@ -323,19 +359,41 @@ struct Linear::Impl : BiasCorrection::Layer {
     }
   }
 
-  /// oneDNN writes dense matrices, so a part goes by way of one.
-  void run_part(const Source& source, const Columns& columns, MatrixView y) const {
-    const MatrixView part(thread_scratch().part.ensure(elements(y.rows, columns.count())), y.rows, columns.count());
-    const MatrixView target = y.col_range(columns.begin, columns.end);
-    if (options.accumulate) {
-      for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(target.row(row), part.cols, part.row(row));
-    }
-    product->run_columns(y.rows, columns.begin, columns.end, source.data, part.data);
-    activate(options.activation, part, accuracy());
-    for (std::int64_t row = 0; row < y.rows; ++row) std::copy_n(part.row(row), part.cols, target.row(row));
+  void run_onednn_int8(const Source& source, const Columns& columns, const ColumnScales& scales, Bfloat16View y) const {
+    const MatrixView wide(thread_scratch().part.ensure(elements(y.rows, y.cols)), y.rows, y.cols);
+    run_onednn_int8(source, columns, scales, wide);
+    for (std::int64_t row = 0; row < y.rows; ++row) treble::to_bfloat16(wide.row_span(row), y.row_span(row));
   }
 
-  void run_rows(ConstMatrixView x, MatrixView y) const {
+  /// oneDNN writes dense matrices, so a part goes by way of one.
+  template <typename Y>
+  void run_part(const Source& source, const Columns& columns, BasicMatrixView<Y> y) const {
+    const BasicMatrixView<Y> part(thread_scratch().part_of(y.data, elements(y.rows, columns.count())), y.rows,
+                                  columns.count());
+    const BasicMatrixView<Y> target = y.col_range(columns.begin, columns.end);
+    if (options.accumulate) activate(Activation::identity, BasicMatrixView<const Y>(target), part);
+    product->run_columns(y.rows, columns.begin, columns.end, source.data, part.data);
+    activate(options.activation, BasicMatrixView<const Y>(part), target, accuracy());
+  }
+
+  template <typename X, typename Y>
+  void run(const Execution& execution, BasicMatrixView<const X> x, BasicMatrixView<Y> y) const {
+    if (x.cols != in || y.cols != out || x.rows != y.rows || x.stride != x.cols || y.stride != y.cols) {
+      fail(ErrorCode::internal, "linear [{} → {}]: x is [{}, {}] (stride {}), y is [{}, {}] (stride {})", in, out,
+           x.rows, x.cols, x.stride, y.rows, y.cols, y.stride);
+    }
+    if (errors) see(x);
+    if (shares_outputs(execution, x.rows)) {
+      run_few_rows(execution, x, y);
+      return;
+    }
+    execution.for_ranges(x.rows, kFewRows / 2, [&](std::int64_t begin, std::int64_t end, int) {
+      run_rows(x.row_range(begin, end), y.row_range(begin, end));
+    });
+  }
+
+  template <typename X, typename Y>
+  void run_rows(BasicMatrixView<const X> x, BasicMatrixView<Y> y) const {
     for (std::int64_t first = 0, last = 0; first < x.rows; first = last) {
       last = first + chunk_rows(x.rows - first);
       const Source source = convert(x.row_range(first, last), thread_scratch());
@@ -351,10 +409,12 @@ struct Linear::Impl : BiasCorrection::Layer {
   }
 
   /// Threads share the outputs.
-  void run_few_rows(const Execution& execution, ConstMatrixView x, MatrixView y) const {
+  template <typename X, typename Y>
+  void run_few_rows(const Execution& execution, BasicMatrixView<const X> x, BasicMatrixView<Y> y) const {
     const std::int64_t width = part_columns(parts(execution));
-    const Source source = convert(x, thread_scratch());
     execution.for_ranges((y.cols + width - 1) / width, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      // Each thread for itself: one would keep the others waiting, who would then fetch its lines.
+      const Source source = convert(x, thread_scratch());
       for (std::int64_t part = begin; part < end; ++part) {
         run_columns(source, {part * width, std::min(y.cols, (part + 1) * width)}, y);
       }
@@ -396,6 +456,10 @@ Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Option
     fail(ErrorCode::internal, "linear: a residual cannot be added before the activation {}",
          activation_name(options.activation));
   }
+  if (options.bfloat16_output && (options.accumulate || !hands_on_bfloat16(options.type))) {
+    fail(ErrorCode::internal, "linear: a {} layer cannot write bfloat16 here",
+         options.accumulate ? "residual" : "float32");
+  }
   impl_ = std::make_unique<Impl>(weight, bias, options);
 }
 
@@ -404,25 +468,25 @@ Linear& Linear::operator=(Linear&&) noexcept = default;
 Linear::~Linear() = default;
 
 void Linear::run(const Execution& execution, ConstMatrixView x, MatrixView y) const {
-  if (x.cols != in_features() || y.cols != out_features() || x.rows != y.rows || x.stride != x.cols ||
-      y.stride != y.cols) {
-    fail(ErrorCode::internal, "linear [{} → {}]: x is [{}, {}] (stride {}), y is [{}, {}] (stride {})", in_features(),
-         out_features(), x.rows, x.cols, x.stride, y.rows, y.cols, y.stride);
-  }
-  if (impl_->errors) impl_->see(x);
-  if (shares_outputs(execution, x.rows)) {
-    impl_->run_few_rows(execution, x, y);
-    return;
-  }
-  execution.for_ranges(x.rows, kFewRows / 2, [&](std::int64_t begin, std::int64_t end, int) {
-    impl_->run_rows(x.row_range(begin, end), y.row_range(begin, end));
-  });
+  if (impl_->options.bfloat16_output) fail(ErrorCode::internal, "linear: y is float32, the layer writes bfloat16");
+  impl_->run(execution, x, y);
+}
+
+void Linear::run(const Execution& execution, ConstMatrixView x, Bfloat16View y) const {
+  if (!impl_->options.bfloat16_output) fail(ErrorCode::internal, "linear: y is bfloat16, the layer writes float32");
+  impl_->run(execution, x, y);
+}
+
+void Linear::run(const Execution& execution, ConstBfloat16View x, MatrixView y) const {
+  if (!hands_on_bfloat16(impl_->options.type)) fail(ErrorCode::internal, "linear: the layer cannot read bfloat16");
+  impl_->run(execution, x, y);
 }
 
 bool Linear::shares_outputs(const Execution& execution, std::int64_t rows) {
   return execution.threads() > 1 && rows <= kFewRows;
 }
 
+bool Linear::has_bfloat16_output() const noexcept { return impl_->options.bfloat16_output; }
 ActivationAccuracy Linear::accuracy() const noexcept { return impl_->accuracy(); }
 std::int64_t Linear::typical_rows() const noexcept { return impl_->typical_rows(); }
 std::int64_t Linear::in_features() const noexcept { return impl_->in; }

@@ -25,6 +25,10 @@ std::string compute_isa();
 /// True where products of this type run on instructions made for them.
 bool is_native(ComputeType type);
 
+/// Whether layers of this type can hand numbers on in bfloat16 on this CPU, which halves what goes through memory:
+/// bfloat16, and int8 with VNNI, where the CPU has AVX512-BF16.
+bool hands_on_bfloat16(ComputeType type);
+
 /// A linear layer with its weights packed for the CPU at construction. Products are oneDNN's, but for int8
 /// with AVX2 or AVX-512 VNNI (simd/int8_product.h). Immutable; `run` may be called from several threads at once.
 ///
@@ -34,7 +38,7 @@ bool is_native(ComputeType type);
 ///   int8      weights in codes over each output's own range, x in codes over each row's own range, both
 ///             after a rotation that evens out what stands out; sums in int32. A row's result depends on that row
 ///             alone, bit for bit.
-/// Bias, activation and residual are float32 in every type.
+/// Bias and residual are float32 in every type, the activation too unless y is bfloat16.
 class Linear {
  public:
   struct Options {
@@ -43,6 +47,8 @@ class Linear {
     bool accumulate = false;
     /// Not `automatic`.
     ComputeType type = ComputeType::float32;
+    /// y is bfloat16. Only of types that hands_on_bfloat16, without `accumulate`.
+    bool bfloat16_output = false;
     /// Of int8: corrects the layer's bias by the inputs that it sees until the correction is finished; up to then it
     /// may run from one thread alone. It outlives that.
     BiasCorrection* correction = nullptr;
@@ -57,10 +63,15 @@ class Linear {
   /// x [rows, in], y [rows, out], both dense (stride = cols); y must not overlap x. Any number of rows.
   /// Throws Error{internal} when shapes disagree with the weights.
   void run(const Execution& execution, ConstMatrixView x, MatrixView y) const;
+  /// With Options::bfloat16_output.
+  void run(const Execution& execution, ConstMatrixView x, Bfloat16View y) const;
+  /// Of types that hands_on_bfloat16.
+  void run(const Execution& execution, ConstBfloat16View x, MatrixView y) const;
 
   /// Whether the threads of a call of so few rows divide the outputs among them, each reading its share of the weights,
   /// and not the rows.
   static bool shares_outputs(const Execution& execution, std::int64_t rows);
+  bool has_bfloat16_output() const noexcept;
   /// Of the activations that come before or after a product of this type.
   ActivationAccuracy accuracy() const noexcept;
   /// Rows a call that suit a single thread best.

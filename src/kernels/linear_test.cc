@@ -216,6 +216,70 @@ TEST(ReducedLinear, NoReferenceImplementationRunsARealLayer) {
   }
 }
 
+/// What a layer hands on to the next in bfloat16 is what it would have handed on in float32, rounded.
+TEST(ReducedLinear, HandsOnBfloat16) {
+  ThreadPool pool(3);
+  for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
+    if (!hands_on_bfloat16(type)) continue;
+    for (const std::int64_t rows : {1, 17, 131}) {
+      for (const auto& [in, out] : {std::pair{1, 1}, {12, 7}, {33, 192}, {384, 130}}) {
+        SCOPED_TRACE(::testing::Message() << rows << " rows, " << in << " → " << out);
+        const Problem problem(rows, in, out);
+        for (const auto activation : {Activation::identity, Activation::gelu}) {
+          const auto wanted = run_rows(problem.build({.activation = activation, .type = type}), problem, 0, rows);
+          const Linear linear = problem.build({.activation = activation, .type = type, .bfloat16_output = true});
+          for (const Execution& execution : {Execution{}, Execution{&pool}}) {
+            std::vector<std::uint16_t> y(wanted.size());
+            linear.run(execution, ConstMatrixView(problem.x.data(), rows, in), Bfloat16View(y.data(), rows, out));
+            const auto found = test::to_floats(y);
+            // Half a step before the activation and half a step behind it.
+            for (std::size_t i = 0; i < y.size(); ++i) {
+              EXPECT_NEAR(found[i], wanted[i], 0.01 * std::abs(wanted[i]) + 1e-3);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(ReducedLinear, ReadsBfloat16) {
+  ThreadPool pool(3);
+  for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
+    if (!hands_on_bfloat16(type)) continue;
+    for (const std::int64_t rows : {1, 17, 131}) {
+      Problem problem(rows, 384, 65);
+      const auto halves = test::to_halves(problem.x);
+      problem.x = test::to_floats(halves);
+      for (const bool accumulate : {false, true}) {
+        const Linear linear = problem.build({.accumulate = accumulate, .type = type});
+        for (const Execution& execution : {Execution{}, Execution{&pool}}) {
+          auto wanted = problem.y;
+          auto found = problem.y;
+          linear.run(execution, ConstMatrixView(problem.x.data(), rows, 384), MatrixView(wanted.data(), rows, 65));
+          linear.run(execution, ConstBfloat16View(halves.data(), rows, 384), MatrixView(found.data(), rows, 65));
+          EXPECT_EQ(found, wanted);
+        }
+      }
+    }
+  }
+}
+
+TEST(ReducedLinear, RefusesBfloat16WhereItCannot) {
+  const Problem problem(2, 16, 16);
+  std::vector<std::uint16_t> halves(32);
+  std::vector<float> y(32);
+  const Bfloat16View narrow(halves.data(), 2, 16);
+  const ConstMatrixView x(problem.x.data(), 2, 16);
+  EXPECT_THROW(problem.build({.bfloat16_output = true}), Error);
+  EXPECT_THROW(problem.build({.accumulate = true, .type = ComputeType::bfloat16, .bfloat16_output = true}), Error);
+  EXPECT_THROW(problem.build({}).run({}, x, narrow), Error);
+  EXPECT_THROW(problem.build({}).run({}, ConstBfloat16View(narrow), MatrixView(y.data(), 2, 16)), Error);
+  if (!hands_on_bfloat16(ComputeType::bfloat16)) return;
+  const Linear linear = problem.build({.type = ComputeType::bfloat16, .bfloat16_output = true});
+  EXPECT_THROW(linear.run({}, x, MatrixView(y.data(), 2, 16)), Error);
+}
+
 /// Within int8_range() every sum is exact, on every instruction set, pairs of greatest codes included.
 TEST(Product, Int8IsExactWithinItsRange) {
   const onednn::Int8Range range = onednn::int8_range();

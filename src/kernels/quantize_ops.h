@@ -50,7 +50,9 @@ WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::i
 
 /// To the nearest bfloat16, ties to even; NaN stays NaN. Equal sizes.
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y);
-/// The same, widened again.
+/// The same numbers in more bits. Equal sizes.
+void from_bfloat16(std::span<const std::uint16_t> x, std::span<float> y);
+/// Rounded and widened again.
 void round_to_bfloat16(std::span<const float> x, std::span<float> y);
 
 }  // namespace treble

@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/quantize_ops.h"
 #include "tensor/view.h"
 
 namespace treble::test {
@@ -17,6 +18,18 @@ inline std::vector<float> random_values(std::int64_t count, unsigned seed, float
   std::normal_distribution<float> normal(0.0F, spread);
   std::vector<float> values(static_cast<std::size_t>(count));
   for (float& value : values) value = normal(generator);
+  return values;
+}
+
+inline std::vector<std::uint16_t> to_halves(const std::vector<float>& values) {
+  std::vector<std::uint16_t> halves(values.size());
+  to_bfloat16(values, halves);
+  return halves;
+}
+
+inline std::vector<float> to_floats(const std::vector<std::uint16_t>& halves) {
+  std::vector<float> values(halves.size());
+  from_bfloat16(halves, values);
   return values;
 }
 

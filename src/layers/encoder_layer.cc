@@ -1,6 +1,6 @@
 #include "layers/encoder_layer.h"
 
-#include <algorithm>
+#include "layers/kept_rows.h"
 
 namespace treble {
 
@@ -32,25 +32,13 @@ void add_half(const LayerCall& call, const BlockNorms& norms, const Function& f,
   if (norms.after) norms.after.run(call.execution, hidden, hidden);
 }
 
-/// Moves the rows to keep to the front, in place, and returns them; none to keep: all.
-MatrixView keep_rows(std::span<const std::int64_t> kept, MatrixView x) {
-  if (kept.empty()) return x;
-  for (std::size_t i = 0; i < kept.size(); ++i) {
-    // Rising, so a row's new place lies before the places still to be read.
-    const auto row = static_cast<std::int64_t>(i);
-    if (kept[i] != row) std::copy_n(x.row(kept[i]), x.cols, x.row(row));
-  }
-  return x.row_range(0, static_cast<std::int64_t>(kept.size()));
-}
-
 }  // namespace
 
 MatrixView EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixView hidden,
                              std::span<const std::int64_t> kept) const {
-  const MatrixView attended = parts_.attention.attend(call, layer, half_input(call, parts_.attention_norms, hidden));
+  parts_.attention.attend(call, layer, half_input(call, parts_.attention_norms, hidden));
   const MatrixView rows = keep_rows(kept, hidden);
-  const MatrixView attended_rows = keep_rows(kept, attended);
-  add_half(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, attended_rows, y); }, rows);
+  add_half(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, kept, y); }, rows);
   const ConstMatrixView input = half_input(call, parts_.feed_forward_norms, rows);
   add_half(call, parts_.feed_forward_norms, [&](MatrixView y) { parts_.feed_forward.run(call, input, y); }, rows);
   return rows;

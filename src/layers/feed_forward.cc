@@ -13,22 +13,32 @@ constexpr std::int64_t kLeastRows = 8;
 
 }  // namespace
 
-/// Some rows up and down again.
-void FeedForward::run_chunk(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& buffer,
-                            MatrixView y) const {
+/// Some rows up and down again, by way of `between`.
+template <typename T>
+void FeedForward::run_through(const Execution& execution, ConstMatrixView x, T* between, MatrixView y) const {
   const std::int64_t up_width = parts_.up.out_features();
-  const std::int64_t width = parts_.down.in_features();
-  // The gated product is written behind the pair it is made of, as matrices for oneDNN are dense.
-  float* floats = buffer.ensure(static_cast<std::size_t>(x.rows * (up_width + (parts_.gated ? width : 0))));
-  MatrixView intermediate(floats, x.rows, up_width);
+  BasicMatrixView<T> intermediate(between, x.rows, up_width);
   parts_.up.run(execution, x, intermediate);
   if (parts_.gated) {
-    const MatrixView product(floats + x.rows * up_width, x.rows, width);
-    activate_gated(parts_.gate, intermediate.col_range(0, width), intermediate.col_range(width, 2 * width), product,
-                   parts_.down.accuracy());
+    // The product is written behind the pair it is made of, as matrices for oneDNN are dense.
+    const std::int64_t width = parts_.down.in_features();
+    const BasicMatrixView<T> product(between + x.rows * up_width, x.rows, width);
+    activate_gated(parts_.gate, BasicMatrixView<const T>(intermediate.col_range(0, width)),
+                   BasicMatrixView<const T>(intermediate.col_range(width, 2 * width)), product, parts_.down.accuracy());
     intermediate = product;
   }
-  parts_.down.run(execution, intermediate, y);
+  parts_.down.run(execution, BasicMatrixView<const T>(intermediate), y);
+}
+
+void FeedForward::run_chunk(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& buffer,
+                            MatrixView y) const {
+  const std::int64_t width = parts_.up.out_features() + (parts_.gated ? parts_.down.in_features() : 0);
+  float* floats = buffer.ensure(static_cast<std::size_t>(x.rows * width));
+  if (parts_.up.has_bfloat16_output()) {
+    run_through(execution, x, reinterpret_cast<std::uint16_t*>(floats), y);
+  } else {
+    run_through(execution, x, floats, y);
+  }
 }
 
 void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) const {

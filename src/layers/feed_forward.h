@@ -9,6 +9,7 @@ namespace treble {
 
 class FeedForward {
  public:
+  /// What lies between is bfloat16 where `up` writes that.
   /// Plain: `up` maps hidden → intermediate with the activation, `gate` is identity.
   /// Gated: `up` maps hidden → 2 · intermediate, gates first, without activation; what passes is gate(first) · second
   /// (Shazeer, arXiv 2002.05202).
@@ -26,6 +27,8 @@ class FeedForward {
 
  private:
   void run_chunk(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& buffer, MatrixView y) const;
+  template <typename T>
+  void run_through(const Execution& execution, ConstMatrixView x, T* buffer, MatrixView y) const;
 
   Parts parts_;
 };

@@ -20,8 +20,9 @@ struct LayerWorkspace {
   AlignedBuffer<float> normed;      ///< [total_tokens, hidden], the input of a pre-norm half
   AlignedBuffer<float> result;      ///< [total_tokens, hidden], the output of a half with a norm inside
   AlignedBuffer<float> windows;     ///< [total_tokens, kernel · hidden], of a convolution
-  AlignedBuffer<float> qkv;         ///< [total_tokens, (num_heads + 2 · num_kv_heads) · head_dim]
-  AlignedBuffer<float> attended;    ///< [total_tokens, num_heads · head_dim]
+  AlignedBuffer<float> qkv;         ///< [total_tokens, (num_heads + 2 · num_kv_heads) · head_dim], maybe of bfloat16
+  AlignedBuffer<float> observed;    ///< the same in float32, for the observer
+  AlignedBuffer<float> attended;    ///< [total_tokens, num_heads · head_dim], of bfloat16 where qkv is
   std::vector<float> logit_scales;  ///< [num_heads, total_tokens]
   /// One a thread: a few rows of the feed-forward network's width.
   std::vector<AlignedBuffer<float>> intermediate;

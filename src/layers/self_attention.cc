@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/quantize_ops.h"
+#include "layers/kept_rows.h"
+
 namespace treble {
 
 namespace {
@@ -41,11 +44,29 @@ void SelfAttention::fill_logit_scales(const LayerCall& call, std::int64_t layer)
   }
 }
 
-AttentionInputs SelfAttention::inputs(const LayerCall& call, MatrixView qkv) const {
+namespace {
+
+/// A buffer's memory as a matrix, of float or of bfloat16.
+template <typename T>
+BasicMatrixView<T> matrix_in(AlignedBuffer<float>& buffer, std::int64_t rows, std::int64_t cols) {
+  const auto bytes = static_cast<std::size_t>(rows * cols) * sizeof(T);
+  return {reinterpret_cast<T*>(buffer.ensure((bytes + sizeof(float) - 1) / sizeof(float))), rows, cols};
+}
+
+}  // namespace
+
+template <typename T>
+BasicMatrixView<T> SelfAttention::attended(const LayerCall& call) const {
+  return matrix_in<T>(call.workspace.attended, call.batch.total_tokens(),
+                      parts_.shape.num_heads * parts_.shape.head_dim);
+}
+
+template <typename T>
+BasicAttentionInputs<T> SelfAttention::inputs(const LayerCall& call, BasicMatrixView<T> qkv) const {
   const AttentionShape& shape = parts_.shape;
   const std::int64_t width = shape.num_heads * shape.head_dim;
   const std::int64_t kv_width = shape.num_kv_heads * shape.head_dim;
-  AttentionInputs inputs;
+  BasicAttentionInputs<T> inputs;
   inputs.q = qkv.col_range(0, width);
   inputs.k = qkv.col_range(width, width + kv_width);
   inputs.v = qkv.col_range(width + kv_width, width + 2 * kv_width);
@@ -63,18 +84,24 @@ AttentionInputs SelfAttention::inputs(const LayerCall& call, MatrixView qkv) con
   return inputs;
 }
 
-MatrixView SelfAttention::attend(const LayerCall& call, std::int64_t layer, ConstMatrixView x) const {
+void SelfAttention::attend(const LayerCall& call, std::int64_t layer, ConstMatrixView x) const {
+  const std::int64_t width = parts_.qkv.out_features();
+  fill_logit_scales(call, layer);
+  if (parts_.qkv.has_bfloat16_output()) {
+    const auto qkv = matrix_in<std::uint16_t>(call.workspace.qkv, x.rows, width);
+    parts_.qkv.run(call.execution, x, qkv);
+    attend(call, layer, qkv);
+  } else {
+    const auto qkv = matrix_in<float>(call.workspace.qkv, x.rows, width);
+    parts_.qkv.run(call.execution, x, qkv);
+    attend(call, layer, qkv);
+  }
+}
+
+void SelfAttention::attend(const LayerCall& call, std::int64_t layer, MatrixView qkv) const {
   const AttentionShape& shape = parts_.shape;
-  LayerWorkspace& workspace = call.workspace;
-  const auto tokens = static_cast<std::size_t>(x.rows);
   const std::int64_t width = shape.num_heads * shape.head_dim;
   const std::int64_t qk_width = width + shape.num_kv_heads * shape.head_dim;
-  const std::int64_t qkv_width = parts_.qkv.out_features();
-  const MatrixView qkv(workspace.qkv.ensure(tokens * static_cast<std::size_t>(qkv_width)), x.rows, qkv_width);
-  const MatrixView attended(workspace.attended.ensure(tokens * static_cast<std::size_t>(width)), x.rows, width);
-
-  fill_logit_scales(call, layer);
-  parts_.qkv.run(call.execution, x, qkv);
   if (parts_.query_norm) normalize_heads(call.execution, parts_.query_norm, shape.head_dim, qkv.col_range(0, width));
   if (parts_.key_norm) normalize_heads(call.execution, parts_.key_norm, shape.head_dim, qkv.col_range(width, qk_width));
   if (parts_.rotary != nullptr) parts_.rotary->rotate(call.execution, call.batch, qkv.col_range(0, qk_width));
@@ -85,12 +112,24 @@ MatrixView SelfAttention::attend(const LayerCall& call, std::int64_t layer, Cons
     attention_inputs.logit_bias = logit_bias.get();
   }
   if (call.observer != nullptr) call.observer->on_attention(layer, call.batch, attention_inputs);
-  attention(call.execution, attention_inputs, workspace.attention_scratch, attended);
-  return attended;
+  attention(call.execution, attention_inputs, call.workspace.attention_scratch, attended<float>(call));
 }
 
-void SelfAttention::project(const LayerCall& call, ConstMatrixView attended, MatrixView y) const {
-  parts_.output.run(call.execution, attended, y);
+void SelfAttention::attend(const LayerCall& call, std::int64_t layer, Bfloat16View qkv) const {
+  if (call.observer != nullptr) {
+    const auto wide = matrix_in<float>(call.workspace.observed, qkv.rows, qkv.cols);
+    for (std::int64_t row = 0; row < qkv.rows; ++row) from_bfloat16(qkv.row_span(row), wide.row_span(row));
+    call.observer->on_attention(layer, call.batch, inputs(call, wide));
+  }
+  attention(call.execution, inputs(call, qkv), call.workspace.attention_scratch, attended<std::uint16_t>(call));
+}
+
+void SelfAttention::project(const LayerCall& call, std::span<const std::int64_t> kept, MatrixView y) const {
+  if (parts_.qkv.has_bfloat16_output()) {
+    parts_.output.run(call.execution, ConstBfloat16View(keep_rows(kept, attended<std::uint16_t>(call))), y);
+  } else {
+    parts_.output.run(call.execution, ConstMatrixView(keep_rows(kept, attended<float>(call))), y);
+  }
 }
 
 }  // namespace treble

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "kernels/linear.h"
 #include "layers/layer_call.h"
@@ -34,7 +35,8 @@ class SelfAttention {
  public:
   struct Parts {
     AttentionShape shape;
-    /// hidden → (num_heads + 2 · num_kv_heads) · head_dim: queries, keys, values side by side.
+    /// hidden → (num_heads + 2 · num_kv_heads) · head_dim: queries, keys, values side by side. In bfloat16 only where
+    /// attends_in_bfloat16 and nothing below changes them on the way; `output` then reads bfloat16.
     Linear qkv;
     /// num_heads · head_dim → hidden.
     Linear output;
@@ -48,14 +50,20 @@ class SelfAttention {
 
   explicit SelfAttention(Parts parts) : parts_(std::move(parts)) {}
 
-  /// attention(x) of all tokens, [total_tokens, num_heads · head_dim], in the workspace.
-  MatrixView attend(const LayerCall& call, std::int64_t layer, ConstMatrixView x) const;
-  /// y = W_o · attended, added to y when the output layer accumulates; of any tokens.
-  void project(const LayerCall& call, ConstMatrixView attended, MatrixView y) const;
+  /// Leaves attention(x) of all tokens, [total_tokens, num_heads · head_dim], in the workspace.
+  void attend(const LayerCall& call, std::int64_t layer, ConstMatrixView x) const;
+  /// y = W_o · what attend left, added to y when the output layer accumulates; of the tokens `kept` (rising), which are
+  /// moved to the front, or of all where there are none.
+  void project(const LayerCall& call, std::span<const std::int64_t> kept, MatrixView y) const;
 
  private:
   void fill_logit_scales(const LayerCall& call, std::int64_t layer) const;
-  AttentionInputs inputs(const LayerCall& call, MatrixView qkv) const;
+  template <typename T>
+  BasicMatrixView<T> attended(const LayerCall& call) const;
+  template <typename T>
+  BasicAttentionInputs<T> inputs(const LayerCall& call, BasicMatrixView<T> qkv) const;
+  void attend(const LayerCall& call, std::int64_t layer, MatrixView qkv) const;
+  void attend(const LayerCall& call, std::int64_t layer, Bfloat16View qkv) const;
 
   Parts parts_;
 };

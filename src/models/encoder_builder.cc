@@ -173,27 +173,38 @@ Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::
   return {ConstMatrixView(weight.data(), out, in), bias_values, options};
 }
 
-Linear EncoderBuilder::qkv(std::int64_t group) const {
+Linear EncoderBuilder::qkv(std::int64_t group, bool rotates) const {
   const std::int64_t width = config_.num_heads * config_.head_width();
   const std::int64_t kv_width = config_.kv_heads() * config_.head_width();
+  // Nothing reads queries, keys and values but the attention itself.
+  const bool untouched = !rotates && !config_.qk_norm && !config_.disentangled.enabled;
+  const Linear::Options options = {
+      .type = type_,
+      .bfloat16_output = untouched && hands_on_bfloat16(type_) && attends_in_bfloat16(config_.head_width()),
+      .correction = correction_};
   if (!names_.qkv.empty()) {
-    return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias,
-                  {.type = type_, .correction = correction_});
+    return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias, options);
   }
   return linear({name_of(names_.query, group), name_of(names_.key, group), name_of(names_.value, group)},
-                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias,
-                {.type = type_, .correction = correction_});
+                {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, options);
+}
+
+/// Of a layer whose numbers only another layer reads.
+Linear::Options EncoderBuilder::between_options() const {
+  return {.type = type_,
+          .bfloat16_output = type_ == ComputeType::bfloat16 && hands_on_bfloat16(type_),
+          .correction = correction_};
 }
 
 Linear EncoderBuilder::gate_up(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   if (names_.gate_up.empty()) {
     return linear({name_of(names_.gate, group), name_of(names_.up, group)}, {wide, wide}, config_.hidden_size,
-                  config_.up_bias, {.type = type_, .correction = correction_});
+                  config_.up_bias, between_options());
   }
   if (names_.gate_first) {
     return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias,
-                  {.type = type_, .correction = correction_});
+                  between_options());
   }
   const std::string stem = name_of(names_.gate_up, group);
   const auto stored = loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size);
@@ -204,8 +215,7 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
     bias = loader_.vector(stem + ".bias", 2 * wide);
     swap_halves(bias);
   }
-  return {
-      ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, {.type = type_, .correction = correction_}};
+  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, between_options()};
 }
 
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
@@ -227,7 +237,7 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
   shape.bfloat16 = type_ != ComputeType::float32;
   SelfAttention::Parts parts{
       .shape = shape,
-      .qkv = qkv(group),
+      .qkv = qkv(group, rotary != nullptr),
       .output = linear({name_of(names_.attention_output, group)}, {config_.hidden_size}, config_.num_heads * head_dim,
                        config_.output_bias, {.accumulate = accumulate, .type = type_, .correction = correction_})};
   if (config_.qk_norm) {
@@ -245,8 +255,9 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
                        {.accumulate = accumulate, .type = type_, .correction = correction_});
   if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
-  Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias,
-                     {.activation = config_.activation, .type = type_, .correction = correction_});
+  Linear::Options options = between_options();
+  options.activation = config_.activation;
+  Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias, options);
   return FeedForward({std::move(up), std::move(down)});
 }
 

@@ -39,5 +39,8 @@ struct BasicMatrixView {
 
 using MatrixView = BasicMatrixView<float>;
 using ConstMatrixView = BasicMatrixView<const float>;
+/// Bits of bfloat16 numbers.
+using Bfloat16View = BasicMatrixView<std::uint16_t>;
+using ConstBfloat16View = BasicMatrixView<const std::uint16_t>;
 
 }  // namespace treble

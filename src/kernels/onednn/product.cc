@@ -46,6 +46,7 @@ struct Types {
 Types types_of(ProductKind kind) {
   switch (kind) {
     case ProductKind::bfloat16: return {Type::bf16, Type::bf16, Type::f32};
+    case ProductKind::bfloat16_narrow: return {Type::bf16, Type::bf16, Type::bf16};
     case ProductKind::int8: return {Type::u8, Type::s8, Type::s32};
     case ProductKind::float32: break;
   }

@@ -11,9 +11,10 @@ namespace treble::onednn {
 
 /// What goes in and what comes out.
 enum class ProductKind {
-  float32,   ///< f32 x f32 → f32
-  bfloat16,  ///< bf16 x bf16 → f32, sums in float32
-  int8,      ///< u8 x s8 → s32, exact within int8_range()
+  float32,          ///< f32 x f32 → f32
+  bfloat16,         ///< bf16 x bf16 → f32, sums in float32
+  bfloat16_narrow,  ///< bf16 x bf16 → bf16, likewise
+  int8,             ///< u8 x s8 → s32, exact within int8_range()
 };
 
 /// Whether the CPU multiplies bfloat16 itself (AVX512-BF16, AMX or AVX-VNNI-2), within ONEDNN_MAX_CPU_ISA.
@@ -49,7 +50,7 @@ struct ProductWeights {
   const void* data = nullptr;        ///< [out, in] of the kind's weight type
   std::int64_t stride = 0;           ///< elements from a row to the next
   std::span<const float> bias = {};  ///< [out] or empty; not with int8
-  bool accumulate = false;           ///< add to what the target holds; not with int8
+  bool accumulate = false;           ///< add to what the target holds; not with bfloat16_narrow and int8
 };
 
 /// Immutable; `run` may be called from several threads at once, and runs on the calling thread alone.

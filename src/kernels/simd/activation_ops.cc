@@ -2,6 +2,7 @@
 #include "kernels/activation_ops.h"
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/fail.h"
 #include "kernels/simd/choose_target.h"
@@ -13,6 +14,8 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
+#include "kernels/simd/bounds-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace treble::simd {
 namespace HWY_NAMESPACE {
@@ -21,25 +24,6 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
-
-/// x, but no less than `least`; NaN stays NaN (where one of two numbers is NaN, x86 takes the second, Arm the NaN,
-/// and Highway's emulation the other one).
-HWY_INLINE V AtLeast(V least, V x) {
-#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(x, least), least, x);
-#else
-  return hn::Max(least, x);
-#endif
-}
-
-/// x, but no more than `most`; likewise.
-HWY_INLINE V AtMost(V most, V x) {
-#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(most, x), most, x);
-#else
-  return hn::Min(most, x);
-#endif
-}
 
 /// erf(z) = z P(z²) / Q(z²) on [−4, 4], beyond which erf is ±1 in float32. Minimax in relative error by iteratively
 /// reweighted least squares; 2.5e-8 before rounding.
@@ -114,21 +98,41 @@ struct Logistic {
   HWY_INLINE V operator()(D d, V x) const { return hn::IfThenElse(hn::IsNaN(x), x, Sigmoid(d, x)); }
 };
 
+HWY_INLINE V LoadFloats(const float* from) { return hn::LoadU(D(), from); }
+
+HWY_INLINE V LoadFloats(const std::uint16_t* from) {
+  const D d;
+  const hn::RebindToUnsigned<D> bits;
+  const auto halves = hn::LoadU(hn::Rebind<std::uint16_t, D>(), from);
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, halves)));
+}
+
+HWY_INLINE void StoreFloats(V values, float* to) { hn::StoreU(values, D(), to); }
+
+/// To the nearest bfloat16, ties away from 0, which takes fewer steps than ties to even. A NaN that comes of bfloat16
+/// numbers has no lower bits, so what is added to them leaves it one.
+HWY_INLINE void StoreFloats(V values, std::uint16_t* to) {
+  const hn::RebindToUnsigned<D> bits;
+  const auto rounded = hn::Add(hn::BitCast(bits, values), hn::Set(bits, 0x8000U));
+  const hn::Rebind<std::uint16_t, D> halves;
+  hn::StoreU(hn::TruncateTo(halves, hn::ShiftRight<16>(rounded)), halves, to);
+}
+
 /// out = f(gate) · up, or f(gate) where up is null; the last, partial vector goes through a small buffer.
-template <typename F>
-void Apply(const float* gate, const float* up, std::size_t count, float* out) {
+template <typename F, typename T>
+void Apply(const T* gate, const T* up, std::size_t count, T* out) {
   const D d;
   const F f;
   const std::size_t lanes = hn::Lanes(d);
-  const auto step = [&](const float* g, const float* u, float* o) {
-    const V value = f(d, hn::LoadU(d, g));
-    hn::StoreU(u == nullptr ? value : hn::Mul(value, hn::LoadU(d, u)), d, o);
+  const auto step = [&](const T* g, const T* u, T* o) {
+    const V value = f(d, LoadFloats(g));
+    StoreFloats(u == nullptr ? value : hn::Mul(value, LoadFloats(u)), o);
   };
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) step(gate + i, up == nullptr ? nullptr : up + i, out + i);
   if (i == count) return;
-  HWY_ALIGN float g[hn::MaxLanes(D())] = {};
-  HWY_ALIGN float u[hn::MaxLanes(D())] = {};
+  HWY_ALIGN T g[hn::MaxLanes(D())] = {};
+  HWY_ALIGN T u[hn::MaxLanes(D())] = {};
   for (std::size_t j = i; j < count; ++j) {
     g[j - i] = gate[j];
     if (up != nullptr) u[j - i] = up[j];
@@ -137,8 +141,21 @@ void Apply(const float* gate, const float* up, std::size_t count, float* out) {
   for (std::size_t j = i; j < count; ++j) out[j] = g[j - i];
 }
 
-void ActivateRow(Activation activation, ActivationAccuracy accuracy, const float* gate, const float* up,
-                 std::size_t count, float* out) {
+/// By vectors: the C library's copy of a row of over 2 KiB (`rep movsb`) waits longer for lines that another core
+/// holds.
+template <typename T>
+void Copy(const T* from, std::size_t count, T* to) {
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+  for (; i < count; ++i) to[i] = from[i];
+}
+
+template <typename T>
+void ActivateNumbers(Activation activation, ActivationAccuracy accuracy, const T* gate, const T* up, std::size_t count,
+                     T* out) {
+  if (activation == Activation::identity && up == nullptr) return Copy(gate, count, out);
   if (activation == Activation::gelu && accuracy == ActivationAccuracy::bfloat16) {
     return Apply<RoughGelu>(gate, up, count, out);
   }
@@ -153,6 +170,16 @@ void ActivateRow(Activation activation, ActivationAccuracy accuracy, const float
   }
 }
 
+void ActivateRow(Activation activation, ActivationAccuracy accuracy, const float* gate, const float* up,
+                 std::size_t count, float* out) {
+  ActivateNumbers(activation, accuracy, gate, up, count, out);
+}
+
+void ActivateBfloat16Row(Activation activation, ActivationAccuracy accuracy, const std::uint16_t* gate,
+                         const std::uint16_t* up, std::size_t count, std::uint16_t* out) {
+  ActivateNumbers(activation, accuracy, gate, up, count, out);
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace treble::simd
@@ -163,32 +190,74 @@ namespace treble {
 
 namespace simd {
 HWY_EXPORT(ActivateRow);
+HWY_EXPORT(ActivateBfloat16Row);
 
-// The table of functions can only be named from the namespace that exports it.
-auto activate_row() {
+// The tables of functions can only be named from the namespace that exports them. The argument chooses one.
+auto activate_row(const float*) {
   choose_target();
   return &HWY_DYNAMIC_DISPATCH(ActivateRow);
 }
+
+auto activate_row(const std::uint16_t*) {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(ActivateBfloat16Row);
+}
 }  // namespace simd
 
-void activate(Activation activation, MatrixView x, ActivationAccuracy accuracy) {
-  if (activation == Activation::identity) return;
-  const auto activate_row = simd::activate_row();
+namespace {
+
+template <typename T>
+void activate_rows(Activation activation, BasicMatrixView<const T> x, BasicMatrixView<T> y,
+                   ActivationAccuracy accuracy) {
+  if (x.rows != y.rows || x.cols != y.cols) {
+    fail(ErrorCode::internal, "activate: x [{}, {}], y [{}, {}]", x.rows, x.cols, y.rows, y.cols);
+  }
+  if (activation == Activation::identity && x.data == y.data) return;
+  const auto activate_row = simd::activate_row(x.data);
   for (std::int64_t row = 0; row < x.rows; ++row) {
-    activate_row(activation, accuracy, x.row(row), nullptr, static_cast<std::size_t>(x.cols), x.row(row));
+    activate_row(activation, accuracy, x.row(row), nullptr, static_cast<std::size_t>(x.cols), y.row(row));
   }
 }
 
-void activate_gated(Activation activation, ConstMatrixView gate, ConstMatrixView up, MatrixView out,
-                    ActivationAccuracy accuracy) {
+template <typename T>
+void activate_gated_rows(Activation activation, BasicMatrixView<const T> gate, BasicMatrixView<const T> up,
+                         BasicMatrixView<T> out, ActivationAccuracy accuracy) {
   if (gate.rows != up.rows || gate.cols != up.cols || out.rows != up.rows || out.cols != up.cols) {
     fail(ErrorCode::internal, "activate_gated: gate [{}, {}], up [{}, {}], out [{}, {}]", gate.rows, gate.cols, up.rows,
          up.cols, out.rows, out.cols);
   }
-  const auto activate_row = simd::activate_row();
+  const auto activate_row = simd::activate_row(out.data);
   for (std::int64_t row = 0; row < out.rows; ++row) {
     activate_row(activation, accuracy, gate.row(row), up.row(row), static_cast<std::size_t>(out.cols), out.row(row));
   }
+}
+
+}  // namespace
+
+void activate(Activation activation, ConstMatrixView x, MatrixView y, ActivationAccuracy accuracy) {
+  activate_rows(activation, x, y, accuracy);
+}
+
+void activate(Activation activation, ConstBfloat16View x, Bfloat16View y, ActivationAccuracy accuracy) {
+  activate_rows(activation, x, y, accuracy);
+}
+
+void activate(Activation activation, MatrixView x, ActivationAccuracy accuracy) {
+  activate(activation, x, x, accuracy);
+}
+
+void activate(Activation activation, Bfloat16View x, ActivationAccuracy accuracy) {
+  activate(activation, x, x, accuracy);
+}
+
+void activate_gated(Activation activation, ConstMatrixView gate, ConstMatrixView up, MatrixView out,
+                    ActivationAccuracy accuracy) {
+  activate_gated_rows(activation, gate, up, out, accuracy);
+}
+
+void activate_gated(Activation activation, ConstBfloat16View gate, ConstBfloat16View up, Bfloat16View out,
+                    ActivationAccuracy accuracy) {
+  activate_gated_rows(activation, gate, up, out, accuracy);
 }
 
 }  // namespace treble

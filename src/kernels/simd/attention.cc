@@ -16,6 +16,7 @@
 #include <span>
 
 #include "base/fail.h"
+#include "kernels/onednn/product.h"
 #include "kernels/simd/attention_head.h"
 #include "kernels/simd/bfloat16_attention.h"
 #include "kernels/simd/choose_target.h"
@@ -25,6 +26,8 @@
 #include <hwy/foreach_target.h>
 // Highway wants to come after foreach_target.h.
 #include <hwy/highway.h>
+
+#include "kernels/simd/bounds-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace treble::simd {
@@ -239,17 +242,16 @@ HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block&
 /// e^x for x ≤ 0, as 2^(x·log₂e): what the product rounds off matters only where e^x is small, so the argument needs no
 /// reduction in two parts. Below 2⁻¹²⁵ it is 2⁻¹²⁵; NaN stays NaN. The polynomial is the minimax approximation of 2^r
 /// of degree 6 on [−½, ½], relative error 2e-9; degree 5 moves a text that mpnet-base is sensitive to by 5e-6 rather
-/// than 3e-6. The exponent comes by a multiplication, as adding it to the bits makes a number of NaN: Highway mends
-/// NaN's conversion to the largest integer.
+/// than 3e-6. The exponent comes by a multiplication, as adding it to the bits makes a number of NaN.
 HWY_INLINE V ExpOfNegative(V x) {
   const D d;
-  const hn::RebindToSigned<D> di;
-  const V scaled = hn::Mul(x, hn::Set(d, kLog2E));
-  const V lowest = hn::Set(d, -125.0F);
-  // Not Max, which on some instruction sets gives the other number where one is NaN.
-  const V binary = hn::IfThenElse(hn::Lt(scaled, lowest), lowest, scaled);
-  const auto whole = hn::NearestInt(binary);
-  const V r = hn::Sub(binary, hn::ConvertTo(d, whole));
+  const hn::RebindToSigned<D> bits;
+  const V log2e = hn::Set(d, kLog2E);
+  const V bounded = AtLeast(hn::Set(d, -125.0F / kLog2E), x);
+  // So large a number has no room for a fraction: its last bits are the whole number that is nearest.
+  const V magic = hn::Set(d, 12582912.0F);
+  const V shifted = hn::MulAdd(bounded, log2e, magic);
+  const V r = hn::MulSub(bounded, log2e, hn::Sub(shifted, magic));
   V power = hn::Set(d, 1.53458116e-4F);
   power = hn::MulAdd(power, r, hn::Set(d, 1.33999312e-3F));
   power = hn::MulAdd(power, r, hn::Set(d, 9.61848896e-3F));
@@ -257,7 +259,8 @@ HWY_INLINE V ExpOfNegative(V x) {
   power = hn::MulAdd(power, r, hn::Set(d, 0.240226469F));
   power = hn::MulAdd(power, r, hn::Set(d, 0.693147206F));
   power = hn::MulAdd(power, r, hn::Set(d, 1.0F));
-  return hn::Mul(power, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(whole, hn::Set(di, 127)))));
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
+  return hn::Mul(power, hn::BitCast(d, hn::Add(exponent, hn::BitCast(bits, hn::Set(d, 1.0F)))));
 }
 
 /// Scores become weights e^(score − largest so far), in their place; what was summed before is drawn in to the new
@@ -486,7 +489,8 @@ auto attend_head() {
 
 namespace {
 
-void check_heads(const AttentionInputs& in, std::int64_t tokens) {
+template <typename T>
+void check_heads(const BasicAttentionInputs<T>& in, std::int64_t tokens) {
   const bool divides =
       in.num_heads >= 1 && in.num_kv_heads >= 1 && in.num_heads % in.num_kv_heads == 0 && in.q.cols % in.num_heads == 0;
   const auto scales = static_cast<std::int64_t>(in.logit_scales.size());
@@ -496,12 +500,14 @@ void check_heads(const AttentionInputs& in, std::int64_t tokens) {
   }
 }
 
-void check_matrix(ConstMatrixView view, std::int64_t rows, std::int64_t cols) {
+template <typename T>
+void check_matrix(BasicMatrixView<T> view, std::int64_t rows, std::int64_t cols) {
   if (view.rows == rows && view.cols == cols) return;
   fail(ErrorCode::internal, "attention: expected [{}, {}], got [{}, {}]", rows, cols, view.rows, view.cols);
 }
 
-void check_shapes(const AttentionInputs& in, MatrixView out) {
+template <typename T>
+void check_shapes(const BasicAttentionInputs<T>& in, BasicMatrixView<T> out) {
   const std::int64_t tokens = in.offsets.back();
   check_heads(in, tokens);
   const std::int64_t kv_width = in.num_kv_heads * in.head_dim();
@@ -520,12 +526,14 @@ void check_shapes(const AttentionInputs& in, MatrixView out) {
   }
 }
 
-simd::HeadTask head_task(const AttentionInputs& in, MatrixView out, std::int64_t sequence, std::int64_t head) {
+template <typename T>
+simd::BasicHeadTask<T> head_task(const BasicAttentionInputs<T>& in, BasicMatrixView<T> out, std::int64_t sequence,
+                                 std::int64_t head) {
   const auto s = static_cast<std::size_t>(sequence);
   const std::int64_t begin = in.offsets[s];
   const std::int64_t column = head * in.head_dim();
   const std::int64_t kv_column = head / (in.num_heads / in.num_kv_heads) * in.head_dim();
-  simd::HeadTask task;
+  simd::BasicHeadTask<T> task;
   task.q = in.q.row(begin) + column;
   task.k = in.k.row(begin) + kv_column;
   task.v = in.v.row(begin) + kv_column;
@@ -548,20 +556,17 @@ simd::HeadTask head_task(const AttentionInputs& in, MatrixView out, std::int64_t
   return task;
 }
 
-}  // namespace
-
-void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
-               MatrixView out) {
-  check_shapes(inputs, out);
+/// `attend_head` for each head of each sequence.
+template <typename T>
+void attend(const Execution& execution, const BasicAttentionInputs<T>& inputs, std::vector<AttentionScratch>& scratch,
+            BasicMatrixView<T> out, void (*attend_head)(const simd::BasicHeadTask<T>&),
+            std::size_t (*scratch_floats)(std::size_t, std::size_t)) {
   if (scratch.size() < static_cast<std::size_t>(execution.threads())) {
     scratch.resize(static_cast<std::size_t>(execution.threads()));
   }
   const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
-  const bool bfloat16 = inputs.bfloat16 && simd::suits_bfloat16(inputs);
-  const auto attend_head = bfloat16 ? &simd::attend_head_bfloat16 : simd::attend_head();
-  const auto scratch_floats = bfloat16 ? &simd::bfloat16_scratch_floats : &simd::head_scratch_floats;
   const auto run = [&](std::int64_t index, int worker) {
-    simd::HeadTask task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
+    simd::BasicHeadTask<T> task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
     if (task.length == 0) return;
     task.scratch = scratch[static_cast<std::size_t>(worker)].ensure(scratch_floats(task.length, task.head_dim));
     attend_head(task);
@@ -576,6 +581,37 @@ void attention(const Execution& execution, const AttentionInputs& inputs, std::v
   } else {
     for (std::int64_t index = 0; index < tasks; ++index) run(index, 0);
   }
+}
+
+}  // namespace
+
+bool attends_in_bfloat16(std::int64_t head_dim) {
+#if defined(__x86_64__)
+  static const bool has_instructions = onednn::has_avx512_bfloat16() && __builtin_cpu_supports("avx512vbmi") != 0;
+#else
+  constexpr bool has_instructions = false;
+#endif
+  return has_instructions && head_dim % 2 == 0;
+}
+
+void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
+               MatrixView out) {
+  check_shapes(inputs, out);
+  if (inputs.bfloat16 && inputs.logit_bias == nullptr && attends_in_bfloat16(inputs.head_dim())) {
+    attend(execution, inputs, scratch, out, &simd::attend_head_bfloat16, &simd::bfloat16_scratch_floats);
+  } else {
+    attend(execution, inputs, scratch, out, simd::attend_head(), &simd::head_scratch_floats);
+  }
+}
+
+void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs,
+               std::vector<AttentionScratch>& scratch, Bfloat16View out) {
+  check_shapes(inputs, out);
+  if (inputs.logit_bias != nullptr || !attends_in_bfloat16(inputs.head_dim())) {
+    fail(ErrorCode::internal, "attention: no bfloat16 for heads of {}, or with a bias of the model's own",
+         inputs.head_dim());
+  }
+  attend(execution, inputs, scratch, out, &simd::attend_head_bfloat16, &simd::bfloat16_scratch_floats);
 }
 
 }  // namespace treble

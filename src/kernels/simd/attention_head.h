@@ -9,11 +9,7 @@
 
 namespace treble::simd {
 
-struct HeadTask {
-  const float* q = nullptr;
-  const float* k = nullptr;
-  const float* v = nullptr;
-  float* out = nullptr;
+struct HeadShape {
   std::size_t q_stride = 0;  ///< elements from a row to the next, likewise below
   std::size_t k_stride = 0;
   std::size_t v_stride = 0;
@@ -31,6 +27,18 @@ struct HeadTask {
   std::int64_t head = 0;
   float* scratch = nullptr;  ///< head_scratch_floats(length, head_dim) floats, 64-byte aligned
 };
+
+/// Numbers are float or the bits of bfloat16.
+template <typename T>
+struct BasicHeadTask : HeadShape {
+  const T* q = nullptr;
+  const T* k = nullptr;
+  const T* v = nullptr;
+  T* out = nullptr;
+};
+
+using HeadTask = BasicHeadTask<float>;
+using Bfloat16HeadTask = BasicHeadTask<std::uint16_t>;
 
 /// Queries carried together, and keys seen by the online softmax at a time: 16 KiB of scores stay in the
 /// first-level cache with a tile's keys and values.
@@ -50,7 +58,7 @@ struct KeyRange {
   std::size_t end;
 };
 
-inline KeyRange keys_seen(const HeadTask& task, std::size_t first_row, std::size_t rows) {
+inline KeyRange keys_seen(const HeadShape& task, std::size_t first_row, std::size_t rows) {
   return {first_row > task.reach_back ? first_row - task.reach_back : 0,
           std::min(task.length, first_row + rows + task.reach_ahead)};
 }

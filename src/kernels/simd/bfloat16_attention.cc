@@ -16,8 +16,6 @@
 #include <limits>
 #include <numbers>
 
-#include "kernels/onednn/product.h"
-
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -32,6 +30,7 @@ namespace {
 #define TREBLE_BF16_INLINE TREBLE_BF16 __attribute__((always_inline)) inline
 
 constexpr std::size_t kLanes = 16;
+constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kTile = 8;
 /// A head's rows lie too far from each other for the CPU to foresee the next.
 constexpr std::size_t kRowsAhead = 8;
@@ -53,7 +52,7 @@ struct Workspace {
 
 std::size_t padded_length(std::size_t length) { return round_up(length, kTile); }
 
-Workspace divide(const HeadTask& task) {
+Workspace divide(const HeadShape& task) {
   Workspace w{};
   w.padded_dim = round_up(task.head_dim, kLanes);
   float* next = task.scratch;
@@ -92,39 +91,81 @@ TREBLE_BF16_INLINE __m512 add_products(__m512 sum, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 
+TREBLE_BF16_INLINE __m512 widen(__m256i halves) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+/// Up to 16 numbers; zeros behind them.
+TREBLE_BF16_INLINE __m512 load_floats(const float* from, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, from); }
+TREBLE_BF16_INLINE __m512 load_floats(const std::uint16_t* from, __mmask16 mask) {
+  return widen(_mm256_maskz_loadu_epi16(mask, from));
+}
+
+TREBLE_BF16_INLINE __m256i load_halves(const float* from, __mmask16 mask) {
+  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from)));
+}
+TREBLE_BF16_INLINE __m256i load_halves(const std::uint16_t* from, __mmask16 mask) {
+  return _mm256_maskz_loadu_epi16(mask, from);
+}
+
+TREBLE_BF16_INLINE void store_floats(__m512 values, __mmask16 mask, float* to) {
+  _mm512_mask_storeu_ps(to, mask, values);
+}
+TREBLE_BF16_INLINE void store_floats(__m512 values, __mmask16 mask, std::uint16_t* to) {
+  _mm256_mask_storeu_epi16(to, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)));
+}
+
+/// Numbers of two rows side by side, as bfloat16; a null pointer is a row of zeros.
+TREBLE_BF16_INLINE __m512i load_pairs(const float* first, const float* second, __mmask16 mask) {
+  const __m512 high = second != nullptr ? load_floats(second, mask) : _mm512_setzero_ps();
+  return pairs_of(load_floats(first, mask), high);
+}
+TREBLE_BF16_INLINE __m512i load_pairs(const std::uint16_t* first, const std::uint16_t* second, __mmask16 mask) {
+  const __m512i low = _mm512_cvtepu16_epi32(load_halves(first, mask));
+  if (second == nullptr) return low;
+  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_halves(second, mask)), 16));
+}
+
+/// Asks for a row's lines to be read.
+template <typename T>
+TREBLE_BF16_INLINE void expect_row(const T* row, std::size_t dim) {
+  for (std::size_t c = 0; c < dim; c += kCacheLine / sizeof(T)) __builtin_prefetch(row + c);
+}
+
 /// Rows behind the last become zeros.
-TREBLE_BF16 void pack_keys(const HeadTask& task, std::uint16_t* keys) {
+template <typename T>
+TREBLE_BF16 void pack_keys(const BasicHeadTask<T>& task, std::uint16_t* keys) {
   const std::size_t dim = task.head_dim;
   for (std::size_t row = 0; row < task.length; ++row, keys += dim) {
-    const float* key = task.k + row * task.k_stride;
-    for (std::size_t c = 0; c < dim; c += kLanes) __builtin_prefetch(key + kRowsAhead * task.k_stride + c);
+    const T* key = task.k + row * task.k_stride;
+    expect_row(key + kRowsAhead * task.k_stride, dim);
     for (std::size_t c = 0; c < dim; c += kLanes) {
-      const __m512 numbers = _mm512_maskz_loadu_ps(first_lanes(dim - c), key + c);
-      const auto halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(numbers));
+      const __mmask16 mask = first_lanes(dim - c);
+      const __m256i halves = load_halves(key + c, mask);
       if (dim - c >= kLanes) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(keys + c), halves);
       } else {
-        _mm256_mask_storeu_epi32(keys + c, static_cast<__mmask8>(first_lanes((dim - c) / 2)), halves);
+        _mm256_mask_storeu_epi16(keys + c, mask, halves);
       }
     }
   }
   std::fill_n(keys, (padded_length(task.length) - task.length) * dim, std::uint16_t{0});
 }
 
-TREBLE_BF16 void pack_values(const HeadTask& task, std::size_t padded_dim, std::uint32_t* values) {
-  const std::size_t end = padded_length(task.length);
-  for (std::size_t row = 0; row < end; row += 2, values += padded_dim) {
+template <typename T>
+TREBLE_BF16 void pack_values(const BasicHeadTask<T>& task, std::size_t padded_dim, std::uint32_t* values) {
+  std::size_t row = 0;
+  for (; row < task.length; row += 2, values += padded_dim) {
+    const T* first = task.v + row * task.v_stride;
+    const T* second = row + 1 < task.length ? first + task.v_stride : nullptr;
+    expect_row(first + kRowsAhead * task.v_stride, task.head_dim);
+    expect_row(first + (kRowsAhead + 1) * task.v_stride, task.head_dim);
     for (std::size_t c = 0; c < padded_dim; c += kLanes) {
       const __mmask16 mask = first_lanes(task.head_dim - c);
-      const float* first = task.v + row * task.v_stride + c;
-      __builtin_prefetch(first + kRowsAhead * task.v_stride);
-      __builtin_prefetch(first + (kRowsAhead + 1) * task.v_stride);
-      const __m512 low = row < task.length ? _mm512_maskz_loadu_ps(mask, first) : _mm512_setzero_ps();
-      const __m512 high =
-          row + 1 < task.length ? _mm512_maskz_loadu_ps(mask, first + task.v_stride) : _mm512_setzero_ps();
-      _mm512_storeu_si512(values + c, pairs_of(low, high));
+      _mm512_storeu_si512(values + c, load_pairs(first + c, second == nullptr ? nullptr : second + c, mask));
     }
   }
+  for (; row < padded_length(task.length); row += 2, values += padded_dim) std::fill_n(values, padded_dim, 0U);
 }
 
 /// 16 rows of 16 become columns, row r of the result at to + r · kQueries.
@@ -157,7 +198,9 @@ TREBLE_BF16_INLINE void transpose(const __m512i* row, std::uint32_t* to) {
 }
 
 /// 16 queries from `first`, of which `rows` are there; the others become zeros. Scaled so that scores are powers of 2.
-TREBLE_BF16 void pack_queries(const HeadTask& task, std::size_t first, std::size_t rows, std::uint32_t* queries) {
+template <typename T>
+TREBLE_BF16 void pack_queries(const BasicHeadTask<T>& task, std::size_t first, std::size_t rows,
+                              std::uint32_t* queries) {
   for (std::size_t c = 0; c < task.head_dim; c += 2 * kLanes) {
     const __mmask16 low_mask = first_lanes(task.head_dim - c);
     const std::size_t behind = std::min(task.head_dim, c + kLanes);
@@ -166,10 +209,10 @@ TREBLE_BF16 void pack_queries(const HeadTask& task, std::size_t first, std::size
     for (std::size_t r = 0; r < kLanes; ++r) {
       row[r] = _mm512_setzero_si512();
       if (r >= rows) continue;
-      const float* query = task.q + (first + r) * task.q_stride;
+      const T* query = task.q + (first + r) * task.q_stride;
       const __m512 scale = _mm512_set1_ps(task.logit_scales[first + r] * task.qk_scale * kLog2E);
-      const __m512 low = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(low_mask, query + c));
-      const __m512 high = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(high_mask, query + behind));
+      const __m512 low = _mm512_mul_ps(scale, load_floats(query + c, low_mask));
+      const __m512 high = _mm512_mul_ps(scale, load_floats(query + behind, high_mask));
       row[r] = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
     }
     transpose(row, queries + c / 2 * kQueries);
@@ -190,7 +233,7 @@ TREBLE_BF16_INLINE __m512 exp2_of_negative(__m512 x) {
 }
 
 /// Which of the queries see a key.
-__mmask16 seeing(const HeadTask& task, std::size_t key, std::size_t first_query) {
+__mmask16 seeing(const HeadShape& task, std::size_t key, std::size_t first_query) {
   const auto first = static_cast<std::int64_t>(first_query);
   const auto j = static_cast<std::int64_t>(key);
   if (key >= task.length) return 0;
@@ -202,14 +245,14 @@ __mmask16 seeing(const HeadTask& task, std::size_t key, std::size_t first_query)
 }
 
 /// Whether every query of the block sees all keys of a tile.
-bool sees_all(const HeadTask& task, std::size_t first_query, std::size_t queries, std::size_t key) {
+bool sees_all(const HeadShape& task, std::size_t first_query, std::size_t queries, std::size_t key) {
   const std::size_t last_key = key + kTile - 1;
   return last_key < task.length && last_key <= first_query + task.reach_ahead &&
          first_query + queries - 1 <= key + task.reach_back;
 }
 
 /// bias[j − i] of 16 queries i, in units of log₂; 0 where there is no such key or query.
-TREBLE_BF16_INLINE __m512 bias_of(const HeadTask& task, const Workspace& w, std::size_t key, std::size_t first_query,
+TREBLE_BF16_INLINE __m512 bias_of(const HeadShape& task, const Workspace& w, std::size_t key, std::size_t first_query,
                                   std::size_t vector) {
   const __m512i reversed = _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const std::size_t query = first_query + vector * kLanes;
@@ -231,7 +274,7 @@ struct Block {
 
 /// Scores of kTile keys from `key`, into the block's scores; raises `largest` to them.
 template <std::size_t kVectors>
-TREBLE_BF16_INLINE void score_tile(const HeadTask& task, const Workspace& w, const Block& block, std::size_t key,
+TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, const Block& block, std::size_t key,
                                    float* scores, __m512* largest) {
   __m512 sum[kTile][kVectors];
 #pragma GCC unroll 8
@@ -408,14 +451,17 @@ TREBLE_BF16 void add_values(const Workspace& w, std::size_t first_key, std::size
 }
 
 /// Asks for the block's outputs, which come from beyond the second-level cache or from another core's, to be written.
-TREBLE_BF16 void expect_outputs(const HeadTask& task, const Block& block) {
+template <typename T>
+TREBLE_BF16 void expect_outputs(const BasicHeadTask<T>& task, const Block& block) {
   for (std::size_t row = block.first; row < block.first + block.rows; ++row) {
-    for (std::size_t c = 0; c < task.head_dim; c += kLanes) __builtin_prefetch(task.out + row * task.out_stride + c, 1);
+    for (std::size_t c = 0; c < task.head_dim; c += kCacheLine / sizeof(T)) {
+      __builtin_prefetch(task.out + row * task.out_stride + c, 1);
+    }
   }
 }
 
-template <std::size_t kVectors>
-TREBLE_BF16 void attend_block(const HeadTask& task, const Workspace& w, const Block& block) {
+template <std::size_t kVectors, typename T>
+TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const Workspace& w, const Block& block) {
   expect_outputs(task, block);
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t first = v * kLanes;
@@ -441,29 +487,16 @@ TREBLE_BF16 void attend_block(const HeadTask& task, const Workspace& w, const Bl
   }
   for (std::size_t row = 0; row < block.rows; ++row) {
     const __m512 factor = _mm512_set1_ps(1.0F / w.sum[row]);
-    float* out = task.out + (block.first + row) * task.out_stride;
+    T* out = task.out + (block.first + row) * task.out_stride;
     for (std::size_t c = 0; c < task.head_dim; c += kLanes) {
       const __m512 values = _mm512_mul_ps(factor, _mm512_loadu_ps(w.output + row * w.padded_dim + c));
-      _mm512_mask_storeu_ps(out + c, first_lanes(task.head_dim - c), values);
+      store_floats(values, first_lanes(task.head_dim - c), out + c);
     }
   }
 }
 
-}  // namespace
-
-bool suits_bfloat16(const AttentionInputs& inputs) {
-  static const bool has_instructions = onednn::has_avx512_bfloat16() && __builtin_cpu_supports("avx512vbmi") != 0;
-  return has_instructions && inputs.head_dim() % 2 == 0 && inputs.logit_bias == nullptr;
-}
-
-std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim) {
-  const std::size_t padded_dim = round_up(head_dim, kLanes);
-  const std::size_t packed = padded_length(length) / 2 * (head_dim + padded_dim);
-  const std::size_t block = kQueries * (padded_dim / 2 + kLanes + kKeyBlock + padded_dim + 4);
-  return packed + block + 9 * kLanes;
-}
-
-void attend_head_bfloat16(const HeadTask& task) {
+template <typename T>
+void attend_head(const BasicHeadTask<T>& task) {
   const Workspace w = divide(task);
   pack_keys(task, w.keys);
   pack_values(task, w.padded_dim, w.values);
@@ -477,13 +510,24 @@ void attend_head_bfloat16(const HeadTask& task) {
   }
 }
 
-#else
+}  // namespace
 
-bool suits_bfloat16(const AttentionInputs&) { return false; }
+std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim) {
+  const std::size_t padded_dim = round_up(head_dim, kLanes);
+  const std::size_t packed = padded_length(length) / 2 * (head_dim + padded_dim);
+  const std::size_t block = kQueries * (padded_dim / 2 + kLanes + kKeyBlock + padded_dim + 4);
+  return packed + block + 9 * kLanes;
+}
+
+void attend_head_bfloat16(const HeadTask& task) { attend_head(task); }
+void attend_head_bfloat16(const Bfloat16HeadTask& task) { attend_head(task); }
+
+#else
 
 std::size_t bfloat16_scratch_floats(std::size_t, std::size_t) { return 0; }
 
 void attend_head_bfloat16(const HeadTask&) {}
+void attend_head_bfloat16(const Bfloat16HeadTask&) {}
 
 #endif
 

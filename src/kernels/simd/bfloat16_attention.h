@@ -7,14 +7,11 @@
 
 namespace treble::simd {
 
-/// Whether this CPU (within ONEDNN_MAX_CPU_ISA) multiplies bfloat16 and has VBMI, and the head is one that the kernel
-/// covers: an even width, no LogitBias.
-bool suits_bfloat16(const AttentionInputs& inputs);
-
 /// Floats of scratch that a head needs: O(length).
 std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim);
 
 /// As the float32 kernel in attention.cc, with queries, keys, values and weights rounded to bfloat16, sums in float32.
 void attend_head_bfloat16(const HeadTask& task);
+void attend_head_bfloat16(const Bfloat16HeadTask& task);
 
 }  // namespace treble::simd

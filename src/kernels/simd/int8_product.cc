@@ -50,12 +50,13 @@ Int8Product::Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::sp
 
 namespace {
 
-/// Some rows of x and y, with their meaning.
+/// Some rows of x and y, with their meaning. Y is float or the bits of a bfloat16.
+template <typename Y>
 struct Tile {
   const std::uint8_t* x;
   std::size_t x_stride;
   const RowCodes* rows;
-  float* y;
+  Y* y;
   std::size_t y_stride;
 };
 
@@ -75,15 +76,17 @@ inline std::int32_t four_codes(const std::uint8_t* codes) {
   return four;
 }
 
-constexpr std::size_t kCacheLine = 16;  ///< floats
+constexpr std::size_t kCacheLine = 64;
 
 /// Asks for the outputs' lines when a tile begins: they come from beyond the first-level cache, or from another core's,
 /// and the stores at its end would wait for them. To be written: a plain request would leave the other core its copy,
 /// which the store then has to take from it.
-template <std::size_t kRows, std::size_t kWidth>
-__attribute__((target("prfchw"))) inline void expect_outputs(const Tile& tile) {
+template <std::size_t kRows, std::size_t kWidth, typename Y>
+__attribute__((target("prfchw"))) inline void expect_outputs(const Tile<Y>& tile) {
   for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t c = 0; c < kWidth; c += kCacheLine) __builtin_prefetch(tile.y + r * tile.y_stride + c, 1);
+    for (std::size_t c = 0; c < kWidth; c += kCacheLine / sizeof(Y)) {
+      __builtin_prefetch(tile.y + r * tile.y_stride + c, 1);
+    }
   }
 }
 
@@ -112,7 +115,7 @@ struct Avx2 {
   }
 
   template <std::size_t kCount, bool kAccumulate>
-  TREBLE_AVX2 static void multiply(const Tile& tile, const Panel& panel) {
+  TREBLE_AVX2 static void multiply(const Tile<float>& tile, const Panel& panel) {
     __m256i low[kCount];
     __m256i high[kCount];
     expect_outputs<kCount, kWidth>(tile);
@@ -155,18 +158,30 @@ struct Avx512Vnni {
             _mm512_loadu_ps(panel.sum + column), _mm512_loadu_ps(panel.bias + column)};
   }
 
-  template <bool kAccumulate>
-  TREBLE_VNNI static void store(__m512i sums, const RowCodes& row, const Columns& columns, float* y) {
+  TREBLE_VNNI static __m512 dequantize(__m512i sums, const RowCodes& row, const Columns& columns) {
     const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), columns.scale);
     __m512 shift = _mm512_fmadd_ps(_mm512_set1_ps(row.total), columns.offset, columns.bias);
     shift = _mm512_fmadd_ps(_mm512_set1_ps(row.offset), columns.sum, shift);
-    __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, shift);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, shift);
+  }
+
+  template <bool kAccumulate>
+  TREBLE_VNNI static void store(__m512 value, float* y) {
     if (kAccumulate) value = _mm512_add_ps(value, _mm512_loadu_ps(y));
     _mm512_storeu_ps(y, value);
   }
 
-  template <std::size_t kCount, bool kAccumulate>
-  TREBLE_VNNI static void multiply(const Tile& tile, const Panel& panel) {
+  template <bool kAccumulate>
+  TREBLE_VNNI static void store(__m512 value, std::uint16_t* y) {
+    static_assert(!kAccumulate);
+    // As the target of AVX512-BF16 this could not be inlined where VNNI alone is promised.
+    __m256i halves;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(value));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), halves);
+  }
+
+  template <std::size_t kCount, bool kAccumulate, typename Y>
+  TREBLE_VNNI static void multiply(const Tile<Y>& tile, const Panel& panel) {
     __m512i low[kCount];
     __m512i high[kCount];
     expect_outputs<kCount, kWidth>(tile);
@@ -191,30 +206,31 @@ struct Avx512Vnni {
     const Columns high_columns = load(panel, kWidth / 2);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kCount; ++r) {
-      float* y = tile.y + r * tile.y_stride;
-      store<kAccumulate>(low[r], tile.rows[r], low_columns, y);
-      store<kAccumulate>(high[r], tile.rows[r], high_columns, y + kWidth / 2);
+      Y* y = tile.y + r * tile.y_stride;
+      store<kAccumulate>(dequantize(low[r], tile.rows[r], low_columns), y);
+      store<kAccumulate>(dequantize(high[r], tile.rows[r], high_columns), y + kWidth / 2);
     }
   }
 };
 
-using Multiply = void (*)(const Tile&, const Panel&);
+template <typename Y>
+using Multiply = void (*)(const Tile<Y>&, const Panel&);
 
 /// multiply<1> … multiply<kRows>.
-template <typename Isa, bool kAccumulate, std::size_t... kIndex>
-constexpr std::array<Multiply, sizeof...(kIndex)> tiles(std::index_sequence<kIndex...>) {
+template <typename Isa, bool kAccumulate, typename Y, std::size_t... kIndex>
+constexpr std::array<Multiply<Y>, sizeof...(kIndex)> tiles(std::index_sequence<kIndex...>) {
   return {&Isa::template multiply<kIndex + 1, kAccumulate>...};
 }
 
-template <typename Isa, bool kAccumulate>
-void multiply_rows(std::size_t rows, const Tile& tile, const Panel& panel) {
-  static constexpr auto kTiles = tiles<Isa, kAccumulate>(std::make_index_sequence<Isa::kRows>());
+template <typename Isa, bool kAccumulate, typename Y>
+void multiply_rows(std::size_t rows, const Tile<Y>& tile, const Panel& panel) {
+  static constexpr auto kTiles = tiles<Isa, kAccumulate, Y>(std::make_index_sequence<Isa::kRows>());
   kTiles[rows - 1](tile, panel);
 }
 
 /// All rows of one panel, in tiles as equal as can be.
-template <typename Isa, bool kAccumulate>
-void multiply_panel(std::size_t rows, Tile tile, const Panel& panel) {
+template <typename Isa, bool kAccumulate, typename Y>
+void multiply_panel(std::size_t rows, Tile<Y> tile, const Panel& panel) {
   const std::size_t count = (rows + Isa::kRows - 1) / Isa::kRows;
   for (std::size_t left = count; left > 0; --left) {
     const std::size_t taken = (rows + left - 1) / left;
@@ -244,22 +260,22 @@ struct PaddedColumns {
 };
 
 /// A panel that is not full goes by way of whole rows, one by one.
-template <typename Isa, bool kAccumulate>
-void multiply_part(std::size_t rows, const Tile& tile, const Panel& panel, std::size_t columns) {
+template <typename Isa, bool kAccumulate, typename Y>
+void multiply_part(std::size_t rows, const Tile<Y>& tile, const Panel& panel, std::size_t columns) {
   PaddedColumns<Isa::kWidth> padded;
   const Panel whole = padded.pad(panel, columns);
-  std::array<float, Isa::kWidth> values = {};
+  std::array<Y, Isa::kWidth> values = {};
   for (std::size_t row = 0; row < rows; ++row) {
-    float* y = tile.y + row * tile.y_stride;
+    Y* y = tile.y + row * tile.y_stride;
     std::copy_n(y, columns, values.data());
-    multiply_rows<Isa, kAccumulate>(
+    multiply_rows<Isa, kAccumulate, Y>(
         1, {tile.x + row * tile.x_stride, tile.x_stride, tile.rows + row, values.data(), Isa::kWidth}, whole);
     std::copy_n(values.data(), columns, y);
   }
 }
 
-template <typename Isa, bool kAccumulate>
-void multiply_columns(std::size_t rows, Tile tile, Panel panel, std::size_t columns) {
+template <typename Isa, bool kAccumulate, typename Y>
+void multiply_columns(std::size_t rows, Tile<Y> tile, Panel panel, std::size_t columns) {
   for (std::size_t first = 0; first < columns; first += Isa::kWidth) {
     if (columns - first < Isa::kWidth) {
       multiply_part<Isa, kAccumulate>(rows, tile, panel, columns - first);
@@ -277,7 +293,7 @@ void multiply_columns(std::size_t rows, Tile tile, Panel panel, std::size_t colu
 
 template <typename Isa>
 auto multiply_all(bool accumulate) {
-  return accumulate ? &multiply_columns<Isa, true> : &multiply_columns<Isa, false>;
+  return accumulate ? &multiply_columns<Isa, true, float> : &multiply_columns<Isa, false, float>;
 }
 
 }  // namespace
@@ -296,15 +312,27 @@ bool runs_here(Int8Isa isa) {
   return false;
 }
 
+Panel panel_of(const WeightMemory& panels, std::int64_t begin, std::int64_t in, const ColumnScales& columns) {
+  return {reinterpret_cast<const std::int8_t*>(panels.data()) + begin * in,
+          static_cast<std::size_t>(in),
+          columns.scale.data(),
+          columns.offset.data(),
+          columns.sum.data(),
+          columns.bias.data()};
+}
+
 void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin,
                       const ColumnScales& columns, bool accumulate, MatrixView y) const {
-  const auto inputs = static_cast<std::size_t>(in_);
-  const Tile tile{x, inputs, rows.data(), y.data, static_cast<std::size_t>(y.stride)};
-  const auto* weights = reinterpret_cast<const std::int8_t*>(panels_.data()) + begin * in_;
-  const Panel panel{
-      weights, inputs, columns.scale.data(), columns.offset.data(), columns.sum.data(), columns.bias.data()};
+  const Tile<float> tile{x, static_cast<std::size_t>(in_), rows.data(), y.data, static_cast<std::size_t>(y.stride)};
   const auto multiply = isa_ == Int8Isa::avx2 ? multiply_all<Avx2>(accumulate) : multiply_all<Avx512Vnni>(accumulate);
-  multiply(rows.size(), tile, panel, columns.scale.size());
+  multiply(rows.size(), tile, panel_of(panels_, begin, in_, columns), columns.scale.size());
+}
+
+void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin,
+                      const ColumnScales& columns, Bfloat16View y) const {
+  const Tile<std::uint16_t> tile{x, static_cast<std::size_t>(in_), rows.data(), y.data,
+                                 static_cast<std::size_t>(y.stride)};
+  multiply_columns<Avx512Vnni, false>(rows.size(), tile, panel_of(panels_, begin, in_, columns), columns.scale.size());
 }
 
 #else
@@ -315,6 +343,9 @@ bool runs_here(Int8Isa) { return false; }
 
 void Int8Product::run(const std::uint8_t*, std::span<const RowCodes>, std::int64_t, const ColumnScales&, bool,
                       MatrixView) const {}
+
+void Int8Product::run(const std::uint8_t*, std::span<const RowCodes>, std::int64_t, const ColumnScales&,
+                      Bfloat16View) const {}
 
 #endif
 

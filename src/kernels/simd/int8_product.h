@@ -42,6 +42,9 @@ class Int8Product {
   /// panel(). x [y.rows, in], `rows` its codes' meaning, `columns` of y.cols columns.
   void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
            bool accumulate, MatrixView y) const;
+  /// y = that, rounded to bfloat16; of avx512_vnni alone.
+  void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
+           Bfloat16View y) const;
 
  private:
   Int8Isa isa_;

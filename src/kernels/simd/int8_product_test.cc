@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -70,6 +71,31 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
   }
 }
 
+/// The same numbers, rounded to bfloat16.
+void expect_rounded(const Codes& codes) {
+  const Int8Product product(codes.isa, codes.in, codes.out, codes.weight);
+  const auto columns = static_cast<std::size_t>(codes.out);
+  const auto scale = test::random_values(codes.out, 1, 0.1F);
+  const auto sum = test::random_values(codes.out, 2);
+  const std::vector<float> bias(columns, 0.5F);
+  std::vector<RowCodes> rows;
+  for (std::int64_t row = 0; row < codes.rows; ++row) rows.push_back({0.01F, static_cast<float>(row), 5.0F});
+  rows.back().offset = NAN;
+  std::vector<float> y(static_cast<std::size_t>(codes.rows * codes.out));
+  product.run(codes.x.data(), rows, 0, {scale, sum, sum, bias}, false, MatrixView(y.data(), codes.rows, codes.out));
+  const std::int64_t stride = codes.out + 3;
+  std::vector<std::uint16_t> halves(static_cast<std::size_t>(codes.rows * stride), 7);
+  product.run(codes.x.data(), rows, 0, {scale, sum, sum, bias},
+              Bfloat16View(halves.data(), codes.rows, codes.out, stride));
+  const auto wanted = test::to_halves(y);
+  for (std::int64_t row = 0; row < codes.rows; ++row) {
+    for (std::int64_t o = 0; o < stride; ++o) {
+      const auto at = static_cast<std::size_t>(row * codes.out + o);
+      EXPECT_EQ(halves[static_cast<std::size_t>(row * stride + o)], o < codes.out ? wanted[at] : 7);
+    }
+  }
+}
+
 class Int8ProductOn : public ::testing::TestWithParam<Int8Isa> {
  protected:
   void SetUp() override {
@@ -90,6 +116,15 @@ TEST_P(Int8ProductOn, IsExact) {
 
 TEST_P(Int8ProductOn, ComputesSomeOutputsAlone) {
   for (const std::int64_t begin : {32, 64}) expect_exact(Codes(GetParam(), 6, 64, 77), begin, false);
+}
+
+TEST(Int8Product, WritesBfloat16) {
+  if (!runs_here(Int8Isa::avx512_vnni) || !onednn::has_avx512_bfloat16()) {
+    GTEST_SKIP() << "the CPU has no AVX512-BF16; nothing asks for it there";
+  }
+  for (const std::int64_t rows : {1, 7, 8, 29}) {
+    for (const std::int64_t out : {1, 31, 32, 77}) expect_rounded(Codes(Int8Isa::avx512_vnni, rows, 36, out));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Int8ProductOn, ::testing::Values(Int8Isa::avx2, Int8Isa::avx512_vnni),

@@ -233,6 +233,10 @@ void ToBfloat16(const float* HWY_RESTRICT x, std::size_t count, std::uint16_t* H
   }
 }
 
+void FromBfloat16(const std::uint16_t* HWY_RESTRICT x, std::size_t count, float* HWY_RESTRICT y) {
+  for (std::size_t i = 0; i < count; ++i) y[i] = std::bit_cast<float>(std::uint32_t{x[i]} << 16);
+}
+
 void RoundToBfloat16(const float* HWY_RESTRICT x, std::size_t count, float* HWY_RESTRICT y) {
   for (std::size_t i = 0; i < count; ++i) y[i] = std::bit_cast<float>(RoundedBits(std::bit_cast<std::uint32_t>(x[i])));
 }
@@ -250,6 +254,7 @@ HWY_EXPORT(QuantizeRow);
 HWY_EXPORT(DequantizeRow);
 HWY_EXPORT(RotateBlocks);
 HWY_EXPORT(ToBfloat16);
+HWY_EXPORT(FromBfloat16);
 HWY_EXPORT(RoundToBfloat16);
 
 // The tables of functions can only be named from the namespace that exports them.
@@ -271,6 +276,11 @@ auto rotate_blocks() {
 auto to_bfloat16() {
   choose_target();
   return &HWY_DYNAMIC_DISPATCH(ToBfloat16);
+}
+
+auto from_bfloat16() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(FromBfloat16);
 }
 
 auto round_to_bfloat16() {
@@ -339,6 +349,10 @@ WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::i
 
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y) {
   simd::to_bfloat16()(x.data(), x.size(), y.data());
+}
+
+void from_bfloat16(std::span<const std::uint16_t> x, std::span<float> y) {
+  simd::from_bfloat16()(x.data(), x.size(), y.data());
 }
 
 void round_to_bfloat16(std::span<const float> x, std::span<float> y) {

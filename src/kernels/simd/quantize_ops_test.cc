@@ -153,8 +153,11 @@ TEST(Bfloat16, RoundsToNearestEvenAndKeepsWhatIsNotANumber) {
     to_bfloat16(x, halves);
     round_to_bfloat16(x, rounded);
     EXPECT_EQ(halves, wanted);
+    std::vector<float> widened(x.size());
+    from_bfloat16(halves, widened);
     for (std::size_t i = 0; i < x.size(); ++i) {
       EXPECT_EQ(std::bit_cast<std::uint32_t>(rounded[i]), std::uint32_t{wanted[i]} << 16);
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(widened[i]), std::uint32_t{wanted[i]} << 16);
     }
   });
 }

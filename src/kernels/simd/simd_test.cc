@@ -70,6 +70,40 @@ class AttentionFixture {
     return out;
   }
 
+  /// Of queries, keys and values rounded to bfloat16, in float32.
+  std::vector<float> run_rounded() {
+    const auto exact = qkv_;
+    round_to_bfloat16(exact, qkv_);
+    auto out = run(Execution{});
+    qkv_ = exact;
+    return out;
+  }
+
+  std::vector<std::uint16_t> run_bfloat16(const Execution& execution) const {
+    const auto halves = test::to_halves(qkv_);
+    const auto narrow = [&](ConstMatrixView wide) {
+      return ConstBfloat16View(halves.data() + (wide.data - qkv_.data()), wide.rows, wide.cols, wide.stride);
+    };
+    Bfloat16AttentionInputs inputs;
+    inputs.q = narrow(inputs_.q);
+    inputs.k = narrow(inputs_.k);
+    inputs.v = narrow(inputs_.v);
+    inputs.offsets = inputs_.offsets;
+    inputs.num_heads = inputs_.num_heads;
+    inputs.num_kv_heads = inputs_.num_kv_heads;
+    inputs.qk_scale = inputs_.qk_scale;
+    inputs.logit_scales = inputs_.logit_scales;
+    inputs.reach_back = inputs_.reach_back;
+    inputs.reach_ahead = inputs_.reach_ahead;
+    inputs.position_bias = inputs_.position_bias;
+    inputs.bias_reach = inputs_.bias_reach;
+    inputs.temper_position_bias = inputs_.temper_position_bias;
+    std::vector<std::uint16_t> out(static_cast<std::size_t>(offsets_.back() * width_));
+    std::vector<AttentionScratch> scratch;
+    attention(execution, inputs, scratch, Bfloat16View(out.data(), offsets_.back(), width_));
+    return out;
+  }
+
   AttentionInputs& inputs() { return inputs_; }
 
  private:
@@ -124,6 +158,26 @@ TEST(BfloatAttention, StaysCloseToItsNaiveTwin) {
   }
 }
 
+/// From and to bfloat16 it computes what it computes of the same numbers in float32.
+TEST(BfloatAttention, ReadsAndWritesBfloat16) {
+  for (const auto& c : odd_cases()) {
+    if (!attends_in_bfloat16(c.head_dim)) continue;
+    SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
+    AttentionFixture fixture(c);
+    fixture.inputs().bfloat16 = true;
+    const auto wanted = fixture.run_rounded();
+    const auto found = fixture.run_bfloat16(Execution{});
+    EXPECT_EQ(found, test::to_halves(wanted));
+    ThreadPool pool(3);
+    EXPECT_EQ(fixture.run_bfloat16(Execution{&pool}), found);
+  }
+}
+
+TEST(BfloatAttention, RefusesWhatItHasNot) {
+  AttentionFixture fixture({.lengths = {3}, .head_dim = 5});
+  EXPECT_THROW(fixture.run_bfloat16(Execution{}), Error);
+}
+
 /// Numbers that bfloat16 holds exactly, and one key that takes all the weight: nothing is left to round.
 TEST(BfloatAttention, IsExactWhereNothingIsRounded) {
   for (const std::int64_t length : {1, 9, 33, 150, 300}) {
@@ -165,7 +219,8 @@ TEST(BfloatAttention, IsExactWhereNothingIsRounded) {
   }
 }
 
-/// Of two keys the second has a score x below the first's: their weights' ratio is 2^−x, here for x that bfloat16 holds.
+/// Of two keys the second has a score x below the first's: their weights' ratio is 2^−x, here for x that bfloat16
+/// holds.
 TEST(BfloatAttention, WeightsAreNearTheirPowersOfTwo) {
   constexpr std::int64_t kDim = 2;
   const std::vector<std::int64_t> offsets = {0, 2};

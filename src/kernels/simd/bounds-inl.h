@@ -1,0 +1,43 @@
+// Minimum and maximum that let NaN through; for files compiled once for each instruction set (Highway), hence the
+// guard that turns with the target.
+#if defined(TREBLE_SIMD_BOUNDS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TREBLE_SIMD_BOUNDS_INL_H_
+#undef TREBLE_SIMD_BOUNDS_INL_H_
+#else
+#define TREBLE_SIMD_BOUNDS_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace treble::simd {
+namespace HWY_NAMESPACE {
+
+/// x, but no less than `least`; NaN stays NaN (where one of two numbers is NaN, x86 takes the second, Arm the NaN,
+/// and Highway's emulation the other one).
+template <class V>
+HWY_INLINE V AtLeast(V least, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Lt(x, least), least, x);
+#else
+  return hn::Max(least, x);
+#endif
+}
+
+/// x, but no more than `most`; likewise.
+template <class V>
+HWY_INLINE V AtMost(V most, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Lt(most, x), most, x);
+#else
+  return hn::Min(most, x);
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace treble::simd
+HWY_AFTER_NAMESPACE();
+
+#endif
