@@ -71,8 +71,6 @@ std::vector<ComputeType> fast_compute_types() {
   return types;
 }
 
-std::span<const std::string_view> built_in_sentences() { return kSentences; }
-
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
   const auto texts = samples();
   const std::vector<std::string_view> views(texts.begin(), texts.end());

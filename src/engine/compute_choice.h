@@ -21,9 +21,6 @@ std::string compute_type_name(ComputeType type);
 /// that the same machine always answers the same.
 std::vector<ComputeType> fast_compute_types();
 
-/// Twelve sentences of several kinds, each of some 20 tokens.
-std::span<const std::string_view> built_in_sentences();
-
 /// Mean cosine between the two models' vectors of kNumSamples built-in texts of 4 to about 250 tokens.
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate);
 

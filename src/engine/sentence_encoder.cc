@@ -16,6 +16,7 @@
 #include "engine/compute_choice.h"
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
+#include "engine/rounding_sentences.h"
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
@@ -126,12 +127,12 @@ struct SentenceEncoder::Impl {
         workers(static_cast<std::size_t>(pool.size())),
         lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
         loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
-        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}, &bias_correction})),
+        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}, &rounding_correction})),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(loading_tokenizer.get()) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
-  void correct_biases();
+  void correct_rounding();
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
@@ -150,7 +151,7 @@ struct SentenceEncoder::Impl {
   LengthPlan lengths;
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
-  BiasCorrection bias_correction;
+  RoundingCorrection rounding_correction;
   Encoder encoder;
   ModuleChain modules;
   Tokenizer tokenizer;
@@ -315,23 +316,29 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.threads = pool.size();
 }
 
-/// By the mean inputs of the built-in sentences, one by one. On one thread, so that vectors are the same for any number
-/// of them. What the model cannot read (a word it has no token for, a limit that leaves no room for text) is left out:
-/// loading does not fail for texts that nobody asked about.
-void SentenceEncoder::Impl::correct_biases() {
-  const auto sentences = built_in_sentences();
+/// By what layers see of the built-in sentences, one by one; the same for any number of threads, as int8 is. What the
+/// model cannot read (a word it has no token for, a limit that leaves no room for text) is left out: loading does not
+/// fail for texts that nobody asked about.
+void SentenceEncoder::Impl::correct_rounding() {
+  const auto sentences = rounding_sentences();
   const EncodeOptions options;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     try {
       const auto tokenized = tokenize_one(tokenizer, plan(sentences, options), static_cast<std::int64_t>(i));
       for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
-        encoder.run({.execution = {}, .workspace = workers.front().layers, .temperature = options.temperature}, batch);
+        // Layers note what they see from one thread alone, as they do where threads share outputs.
+        const Execution shared{&pool};
+        const Execution alone;
+        encoder.run({.execution = Linear::shares_outputs(shared, batch.total_tokens()) ? shared : alone,
+                     .workspace = workers.front().layers,
+                     .temperature = options.temperature},
+                    batch);
       }
     } catch (const Error&) {
       continue;
     }
   }
-  bias_correction.finish();
+  rounding_correction.finish({&pool});
 }
 
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
@@ -340,7 +347,7 @@ SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
   impl->describe_model(options, folder);
   if (options.dtype == ComputeType::int8) {
-    impl->correct_biases();
+    impl->correct_rounding();
     give_back_freed_memory();
   }
   return SentenceEncoder(std::move(impl));

@@ -13,6 +13,7 @@
 #include "kernels/onednn/product.h"
 #include "kernels/quantize_ops.h"
 #include "kernels/simd/int8_product.h"
+#include "kernels/weight_rounding.h"
 #include "tensor/aligned_buffer.h"
 
 namespace treble {
@@ -109,74 +110,9 @@ constexpr std::int64_t kMostRotated = 128;
 /// The largest power of two that divides the width, up to that.
 std::int64_t rotation_block(std::int64_t cols) { return std::min(kMostRotated, cols & -cols); }
 
-/// Weights minus what their codes stand for, and the inputs seen so far: what a bias is corrected by.
-class RoundingErrors {
- public:
-  RoundingErrors(std::int64_t in, std::int64_t out)
-      : in_(static_cast<std::size_t>(in)),
-        pairs_(half_ * static_cast<std::size_t>(out)),
-        error_(2 * half_),
-        total_(2 * half_) {}
-
-  /// An output's.
-  void note(std::int64_t output, std::span<const float> rotated, const WeightCodes& meaning,
-            std::span<const std::int8_t> codes) {
-    const float inverse = meaning.scale > 0 && std::isfinite(1.0F / meaning.scale) ? 1.0F / meaning.scale : 0.0F;
-    for (std::size_t i = 0; i < in_; ++i) {
-      const float steps = (rotated[i] - meaning.offset) * inverse - static_cast<float>(codes[i]);
-      // To the nearest by way of a positive number, which the compiler makes vectors of; max drops a NaN in this order.
-      error_[i] = static_cast<std::uint8_t>(std::min(std::max(-7.0F, kParts * steps), 7.0F) + (kZero + 0.5F));
-    }
-    std::uint8_t* pairs = pairs_of(output);
-    for (std::size_t i = 0; i < half_; ++i) pairs[i] = static_cast<std::uint8_t>(error_[i] | error_[half_ + i] << 4);
-  }
-
-  void see(std::span<const float> rotated) {
-    double squares = 0;
-    for (const float value : rotated) squares += static_cast<double>(value) * static_cast<double>(value);
-    if (!(squares > 0) || !std::isfinite(squares)) return;
-    const auto weight = static_cast<float>(1 / squares);
-    for (std::size_t i = 0; i < in_; ++i) total_[i] += weight * rotated[i];
-    weight_ += weight;
-  }
-
-  /// What an output lacks on average, in its steps; 0 where that is not known.
-  float mean(std::int64_t output) {
-    const std::uint8_t* pairs = pairs_of(output);
-    const float* first = total_.data();
-    const float* second = total_.data() + half_;
-    std::array<float, 8> sums = {};
-    for (std::size_t i = 0; i < half_; i += sums.size()) {
-      const std::size_t lanes = std::min(sums.size(), half_ - i);
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        const std::uint8_t pair = pairs[i + lane];
-        sums[lane] += first[i + lane] * (static_cast<float>(pair & 15) - kZero) +
-                      second[i + lane] * (static_cast<float>(pair >> 4) - kZero);
-      }
-    }
-    const float mean = std::accumulate(sums.begin(), sums.end(), 0.0F) / (kParts * weight_);
-    return std::isfinite(mean) ? mean : 0.0F;
-  }
-
- private:
-  std::uint8_t* pairs_of(std::int64_t output) { return pairs_.data() + half_ * static_cast<std::size_t>(output); }
-
-  /// Eighths of a step, as codes 1 … 15 around this. Weights are off by half a step, but for those of a pair that was
-  /// drawn in.
-  static constexpr float kParts = 8;
-  static constexpr float kZero = 8;
-
-  std::size_t in_;
-  std::size_t half_ = (in_ + 1) / 2;
-  AlignedBuffer<std::uint8_t> pairs_;  ///< [out, half]: the codes of inputs i and half + i
-  std::vector<std::uint8_t> error_;    ///< one output's codes
-  std::vector<float> total_;           ///< Σ x / |x|²
-  float weight_ = 0;                   ///< Σ 1 / |x|²
-};
-
 /// [out, in]. Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
-/// `errors` may be null.
-AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& columns, RoundingErrors* errors) {
+/// `rounding` may be null.
+AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& columns, WeightRounding* rounding) {
   const onednn::Int8Range range = onednn::int8_range();
   const std::int64_t block = rotation_block(weight.cols);
   const auto cols = static_cast<std::size_t>(weight.cols);
@@ -186,7 +122,7 @@ AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& colu
     const std::span<std::int8_t> target{codes.data() + row * weight.cols, cols};
     rotate_blocks(block, weight.row_span(row), rotated);
     const WeightCodes meaning = quantize_weights(rotated, range.weight, range.pair, target);
-    if (errors != nullptr) errors->note(row, rotated, meaning, target);
+    if (rounding != nullptr) rounding->note(row, rotated, meaning, target);
     const float scale = meaning.scale / static_cast<float>(block);
     columns.scale.push_back(scale);
     columns.offset.push_back(meaning.offset / static_cast<float>(block));
@@ -216,7 +152,7 @@ bool hands_on_bfloat16(ComputeType type) {
   return type == ComputeType::bfloat16 || (type == ComputeType::int8 && simd::int8_isa() == simd::Int8Isa::avx512_vnni);
 }
 
-struct Linear::Impl : BiasCorrection::Layer {
+struct Linear::Impl : RoundingCorrection::Layer {
   Impl(ConstMatrixView weight, std::span<const float> bias, const Options& chosen)
       : in(weight.cols), out(weight.rows), options(chosen) {
     switch (options.type) {
@@ -232,10 +168,10 @@ struct Linear::Impl : BiasCorrection::Layer {
 
   void pack_int8(ConstMatrixView weight, std::span<const float> bias) {
     if (options.correction != nullptr) {
-      errors = std::make_unique<RoundingErrors>(in, out);
+      rounding = std::make_unique<WeightRounding>(in, out, onednn::int8_range().weight);
       options.correction->add(*this);
     }
-    const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer, errors.get());
+    const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer, rounding.get());
     dequantizer.bias.assign(bias.begin(), bias.end());
     dequantizer.bias.resize(static_cast<std::size_t>(out));
     if (const simd::Int8Isa isa = simd::int8_isa(); isa != simd::Int8Isa::none && Int8Product::suits(in)) {
@@ -246,20 +182,29 @@ struct Linear::Impl : BiasCorrection::Layer {
   }
 
   template <typename X>
-  void see(BasicMatrixView<const X> x) const {
-    std::vector<float> rotated(static_cast<std::size_t>(x.cols));
-    for (std::int64_t row = 1; row + 1 < x.rows; ++row) {
-      rotate(x.row_span(row), rotated);
-      errors->see(rotated);
-    }
+  void see(const Execution& execution, BasicMatrixView<const X> x) const {
+    if (x.rows < 3) return;
+    const BasicMatrixView<const X> inner = x.row_range(1, x.rows - 1);
+    // Before the product, which uses the same memory.
+    Scratch& scratch = thread_scratch();
+    const MatrixView rotated(scratch.rounded.ensure(elements(inner.rows, in)), inner.rows, in);
+    execution.for_ranges(inner.rows, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t row = begin; row < end; ++row) rotate(inner.row_span(row), rotated.row_span(row));
+    });
+    rounding->see(execution, rotated, scratch.part);
   }
 
   void finish_correction() override {
+    // Where the CPU limits neighbouring pairs of codes, a weight cannot be rounded by itself.
+    std::vector<std::int64_t> sums(static_cast<std::size_t>(out));
+    const bool free = onednn::has_vnni() && int8_product != nullptr;
+    const bool again = free && rounding->round_again(*int8_product, sums);
     for (std::int64_t output = 0; output < out; ++output) {
       const auto o = static_cast<std::size_t>(output);
-      dequantizer.bias[o] += dequantizer.scale[o] * errors->mean(output);
+      if (again) dequantizer.sum[o] = dequantizer.scale[o] * static_cast<float>(sums[o]);
+      dequantizer.bias[o] += dequantizer.scale[o] * rounding->mean_error(output);
     }
-    errors.reset();
+    rounding.reset();
   }
 
   /// As the weights are.
@@ -382,7 +327,7 @@ struct Linear::Impl : BiasCorrection::Layer {
       fail(ErrorCode::internal, "linear [{} → {}]: x is [{}, {}] (stride {}), y is [{}, {}] (stride {})", in, out,
            x.rows, x.cols, x.stride, y.rows, y.cols, y.stride);
     }
-    if (errors) see(x);
+    if (rounding) see(execution, x);
     if (shares_outputs(execution, x.rows)) {
       run_few_rows(execution, x, y);
       return;
@@ -441,11 +386,11 @@ struct Linear::Impl : BiasCorrection::Layer {
   std::int64_t in;
   std::int64_t out;
   Options options;
-  Dequantizer dequantizer;                 // of int8 alone
-  std::unique_ptr<RoundingErrors> errors;  // until the bias is corrected
+  Dequantizer dequantizer;                   // of int8 alone
+  std::unique_ptr<WeightRounding> rounding;  // until it is corrected
   // One of the two.
   std::unique_ptr<const Product> product;
-  std::unique_ptr<const Int8Product> int8_product;
+  std::unique_ptr<Int8Product> int8_product;
 };
 
 Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Options& options) {

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "kernels/activation.h"
-#include "kernels/bias_correction.h"
 #include "kernels/execution.h"
+#include "kernels/rounding_correction.h"
 #include "tensor/view.h"
 #include "treble/options.h"
 
@@ -49,9 +49,9 @@ class Linear {
     ComputeType type = ComputeType::float32;
     /// y is bfloat16. Only of types that hands_on_bfloat16, without `accumulate`.
     bool bfloat16_output = false;
-    /// Of int8: corrects the layer's bias by the inputs that it sees until the correction is finished; up to then it
-    /// may run from one thread alone. It outlives that.
-    BiasCorrection* correction = nullptr;
+    /// Of int8: corrects the layer's rounding by the inputs that it sees until the correction is finished; up to then
+    /// it may run from one thread alone. It outlives that.
+    RoundingCorrection* correction = nullptr;
   };
 
   /// `weight` is [out, in] as stored by PyTorch; `bias` is [out] or empty. Both are copied.

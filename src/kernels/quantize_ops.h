@@ -1,8 +1,12 @@
 // Rows of float32 in fewer bits, and back.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+
+#include "tensor/view.h"
 
 namespace treble {
 
@@ -47,6 +51,24 @@ void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, con
 /// product.
 WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
                              std::span<std::int8_t> codes);
+
+/// moments[j][i] += Σ scaled_j · x_i over the rows of both, [rows, n] of one stride, for i ≤ j: the lower triangle of
+/// Σ w · x xᵀ where `scaled` is x with each row times its w. Of `moments` [n, n], some above the diagonal change too.
+void add_moments(ConstMatrixView x, ConstMatrixView scaled, MatrixView moments);
+
+/// Some inputs of 16 outputs of a layer: weights in steps of their codes.
+struct RoundingTile {
+  static constexpr std::size_t kOutputs = 16;
+  static constexpr std::size_t kInputs = 64;
+  using Numbers = std::array<std::array<float, kOutputs>, kInputs>;
+  alignas(64) Numbers weights;
+  alignas(64) Numbers codes;
+  alignas(64) Numbers wanted;  ///< scratch
+};
+
+/// codes of one input after the other: the whole number in ±most nearest to the weight and what the errors (weight
+/// minus code) of the inputs i before it add to it, `feedback`[i][input] of each. `feedback` [n, n], n ≤ kInputs.
+void round_in_turn(ConstMatrixView feedback, std::int32_t most, RoundingTile& tile);
 
 /// To the nearest bfloat16, ties to even; NaN stays NaN. Equal sizes.
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y);

@@ -41,7 +41,7 @@ std::vector<double> scaled_frequencies(const RotaryConfig& rotary, double base, 
 }  // namespace
 
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                               const LengthPlan& lengths, ComputeType type, BiasCorrection* correction)
+                               const LengthPlan& lengths, ComputeType type, RoundingCorrection* correction)
     : loader_(loader),
       names_(names),
       config_(config),

@@ -16,7 +16,7 @@ class EncoderBuilder {
  public:
   /// All referred-to objects outlive the builder; `correction` may be null.
   EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                 const LengthPlan& lengths, ComputeType type, BiasCorrection* correction);
+                 const LengthPlan& lengths, ComputeType type, RoundingCorrection* correction);
 
   EmbeddingLayer embeddings(AlignedBuffer<float>& words) const;
   /// The bias that all layers share: T5's and MPNet's buckets, or ALiBi's slopes.
@@ -50,7 +50,7 @@ class EncoderBuilder {
   const EncoderConfig& config_;
   const LengthPlan& lengths_;
   ComputeType type_;
-  BiasCorrection* correction_;
+  RoundingCorrection* correction_;
   PositionPlan plan_;
 };
 

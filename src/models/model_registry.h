@@ -19,8 +19,9 @@ struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`
   /// Layers are packed side by side where it has a pool.
   Execution execution = {};
-  /// Of int8: makes the layers note what their biases are corrected by (kernels/bias_correction.h). Null: they do not.
-  BiasCorrection* correction = nullptr;
+  /// Of int8: makes the layers note what their rounding is corrected by (kernels/rounding_correction.h). Null: they do
+  /// not.
+  RoundingCorrection* correction = nullptr;
 };
 
 /// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths

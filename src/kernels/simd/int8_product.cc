@@ -46,6 +46,23 @@ Int8Product::Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::sp
   }
 }
 
+std::int64_t Int8Product::place(std::int64_t output, std::int64_t input) const {
+  const std::int64_t panel = output / panel_;
+  return panel * panel_ * in_ + input * panel_ + output % panel_ * static_cast<std::int64_t>(kStep);
+}
+
+void Int8Product::read_codes(std::int64_t output, std::int64_t first, std::span<std::int8_t> codes) const {
+  const std::byte* from = panels_.data() + place(output, first);
+  const std::int64_t step = panel_ * static_cast<std::int64_t>(kStep);
+  for (std::size_t i = 0; i < codes.size(); i += kStep, from += step) std::memcpy(codes.data() + i, from, kStep);
+}
+
+void Int8Product::write_codes(std::int64_t output, std::int64_t first, std::span<const std::int8_t> codes) {
+  std::byte* to = panels_.data() + place(output, first);
+  const std::int64_t step = panel_ * static_cast<std::int64_t>(kStep);
+  for (std::size_t i = 0; i < codes.size(); i += kStep, to += step) std::memcpy(to, codes.data() + i, kStep);
+}
+
 #if defined(__x86_64__)
 
 namespace {

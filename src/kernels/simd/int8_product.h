@@ -34,6 +34,11 @@ class Int8Product {
   /// `codes` [out, in]; runs_here(isa).
   Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes);
 
+  /// Codes of an output's inputs from `first`, a multiple of four. Equal sizes.
+  void read_codes(std::int64_t output, std::int64_t first, std::span<std::int8_t> codes) const;
+  /// The same the other way; nobody may be running.
+  void write_codes(std::int64_t output, std::int64_t first, std::span<const std::int8_t> codes);
+
   /// Outputs that are packed together.
   std::int64_t panel() const noexcept { return panel_; }
   const char* name() const noexcept { return isa_ == Int8Isa::avx2 ? "int8:avx2" : "int8:avx512_vnni"; }
@@ -47,6 +52,8 @@ class Int8Product {
            Bfloat16View y) const;
 
  private:
+  std::int64_t place(std::int64_t output, std::int64_t input) const;
+
   Int8Isa isa_;
   std::int64_t panel_;
   std::int64_t in_;

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/onednn/product.h"
@@ -112,6 +114,24 @@ TEST_P(Int8ProductOn, IsExact) {
       }
     }
   }
+}
+
+TEST_P(Int8ProductOn, GivesItsCodesAndTakesOthers) {
+  const Codes first(GetParam(), 3, 36, 77);
+  const Int8Product product(first.isa, first.in, first.out, first.weight);
+  auto other = first;
+  std::reverse(other.weight.begin(), other.weight.end());
+  Int8Product changed(first.isa, first.in, first.out, first.weight);
+  for (std::int64_t output = 0; output < first.out; ++output) {
+    std::vector<std::int8_t> codes(20);
+    product.read_codes(output, 8, codes);
+    const auto row = first.weight.begin() + output * first.in;
+    EXPECT_TRUE(std::equal(codes.begin(), codes.end(), row + 8));
+    changed.write_codes(output, 0, std::span(other.weight).subspan(static_cast<std::size_t>(output * 36), 36));
+  }
+  std::vector<std::int8_t> whole(36);
+  changed.read_codes(70, 0, whole);
+  EXPECT_TRUE(std::equal(whole.begin(), whole.end(), other.weight.begin() + 70 * 36));
 }
 
 TEST_P(Int8ProductOn, ComputesSomeOutputsAlone) {

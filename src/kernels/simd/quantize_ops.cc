@@ -220,6 +220,104 @@ void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, c
   }
 }
 
+/// Draws a pair's sum in to ±most, half of the excess each: the nearest pair that fits.
+void LimitPair(std::int32_t most, std::int8_t& first, std::int8_t& second) {
+  const std::int32_t sum = first + second;
+  const std::int32_t excess = std::abs(sum) - most;
+  if (excess <= 0) return;
+  const std::int32_t sign = sum > 0 ? 1 : -1;
+  first = static_cast<std::int8_t>(first - sign * (excess / 2));
+  second = static_cast<std::int8_t>(second - sign * (excess - excess / 2));
+}
+
+/// To the nearest, by way of a positive number.
+void ToWeightCodes(const float* HWY_RESTRICT x, std::size_t count, float offset, float inverse, float most,
+                   std::int8_t* HWY_RESTRICT codes) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float steps = std::min(std::max(-most, (x[i] - offset) * inverse), most);
+    codes[i] = static_cast<std::int8_t>(static_cast<std::int32_t>(steps + 128.5F) - 128);
+  }
+}
+
+WeightCodes QuantizeWeights(const float* x, std::size_t count, std::int32_t most, std::int32_t most_pair,
+                            std::int8_t* codes) {
+  if (count == 0) return {};
+  Range range = RangeOf(x, count);
+  if (!std::isfinite(range.total)) {
+    std::fill_n(codes, count, std::int8_t{0});
+    return {0.0F, std::numeric_limits<float>::quiet_NaN()};
+  }
+  const bool limited = most_pair < 2 * most;
+  if (limited) {
+    range.greatest = std::max(range.greatest, -range.least);
+    range.least = -range.greatest;
+  }
+  const float offset = 0.5F * range.least + 0.5F * range.greatest;
+  const float scale = (0.5F * range.greatest - 0.5F * range.least) / static_cast<float>(most);
+  // Weights too small for their scale to be inverted are as good as none.
+  const float inverse = scale > 0 && std::isfinite(1.0F / scale) ? 1.0F / scale : 0.0F;
+  ToWeightCodes(x, count, offset, inverse, static_cast<float>(most), codes);
+  for (std::size_t i = 0; limited && i + 1 < count; i += 2) LimitPair(most_pair, codes[i], codes[i + 1]);
+  return {scale, offset};
+}
+
+/// Σ of one vector of columns for four rows of the moments, which stay in registers while x is gone through. `scaled`
+/// is x with each row times its weight.
+void AddFourMoments(const float* HWY_RESTRICT x, std::size_t stride, std::size_t rows, const float* HWY_RESTRICT scaled,
+                    float* HWY_RESTRICT moments, std::size_t moments_stride) {
+  const D d;
+  V sum[4];
+  HWY_UNROLL(4)
+  for (std::size_t j = 0; j < 4; ++j) sum[j] = hn::LoadU(d, moments + j * moments_stride);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const V columns = hn::LoadU(d, x + r * stride);
+    HWY_UNROLL(4)
+    for (std::size_t j = 0; j < 4; ++j) sum[j] = hn::MulAdd(hn::Set(d, scaled[r * stride + j]), columns, sum[j]);
+  }
+  HWY_UNROLL(4)
+  for (std::size_t j = 0; j < 4; ++j) hn::StoreU(sum[j], d, moments + j * moments_stride);
+}
+
+void AddMoments(const float* HWY_RESTRICT x, const float* HWY_RESTRICT scaled, std::size_t stride, std::size_t rows,
+                std::size_t n, float* HWY_RESTRICT moments, std::size_t moments_stride) {
+  const std::size_t lanes = hn::Lanes(D());
+  for (std::size_t j = 0; j < n; ++j) {
+    float* row = moments + j * moments_stride;
+    std::size_t i = 0;
+    if (j % 4 == 0 && j + 4 <= n) {
+      for (; i <= j + 3 && i + lanes <= n; i += lanes) {
+        AddFourMoments(x + i, stride, rows, scaled + j, row + i, moments_stride);
+      }
+    } else if (j - j % 4 + 4 <= n) {
+      // With the first of the four.
+      while (i <= j - j % 4 + 3 && i + lanes <= n) i += lanes;
+    }
+    for (; i <= j; ++i) {
+      for (std::size_t r = 0; r < rows; ++r) row[i] += scaled[r * stride + j] * x[r * stride + i];
+    }
+  }
+}
+
+void RoundInTurn(const float* HWY_RESTRICT feedback, std::size_t stride, std::size_t n, float most,
+                 RoundingTile& tile) {
+  const D d;
+  const std::size_t lanes = std::min(hn::Lanes(d), RoundingTile::kOutputs);
+  const hn::CappedTag<float, RoundingTile::kOutputs> capped;
+  tile.wanted = tile.weights;
+  for (std::size_t first = 0; first < RoundingTile::kOutputs; first += lanes) {
+    for (std::size_t k = 0; k < n; ++k) {
+      const auto wanted = hn::Load(capped, &tile.wanted[k][first]);
+      const auto code = hn::Min(hn::Max(hn::Round(wanted), hn::Set(capped, -most)), hn::Set(capped, most));
+      hn::Store(code, capped, &tile.codes[k][first]);
+      const auto error = hn::Sub(hn::Load(capped, &tile.weights[k][first]), code);
+      for (std::size_t j = k + 1; j < n; ++j) {
+        float* later = &tile.wanted[j][first];
+        hn::Store(hn::MulAdd(error, hn::Set(capped, feedback[k * stride + j]), hn::Load(capped, later)), capped, later);
+      }
+    }
+  }
+}
+
 /// The upper half of a float's bits, rounded to nearest even. What is not a number must not round up to infinity.
 HWY_INLINE std::uint32_t RoundedBits(std::uint32_t bits) {
   const std::uint32_t rounded = bits + 0x7FFFU + ((bits >> 16) & 1U);
@@ -253,6 +351,9 @@ namespace simd {
 HWY_EXPORT(QuantizeRow);
 HWY_EXPORT(DequantizeRow);
 HWY_EXPORT(RotateBlocks);
+HWY_EXPORT(QuantizeWeights);
+HWY_EXPORT(AddMoments);
+HWY_EXPORT(RoundInTurn);
 HWY_EXPORT(ToBfloat16);
 HWY_EXPORT(FromBfloat16);
 HWY_EXPORT(RoundToBfloat16);
@@ -271,6 +372,21 @@ auto dequantize_row() {
 auto rotate_blocks() {
   choose_target();
   return &HWY_DYNAMIC_DISPATCH(RotateBlocks);
+}
+
+auto quantize_weights() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(QuantizeWeights);
+}
+
+auto add_moments() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(AddMoments);
+}
+
+auto round_in_turn() {
+  choose_target();
+  return &HWY_DYNAMIC_DISPATCH(RoundInTurn);
 }
 
 auto to_bfloat16() {
@@ -302,49 +418,19 @@ void rotate_blocks(std::int64_t block, std::span<const float> x, std::span<float
   simd::rotate_blocks()(static_cast<std::size_t>(block), x.data(), rotated.data(), x.size());
 }
 
-namespace {
-
-/// Draws a pair's sum in to ±most, half of the excess each: the nearest pair that fits.
-void limit_pair(std::int32_t most, std::int8_t& first, std::int8_t& second) {
-  const std::int32_t sum = first + second;
-  const std::int32_t excess = std::abs(sum) - most;
-  if (excess <= 0) return;
-  const std::int32_t sign = sum > 0 ? 1 : -1;
-  first = static_cast<std::int8_t>(first - sign * (excess / 2));
-  second = static_cast<std::int8_t>(second - sign * (excess - excess / 2));
-}
-
-}  // namespace
-
 WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
                              std::span<std::int8_t> codes) {
-  if (x.empty()) return {};
-  float least = x[0];
-  float greatest = x[0];
-  float total = 0;
-  for (const float value : x) {
-    least = std::min(least, value);
-    greatest = std::max(greatest, value);
-    total += value;
-  }
-  if (!std::isfinite(total)) {
-    std::fill(codes.begin(), codes.end(), std::int8_t{0});
-    return {0.0F, std::numeric_limits<float>::quiet_NaN()};
-  }
-  if (most_pair < 2 * most) {
-    greatest = std::max(greatest, -least);
-    least = -greatest;
-  }
-  const float offset = 0.5F * least + 0.5F * greatest;
-  const float scale = (0.5F * greatest - 0.5F * least) / static_cast<float>(most);
-  // Weights too small for their scale to be inverted are as good as none.
-  const float inverse = scale > 0 && std::isfinite(1.0F / scale) ? 1.0F / scale : 0.0F;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const auto code = static_cast<std::int32_t>(std::lrint((x[i] - offset) * inverse));
-    codes[i] = static_cast<std::int8_t>(std::clamp(code, -most, most));
-  }
-  for (std::size_t i = 0; i + 1 < codes.size(); i += 2) limit_pair(most_pair, codes[i], codes[i + 1]);
-  return {scale, offset};
+  return simd::quantize_weights()(x.data(), x.size(), most, most_pair, codes.data());
+}
+
+void add_moments(ConstMatrixView x, ConstMatrixView scaled, MatrixView moments) {
+  simd::add_moments()(x.data, scaled.data, static_cast<std::size_t>(x.stride), static_cast<std::size_t>(x.rows),
+                      static_cast<std::size_t>(x.cols), moments.data, static_cast<std::size_t>(moments.stride));
+}
+
+void round_in_turn(ConstMatrixView feedback, std::int32_t most, RoundingTile& tile) {
+  simd::round_in_turn()(feedback.data, static_cast<std::size_t>(feedback.stride),
+                        static_cast<std::size_t>(feedback.rows), static_cast<float>(most), tile);
 }
 
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y) {

@@ -136,6 +136,62 @@ TEST(DequantizeRow, EqualsItsFormula) {
   });
 }
 
+TEST(Moments, EqualTheirDefinition) {
+  for (const std::int64_t n : {1, 7, 33, 64}) {
+    constexpr std::int64_t kRows = 5;
+    const auto x = test::random_values(kRows * (n + 3), 1);
+    const auto weights = test::random_values(kRows, 2);
+    auto scaled = x;
+    for (std::size_t i = 0; i < x.size(); ++i) scaled[i] *= weights[i / static_cast<std::size_t>(n + 3)];
+    const auto before = test::random_values(n * (n + 1), 3);
+    test::on_every_target([&] {
+      auto moments = before;
+      add_moments(ConstMatrixView(x.data(), kRows, n, n + 3), ConstMatrixView(scaled.data(), kRows, n, n + 3),
+                  MatrixView(moments.data(), n, n, n + 1));
+      for (std::int64_t i = 0; i < n; ++i) {
+        EXPECT_EQ(moments[static_cast<std::size_t>(i * (n + 1) + n)],
+                  before[static_cast<std::size_t>(i * (n + 1) + n)]);
+        for (std::int64_t j = 0; j <= i; ++j) {
+          const auto at = static_cast<std::size_t>(i * (n + 1) + j);
+          double wanted = before[at];
+          for (std::int64_t row = 0; row < kRows; ++row) {
+            const float* numbers = x.data() + row * (n + 3);
+            wanted += double{weights[static_cast<std::size_t>(row)]} * double{numbers[i]} * double{numbers[j]};
+          }
+          EXPECT_NEAR(moments[at], wanted, 1e-5);
+        }
+      }
+    });
+  }
+}
+
+TEST(RoundInTurn, HandsErrorsOn) {
+  for (const std::size_t n : {std::size_t{1}, std::size_t{5}, RoundingTile::kInputs}) {
+    const auto feedback = test::random_values(static_cast<std::int64_t>(n * (n + 2)), 1, 0.2F);
+    const auto numbers = test::random_values(static_cast<std::int64_t>(n * RoundingTile::kOutputs), 2, 3.0F);
+    test::on_every_target([&] {
+      RoundingTile tile = {};
+      for (std::size_t i = 0; i < n; ++i) {
+        std::copy_n(numbers.data() + i * RoundingTile::kOutputs, RoundingTile::kOutputs, tile.weights[i].data());
+      }
+      const auto size = static_cast<std::int64_t>(n);
+      round_in_turn(ConstMatrixView(feedback.data(), size, size, size + 2), 4, tile);
+      for (std::size_t o = 0; o < RoundingTile::kOutputs; ++o) {
+        for (std::size_t i = 0; i < n; ++i) {
+          double wanted = tile.weights[i][o];
+          for (std::size_t j = 0; j < i; ++j) {
+            wanted += (double{tile.weights[j][o]} - double{tile.codes[j][o]}) * double{feedback[j * (n + 2) + i]};
+          }
+          const double code = tile.codes[i][o];
+          EXPECT_EQ(code, std::round(code));
+          EXPECT_LE(std::abs(code), 4);
+          EXPECT_LE(std::abs(code - std::clamp(wanted, -4.0, 4.0)), 0.5001);
+        }
+      }
+    });
+  }
+}
+
 TEST(Bfloat16, RoundsToNearestEvenAndKeepsWhatIsNotANumber) {
   test::on_every_target([] {
     const std::vector<float> x = {1.0F,
