@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <vector>
 
 namespace treble {
 
@@ -82,7 +83,9 @@ WeightRounding::WeightRounding(std::int64_t in, std::int64_t out, std::int32_t m
       most_(most),
       pairs_(static_cast<std::size_t>(out * blocks_) * kHalf),
       total_(static_cast<std::size_t>(blocks_ * kBlock)),
-      moments_(static_cast<std::size_t>(blocks_ * kBlock * kBlock)) {}
+      moments_(static_cast<std::size_t>(blocks_ * kBlock * kBlock)) {
+  static_assert(kBlock == RoundingTile::kInputs);
+}
 
 void WeightRounding::note(std::int64_t output, std::span<const float> weights, const WeightCodes& meaning,
                           std::span<const std::int8_t> codes) {
