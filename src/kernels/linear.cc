@@ -195,9 +195,9 @@ struct Linear::Impl : RoundingCorrection::Layer {
   }
 
   void finish_correction() override {
-    // Where the CPU limits neighbouring pairs of codes, a weight cannot be rounded by itself.
+    // Where neighbouring pairs of codes are limited, a weight cannot be rounded by itself.
     std::vector<std::int64_t> sums(static_cast<std::size_t>(out));
-    const bool free = onednn::has_vnni() && int8_product != nullptr;
+    const bool free = int8_product != nullptr && int8_product->takes_any_codes();
     const bool again = free && rounding->round_again(*int8_product, sums);
     for (std::int64_t output = 0; output < out; ++output) {
       const auto o = static_cast<std::size_t>(output);

@@ -10,6 +10,7 @@
 
 #include "kernels/onednn/product.h"
 #include "kernels/reference/reference.h"
+#include "kernels/simd/int8_product.h"
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
@@ -185,7 +186,6 @@ TEST(ReducedLinear, ACorrectedBiasTakesTheMeanErrorBack) {
 
 /// Inputs that lie along a few directions, as a transformer's do: what weights lose along these is evened out.
 TEST(ReducedLinear, WeightsAreRoundedAgainForTheInputsSeen) {
-  if (!onednn::has_vnni()) GTEST_SKIP() << "pairs of codes are limited on this CPU, and no weight is rounded by itself";
   constexpr std::int64_t kDirections = 8;
   for (const auto& [in, out] : {std::pair{384, 96}, {100, 33}}) {
     SCOPED_TRACE(::testing::Message() << in << " → " << out);
@@ -214,7 +214,9 @@ TEST(ReducedLinear, WeightsAreRoundedAgainForTheInputsSeen) {
     const double before = squares_off(linear);  // and so it has seen the inputs
     ThreadPool pool(2);
     correction.finish({&pool});
-    EXPECT_LT(squares_off(linear), 0.8 * before);
+    // Elsewhere the bias alone is corrected, which makes nothing worse.
+    const bool again = simd::int8_isa() == simd::Int8Isa::avx512_vnni;
+    EXPECT_LT(squares_off(linear), (again ? 0.8 : 1.01) * before);
   }
 }
 

@@ -39,6 +39,9 @@ class Int8Product {
   /// The same the other way; nobody may be running.
   void write_codes(std::int64_t output, std::int64_t first, std::span<const std::int8_t> codes);
 
+  /// Whether it is exact for pairs of any codes.
+  bool takes_any_codes() const noexcept { return isa_ == Int8Isa::avx512_vnni; }
+
   /// Outputs that are packed together.
   std::int64_t panel() const noexcept { return panel_; }
   const char* name() const noexcept { return isa_ == Int8Isa::avx2 ? "int8:avx2" : "int8:avx512_vnni"; }
