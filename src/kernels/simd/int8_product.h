@@ -50,7 +50,7 @@ class Int8Product {
   /// panel(). x [y.rows, in], `rows` its codes' meaning, `columns` of y.cols columns.
   void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
            bool accumulate, MatrixView y) const;
-  /// y = that, rounded to bfloat16; of avx512_vnni alone.
+  /// y = that, rounded to bfloat16; of avx512_vnni alone, on a CPU that has AVX512-BF16 too.
   void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
            Bfloat16View y) const;
 
