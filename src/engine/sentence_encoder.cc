@@ -17,6 +17,7 @@
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
 #include "engine/rounding_sentences.h"
+#include "models/folder_check.h"
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
@@ -344,6 +345,7 @@ void SentenceEncoder::Impl::correct_rounding() {
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   if (options.dtype == ComputeType::automatic) return load_fastest(options);
   const auto folder = find_model_folder(options.model);
+  check_model_folder(folder);
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
   impl->describe_model(options, folder);
   if (options.dtype == ComputeType::int8) {

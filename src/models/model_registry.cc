@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
+#include "models/folder_check.h"
 
 namespace treble {
 
@@ -126,6 +127,7 @@ EncoderConfig read_encoder_config(const std::filesystem::path& folder) {
 
 ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive) {
   const auto json = JsonObject::from_file(folder / "config.json");
+  refuse_quantized(archive);
   const Family family = find_family(json);
   return {checked_config(family, json), find_names(archive, family.names, folder.string())};
 }
@@ -156,6 +158,7 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   const Family family = find_family(json);
   const EncoderConfig config = checked_config(family, json);
   TensorArchive archive = TensorArchive::open_folder(folder);
+  refuse_quantized(archive);
   const FoundNames found = find_names(archive, family.names, folder.string());
   const WeightLoader loader(archive, found.prefix, folder.string());
   const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.correction);

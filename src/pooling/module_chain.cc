@@ -1,11 +1,11 @@
 #include "pooling/module_chain.h"
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 #include <variant>
 
 #include "base/fail.h"
+#include "base/file_presence.h"
 #include "base/json_file.h"
 #include "kernels/row_ops.h"
 #include "pooling/dense.h"
@@ -31,14 +31,6 @@ struct VectorNorm {
 struct MiddleNormalize {};
 
 using Step = std::variant<Dense, VectorNorm, MiddleNormalize>;
-
-/// A file that is there but may not be looked at is an error: going on without it would give other vectors.
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  const bool found = fs::exists(path, error);
-  if (error) fail(ErrorCode::io, "{}: cannot look it up: {}", path.string(), error.message());
-  return found;
-}
 
 void normalize_rows(MatrixView x) {
   for (std::int64_t row = 0; row < x.rows; ++row) l2_normalize(x.row_span(row));

@@ -38,8 +38,10 @@ class TensorArchive {
   /// the index names must be in the shard it names. One that only a shard has is read as well, as transformers does,
   /// since both read whole shards; one that two shards have is an error. Shard paths must stay inside the folder (links
   /// may lead out of it: the Hugging Face cache consists of them). Error{not_found} when there is neither form (naming
-  /// pytorch_model.bin if that is what it has) or a shard is missing.
+  /// what it has instead, see missing_weights.h) or a shard is missing.
   static TensorArchive open_folder(const std::filesystem::path& folder);
+  /// Whether the folder has weights in one of those two forms.
+  static bool is_in(const std::filesystem::path& folder);
 
   /// nullptr when there is none of this name.
   const StoredTensor* find(std::string_view name) const;
