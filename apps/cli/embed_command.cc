@@ -20,14 +20,15 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kExamples =
-    R"(Inputs:   .txt: a text a line. .jsonl: an object a line. .csv: with a header row. Folders, .md, .rst: a file a text.
+    R"(Inputs:   .txt: a text a line. .jsonl, .json: objects or strings. .csv, .tsv, .parquet: a row a text.
+          Folders, .md, .rst: a file a text. All but .parquet also as .gz or .zst. More: docs/inputs.md
 Outputs:  .npy: a float32 matrix, described in a .npy.json beside it. .jsonl, or stdout: an object a text.
 Ctrl-C leaves a valid output with the rows so far; the same command with --resume goes on.
 
 Examples:
   treble embed --model models/all-MiniLM-L6-v2 corpus.jsonl -o corpus.npy
   treble embed --model models/all-MiniLM-L6-v2 --temperature 0.8 notes/ -o notes.npy
-  zcat big.jsonl.gz | treble embed --model models/all-MiniLM-L6-v2 --format jsonl - -o big.npy
+  treble embed --model models/all-MiniLM-L6-v2 --text-field meta.abstract papers.jsonl.gz -o papers.npy
   echo "a letter from the harbour" | treble embed --model models/all-MiniLM-L6-v2)";
 
 bool exists(const std::string& path) {
@@ -44,7 +45,7 @@ class EmbedCommand::Run {
       : command_(command),
         kind_(output_kind(command.output_)),
         options_(command.encode_.resolve()),
-        plan_(plan_inputs(command.input_.inputs, command.input_.format)) {
+        plan_(command.input_.plan(command.quiet_)) {
     options_.temperature = Temperature::parse(command.temperature_);
     command.check_output(plan_);
   }

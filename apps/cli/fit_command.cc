@@ -62,7 +62,7 @@ int FitCommand::run() const {
   options.temperature = Temperature::parse(temperature_);
   const SentenceEncoder encoder = model_.load();
   PostFitter fitter(encoder.encode({}, options).dim);
-  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
+  const InputPlan plan = input_.plan();
   const auto source = open_inputs(plan, input_.resolve());
   const bool interactive = is_interactive(STDERR_FILENO);
   std::vector<std::string> texts;

@@ -111,7 +111,7 @@ InspectOptions InspectCommand::resolve() const {
 }
 
 CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const InspectOptions& options) const {
-  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
+  const InputPlan plan = input_.plan();
   const auto source = open_inputs(plan, input_.resolve());
   return inspect_collapse(
       encoder,

@@ -32,6 +32,17 @@ Value look_up(const std::map<std::string, Value>& names, const std::string& name
   fail(ErrorCode::invalid_argument, "\"{:.100}\" is no {}; there are {}", name, what, known);
 }
 
+std::optional<char> parse_delimiter(const std::string& text) {
+  const std::map<std::string, char> names = {
+      {"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"\\t", '\t'}, {"pipe", '|'}};
+  if (text.empty()) return std::nullopt;
+  if (const auto found = names.find(text); found != names.end()) return found->second;
+  const bool usable = text.size() == 1 && text != "\"" && text != "\n" && text != "\r" && text.front() > 0;
+  if (usable) return text.front();
+  fail(ErrorCode::invalid_argument,
+       "--delimiter \"{:.100}\" is not one ASCII character; write such as ';', or comma, semicolon, tab, pipe", text);
+}
+
 }  // namespace
 
 ComputeType parse_dtype(const std::string& name) { return look_up(kTypes, name, "compute type"); }
@@ -128,16 +139,32 @@ void InputArguments::add_to(CLI::App& command) {
   command.add_option("INPUT", inputs, "Files or folders of texts, read in this order; - or nothing: stdin")
       ->type_name("");
   command.add_option("--format", format, "Of files and stdin [by the name; stdin: txt]. dir: each file is one text")
-      ->type_name("txt|jsonl|csv|dir")
-      ->check(CLI::IsMember({"txt", "jsonl", "csv", "dir"}).description(""))
+      ->type_name(fmt::format("{}", fmt::join(kFormats, "|")))
+      ->check(CLI::IsMember(std::vector<std::string>(kFormats.begin(), kFormats.end())).description(""))
       ->group(group);
-  command.add_option("--text-field", options.text_field, "JSONL field or CSV column with the text [text]")
+  command
+      .add_option("--text-field", options.text_field,
+                  "JSON field (a.b: within an object) or column with the text; its number with --no-header [text]")
       ->type_name("NAME")
       ->group(group);
   command
       .add_option("--title-field", options.title_field,
-                  "Field put before the text, if it is there [title in JSONL]; '' for none")
+                  "Field put before the text, if it is there [title in JSON and Parquet]; '' for none")
       ->type_name("NAME")
+      ->group(group);
+  command
+      .add_option("--delimiter", delimiter,
+                  "Between the fields of a CSV: a character, or comma, semicolon, tab, pipe [as the header shows]")
+      ->type_name("C")
+      ->group(group);
+  command
+      .add_flag_callback(
+          "--no-header", [this] { options.header = false; },
+          "A CSV begins with a text; its columns are numbers, --text-field 1")
+      ->group(group);
+  command
+      .add_flag("--skip-unreadable", skip_unreadable,
+                "Pass over files and folders that may not be read, and count them")
       ->group(group);
   command.add_option("--invalid-utf8", invalid_utf8, "Stop at invalid UTF-8, or put U+FFFD there and count [error]")
       ->type_name("error|replace")
@@ -148,7 +175,16 @@ void InputArguments::add_to(CLI::App& command) {
 InputOptions InputArguments::resolve() const {
   InputOptions resolved = options;
   resolved.invalid_utf8 = invalid_utf8 == "replace" ? InvalidUtf8::replace : InvalidUtf8::error;
+  resolved.delimiter = parse_delimiter(delimiter);
   return resolved;
+}
+
+InputPlan InputArguments::plan(bool quiet) const {
+  InputPlan plan = plan_inputs(
+      inputs,
+      {.format = format, .skip_unreadable = skip_unreadable, .csv_only = !delimiter.empty() || !options.header});
+  if (!quiet) fmt::print(stderr, "{}", plan.notes());
+  return plan;
 }
 
 void InputArguments::check_given() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "input/input_plan.h"
 #include "input/text_source.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
@@ -40,10 +41,14 @@ struct InputArguments {
   std::string format;
   InputOptions options;
   std::string invalid_utf8 = "error";
+  std::string delimiter;
+  bool skip_unreadable = false;
 
-  /// Adds INPUT…, --format, --text-field, --title-field, --invalid-utf8.
+  /// Adds INPUT…, --format, --text-field, --title-field, --delimiter, --no-header, --invalid-utf8, --skip-unreadable.
   void add_to(CLI::App& command);
   InputOptions resolve() const;
+  /// Finds the inputs, and unless `quiet` says on stderr what of them is not read. Throws as plan_inputs does.
+  InputPlan plan(bool quiet = false) const;
   /// Throws Error{invalid_argument} when nothing was named and stdin is a terminal, where nothing will come.
   void check_given() const;
 };

@@ -9,7 +9,7 @@
 namespace treble::cli {
 
 AllTexts read_all_texts(const InputArguments& input) {
-  const InputPlan plan = plan_inputs(input.inputs, input.format);
+  const InputPlan plan = input.plan();
   const auto source = open_inputs(plan, input.resolve());
   AllTexts texts;
   for (TextRecord record; source->next(record);) texts.records.push_back(std::move(record));
@@ -23,7 +23,7 @@ AllTexts read_all_texts(const InputArguments& input) {
 }
 
 std::vector<std::string> read_queries(const std::string& path) {
-  const InputPlan plan = plan_inputs({path}, "");
+  const InputPlan plan = plan_inputs({path});
   const auto source = open_inputs(plan, {});
   std::vector<std::string> queries;
   for (TextRecord record; source->next(record);) queries.push_back(std::move(record.text));
@@ -31,7 +31,7 @@ std::vector<std::string> read_queries(const std::string& path) {
 }
 
 std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed) {
-  const InputPlan plan = plan_inputs({path}, "");
+  const InputPlan plan = plan_inputs({path});
   const auto source = open_inputs(plan, {});
   std::vector<std::string> kept;
   std::mt19937_64 generator(seed);
