@@ -49,6 +49,7 @@ void read_prompts(const fs::path& folder, ModelSettings& settings) {
   if (!fs::exists(path)) return;
   const auto json = JsonObject::from_file(path);
   settings.default_prompt_name = json.string("default_prompt_name").value_or("");
+  settings.similarity = json.string("similarity_fn_name").value_or("cosine");
   if (const auto prompts = json.value().find("prompts"); prompts != json.value().end() && !prompts->is_null()) {
     if (!prompts->is_object()) fail(ErrorCode::invalid_file, "{}: \"prompts\" must be an object", path.string());
     for (const auto& [name, prompt] : prompts->items()) {

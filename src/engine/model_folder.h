@@ -20,6 +20,7 @@ struct ModelSettings {
   bool lowercase = false;
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
+  std::string similarity = "cosine";  ///< "cosine", "dot", "euclidean" or "manhattan"
 };
 
 /// Throws Error{invalid_file} naming file and key.

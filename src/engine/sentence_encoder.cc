@@ -313,6 +313,7 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.modules = modules.descriptions();
   info.prompts = settings.prompts;
   info.default_prompt_name = settings.default_prompt_name;
+  info.similarity = settings.similarity;
   info.switches = describe(config);
   info.threads = pool.size();
 }
