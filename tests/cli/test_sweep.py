@@ -7,6 +7,7 @@ Needs nothing but the standard library: `test_sweep.py --treble PROGRAM --golden
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import random
@@ -323,6 +324,55 @@ class Sweep(unittest.TestCase):
         whole = self.sweep(*arguments[3:-2], "--cache", cache)
         self.assertEqual(times, {file: file.stat().st_mtime_ns for file in files})
         self.assertEqual(whole, self.sweep(*arguments[3:-2]))
+
+    def test_ctrl_c_in_the_bootstrap(self) -> None:
+        cache = self.folder / "cache"
+        model = Path(ARGUMENTS.golden) / "bert" / "model"
+        arguments = (self.write_beir(), "-t", "0.8", "--post", "none", "--bootstrap", "1000000", "--cache", cache)
+        command = [ARGUMENTS.treble, "sweep", "--model", str(model), *map(str, arguments)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and len(list(cache.glob("*"))) < 4:
+                time.sleep(0.002)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (130, ""), err)
+        self.assertIn("stopped with 2 of 2 settings encoded: 200 vectors are kept", err)
+
+    def test_compressed_data(self) -> None:
+        path = self.write_pairs(*[float(i % 5) for i in range(30)])
+        plain = self.sweep(path, *FAST)
+        packed = self.folder / "packed.jsonl.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        self.assertEqual(self.sweep(packed, *FAST)["settings"], plain["settings"])
+        packed.write_bytes(packed.read_bytes()[:-20])
+        done = self.run_sweep(packed, *FAST)
+        self.assertEqual(done.returncode, 65, done.stderr)
+        self.assertIn("packed.jsonl.gz", done.stderr)
+
+    def test_steps_do_not_scale_vectors_that_the_model_does_not(self) -> None:
+        """Distances are the same behind a shift, and no longer once vectors have been given length 1."""
+        fixed = (self.write_beir(), *FAST, "--post", "centring", "--similarity", "euclidean")
+        row = self.sweep(*fixed, "--no-normalize")["settings"][3]
+        self.assertEqual((row["name"], row["overlap"]), ("centring", 1.0))
+        self.assertLess(self.sweep(*fixed)["settings"][3]["overlap"], 1.0)
+
+    def test_lengths_where_the_metric_is_not_defined(self) -> None:
+        path = self.folder / "labels.jsonl"
+        lines = [
+            {"sentence1": self.text(3 if i < 24 else 60), "sentence2": self.text(3), "label": int(i < 24 and i % 2)}
+            for i in range(40)
+        ]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        report = self.sweep(path, *FAST, "--post", "none", "--bucket-edges", "32")
+        self.assertEqual([bucket["items"] for bucket in report["buckets"]], [24, 16])
+        self.assertNotIn(None, report["buckets"][0]["values"])
+        self.assertEqual(report["buckets"][1]["values"], [None] * 3)
+        self.assertEqual(report["buckets"][1]["gains"], [None] * 3)
+        table = self.run_sweep(path, *FAST, "--post", "none", "--bucket-edges", "32").stdout
+        self.assertNotIn("nan", table)
+        self.assertIn("\u2013", table)
 
     def write_reranking(self) -> Path:
         path = self.folder / "rerank.jsonl"

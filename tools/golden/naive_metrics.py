@@ -1,8 +1,9 @@
 """Measures of rankings and pairs, written out as their definitions read, to hold src/evaluation to.
 
 python -m golden.naive_metrics   (from tools/) writes tests/golden/naive_metrics.json: seeded cases with ties, grades,
-repeated judgements and documents that are not there. Where SciPy and scikit-learn are installed, their values are
-compared first. tests/cli/test_sweep_values.py imports the functions; they need nothing but the standard library.
+repeated judgements and documents that are not there. First they are held to SciPy, scikit-learn, sentence-transformers
+and pytrec_eval, as far as these are installed. tests/cli/test_sweep_values.py imports the functions; they need nothing
+but the standard library.
 """
 
 from __future__ import annotations
@@ -124,26 +125,68 @@ def pair_case(seed: int) -> dict[str, object]:
     return case | {"spearman": spearman(scores, grades), "average_precision": average_precision(scores, labels)}
 
 
-def check(pairs: list[dict[str, object]]) -> None:
+def check_pairs() -> None:
     """Raise where SciPy or scikit-learn see a value otherwise."""
-    try:
-        from scipy.stats import spearmanr  # noqa: PLC0415
-        from sklearn.metrics import average_precision_score  # noqa: PLC0415
-    except ImportError:
-        print("SciPy and scikit-learn are not installed; written without comparing")
-        return
-    for case in pairs:
-        others = (spearmanr(case["scores"], case["grades"]).statistic,
-                  average_precision_score(case["labels"], case["scores"]))  # fmt: skip
-        for own, other in zip((case["spearman"], case["average_precision"]), others, strict=True):
-            if abs(own - other) > 1e-12:
-                raise SystemExit(f"{own} here, {other} there: {case}")
+    from scipy.stats import spearmanr  # noqa: PLC0415
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415
+
+    for case in map(pair_case, range(500)):
+        expect(case["spearman"], spearmanr(case["scores"], case["grades"]).statistic, 1e-12)
+        expect(case["average_precision"], average_precision_score(case["labels"], case["scores"]), 1e-12)
+
+
+def check_similarities() -> None:
+    """Raise where sentence-transformers sees a value otherwise; it computes in float32."""
+    from sentence_transformers.util import cos_sim, dot_score, euclidean_sim, manhattan_sim  # noqa: PLC0415
+
+    draw = random.Random(1)
+    functions = {"cosine": cos_sim, "dot": dot_score, "euclidean": euclidean_sim, "manhattan": manhattan_sim}
+    for kind, function in functions.items():
+        for _ in range(20):
+            a, b = ([draw.gauss(0, 1) for _ in range(16)] for _ in range(2))
+            expect(similarity(kind, a, b), float(function([a], [b])), 1e-5)
+
+
+def check_rankings() -> None:
+    """Raise where pytrec_eval sees a value otherwise; it computes in float32."""
+    import pytrec_eval  # noqa: PLC0415
+
+    measures = {"ndcg": f"ndcg_cut.{CUT}", "recall": f"recall.{CUT}", "map": f"map_cut.{CUT}"}
+    for case in map(retrieval_case, range(200)):
+        run = {
+            query: dict(zip(case["documents"], row, strict=True))
+            for query, row in zip(case["queries"], case["scores"], strict=True)
+        }
+        grades = {
+            query: {name: int(grade) for name, grade in found.items()}
+            for query, found in last_grades(case["judgements"]).items()
+        }
+        result = pytrec_eval.RelevanceEvaluator(grades, set(measures.values())).evaluate(run)
+        for query, values in case["expected"].items():
+            for name, measure in measures.items():
+                expect(values[name], result[query][measure.replace(".", "_")], 1e-6)
+
+
+def expect(own: float, other: float, tolerance: float) -> None:
+    """Raise when two values differ."""
+    if not abs(own - other) <= tolerance:
+        raise SystemExit(f"{own} here, {other} there")
+
+
+def check() -> None:
+    """Hold the definitions to whichever of these packages are installed."""
+    for compare in (check_pairs, check_similarities, check_rankings):
+        try:
+            compare()
+            print(f"{compare.__name__}: equal")
+        except ImportError as error:
+            print(f"{compare.__name__}: left out, {error}")
 
 
 def main() -> None:
     """Write the file."""
+    check()
     pairs = [pair_case(seed) for seed in range(12)]
-    check([pair_case(seed) for seed in range(500)])
     OUTPUT.write_text(json.dumps({"retrieval": [retrieval_case(seed) for seed in range(8)], "pairs": pairs}) + "\n")
 
 
