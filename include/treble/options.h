@@ -17,14 +17,18 @@ enum class Truncation {
 };
 
 /// How a model reads texts of more tokens than it has positions for, without training (Zhu et al., LongEmbed, arXiv
-/// 2404.12096). Texts within its positions are not affected, unless max_length is raised beyond them: then
-/// `interpolate` and `group` and `ntk` renumber every text.
+/// 2404.12096). Takes effect where max_length is raised beyond the positions. Then `interpolate`, `group` and `ntk`
+/// change the vectors of short texts too; with the `…_long` forms, texts within the positions keep them, bit for bit,
+/// and only longer ones are extended.
 enum class PositionExtension {
   none,         ///< it does not; max_length is limited by the positions
   interpolate,  ///< positions squeezed linearly between the trained ones
   group,        ///< g neighbouring tokens share a position
   recur,        ///< positions begin again from 0
   ntk,          ///< rotary models only: the rotary base is raised
+  interpolate_long,
+  group_long,
+  ntk_long,
 };
 
 /// What the products with a model's weights are computed in. Attention's own products are in bfloat16 with the two

@@ -52,6 +52,9 @@ const char* extension_name(PositionExtension extension) {
     case PositionExtension::group: return "group";
     case PositionExtension::recur: return "recur";
     case PositionExtension::ntk: return "ntk";
+    case PositionExtension::interpolate_long: return "interpolate-long";
+    case PositionExtension::group_long: return "group-long";
+    case PositionExtension::ntk_long: return "ntk-long";
   }
   return "none";
 }

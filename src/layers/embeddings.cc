@@ -8,15 +8,19 @@
 
 namespace treble {
 
-void EmbeddingLayer::add_position(std::int32_t id, std::int64_t& next_position, std::span<float> row) const {
+const AlignedBuffer<float>& EmbeddingLayer::positions_for(std::int64_t length) const {
+  const auto needed = static_cast<std::size_t>(length * parts_.words.cols);
+  return needed <= parts_.short_positions.size() ? parts_.short_positions : parts_.positions;
+}
+
+void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, std::span<float> row) const {
   if (parts_.positions.size() == 0) {
     if (!parts_.constant.empty()) add_row(parts_.constant, row);
   } else if (parts_.uncounted_id == id) {
     add_row(parts_.uncounted_row, row);
   } else {
-    const std::int64_t first = next_position * static_cast<std::int64_t>(row.size());
-    add_row({parts_.positions.data() + first, row.size()}, row);
-    ++next_position;
+    add_row({next_position, row.size()}, row);
+    next_position += row.size();
   }
 }
 
@@ -26,7 +30,7 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
     fail(ErrorCode::invalid_argument, "text {}: {} tokens, the model has positions for {}", batch.text_index[s],
          batch.length(sequence), parts_.max_tokens);
   }
-  std::int64_t next_position = 0;
+  const float* next_position = positions_for(batch.length(sequence)).data();
   for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {
     const std::int32_t id = batch.ids[static_cast<std::size_t>(token)];
     if (id < 0 || id >= parts_.words.rows) {

@@ -24,6 +24,8 @@ class EmbeddingLayer {
     /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
     /// empty for models without learned positions.
     AlignedBuffer<float> positions;
+    /// The same for texts of at most so many tokens, where they are numbered otherwise; empty: they are not.
+    AlignedBuffer<float> short_positions = {};
     /// Most tokens of a text.
     std::int64_t max_tokens = 0;
     /// Added to every token where there are no positions (the token type's row); empty: nothing.
@@ -46,7 +48,8 @@ class EmbeddingLayer {
  private:
   void embed(const PackedBatch& batch, MatrixView out) const;
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
-  void add_position(std::int32_t id, std::int64_t& next_position, std::span<float> row) const;
+  const AlignedBuffer<float>& positions_for(std::int64_t length) const;
+  void add_position(std::int32_t id, const float*& next_position, std::span<float> row) const;
 
   Parts parts_;
 };

@@ -44,8 +44,9 @@ void RotaryTable::rotate(const Execution& execution, const PackedBatch& batch, M
       if (position >= num_positions()) {
         fail(ErrorCode::internal, "rotary: position {} of a table of {}", position, num_positions());
       }
-      const std::span<const float> cos(cos_.data() + position * half_, half);
-      const std::span<const float> sin(sin_.data() + position * half_, half);
+      const RotaryTable& table = table_for(batch.length(sequence));
+      const std::span<const float> cos(table.cos_.data() + position * half_, half);
+      const std::span<const float> sin(table.sin_.data() + position * half_, half);
       for (std::int64_t first = 0; first < heads.cols; first += 2 * half_) {
         rotate_halves(cos, sin, {heads.row(token) + first, 2 * half});
       }

@@ -49,8 +49,7 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
       type_(type),
       correction_(correction),
       plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
-  if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
-      lengths.max_tokens > config.max_tokens()) {
+  if (config.learned_positions && changes_rotary_base(lengths.extension) && lengths.max_tokens > config.max_tokens()) {
     fail(ErrorCode::invalid_argument,
          "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
          "group or recur",
@@ -104,8 +103,13 @@ void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
   if (!config_.learned_positions) return;
   const auto table = loader_.matrix(names_.position_embeddings + ".weight", config_.num_positions, width);
   const ConstMatrixView rows(table.data(), config_.num_positions, width);
-  parts.positions = plan_rows(rows, config_.position_offset, plan_);
-  for (std::size_t p = 0; p < plan_.size(); ++p) add_row(type, {parts.positions.data() + p * size, size});
+  const auto rows_at = [&](const PositionPlan& plan) {
+    AlignedBuffer<float> planned = plan_rows(rows, config_.position_offset, plan);
+    for (std::size_t p = 0; p < plan.size(); ++p) add_row(type, {planned.data() + p * size, size});
+    return planned;
+  };
+  parts.positions = rows_at(plan_);
+  if (keeps_short_texts()) parts.short_positions = rows_at(trained_plan());
   if (config_.uncounted_id) {
     parts.uncounted_id = config_.uncounted_id;
     parts.uncounted_row.assign(rows.row(config_.position_offset - 1), rows.row(config_.position_offset - 1) + width);
@@ -151,10 +155,20 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
     scaling.llama3.reset();
   }
   const std::int64_t dim = config_.head_width();
-  if (lengths_.extension == PositionExtension::ntk) {
-    base = ntk_base(base, dim, lengths_.max_tokens, config_.max_tokens());
-  }
-  return {scaled_frequencies(scaling, base, dim), plan_};
+  const double long_base =
+      changes_rotary_base(lengths_.extension) ? ntk_base(base, dim, lengths_.max_tokens, config_.max_tokens()) : base;
+  RotaryTable table(scaled_frequencies(scaling, long_base, dim), plan_);
+  if (keeps_short_texts()) table.set_short_texts({scaled_frequencies(scaling, base, dim), trained_plan()});
+  return table;
+}
+
+/// Whether texts of up to config_.max_tokens() are numbered otherwise than longer ones.
+bool EncoderBuilder::keeps_short_texts() const {
+  return treble::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > config_.max_tokens();
+}
+
+PositionPlan EncoderBuilder::trained_plan() const {
+  return make_position_plan(PositionExtension::none, config_.max_tokens(), config_.max_tokens());
 }
 
 Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,
