@@ -40,6 +40,7 @@ PUBLIC_EVERYWHERE = {
     "treble/temperature.h",
     "treble/temperature_profile.h",
     "treble/version.h",
+    "treble/whole_file.h",
 }
 # The one folder that may touch each of these libraries.
 ONLY_IN = {
