@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <utility>
 
+#include "command_line.h"
 #include "fail.h"
+#include "file_roles.h"
 #include "progress.h"
 #include "read_texts.h"
 #include "sweep_report.h"
@@ -19,13 +21,15 @@ namespace {
 
 constexpr const char* kExamples =
     R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), a JSONL file of pairs ("sentence1", "sentence2" and
-"score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any texts that embed takes. The best setting is chosen on one part of the data
-and judged on the rest; "no benefit" is an answer. docs/sweep.md says how.
+"score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any texts that embed takes.
+The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an answer. docs/sweep.md says
+how.
 
 Examples:
-  treble sweep --model models/all-MiniLM-L6-v2 scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature log:128 --side document scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --unlabelled --html sweep.html corpus.jsonl)";
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble sweep scifact/
+  treble sweep -t 0.9 -t log:128 --side document scifact/
+  treble sweep --unlabelled --html sweep.html corpus.jsonl)";
 
 const std::vector<std::string> kUsualTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
 /// Words a text must have to be cut in halves.
@@ -96,7 +100,7 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
   command_->add_option("--side", side_, "Whose texts it acts on [both]")
       ->type_name("both|query|document")
-      ->check(CLI::IsMember({"both", "query", "document"}).description(""))
+      ->check(one_of({"both", "query", "document"}))
       ->group(group);
   command_->add_option("--folds", held_out_.folds, "Parts, each judged by what is best on the others [2]")
       ->type_name("N")
@@ -190,8 +194,27 @@ SweepCommand::Data SweepCommand::open_task(const CachedEncoder& encoder) const {
   return {make_pair_task(std::move(pairs), encoder, held_out_), texts, true};
 }
 
+void SweepCommand::check_output() const {
+  FileRoles roles;
+  roles.reads(data_, "DATA");
+  std::error_code error;
+  for (const char* folder : {"", "qrels"}) {
+    // Of a BEIR folder; reports may well lie beside its files.
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(data_) / folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (*folder != '\0' || name.starts_with("corpus.") || name.starts_with("queries.")) {
+        roles.reads(entry.path().string(), "DATA");
+      }
+    }
+  }
+  roles.reads_model(model_.options.model);
+  for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
+  if (cache_ == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
+  output_.check(std::move(roles));
+}
+
 int SweepCommand::run() const {
-  output_.check();
+  check_output();
   const auto tried = settings();
   std::vector<SentenceEncoder> encoders;
   for (const Variant& variant : variants()) {
@@ -233,6 +256,10 @@ int SweepCommand::run() const {
   SweepReport report = make_report(*data.task, std::move(judged), edges_, held_out_);
   report.left_out = std::move(left_out);
   report.model = encoders.front().info().name;
+  report.provenance = describe_vectors(encoders.front(), encode_.resolve());
+  for (std::size_t form = 1; form < encoders.size(); ++form) {
+    report.form_provenance[variants()[form].name] = describe_vectors(encoders[form], encode_.resolve());
+  }
   report.data = data_;
   report.side = side_;
   report.labelled = data.labelled;

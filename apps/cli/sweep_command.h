@@ -35,6 +35,7 @@ class SweepCommand {
   };
   std::vector<Variant> variants() const;
   std::vector<SweepSetting> settings() const;
+  void check_output() const;
   Data open_task(const CachedEncoder& encoder) const;
 
   CLI::App* command_ = nullptr;
