@@ -40,6 +40,7 @@ PUBLIC_EVERYWHERE = {
     "treble/temperature.h",
     "treble/temperature_profile.h",
     "treble/version.h",
+    "treble/whole_file.h",
 }
 # Of src/, what the programs may use beside the public headers and evaluation.
 SHARED_WITH_PROGRAMS = {"base/decompress.h"}

@@ -6,6 +6,7 @@
 
 #include "output/metadata.h"
 #include "progress.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -44,11 +45,11 @@ void append_prompts(const ModelInfo& info, std::string& out) {
 
 std::string info_table(const ModelInfo& info, const std::string& weights_sha256) {
   std::string out =
-      fmt::format("{}: {} ({}), vectors of {} numbers\n\n", info.name, info.architecture, info.model_type, info.dim);
+      fmt::format("{}: {} ({}), {}-dimensional vectors\n\n", info.name, info.architecture, info.model_type, info.dim);
   append_row(out, "folder", info.path);
   append_row(out, "size",
-             fmt::format("{} layers, {} wide, {} heads, {} parameters, {} words", info.num_layers, info.hidden_size,
-                         info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
+             fmt::format("{} layers, hidden size {}, {} heads, {} parameters, vocabulary of {} tokens", info.num_layers,
+                         info.hidden_size, info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
   append_row(out, "numbers",
              fmt::format("stored as {}, computed in {} with {}", info.weights_dtype, info.compute_dtype, info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);

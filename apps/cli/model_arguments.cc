@@ -4,8 +4,9 @@
 
 #include <map>
 
+#include "command_line.h"
 #include "fail.h"
-#include "output/output_file.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -23,6 +24,13 @@ const std::map<std::string, ComputeType> kTypes = {{"float32", ComputeType::floa
                                                    {"bfloat16", ComputeType::bfloat16},
                                                    {"int8", ComputeType::int8},
                                                    {"auto", ComputeType::automatic}};
+
+template <typename Value>
+std::vector<std::string> names_of(const std::map<std::string, Value>& names) {
+  std::vector<std::string> result;
+  for (const auto& [name, value] : names) result.push_back(name);
+  return result;
+}
 
 template <typename Value>
 Value look_up(const std::map<std::string, Value>& names, const std::string& name, const char* what) {
@@ -61,19 +69,19 @@ void ModelArguments::add_to(CLI::App& command) {
       ->type_name("N")
       ->group(group);
   command
-      .add_option(
-          "--extend", options.extension,
+      .add_option_function<std::string>(
+          "--extend", [this](const std::string& name) { options.extension = parse_extension(name); },
           "How --max-length goes beyond the model's positions, without training; ntk: rotary models only [none]")
       ->type_name("none|interpolate|group|recur|ntk")
-      ->transform(CLI::CheckedTransformer(kExtensions).description(""))
+      ->check(one_of(names_of(kExtensions)))
       ->group(group);
   command
-      .add_option(
-          "--dtype", options.dtype,
+      .add_option_function<std::string>(
+          "--dtype", [this](const std::string& name) { options.dtype = parse_dtype(name); },
           "What products with weights are computed in; auto: the fastest on this CPU that keeps a mean cosine of "
           "0.9995 to float32 [float32]")
       ->type_name("float32|bfloat16|int8|auto")
-      ->transform(CLI::CheckedTransformer(kTypes).description(""))
+      ->check(one_of(names_of(kTypes)))
       ->group(group);
   command.add_option("--threads", options.threads, "0: as many as this process may use [0]")
       ->type_name("N")
@@ -92,7 +100,14 @@ SentenceEncoder ModelArguments::load() const {
         "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` brings "
         "one to models/all-MiniLM-L6-v2");
   }
-  return SentenceEncoder::load(options);
+  SentenceEncoder encoder = SentenceEncoder::load(options);
+  const ModelInfo& info = encoder.info();
+  if (options.extension != PositionExtension::none && info.max_length <= info.position_limit) {
+    say("treble: warning: --extend {} has no effect: the model has positions for {} tokens, and --max-length is {}; "
+        "give a --max-length beyond the positions\n",
+        info.extension, info.position_limit, info.max_length);
+  }
+  return encoder;
 }
 
 void EncodeArguments::add_to(CLI::App& command) {
@@ -111,7 +126,7 @@ void EncodeArguments::add_to(CLI::App& command) {
       ->group(group);
   command.add_option("--truncate", truncate, "Where to cut texts over the limit; error: stop instead [end]")
       ->type_name("end|start|error")
-      ->check(CLI::IsMember({"end", "start", "error"}).description(""))
+      ->check(one_of({"end", "start", "error"}))
       ->group(group);
   command
       .add_flag_function(
@@ -140,7 +155,7 @@ void InputArguments::add_to(CLI::App& command) {
       ->type_name("");
   command.add_option("--format", format, "Of files and stdin [by the name; stdin: txt]. dir: each file is one text")
       ->type_name(fmt::format("{}", fmt::join(kFormats, "|")))
-      ->check(CLI::IsMember(std::vector<std::string>(kFormats.begin(), kFormats.end())).description(""))
+      ->check(one_of(std::vector<std::string>(kFormats.begin(), kFormats.end())))
       ->group(group);
   command
       .add_option("--text-field", options.text_field,
@@ -168,7 +183,7 @@ void InputArguments::add_to(CLI::App& command) {
       ->group(group);
   command.add_option("--invalid-utf8", invalid_utf8, "Stop at invalid UTF-8, or put U+FFFD there and count [error]")
       ->type_name("error|replace")
-      ->check(CLI::IsMember({"error", "replace"}).description(""))
+      ->check(one_of({"error", "replace"}))
       ->group(group);
 }
 
@@ -183,7 +198,7 @@ InputPlan InputArguments::plan(bool quiet) const {
   InputPlan plan = plan_inputs(
       inputs,
       {.format = format, .skip_unreadable = skip_unreadable, .csv_only = !delimiter.empty() || !options.header});
-  if (!quiet) fmt::print(stderr, "{}", plan.notes());
+  if (!quiet) say("{}", plan.notes());
   return plan;
 }
 
@@ -191,7 +206,5 @@ void InputArguments::check_given() const {
   if (!inputs.empty() || ::isatty(STDIN_FILENO) == 0) return;
   fail(ErrorCode::invalid_argument, "no input: name files or folders, or pipe texts in; - reads from the terminal");
 }
-
-void print_out(std::string_view text) { write_all(STDOUT_FILENO, "stdout", text); }
 
 }  // namespace treble::cli

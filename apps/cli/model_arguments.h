@@ -53,7 +53,4 @@ struct InputArguments {
   void check_given() const;
 };
 
-/// Writes to stdout. Throws Error{io}.
-void print_out(std::string_view text);
-
 }  // namespace treble::cli

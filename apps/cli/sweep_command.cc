@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "command_line.h"
 #include "fail.h"
 
 namespace treble::cli {
@@ -11,14 +12,15 @@ namespace {
 
 constexpr const char* kExamples =
     R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv; .gz and TREC's qrels too), a JSONL file of pairs
-("sentence1", "sentence2" and "score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled
-any texts that embed takes. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is
-an answer. docs/sweep.md says how.
+("sentence1", "sentence2" and "score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any
+texts that embed takes. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an
+answer. docs/sweep.md says how.
 
 Examples:
-  treble sweep --model models/all-MiniLM-L6-v2 scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature log:128 --side document scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --unlabelled --html sweep.html corpus.jsonl)";
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble sweep scifact/
+  treble sweep -t 0.9 -t log:128 --side document scifact/
+  treble sweep --unlabelled --html sweep.html corpus.jsonl)";
 
 const std::vector<std::string> kUsualTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
 /// Percentiles of fewer resamples say little.
@@ -114,7 +116,7 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
   command_->add_option("--side", side_, "Whose texts it acts on [both]")
       ->type_name("both|query|document")
-      ->check(CLI::IsMember({"both", "query", "document"}).description(""))
+      ->check(one_of({"both", "query", "document"}))
       ->group(group);
   command_->add_option("--folds", held_out_.folds, "Parts, each judged by what is best on the others [2]")
       ->type_name("N")

@@ -32,6 +32,7 @@ class SweepCommand {
   };
   std::vector<Variant> variants() const;
   std::vector<SweepSetting> settings() const;
+  void check_output() const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;

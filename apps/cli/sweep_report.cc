@@ -108,6 +108,7 @@ Json setting_json(const SweepReport& report, std::size_t s) {
   const SweepSetting& setting = report.settings[s];
   return {{"name", setting.name()},
           {"temperature", setting.temperature.to_string()},
+          {"temperature_canonical", setting.temperature.canonical()},
           {"post", setting.post     ? Json(setting.post->to_string())
                    : setting.chunks ? Json(setting.chunks->to_string())
                                     : Json()},
@@ -231,6 +232,8 @@ std::string sweep_json(const SweepReport& report) {
   return dump({{"kind", "sweep"},
                {"treble_version", std::string(version())},
                {"model", report.model},
+               {"provenance", report.provenance},
+               {"form_provenance", report.form_provenance},
                {"data", report.data},
                {"labelled", report.labelled},
                {"metric", report.metric},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "evaluation/held_out.h"
+#include "output/metadata.h"
 #include "sweep_task.h"
 
 namespace treble::cli {
@@ -23,6 +24,8 @@ struct SweepBucket {
 
 struct SweepReport {
   std::string model;
+  Json provenance = {};                   ///< how the untouched model's vectors were made
+  Json form_provenance = Json::object();  ///< by name: those of other forms of the model
   std::string data;
   std::string metric;
   std::string side;

@@ -9,6 +9,7 @@
 
 #include "evaluation/beir.h"
 #include "fail.h"
+#include "file_roles.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "read_texts.h"
@@ -69,6 +70,11 @@ void SweepCommand::Run::load() {
                                             [this](std::size_t texts) { note_encoded(texts); });
   const ModelInfo& model = encoders_.front().info();
   report_.model = model.name;
+  report_.provenance = describe_vectors(encoders_.front(), command_.encode_.resolve());
+  const auto forms_tried = command_.variants();
+  for (std::size_t form = 1; form < encoders_.size(); ++form) {
+    report_.form_provenance[forms_tried[form].name] = describe_vectors(encoders_[form], command_.encode_.resolve());
+  }
   report_.similarity = command_.similarity_.empty() ? model.similarity : command_.similarity_;
 }
 
@@ -171,10 +177,10 @@ void SweepCommand::Run::judge(const SweepTask& task) {
 }
 
 void SweepCommand::Run::run() {
-  command_.output_.check();
+  command_.check_output();
   load();
   const auto task = open_task();
-  for (const std::string& note : report_.notes) fmt::print(stderr, "treble: warning: {}\n", note);
+  for (const std::string& note : report_.notes) say("treble: warning: {}\n", note);
   // Before the long work: what cannot be judged need not be encoded.
   if (task->items() < 2 * static_cast<std::size_t>(command_.held_out_.folds)) {
     fail(ErrorCode::invalid_argument, "{}: {} items cannot be divided into {} folds of at least 2; give more data",
@@ -191,12 +197,31 @@ void SweepCommand::Run::run() {
   command_.output_.write(sweep_json(report_), sweep_verdict(report_) + "\n\n" + sweep_table(report_));
 }
 
+void SweepCommand::check_output() const {
+  FileRoles roles;
+  roles.reads(data_, "DATA");
+  std::error_code error;
+  for (const char* folder : {"", "qrels"}) {
+    // Of a BEIR folder; reports may well lie beside its files.
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(data_) / folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (*folder != '\0' || name.starts_with("corpus.") || name.starts_with("queries.")) {
+        roles.reads(entry.path().string(), "DATA");
+      }
+    }
+  }
+  roles.reads_model(model_.options.model);
+  for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
+  if (cache_ == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
+  output_.check(std::move(roles));
+}
+
 int SweepCommand::run() const {
   try {
     Run(*this).run();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::interrupted) throw;
-    fmt::print(stderr, "treble: {}\n", error.what());
+    say("treble: {}\n", error.what());
     return mapping(error.code()).exit_code;
   }
   return 0;

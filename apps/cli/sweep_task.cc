@@ -5,6 +5,7 @@
 
 #include "fail.h"
 #include "output/metadata.h"
+#include "resume.h"
 
 namespace treble::cli {
 
@@ -27,23 +28,10 @@ std::string SweepSetting::name() const {
 }
 
 std::string CachedEncoder::settings_of(const SweepSetting& setting, const EncodeOptions& options) const {
-  const SentenceEncoder& encoder = *encoders_[setting.variant];
-  const ModelInfo& model = encoder.info();
-  const Json json = {encoder.weights_sha256(),
-                     model.compute_dtype,
-                     model.cpu_isa,
-                     model.pooling,
-                     model.modules,
-                     model.extension,
-                     model.max_length,
-                     options.max_length ? Json(*options.max_length) : Json(),
-                     options.temperature.to_string(),
-                     options.temper_position_bias,
-                     options.prompt ? Json(*options.prompt) : Json(),
-                     options.prompt_name ? Json(*options.prompt_name) : Json(),
-                     static_cast<int>(options.truncation),
-                     options.dimensions ? Json(*options.dimensions) : Json(),
-                     setting.chunks ? Json(setting.chunks->to_string()) : Json()};
+  Json json = identity_of(describe_vectors(*encoders_[setting.variant], options));
+  // Across machines even float32 differs by 1e-6; a rerun on one machine gives equal bits.
+  json["cpu_isa"] = encoders_[setting.variant]->info().cpu_isa;
+  json["chunks"] = setting.chunks ? Json(setting.chunks->to_string()) : Json();
   return dump(json, -1);
 }
 

@@ -54,9 +54,18 @@ struct ModelInfo {
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;    ///< empty: none
-  std::string similarity = "cosine";  ///< that its vectors are meant for: "cosine", "dot", "euclidean", "manhattan"
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
+  std::string similarity = "cosine";    ///< how vectors are compared: "cosine", "dot", "euclidean", "manhattan"
+  bool special_tokens_as_text = false;  ///< as ModelOptions asked
   int threads = 0;
+};
+
+/// Which files a model was read from, by content.
+struct ModelFingerprint {
+  std::string sha256;  ///< over `files`: one hash for the whole model
+  /// SHA-256 of each file, by its name relative to the model's folder ("tokenizer.json", "2_Dense/model.safetensors");
+  /// the encoder's weights are one entry, "weights", as weights_sha256().
+  std::map<std::string, std::string> files;
 };
 
 /// A loaded model. Movable. Calls to `encode` from several threads are safe; they run one after the other, each on all
@@ -84,6 +93,10 @@ class SentenceEncoder {
 
   /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.
   const std::string& weights_sha256() const;
+
+  /// Hashes of everything the model was read from (treble/model_files.h). Computed at the first call, then kept. Throws
+  /// Error{not_found, io} when a file is gone.
+  const ModelFingerprint& fingerprint() const;
 
  private:
   friend struct EncoderAccess;

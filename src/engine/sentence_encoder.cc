@@ -22,6 +22,7 @@
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
 #include "treble/bake.h"
+#include "treble/model_files.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -164,6 +165,8 @@ struct SentenceEncoder::Impl {
   std::mutex encode_mutex;
   std::once_flag hash_once;
   std::string weights_sha256;
+  std::once_flag fingerprint_once;
+  ModelFingerprint fingerprint;
 };
 
 std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) const {
@@ -318,6 +321,7 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.default_prompt_name = settings.default_prompt_name;
   info.similarity = settings.similarity;
   info.switches = describe(config);
+  info.special_tokens_as_text = options.special_tokens_as_text;
   info.threads = pool.size();
 }
 
@@ -444,6 +448,22 @@ const ModelInfo& SentenceEncoder::info() const noexcept { return impl_->info; }
 const std::string& SentenceEncoder::weights_sha256() const {
   std::call_once(impl_->hash_once, [this] { impl_->weights_sha256 = sha256_of_files(impl_->encoder.weight_files()); });
   return impl_->weights_sha256;
+}
+
+const ModelFingerprint& SentenceEncoder::fingerprint() const {
+  std::call_once(impl_->fingerprint_once, [this] {
+    ModelFingerprint& fingerprint = impl_->fingerprint;
+    for (const ModelFile& file : model_files(impl_->info.path)) {
+      if (!file.encoder_weights) fingerprint.files[file.name] = sha256_of_files({&file.path, 1});
+    }
+    fingerprint.files["weights"] = weights_sha256();
+    std::string list;
+    for (const auto& [name, sha256] : fingerprint.files) list += fmt::format("{} {}\n", sha256, name);
+    Sha256 hash;
+    hash.update(std::as_bytes(std::span(list.data(), list.size())));
+    fingerprint.sha256 = hash.hex_digest();
+  });
+  return impl_->fingerprint;
 }
 
 }  // namespace treble

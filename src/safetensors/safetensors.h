@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tensor/dtype.h"
+#include "treble/whole_file.h"
 
 namespace treble {
 
@@ -77,10 +78,10 @@ struct TensorToWrite {
   std::span<const std::byte> bytes;
 };
 
-/// Writes one safetensors file atomically (temporary file in the same folder, then rename), tensors in the order given,
-/// header padded to 8 bytes. Until the rename a file of that name stays as it was, so tensors mapped from it may be
-/// written back. Throws Error{invalid_argument} when bytes do not fit a shape or a name repeats, Error{io}.
+/// Writes one safetensors file whole or not at all (treble/whole_file.h), tensors in the order given, header padded to
+/// 8 bytes. Until the rename a file of that name stays as it was, so tensors mapped from it may be written back. Throws
+/// Error{invalid_argument} when bytes do not fit a shape or a name repeats, and what WholeFile throws.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+                       const std::map<std::string, std::string>& metadata = {}, Existing existing = Existing::replace);
 
 }  // namespace treble

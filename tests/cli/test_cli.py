@@ -188,7 +188,7 @@ class Memory(CliCase):
     def peak_kilobytes(self, tokens: int) -> int:
         """After one text of that many tokens, its word vectors and all."""
         texts = self.write("long.txt", "the " * (tokens - 2) + "\n")
-        summary = self.folder / "summary.json"
+        summary = self.folder / f"summary-{tokens}.json"
         arguments = ["embed", "--model", ARGUMENTS.model, "--extend", "interpolate", "--max-length", "8192"]
         arguments += ["--threads", "1", "--json-summary", str(summary), "--quiet", str(texts)]
         process = subprocess.Popen([ARGUMENTS.treble, *arguments], stdout=subprocess.DEVNULL)

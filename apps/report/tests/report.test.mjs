@@ -59,7 +59,7 @@ const run = promisify(execFile);
 /** `treble COMMAND TEXTS … --html NAME.html` */
 async function writeReport(name, command, texts, ...options) {
   const html = path.join(folder, `${name}.html`);
-  await run(TREBLE, [command, texts, ...options, "--model", MODEL, "--html", html], {
+  await run(TREBLE, [command, texts, ...options, "--model", MODEL, "--html", html, "--force"], {
     cwd: folder,
     timeout: 400_000,
     maxBuffer: 1 << 26,
