@@ -70,8 +70,7 @@ const CLI::Option& find_option(const CLI::App& app, const std::string& name) {
 void check_empty(const CLI::Option& option, const std::string& name) {
   const std::string type = option.get_type_name();
   if (type == "TEXT" || type == "NAME") return;
-  fail_usage(
-      fmt::format("{} has an empty value; give a {}, or leave {} out", name, type.empty() ? "value" : type, name));
+  fail_usage(fmt::format("{} has an empty value; give it one, or leave it out", name));
 }
 
 }  // namespace

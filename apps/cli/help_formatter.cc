@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <utility>
 
 namespace treble::cli {
 
@@ -17,6 +18,8 @@ constexpr std::size_t kLeastWidth = 40;
 constexpr std::size_t kMostWidth = 100;
 /// Where descriptions begin.
 constexpr std::size_t kColumn = 24;
+/// Between the name of a value and its range, as CLI11 writes it.
+constexpr std::string_view kRange = ":INT in ";
 
 /// Columns that text takes: characters, not the bytes behind the first of each.
 std::size_t columns(std::string_view text) {
@@ -81,12 +84,22 @@ std::string HelpFormatter::entry(const std::string& name, const std::string& des
   return out + wrapped(description, width_, kColumn) + '\n';
 }
 
+std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
+  // CLI11 parts groups by two lines.
+  return CLI::detail::find_and_replace(CLI::Formatter::make_help(app, std::move(name), mode), "\n\n\n", "\n\n");
+}
+
 std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
   std::string name = make_option_name(option, is_positional);
   // A long name alone stands under the long names.
   if (!is_positional && name.starts_with("--")) name = "   " + name;
-  if (option->get_type_size() != 0 && !option->get_type_name().empty()) name += " " + option->get_type_name();
+  // What a negating flag stores, and the C++ type in a range, are of no use to people.
+  name = CLI::detail::find_and_replace(name, "{false}", "");
   std::string description = option->get_description();
+  const std::string type = option->get_type_name();
+  const std::size_t range = type.find(kRange);
+  if (option->get_type_size() != 0 && !type.empty()) name += " " + type.substr(0, range);
+  if (range != std::string::npos) description += " (" + type.substr(range + kRange.size()) + ")";
   if (option->get_required()) description += " (required)";
   if (!option->get_envname().empty()) description += fmt::format(" [${}]", option->get_envname());
   return entry(name, description);

@@ -87,6 +87,8 @@ class Help(unittest.TestCase):
             text = treble(command, "--help").stdout
             self.assertIn("Usage: treble " + command, text)
             self.assertIn("Examples:", text)
+            for noise in (":INT", "{false}", "\n\n\n", "Env:", "Excludes:"):
+                self.assertNotIn(noise, text)
 
 
 class Examples(Folder):
