@@ -50,7 +50,7 @@ void SweepCommand::add_data_options() {
       ->group(group);
   command_->add_option("--sample", sample_, "At most so many unlabelled texts [1000]")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::PositiveNumber.description(""))
       ->group(group);
   command_
       ->add_flag("--ignore-identical-ids", ignore_identical_ids_,
@@ -120,11 +120,11 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
   command_->add_option("--folds", held_out_.folds, "Parts, each judged by what is best on the others [2]")
       ->type_name("N")
-      ->check(CLI::Range(2, kMostFolds))
+      ->check(CLI::Range(2, kMostFolds).description(""))
       ->group(group);
   command_->add_option("--bootstrap", held_out_.resamples, "Resamples for the intervals, 100 or more [1000]")
       ->type_name("N")
-      ->check(CLI::Range(kFewestResamples, kMostResamples))
+      ->check(CLI::Range(kFewestResamples, kMostResamples).description(""))
       ->group(group);
   command_->add_option("--seed", held_out_.seed, "Of folds, sample and bootstrap [1]")->type_name("N")->group(group);
   command_->add_option("--bucket-edges", edges_, "Upper edges of the length buckets [32,64,128,256,512]")
