@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "bake_command.h"
 #include "calibrate_command.h"
@@ -33,6 +34,16 @@ constexpr const char* kExamples = R"(Start here:
 Exit codes: 0 done, 64 wrong use, 65 bad input or model file, 66 not found, 69 not supported, 70 internal error,
 74 reading or writing failed, 130 stopped by Ctrl-C.)";
 
+std::string describe_build() {
+  std::string text = std::string("treble ") + version() + " (commit " + git_commit() + ")\nCPU path: " + cpu_path();
+  text += "\nlibraries: ";
+  std::string separator;
+  for (const auto& [name, number] : library_versions()) {
+    text += std::exchange(separator, ", ") + name + " " + number;
+  }
+  return text;
+}
+
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
   const std::string command = chosen.empty() ? "treble" : "treble " + chosen.front()->get_name();
@@ -43,7 +54,7 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
 int run(int argc, char** argv) {
   CLI::App app(kIntroduction, "treble");
   app.footer(kExamples);
-  app.set_version_flag("--version", std::string("treble ") + version());
+  app.set_version_flag("--version", describe_build);
   app.require_subcommand(1);
   EmbedCommand embed;
   InspectCommand inspect;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <map>
 
 #include "fail.h"
@@ -81,7 +82,11 @@ SentenceEncoder ModelArguments::load() const {
         "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` brings "
         "one to models/all-MiniLM-L6-v2");
   }
-  return SentenceEncoder::load(options);
+  SentenceEncoder encoder = SentenceEncoder::load(options);
+  for (const std::string& warning : encoder.info().warnings) {
+    std::fprintf(stderr, "treble: warning: %s\n", warning.c_str());
+  }
+  return encoder;
 }
 
 void EncodeArguments::add_to(CLI::App& command) {

@@ -197,7 +197,8 @@ int SweepCommand::run() const {
   for (const Variant& variant : variants()) {
     ModelArguments arguments = model_;
     arguments.options = variant.options;
-    encoders.push_back(arguments.load());
+    // The forms are of one model, so its warnings are said once.
+    encoders.push_back(encoders.empty() ? arguments.load() : SentenceEncoder::load(arguments.options));
   }
   std::vector<const SentenceEncoder*> forms;
   for (const SentenceEncoder& encoder : encoders) forms.push_back(&encoder);

@@ -48,9 +48,9 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
       lengths_(lengths),
       type_(type),
       correction_(correction),
-      plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
+      plan_(make_position_plan(lengths.extension, lengths.max_tokens, lengths.trained(config))) {
   if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
-      lengths.max_tokens > config.max_tokens()) {
+      lengths.max_tokens > lengths.trained(config)) {
     fail(ErrorCode::invalid_argument,
          "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
          "group or recur",
@@ -117,6 +117,7 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   const std::int64_t width = config_.embedding_width();
   EmbeddingLayer::Parts parts;
   parts.words = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
+  parts.words_place = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
   parts.max_tokens = lengths_.max_tokens;
   add_positions(parts);
@@ -152,7 +153,7 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
   }
   const std::int64_t dim = config_.head_width();
   if (lengths_.extension == PositionExtension::ntk) {
-    base = ntk_base(base, dim, lengths_.max_tokens, config_.max_tokens());
+    base = ntk_base(base, dim, lengths_.max_tokens, lengths_.trained(config_));
   }
   return {scaled_frequencies(scaling, base, dim), plan_};
 }
