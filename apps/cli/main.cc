@@ -44,6 +44,16 @@ what length does to them and what a temperature changes, and what the model is.
 Exit codes: 0 done, 64 wrong use, 65 bad input or model file, 66 not found, 69 not supported, 70 internal error, 74
 reading or writing failed, 130 stopped by Ctrl-C.)";
 
+std::string describe_build() {
+  std::string text = std::string("treble ") + version() + " (commit " + git_commit() + ")\nCPU path: " + cpu_path();
+  text += "\nlibraries: ";
+  std::string separator;
+  for (const auto& [name, number] : library_versions()) {
+    text += std::exchange(separator, ", ") + name + " " + number;
+  }
+  return text;
+}
+
 int usage_error(const std::string& command, const CLI::ParseError& error) {
   say("treble: error: {}\ntry: {} --help\n", error.what(), command);
   return mapping(ErrorCode::invalid_argument).exit_code;
@@ -59,7 +69,7 @@ int run(int argc, const char* const* argv) {
   CLI::App app(kIntroduction, "treble");
   app.formatter(std::make_shared<HelpFormatter>(help_width()));
   app.footer(kExamples);
-  app.set_version_flag("--version", std::string("treble ") + version());
+  app.set_version_flag("--version", describe_build);
   app.require_subcommand(1);
   EmbedCommand embed;
   InspectCommand inspect;

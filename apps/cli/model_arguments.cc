@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <map>
 
 #include "command_line.h"
@@ -102,6 +103,7 @@ SentenceEncoder ModelArguments::load() const {
   }
   SentenceEncoder encoder = SentenceEncoder::load(options);
   const ModelInfo& info = encoder.info();
+  for (const std::string& warning : info.warnings) say("treble: warning: {}\n", warning);
   if (options.extension != PositionExtension::none && info.max_length <= info.position_limit) {
     say("treble: warning: --extend {} has no effect: the model has positions for {} tokens, and --max-length is {}; "
         "give a --max-length beyond the positions\n",

@@ -23,7 +23,8 @@ struct ModelArguments {
 
   /// Adds --model, --threads, --max-length, --extend, --special-tokens-as-text.
   void add_to(CLI::App& command);
-  /// Loads; also when no model was named, as TREBLE_MODEL may say. Throws Error as SentenceEncoder::load does.
+  /// Loads, and says the model's warnings on stderr. Throws Error as SentenceEncoder::load does, and when no model was
+  /// named, by TREBLE_MODEL neither.
   SentenceEncoder load() const;
 };
 

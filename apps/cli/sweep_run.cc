@@ -62,7 +62,8 @@ void SweepCommand::Run::load() {
   for (const Variant& variant : command_.variants()) {
     ModelArguments arguments = command_.model_;
     arguments.options = variant.options;
-    encoders_.push_back(arguments.load());
+    // The forms are of one model, so its warnings are said once.
+    encoders_.push_back(encoders_.empty() ? arguments.load() : SentenceEncoder::load(arguments.options));
   }
   std::vector<const SentenceEncoder*> forms;
   for (const SentenceEncoder& encoder : encoders_) forms.push_back(&encoder);

@@ -48,8 +48,8 @@ struct ModelOptions {
   std::string model = {};
   /// Threads for tokenising and encoding; 0 means as many as the CPU affinity and cgroup quota of the process allow.
   int threads = 0;
-  /// Longest text in tokens, special tokens included. Unset: the smallest of what the model's files say. May be raised
-  /// up to the size of the model's position table, and beyond with an `extension`.
+  /// Longest text in tokens, special tokens included. Unset: as sentence-transformers chooses it from the model's files
+  /// (ModelInfo::max_length_source). May be raised up to ModelInfo::position_limit, and beyond with an `extension`.
   std::optional<std::int64_t> max_length = {};
   /// For a max_length beyond the positions.
   PositionExtension extension = PositionExtension::none;

@@ -47,17 +47,19 @@ struct ModelInfo {
   std::int64_t vocab_size = 0;
   std::int64_t num_parameters = 0;
   std::int64_t max_length = 0;       ///< in force, in tokens
-  std::int64_t position_limit = 0;   ///< the most that max_length may be raised to
+  std::string max_length_source;     ///< how it was chosen: "max_seq_length of sentence_bert_config.json", …
+  std::int64_t position_limit = 0;   ///< the most that max_length may be raised to without an extension
   std::string extension;             ///< of positions: "none", "interpolate", …
   std::int64_t tempered_layers = 0;  ///< attention modules that a temperature acts on
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;
-  std::string default_prompt_name;    ///< empty: none
+  std::string default_prompt_name;                            ///< empty: none
+  std::string similarity = "cosine";                          ///< or "dot", "euclidean", "manhattan": the model's own
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
-  std::string similarity = "cosine";    ///< how vectors are compared: "cosine", "dot", "euclidean", "manhattan"
-  bool special_tokens_as_text = false;  ///< as ModelOptions asked
+  bool special_tokens_as_text = false;                        ///< as ModelOptions asked
   int threads = 0;
+  std::vector<std::string> warnings;  ///< what the model's files say that was not used or not believed
 };
 
 /// Which files a model was read from, by content.

@@ -60,22 +60,18 @@ const char* extension_name(PositionExtension extension) {
   return "none";
 }
 
-/// The length limit and the positions for it.
-LengthPlan plan_lengths(const ModelOptions& options, const ModelSettings& settings, const EncoderConfig& config) {
-  const std::int64_t position_limit = config.max_tokens();
-  if (!options.max_length) {
-    // A model whose positions have no end still has a length that it was made for.
-    const std::int64_t trained = config.unlimited_positions ? config.num_positions : position_limit;
-    return {std::min(settings.stated_max_length.value_or(trained), position_limit), options.extension};
-  }
+/// The length limit in force and the positions for it.
+LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit) {
+  const std::int64_t stated = limit.position_limit;
+  if (!options.max_length) return {limit.tokens, options.extension, stated};
   const std::int64_t most =
-      options.extension == PositionExtension::none ? position_limit : EncoderConfig::kPracticalLimit;
+      options.extension == PositionExtension::none ? limit.position_limit : EncoderConfig::kPracticalLimit;
   if (*options.max_length < 1 || *options.max_length > most) {
     fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens{}",
          *options.max_length, most,
          options.extension == PositionExtension::none ? "; an extension (--extend) gives it more" : "");
   }
-  return {*options.max_length, options.extension};
+  return {*options.max_length, options.extension, stated};
 }
 
 /// The texts of one call and how they are to be read.
@@ -130,7 +126,8 @@ struct SentenceEncoder::Impl {
       : settings(std::move(read_settings)),
         pool(options.threads == 0 ? available_threads() : options.threads),
         workers(static_cast<std::size_t>(pool.size())),
-        lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
+        limit(choose_length(settings.limits, read_encoder_config(settings.transformer_folder))),
+        lengths(plan_lengths(options, limit)),
         loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
         encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}, &rounding_correction})),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
@@ -141,6 +138,7 @@ struct SentenceEncoder::Impl {
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
+  void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
   TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
   std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
@@ -153,6 +151,7 @@ struct SentenceEncoder::Impl {
   ModelSettings settings;
   ThreadPool pool;
   std::vector<Worker> workers;
+  LengthLimit limit;
   LengthPlan lengths;
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
@@ -197,12 +196,25 @@ void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) cons
        options.temperature.to_string(), info.name);
 }
 
+/// Nothing of a text would be left behind such a prompt, so all texts would get one vector.
+void SentenceEncoder::Impl::check_prompt_fits(const std::string& prompt, std::int64_t max_length) const {
+  if (prompt.empty()) return;
+  const auto tokens = static_cast<std::int64_t>(tokenizer.encode(prompt).num_tokens);
+  if (tokens < max_length) return;
+  fail(ErrorCode::invalid_argument,
+       "the prompt \"{:.60}\" alone has {} tokens, a text may have {}: nothing of any text would be read; shorten the "
+       "prompt, or raise the limit (--max-length)",
+       prompt, tokens, max_length);
+}
+
 TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts, const EncodeOptions& options) const {
   TokenizePlan result;
   result.texts = texts;
   result.prompt = resolve_prompt(options);
   result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt);
-  result.options.max_length = static_cast<std::size_t>(resolve_max_length(options));
+  const std::int64_t limit_in_force = resolve_max_length(options);
+  if (options.truncation == Truncation::end) check_prompt_fits(result.prompt, limit_in_force);
+  result.options.max_length = static_cast<std::size_t>(limit_in_force);
   result.options.truncation = options.truncation;
   return result;
 }
@@ -313,7 +325,8 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.num_parameters = encoder.num_parameters();
   info.max_length = lengths.max_tokens;
   info.extension = extension_name(lengths.extension);
-  info.position_limit = config.max_tokens();
+  info.max_length_source = options.max_length ? "asked for" : limit.source;
+  info.position_limit = limit.position_limit;
   info.tempered_layers = encoder.tempered_layers();
   if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
   info.modules = modules.descriptions();
@@ -323,6 +336,10 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.switches = describe(config);
   info.special_tokens_as_text = options.special_tokens_as_text;
   info.threads = pool.size();
+  info.warnings = settings.warnings;
+  if (!limit.warning.empty()) info.warnings.push_back(limit.warning);
+  const auto unused = modules.warnings();
+  info.warnings.insert(info.warnings.end(), unused.begin(), unused.end());
 }
 
 /// By what layers see of the built-in sentences, one by one; the same for any number of threads, as int8 is. What the

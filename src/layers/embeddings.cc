@@ -1,12 +1,27 @@
 #include "layers/embeddings.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "base/fail.h"
 
 namespace treble {
+
+namespace {
+
+/// Integers throughout, so that the compiler makes vectors of it.
+bool all_finite(std::span<const float> values) {
+  constexpr std::uint32_t kExponent = 0x7F800000U;
+  std::uint32_t bad = 0;
+  for (const float value : values) {
+    bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent);
+  }
+  return bad == 0;
+}
+
+}  // namespace
 
 const AlignedBuffer<float>& EmbeddingLayer::positions_for(std::int64_t length) const {
   const auto needed = static_cast<std::size_t>(length * parts_.words.cols);
@@ -24,6 +39,21 @@ void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, 
   }
 }
 
+std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
+  if (id < 0 || id >= parts_.words.rows) {
+    fail(ErrorCode::invalid_file,
+         "{} has {} rows, but tokenizer.json gave text {} the token id {}: the tokenizer is another model's, or the "
+         "weights are; fetch both again",
+         parts_.words_place, parts_.words.rows, text, id);
+  }
+  const std::span<const float> row = parts_.words.row_span(id);
+  if (!all_finite(row)) {
+    fail(ErrorCode::invalid_file, "{}: row {}, which text {} needs, has a NaN or infinity; the weights are damaged",
+         parts_.words_place, id, text);
+  }
+  return row;
+}
+
 void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const {
   const auto s = static_cast<std::size_t>(sequence);
   if (batch.length(sequence) > parts_.max_tokens) {
@@ -33,12 +63,9 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
   const float* next_position = positions_for(batch.length(sequence)).data();
   for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {
     const std::int32_t id = batch.ids[static_cast<std::size_t>(token)];
-    if (id < 0 || id >= parts_.words.rows) {
-      fail(ErrorCode::invalid_argument, "text {}: token id {} is outside the model's vocabulary of {}",
-           batch.text_index[s], id, parts_.words.rows);
-    }
+    const auto word = word_row(id, batch.text_index[s]);
     const auto row = out.row_span(token);
-    std::copy_n(parts_.words.row(id), out.cols, row.data());
+    std::copy(word.begin(), word.end(), row.begin());
     if (parts_.scale != 1.0F) {
       for (float& value : row) value *= parts_.scale;
     }

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/linear.h"
@@ -18,8 +20,11 @@ namespace treble {
 class EmbeddingLayer {
  public:
   struct Parts {
-    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer.
+    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer. Rows are checked when they are
+    /// used, since reading all of a large table would take most of the time of loading.
     ConstMatrixView words;
+    /// File and tensor of the words, for messages.
+    std::string words_place = {};
     float scale = 1;
     /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
     /// empty for models without learned positions.
@@ -41,13 +46,15 @@ class EmbeddingLayer {
 
   explicit EmbeddingLayer(Parts parts) : parts_(std::move(parts)) {}
 
-  /// hidden [total_tokens, hidden]. Throws Error{invalid_argument} for a token outside the vocabulary and for a text
-  /// beyond the positions, naming the text and both sizes.
+  /// hidden [total_tokens, hidden]. Throws Error{invalid_file} for a token that the table has no row for (the tokenizer
+  /// is another model's) and for a row with a NaN or infinity, naming the text, the token and the table;
+  /// Error{invalid_argument} for a text beyond the positions, naming both sizes.
   void run(const LayerCall& call, MatrixView hidden) const;
 
  private:
   void embed(const PackedBatch& batch, MatrixView out) const;
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
+  std::span<const float> word_row(std::int32_t id, std::int64_t text) const;
   const AlignedBuffer<float>& positions_for(std::int64_t length) const;
   void add_position(std::int32_t id, const float*& next_position, std::span<float> row) const;
 

@@ -48,8 +48,9 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
       lengths_(lengths),
       type_(type),
       correction_(correction),
-      plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
-  if (config.learned_positions && changes_rotary_base(lengths.extension) && lengths.max_tokens > config.max_tokens()) {
+      plan_(make_position_plan(lengths.extension, lengths.max_tokens, lengths.trained(config))) {
+  if (config.learned_positions && changes_rotary_base(lengths.extension) &&
+      lengths.max_tokens > lengths.trained(config)) {
     fail(ErrorCode::invalid_argument,
          "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
          "group or recur",
@@ -121,6 +122,7 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   const std::int64_t width = config_.embedding_width();
   EmbeddingLayer::Parts parts;
   parts.words = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
+  parts.words_place = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
   parts.max_tokens = lengths_.max_tokens;
   add_positions(parts);
@@ -155,20 +157,22 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
     scaling.llama3.reset();
   }
   const std::int64_t dim = config_.head_width();
+  const std::int64_t trained = lengths_.trained(config_);
   const double long_base =
-      changes_rotary_base(lengths_.extension) ? ntk_base(base, dim, lengths_.max_tokens, config_.max_tokens()) : base;
+      changes_rotary_base(lengths_.extension) ? ntk_base(base, dim, lengths_.max_tokens, trained) : base;
   RotaryTable table(scaled_frequencies(scaling, long_base, dim), plan_);
   if (keeps_short_texts()) table.set_short_texts({scaled_frequencies(scaling, base, dim), trained_plan()});
   return table;
 }
 
-/// Whether texts of up to config_.max_tokens() are numbered otherwise than longer ones.
+/// Whether texts within the trained positions are numbered otherwise than longer ones.
 bool EncoderBuilder::keeps_short_texts() const {
-  return treble::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > config_.max_tokens();
+  return treble::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > lengths_.trained(config_);
 }
 
 PositionPlan EncoderBuilder::trained_plan() const {
-  return make_position_plan(PositionExtension::none, config_.max_tokens(), config_.max_tokens());
+  const std::int64_t trained = lengths_.trained(config_);
+  return make_position_plan(PositionExtension::none, trained, trained);
 }
 
 Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,

@@ -56,7 +56,8 @@ void refuse_stated_quantization(const Json& config, const std::string& origin) {
     const auto found = config.find(key);
     if (found == config.end() || found->is_null()) continue;
     fail(ErrorCode::unsupported,
-         "{}: \"{}\" says that the weights are quantised ({:.40}{:.20}); Treble reads F32, F16 and BF16 weights: use the "
+         "{}: \"{}\" says that the weights are quantised ({:.40}{:.20}); Treble reads F32, F16 and BF16 weights: use "
+         "the "
          "model it was made from, and --dtype int8 for speed",
          origin, key, method_of(*found), bits_of(*found));
   }
@@ -75,9 +76,9 @@ void check_config(const fs::path& folder) {
 
 void check_tokenizer(const fs::path& folder) {
   if (is_there(folder / "tokenizer.json")) return;
-  constexpr std::array kOthers = {"vocab.txt",       "vocab.json",      "spiece.model", "sentencepiece.bpe.model",
-                                  "tokenizer.model", "spm.model",       "bpe.codes",    "sentencepiece.model",
-                                  "merges.txt",      "tokenizer_config.json"};
+  constexpr std::array kOthers = {
+      "vocab.txt", "vocab.json",          "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model",
+      "bpe.codes", "sentencepiece.model", "merges.txt",   "tokenizer_config.json"};
   const auto other =
       std::find_if(kOthers.begin(), kOthers.end(), [&](const char* name) { return is_there(folder / name); });
   if (other == kOthers.end()) {
@@ -136,10 +137,11 @@ void refuse_quantized(const TensorArchive& archive) {
     const auto mark = std::find_if(kMarks.begin(), kMarks.end(),
                                    [&name = name](const Mark& one) { return name.ends_with(one.suffix); });
     if (mark == kMarks.end()) continue;
-    fail(ErrorCode::unsupported,
-         "{}: tensor \"{}\" belongs to quantised weights ({}); Treble reads F32, F16 and BF16 weights: use the model it "
-         "was made from, and --dtype int8 for speed",
-         tensor.file, name, mark->method);
+    fail(
+        ErrorCode::unsupported,
+        "{}: tensor \"{}\" belongs to quantised weights ({}); Treble reads F32, F16 and BF16 weights: use the model it "
+        "was made from, and --dtype int8 for speed",
+        tensor.file, name, mark->method);
   }
 }
 

@@ -7,9 +7,10 @@
 
 namespace treble {
 
-/// Names what is wrong with a folder as a whole, and the way out, where the first file that could not be read would only
-/// say so of itself:
-///   Error{not_found}    no config.json, no weights but in another format, no tokenizer.json but what it can be made of;
+/// Names what is wrong with a folder as a whole, and the way out, where the first file that could not be read would
+/// only say so of itself:
+///   Error{not_found}    no config.json, no weights but in another format, no tokenizer.json but what it can be made
+///   of;
 ///                       and whether a download of the Hugging Face cache was not finished
 ///   Error{unsupported}  an adapter (PEFT) beside the weights or alone; a quantisation that config.json states
 void check_model_folder(const std::filesystem::path& folder);

@@ -2,6 +2,7 @@
 // inside each half, QK-norm, most layers with a local window and a rotary base of their own.
 #include <cmath>
 
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -20,6 +21,10 @@ void read_window(const JsonObject& json, EncoderConfig& config) {
   }
   const std::int64_t pattern =
       json.integer("_sliding_window_pattern").value_or(json.integer("sliding_window_pattern").value_or(6));
+  if (pattern < 1) {
+    fail(ErrorCode::invalid_file, "{}: the pattern of sliding windows is {}, it must be at least 1", json.origin(),
+         pattern);
+  }
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
     config.window.layers.push_back((layer + 1) % pattern != 0);
   }

@@ -59,11 +59,13 @@ std::optional<fs::path> cached_snapshot(const fs::path& repository) {
     fail(ErrorCode::not_found,
          "{}: refs/main names the snapshot {:.64}, which is not there ({}): the download was not finished; fetch the "
          "model again, or give the path of a snapshot",
-         repository.string(), commit, commits.empty() ? "there is none" : fmt::format("there is {}", fmt::join(commits, ", ")));
+         repository.string(), commit,
+         commits.empty() ? "there is none" : fmt::format("there is {}", fmt::join(commits, ", ")));
   }
   if (commits.size() == 1) return snapshots / commits.front();
   if (commits.empty()) {
-    fail(ErrorCode::not_found, "{}: the cache has no snapshot of this model: the download was not finished; fetch it again",
+    fail(ErrorCode::not_found,
+         "{}: the cache has no snapshot of this model: the download was not finished; fetch it again",
          repository.string());
   }
   fail(ErrorCode::not_found,

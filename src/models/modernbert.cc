@@ -1,5 +1,6 @@
 // ModernBERT (Warner et al., arXiv 2412.13663): pre-norm, rotary positions, gated feed-forward; two of three layers see
 // a local window only and have a rotary base of their own.
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -24,6 +25,10 @@ EncoderConfig read_config(const JsonObject& json) {
     config.window.layers = *layers;
   } else {
     const std::int64_t every = json.integer("global_attn_every_n_layers").value_or(3);
+    if (every < 1) {
+      fail(ErrorCode::invalid_file, "{}: \"global_attn_every_n_layers\" is {}, it must be at least 1", json.origin(),
+           every);
+    }
     for (std::int64_t layer = 0; layer < config.num_layers; ++layer) config.window.layers.push_back(layer % every != 0);
   }
   config.norm_placement = NormPlacement::pre;

@@ -16,7 +16,8 @@ EncoderConfig read_config(const JsonObject& json) {
   config.num_heads = json.required_integer("num_heads");
   config.head_dim = json.required_integer("d_kv");
   config.intermediate_size = json.required_integer("d_ff");
-  config.num_positions = json.integer("n_positions").value_or(512);
+  // "n_positions" of older configs is read by nobody.
+  config.num_positions = EncoderConfig::kPracticalLimit;
   config.unlimited_positions = true;
   config.relative_buckets.num_buckets = json.integer("relative_attention_num_buckets").value_or(32);
   config.relative_buckets.max_distance = json.integer("relative_attention_max_distance").value_or(128);

@@ -112,6 +112,11 @@ Norm WeightLoader::norm(const std::string& stem, std::int64_t size, const NormOp
   return norm;
 }
 
+std::string WeightLoader::place(const std::string& name) const {
+  const StoredTensor* tensor = find(name);
+  return fmt::format("{}: tensor {}{}", tensor == nullptr ? folder_ : tensor->file, prefix_, name);
+}
+
 std::string WeightLoader::dtype(const std::string& name) const {
   const StoredTensor* tensor = find(name);
   return tensor == nullptr ? std::string() : std::string(dtype_name(tensor->dtype));

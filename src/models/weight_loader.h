@@ -53,6 +53,8 @@ class WeightLoader {
   Norm norm(const std::string& stem, std::int64_t size, const NormOptions& options) const;
 
   bool has(const std::string& name) const { return find(name) != nullptr; }
+  /// For messages: the tensor's file and full name.
+  std::string place(const std::string& name) const;
   /// As stored: "F32", "F16", …
   std::string dtype(const std::string& name) const;
 

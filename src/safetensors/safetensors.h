@@ -67,7 +67,7 @@ class TensorArchive {
 };
 
 /// Widens F32, F16, BF16 (and F64, rounded) to float32, exactly as PyTorch does. `out` has num_elements() floats.
-/// Throws Error{unsupported} for other types, Error{non_finite} naming tensor and index for a NaN or infinity.
+/// Throws Error{unsupported} for other types, Error{invalid_file} naming tensor and index for a NaN or infinity.
 void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out);
 
 /// A tensor to write.
