@@ -59,7 +59,9 @@ struct ModelInfo {
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
   bool special_tokens_as_text = false;                        ///< as ModelOptions asked
   int threads = 0;
-  std::vector<std::string> warnings;  ///< what the model's files say that was not used or not believed
+  /// What of the folder was not used, or read otherwise than somebody might think, a sentence each; empty for most
+  /// models.
+  std::vector<std::string> warnings;
 };
 
 /// Which files a model was read from, by content.

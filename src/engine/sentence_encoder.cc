@@ -336,7 +336,8 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.switches = describe(config);
   info.special_tokens_as_text = options.special_tokens_as_text;
   info.threads = pool.size();
-  info.warnings = settings.warnings;
+  info.warnings = config.warnings;
+  info.warnings.insert(info.warnings.end(), settings.warnings.begin(), settings.warnings.end());
   if (!limit.warning.empty()) info.warnings.push_back(limit.warning);
   const auto unused = modules.warnings();
   info.warnings.insert(info.warnings.end(), unused.begin(), unused.end());
