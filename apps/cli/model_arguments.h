@@ -18,13 +18,17 @@ namespace treble::cli {
 ComputeType parse_dtype(const std::string& name);
 PositionExtension parse_extension(const std::string& name);
 
+/// What to say of an extension that changes the vectors of texts within the model's positions; empty where it does not.
+std::string extension_warning(const ModelInfo& model);
+
 struct ModelArguments {
   ModelOptions options;
 
   /// Adds --model, --threads, --max-length, --extend, --special-tokens-as-text.
   void add_to(CLI::App& command);
   /// Loads; also when no model was named, as TREBLE_MODEL may say. Throws Error as SentenceEncoder::load does.
-  SentenceEncoder load() const;
+  /// Warns on stderr of an extension that changes short texts, unless `quiet`.
+  SentenceEncoder load(bool quiet = false) const;
 };
 
 struct EncodeArguments {
