@@ -86,7 +86,7 @@ class EmbedCommand::Run {
 
 void EmbedCommand::Run::load() {
   const double start = steady_seconds();
-  encoder_.emplace(command_.model_.load());
+  encoder_.emplace(command_.model_.load(command_.quiet_));
   // Encoding nothing checks every option, before any file is touched.
   dim_ = encoder_->encode({}, options_).dim;
   encoder_->fingerprint();

@@ -18,14 +18,17 @@ namespace treble::cli {
 ComputeType parse_dtype(const std::string& name);
 PositionExtension parse_extension(const std::string& name);
 
+/// What to say of an extension that changes the vectors of texts within the model's positions; empty where it does not.
+std::string extension_warning(const ModelInfo& model);
+
 struct ModelArguments {
   ModelOptions options;
 
   /// Adds --model, --threads, --max-length, --extend, --special-tokens-as-text.
   void add_to(CLI::App& command);
-  /// Loads, and says the model's warnings on stderr. Throws Error as SentenceEncoder::load does, and when no model was
-  /// named, by TREBLE_MODEL neither.
-  SentenceEncoder load() const;
+  /// Loads, and says the model's warnings and those of an extension on stderr, unless `quiet`. Throws Error as
+  /// SentenceEncoder::load does, and when no model was named, by TREBLE_MODEL neither.
+  SentenceEncoder load(bool quiet = false) const;
 };
 
 struct EncodeArguments {

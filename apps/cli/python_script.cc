@@ -110,7 +110,8 @@ fs::path find_script(const std::string& name) {
 
 std::vector<std::string> command_of(const PythonScript& script) {
   const fs::path path = find_script(script.file);
-  std::vector<std::string> command = {find_interpreter(script.modules), path.string()};
+  std::vector<std::string> command = {script.interpreter.empty() ? find_python(script) : script.interpreter,
+                                      path.string()};
   command.insert(command.end(), script.arguments.begin(), script.arguments.end());
   return command;
 }

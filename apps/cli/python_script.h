@@ -12,6 +12,7 @@ struct PythonScript {
   std::string file;                  ///< under share/treble beside the program's folder: "bake_onnx.py"
   std::vector<std::string> modules;  ///< that the interpreter must be able to import
   std::vector<std::string> arguments;
+  std::string interpreter = {};  ///< by find_python; empty: it is looked for
 };
 
 /// The interpreter for a script; throws as run_python_script does.

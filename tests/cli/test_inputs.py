@@ -160,6 +160,11 @@ class Csv(InputCase):
         self.refuse(65, ['"text"', '"question", "answer"', "a semicolon", "--text-field"], path)
         self.expect(["so"], path, "--text-field", "answer")
 
+    def test_a_column_that_is_there_twice_is_named(self) -> None:
+        path = self.write("a.csv", "text,text,more\na,b,c\n")
+        self.refuse(65, ["a.csv", "several", '"text"'], path)
+        self.expect(["c"], path, "--text-field", "more")
+
     def test_ragged_and_broken_rows_are_named_by_line(self) -> None:
         self.refuse(65, ["a.csv:4", "3 fields", "has 2"], self.write("a.csv", 'id,text\n1,"a\nb"\n2,c,d\n'))
         self.refuse(65, ["a.csv:3", "1 field,"], self.write("a.csv", "id,text\n1,a\n2\n"))
@@ -349,6 +354,33 @@ class Lines(InputCase):
             self.refuse(65, ["a.txt", "UTF-16", "iconv"], self.write("a.txt", content))
             self.refuse(65, "UTF-16", self.write("a.txt", content), "--invalid-utf8", "replace")
             self.refuse(65, ["zcat", "iconv"], self.write("a.txt.gz", gzip.compress(content)))
+
+
+class Extension(InputCase):
+    """--extend and the texts that need none."""
+
+    def test_changing_short_texts_is_warned_of_and_can_be_avoided(self) -> None:
+        path = self.write("a.txt", "hi\nthe ferry leaves\n")
+
+        def rows(*arguments: str) -> tuple[list, str]:
+            done = self.run_treble(path, "--threads", "1", *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr.decode())
+            vectors = [json.loads(line)["embedding"] for line in done.stdout.splitlines()[1:]]
+            return vectors, done.stderr.decode()
+
+        plain, message = rows()
+        self.assertNotIn("warning", message)
+        for kind in ("interpolate", "group"):
+            changed, message = rows("--extend", kind, "--max-length", "200")
+            self.assertNotEqual(changed, plain)
+            for words in ("warning", f"--extend {kind}-long", "--max-length 200", "short texts"):
+                self.assertIn(words, message)
+            self.assertNotIn("warning", rows("--extend", kind, "--max-length", "200", "-q")[1])
+            kept, message = rows("--extend", f"{kind}-long", "--max-length", "200")
+            self.assertEqual(kept, plain)
+            self.assertNotIn("warning", message)
+        for arguments in (("--extend", "recur", "--max-length", "200"), ("--extend", "interpolate")):
+            self.assertNotIn("warning", rows(*arguments)[1])
 
 
 class Compressed(InputCase):

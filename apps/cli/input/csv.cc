@@ -54,6 +54,10 @@ std::optional<std::size_t> CsvSource::find_column(std::string_view name) const {
 }
 
 std::size_t CsvSource::require_column(const std::string& name, const char* option) const {
+  if (options_.header && std::count(columns_.begin(), columns_.end(), name) > 1) {
+    fail(ErrorCode::invalid_file, "{}: several columns are called \"{}\"; rename all but one of them", lines_.name(),
+         name);
+  }
   if (const auto column = find_column(name)) return *column;
   if (!options_.header) {
     fail(ErrorCode::invalid_file,

@@ -63,7 +63,7 @@ class FolderWalk {
       names.push_back(entry->path().filename().string());
     }
     if (error) {
-      skip(name + "/", error.value());
+      skip(name.empty() ? name : name + "/", error.value());
       return true;
     }
     std::sort(names.begin(), names.end());

@@ -133,12 +133,14 @@ void add_argument(const std::string& path, const PlanOptions& options, InputPlan
   if (S_ISDIR(status.st_mode) && !is_stdin) return add_folder(path, options, plan);
   if (!is_stdin && ::access(path.c_str(), R_OK) != 0) return pass_over(path, options, plan);
   const std::string format = format_of(path, options.format);
-  if (format == "parquet") {
-    if (is_stdin) fail(ErrorCode::unsupported, "Parquet is read from its end, so not from stdin; name the file");
-    check_parquet_reader(path);
-  }
   plan.arguments.push_back({path, format, size_of(status), 1, {}});
   plan.files.push_back(describe_file(path, format));
+  if (format != "parquet") return;
+  if (is_stdin) fail(ErrorCode::unsupported, "Parquet is read from its end, so not from stdin; name the file");
+  // Looking for it takes a second, so it is looked for once.
+  const auto known =
+      std::find_if(plan.files.begin(), plan.files.end(), [](const auto& f) { return !f.python.empty(); });
+  plan.files.back().python = known == plan.files.end() ? find_parquet_reader(path) : known->python;
 }
 
 /// Counts of a folder that are not 0.
@@ -166,7 +168,7 @@ std::unique_ptr<TextSource> open_file(const InputFile& file, const InputOptions&
     case InputFormat::jsonl: return std::make_unique<JsonlSource>(file.path, options, stop);
     case InputFormat::json: return std::make_unique<JsonListSource>(file.path, options, stop);
     case InputFormat::csv: return std::make_unique<CsvSource>(file.path, options, file.delimiter, stop);
-    case InputFormat::parquet: return std::make_unique<ParquetSource>(file.path, options, stop);
+    case InputFormat::parquet: return std::make_unique<ParquetSource>(file.path, file.python, options, stop);
     case InputFormat::document: return std::make_unique<DocumentSource>(file.path, file.id, options, stop);
     case InputFormat::txt: break;
   }

@@ -22,6 +22,7 @@ struct InputFile {
   InputFormat format = InputFormat::txt;
   std::string id;                 ///< of a document, as JSON
   std::optional<char> delimiter;  ///< of a CSV, where its name says it
+  std::string python = {};        ///< of Parquet: the interpreter that reads it
 };
 
 /// One input as it was given.

@@ -10,12 +10,9 @@ namespace treble::cli {
 
 namespace {
 
+constexpr const char* kScript = "read_parquet.py";
 constexpr std::string_view kLast = "{\"end\"";
 constexpr std::string_view kError = "{\"error\"";
-
-PythonScript script_for(std::vector<std::string> arguments) {
-  return {"read_parquet.py", {"pyarrow"}, std::move(arguments)};
-}
 
 /// What the script writes has fields of these names, whatever those of the file are.
 InputOptions written_fields(const InputOptions& options) {
@@ -28,8 +25,12 @@ InputOptions written_fields(const InputOptions& options) {
 
 }  // namespace
 
-ParquetSource::ParquetSource(std::string path, const InputOptions& options, const StopSignal* stop)
-    : path_(std::move(path)), options_(options), fields_(written_fields(options)), stop_(stop) {
+ParquetSource::ParquetSource(std::string path, std::string python, const InputOptions& options, const StopSignal* stop)
+    : path_(std::move(path)),
+      python_(std::move(python)),
+      options_(options),
+      fields_(written_fields(options)),
+      stop_(stop) {
   std::error_code ignored;
   file_bytes_ = std::filesystem::file_size(path_, ignored);
 }
@@ -37,11 +38,7 @@ ParquetSource::ParquetSource(std::string path, const InputOptions& options, cons
 void ParquetSource::start() {
   std::vector<std::string> arguments = {path_, "--text-field=" + options_.text_field.value_or("text")};
   if (options_.title_field) arguments.push_back("--title-field=" + *options_.title_field);
-  try {
-    script_ = std::make_unique<PythonPipe>(script_for(std::move(arguments)));
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}", path_, error.what()));
-  }
+  script_ = std::make_unique<PythonPipe>(PythonScript{kScript, {}, std::move(arguments), python_});
   lines_.emplace(script_->fd(), path_, stop_);
   if (!read_line()) fail_early();
   const JsonValue head = parse_json(line_);
@@ -82,9 +79,9 @@ std::uint64_t ParquetSource::bytes_read() const {
                                     static_cast<double>(rows_));
 }
 
-void check_parquet_reader(const std::string& path) {
+std::string find_parquet_reader(const std::string& path) {
   try {
-    find_python(script_for({}));
+    return find_python({kScript, {"pyarrow"}, {}});
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("{}: {}", path, error.what()));
   }

@@ -16,9 +16,9 @@ namespace treble::cli {
 /// A row is a text; the line of a record is its row, from 1. Rows come through a pipe, so that memory stays small.
 class ParquetSource : public TextSource {
  public:
-  /// Starts to read with the first next(), which throws Error{not_found} when no Python with pyarrow is there, and
-  /// Error{invalid_file} naming file and row.
-  ParquetSource(std::string path, const InputOptions& options, const StopSignal* stop = nullptr);
+  /// `python`: as find_parquet_reader gave it. Starts to read with the first next(), which throws Error{invalid_file}
+  /// naming file and row.
+  ParquetSource(std::string path, std::string python, const InputOptions& options, const StopSignal* stop = nullptr);
 
   bool next(TextRecord& record) override;
   std::uint64_t bytes_read() const override;
@@ -30,6 +30,7 @@ class ParquetSource : public TextSource {
   [[noreturn]] void fail_early();
 
   std::string path_;
+  std::string python_;
   InputOptions options_;
   TextFields fields_;
   const StopSignal* stop_;
@@ -43,7 +44,7 @@ class ParquetSource : public TextSource {
   std::int64_t replaced_ = 0;
 };
 
-/// Throws as the first next() would when Parquet cannot be read here.
-void check_parquet_reader(const std::string& path);
+/// A Python interpreter that can read Parquet. Throws Error{not_found} naming `path` and what to install.
+std::string find_parquet_reader(const std::string& path);
 
 }  // namespace treble::cli
