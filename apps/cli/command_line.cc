@@ -47,12 +47,18 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-const CLI::App* find_command(const CLI::App& app, const std::string& name) {
-  std::vector<std::string> known;
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->get_name() == name) return command;
-    known.push_back(command->get_name());
+    names.push_back(command->get_name());
   }
+  return names;
+}
+
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+  const auto named = app.get_subcommands([&](const CLI::App* command) { return command->get_name() == name; });
+  if (!named.empty()) return named.front();
+  const std::vector<std::string> known = command_names(app);
   const std::string near = suggestion(name, known);
   fail_usage(near.empty() ? fmt::format("there is no command \"{}\"; there are {}", name, fmt::join(known, ", "))
                           : fmt::format("there is no command \"{}\"{}", name, near));
@@ -98,6 +104,7 @@ CLI::Validator one_of(std::vector<std::string> names) {
 }
 
 std::vector<std::string> prepare_arguments(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2) fail_usage(fmt::format("name a command: {}", fmt::join(command_names(app), ", ")));
   std::vector<std::string> prepared;
   const CLI::App* command = &app;
   const CLI::Option* option = nullptr;  // the last one

@@ -23,7 +23,7 @@ constexpr int kMostLinks = 40;  // as the kernel
 constexpr int kAttempts = 100;
 constexpr std::size_t kLongestName = 255;
 
-ErrorCode code_of(int error) { return error == ENOENT || error == ENOTDIR ? ErrorCode::not_found : ErrorCode::io; }
+ErrorCode code_of(int error) { return error == ENOENT ? ErrorCode::not_found : ErrorCode::io; }
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
@@ -34,13 +34,13 @@ std::string random_name(const fs::path& target) {
   return fmt::format(".{}{}", target.filename().string().substr(0, kLongestName - 1 - end.size()), end);
 }
 
-/// Why `target` cannot be replaced by a regular file, if so.
+/// Why `target` cannot be replaced by a regular file, if so. By stat, as what /dev/stdout leads to may have no name.
 void check_target(const fs::path& target, Existing existing) {
   if (target.filename().empty() || target.filename() == "." || target.filename() == "..") {
     fail(ErrorCode::invalid_argument, "{} is a folder; give the name of a file", target.string());
   }
   struct stat status = {};
-  if (::lstat(target.c_str(), &status) != 0) return;
+  if (::stat(target.c_str(), &status) != 0) return;
   if (!S_ISREG(status.st_mode)) {
     fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file", target.string(),
          S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
@@ -74,7 +74,7 @@ fs::path link_target(const fs::path& path) {
 }
 
 WholeFile::WholeFile(const fs::path& target, Existing existing) : target_(link_target(target)), existing_(existing) {
-  check_target(target_, existing);
+  check_target(target, existing);
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
     fs::path path = folder_of(target_) / random_name(target_);
     descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);

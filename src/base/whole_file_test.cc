@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -136,6 +137,11 @@ TEST_F(WholeFileTest, NamesWhatCannotBeAFile) {
   EXPECT_EQ(code_of([&] { check_writable(folder_ / ""); }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_of([] { check_writable("/dev/null"); }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_of([&] { check_writable(folder_ / "none" / "x.json"); }), ErrorCode::not_found);
+  std::array<int, 2> ends = {};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  EXPECT_EQ(code_of([&] { check_writable("/proc/self/fd/" + std::to_string(ends[1])); }), ErrorCode::invalid_argument);
+  ::close(ends[0]);
+  ::close(ends[1]);
   ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
   EXPECT_EQ(code_of([&] { check_writable(folder_ / "pipe"); }), ErrorCode::invalid_argument);
 }

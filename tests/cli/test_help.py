@@ -186,6 +186,7 @@ class Usage(Folder):
             ("did you mean embed?", ("embd", "x.txt")),
             ("did you mean inspect?", ("inpsect",)),
             ("there are embed, inspect", ("frobnicate",)),
+            ("name a command: embed, inspect", ()),
             ("embed has no option --temprature; did you mean --temperature?", ("embed", "--temprature", "0.8")),
             ("did you mean --max-length?", ("embed", "--max-lenght=64")),
             ("did you mean --normalize?", ("embed", "--normalise")),
