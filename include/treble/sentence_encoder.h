@@ -55,6 +55,8 @@ struct ModelInfo {
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;                            ///< empty: none
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
+  /// What is dropped of longer texts where EncodeOptions do not say: end or start.
+  Truncation truncation = Truncation::end;
   int threads = 0;
 };
 
