@@ -146,7 +146,9 @@ void EncodeArguments::add_to(CLI::App& command) {
       ->type_name("TEXT")
       ->excludes(name)
       ->group(group);
-  command.add_option("--truncate", truncate, "Where to cut texts over the limit; error: stop instead [end]")
+  command
+      .add_option("--truncate", truncate,
+                  "Where to cut texts over the limit; error: stop instead [as the model says: mostly end]")
       ->type_name("end|start|error")
       ->check(one_of({"end", "start", "error"}))
       ->group(group);
@@ -166,6 +168,7 @@ void EncodeArguments::add_to(CLI::App& command) {
 
 EncodeOptions EncodeArguments::resolve() const {
   EncodeOptions resolved = options;
+  if (truncate == "end") resolved.truncation = Truncation::end;
   if (truncate == "start") resolved.truncation = Truncation::start;
   if (truncate == "error") resolved.truncation = Truncation::error;
   return resolved;

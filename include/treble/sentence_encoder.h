@@ -58,6 +58,8 @@ struct ModelInfo {
   std::string similarity = "cosine";                          ///< or "dot", "euclidean", "manhattan": the model's own
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
   bool special_tokens_as_text = false;                        ///< as ModelOptions asked
+  /// What is dropped of longer texts where EncodeOptions do not say: end or start.
+  Truncation truncation = Truncation::end;
   int threads = 0;
   /// What of the folder was not used, or read otherwise than somebody might think, a sentence each; empty for most
   /// models.

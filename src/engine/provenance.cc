@@ -76,7 +76,7 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
   json["max_length"] = options.max_length.value_or(model.max_length);
   json["position_extension"] = model.extension;
-  json["truncation"] = truncation_name(options.truncation);
+  json["truncation"] = truncation_name(options.truncation.value_or(model.truncation));
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = model.special_tokens_as_text;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -104,9 +104,8 @@ PackedBatch one_token_each(const PackedBatch& batch) {
 }
 
 Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
-  return Tokenizer::from_file(
-      settings.transformer_folder / "tokenizer.json",
-      {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase});
+  return Tokenizer::from_folder(settings.transformer_folder, {.special_tokens_as_text = options.special_tokens_as_text,
+                                                              .lowercase = settings.lowercase});
 }
 
 /// The correction of biases frees half as much memory as the weights take, in pieces that the allocator would keep.
@@ -213,7 +212,8 @@ TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts
   result.prompt = resolve_prompt(options);
   result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt);
   const std::int64_t limit_in_force = resolve_max_length(options);
-  if (options.truncation == Truncation::end) check_prompt_fits(result.prompt, limit_in_force);
+  if (options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
+    check_prompt_fits(result.prompt, limit_in_force);
   result.options.max_length = static_cast<std::size_t>(limit_in_force);
   result.options.truncation = options.truncation;
   return result;
@@ -324,6 +324,7 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.vocab_size = config.vocab_size;
   info.num_parameters = encoder.num_parameters();
   info.max_length = lengths.max_tokens;
+  info.truncation = tokenizer.default_truncation();
   info.extension = extension_name(lengths.extension);
   info.max_length_source = options.max_length ? "asked for" : limit.source;
   info.position_limit = limit.position_limit;
@@ -336,11 +337,10 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.switches = describe(config);
   info.special_tokens_as_text = options.special_tokens_as_text;
   info.threads = pool.size();
-  info.warnings = config.warnings;
-  info.warnings.insert(info.warnings.end(), settings.warnings.begin(), settings.warnings.end());
   if (!limit.warning.empty()) info.warnings.push_back(limit.warning);
-  const auto unused = modules.warnings();
-  info.warnings.insert(info.warnings.end(), unused.begin(), unused.end());
+  for (const auto& some : {config.warnings, settings.warnings, modules.warnings(), tokenizer.warnings()}) {
+    info.warnings.insert(info.warnings.end(), some.begin(), some.end());
+  }
 }
 
 /// By what layers see of the built-in sentences, one by one; the same for any number of threads, as int8 is. What the
