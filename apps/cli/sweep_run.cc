@@ -13,6 +13,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "read_texts.h"
+#include "standard_streams.h"
 #include "sweep_command.h"
 #include "sweep_notes.h"
 #include "sweep_report.h"
