@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the committed reference data of the tests. Run it with the interpreter that tools/setup_golden.sh prepares:
 
-    .venv-golden/bin/python tools/make_golden.py [tiny|families|pooling|reference|all] [NAME...]
+    .venv-golden/bin/python tools/make_golden.py [tiny|families|variants|pooling|reference|all] [NAME...]
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -26,7 +26,8 @@ OFFLINE = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
-    parser.add_argument("part", nargs="?", default="all", choices=("tiny", "families", "pooling", "reference", "all"))
+    parts = ("tiny", "families", "variants", "pooling", "reference", "all")
+    parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("names", nargs="*", help="with `families`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
     parser.add_argument("--output", type=Path, default=ROOT / "tests", help="folder to write below")
@@ -50,6 +51,10 @@ def main() -> None:
         from golden import family_models
 
         family_models.write_all(arguments.output / "golden", tuple(arguments.names))
+    if arguments.part in ("variants", "all"):
+        from golden import variants
+
+        variants.write_all(arguments.output / "golden")
     if arguments.part in ("pooling", "all"):
         from golden import pooling
 

@@ -53,7 +53,10 @@ struct ModelInfo {
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;
-  std::string default_prompt_name;                            ///< empty: none
+  std::string default_prompt_name;  ///< empty: none
+  /// What of the folder was ignored or read otherwise than somebody might think, a sentence each; empty for most
+  /// models.
+  std::vector<std::string> warnings;
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
   int threads = 0;
 };

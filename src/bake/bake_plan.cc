@@ -56,7 +56,7 @@ void Planner::add_position_bias() {
          config_.model_type);
   }
   if (config_.relative_buckets.num_buckets == 0) return;
-  if (!scales_.equal_over_layers()) {
+  if (!config_.bias_per_layer && !scales_.equal_over_layers()) {
     fail(ErrorCode::invalid_argument,
          "{}: all layers share one table of relative position bias, so it cannot be divided by a temperature that "
          "differs from layer to layer; leave it alone with --temper-position-bias=false, or bake one temperature for "
@@ -64,18 +64,21 @@ void Planner::add_position_bias() {
          "layers",
          config_.model_type);
   }
-  const std::int64_t buckets = config_.relative_buckets.num_buckets;
-  changes_.push_back({.name = found_.prefix + found_.names.relative_bias + ".weight",
-                      .shape = {buckets, config_.num_heads},
-                      .rows = std::vector<double>(static_cast<std::size_t>(buckets), 1.0),
-                      .cols = scales_.of_layer(0)});
+  const std::int64_t rows = config_.relative_buckets.rows();
+  const std::int64_t tables = config_.bias_per_layer ? config_.num_layers : 1;
+  for (std::int64_t layer = 0; layer < tables; ++layer) {
+    changes_.push_back({.name = found_.prefix + stem_of(found_.names.relative_bias, layer) + ".weight",
+                        .shape = {rows, config_.num_heads},
+                        .rows = std::vector<double>(static_cast<std::size_t>(rows), 1.0),
+                        .cols = scales_.of_layer(layer)});
+  }
 }
 
 /// Layers of a group have the same weights, so they must have the same scales.
 std::vector<double> Planner::heads_of_group(std::int64_t group) const {
   const std::vector<double>* heads = nullptr;
   for (std::int64_t layer = 0; layer < config_.num_layers; ++layer) {
-    if (layer * config_.layer_groups() / config_.num_layers != group) continue;
+    if (config_.group_of(layer) != group) continue;
     const auto& of_layer = scales_.of_layer(layer);
     if (heads != nullptr && *heads != of_layer) {
       fail(
@@ -134,7 +137,7 @@ void Planner::add_group(std::int64_t group) {
   const DisentangledConfig& relative = config_.disentangled;
   if (!relative.enabled || !relative.position_to_content || relative.share_key) return;
   const std::string stem = stem_of(names.position_query, group);
-  add_projection(stem, width(), has(stem + ".bias"), rows);
+  add_projection(stem, width(), true, rows);
 }
 
 std::vector<TensorChange> Planner::take() {

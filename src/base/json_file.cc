@@ -49,6 +49,10 @@ Json parse_json_file(const std::filesystem::path& path) {
 
 JsonObject JsonObject::from_text(std::string_view text, std::string origin) {
   Json value = parse_json_text(text, origin);
+  return from_value(std::move(value), std::move(origin));
+}
+
+JsonObject JsonObject::from_value(Json value, std::string origin) {
   if (!value.is_object()) {
     fail(ErrorCode::invalid_file, "{}: expected a JSON object, found {}", origin, type_name(value));
   }
@@ -62,8 +66,22 @@ JsonObject JsonObject::from_file(const std::filesystem::path& path) {
 }
 
 const Json* JsonObject::find(std::string_view key) const {
+  read_.emplace(key);
   const auto found = value_.find(key);
   return found == value_.end() || found->is_null() ? nullptr : &*found;
+}
+
+bool JsonObject::contains(std::string_view key) const {
+  read_.emplace(key);
+  return value_.contains(key);
+}
+
+std::vector<std::string> JsonObject::unread_keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : value_.items()) {
+    if (!read_.contains(key)) keys.push_back(key);
+  }
+  return keys;
 }
 
 void JsonObject::fail_type(std::string_view key, const char* wanted, const Json& found) const {

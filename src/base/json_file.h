@@ -3,14 +3,18 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace treble {
 
-/// A JSON object with the name of the file it came from.
+/// A JSON object with the name of the file it came from. It notes which keys were asked for, so one object is read by
+/// one thread at a time.
 class JsonObject {
  public:
   /// Reads a file. Throws Error{not_found, io, invalid_file}; invalid_file when it is not one JSON object, is larger
@@ -19,6 +23,10 @@ class JsonObject {
 
   /// Parses `text`; `origin` stands for the file in messages. Same errors.
   static JsonObject from_text(std::string_view text, std::string origin);
+
+  /// Of a value that was parsed already, such as an object within another one. Throws Error{invalid_file} unless it is
+  /// an object.
+  static JsonObject from_value(nlohmann::json value, std::string origin);
 
   /// The value of `key`, or nothing when it is absent or null. Throws Error{invalid_file} naming the file, the key, the
   /// type wanted and the type found.
@@ -31,18 +39,25 @@ class JsonObject {
   std::string required_string(std::string_view key) const;
   std::int64_t required_integer(std::string_view key) const;
 
-  bool contains(std::string_view key) const { return value_.contains(key); }
+  /// A value of any type; nullptr when it is absent or null.
+  const nlohmann::json* find(std::string_view key) const;
+  /// Whether the key is there, be it with null.
+  bool contains(std::string_view key) const;
+
+  /// The keys that nothing above was asked for, in the order of the alphabet.
+  std::vector<std::string> unread_keys() const;
+
   const nlohmann::json& value() const noexcept { return value_; }
   const std::string& origin() const noexcept { return origin_; }
 
  private:
   JsonObject(nlohmann::json value, std::string origin) : value_(std::move(value)), origin_(std::move(origin)) {}
-  const nlohmann::json* find(std::string_view key) const;
   [[noreturn]] void fail_type(std::string_view key, const char* wanted, const nlohmann::json& found) const;
   [[noreturn]] void fail_missing(std::string_view key) const;
 
   nlohmann::json value_;
   std::string origin_;
+  mutable std::set<std::string, std::less<>> read_;
 };
 
 /// Parses any JSON value with the same limits and errors (modules.json is an array).

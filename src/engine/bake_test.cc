@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "bake/test_folder.h"
@@ -165,9 +166,10 @@ class BakedDeberta : public BakedModel {
     for (const auto& [name, tensor] : archive.tensors()) {
       tensors.push_back({name, tensor.dtype, tensor.shape, tensor.bytes});
       // Any values do; those of the content's projections, one for the other, are of a sensible size.
-      for (const auto& [from, to] :
-           {std::pair("query_proj", "pos_key_proj"), std::pair("key_proj", "pos_query_proj")}) {
+      for (const auto& [term, from, to] :
+           {std::tuple("c2p", "query_proj", "pos_key_proj"), std::tuple("p2c", "key_proj", "pos_query_proj")}) {
         std::string copy = name;
+        if (GetParam().find(term) == std::string::npos) continue;
         if (const auto at = copy.find(from); at != std::string::npos) {
           tensors.push_back({copy.replace(at, std::string(from).size(), to), tensor.dtype, tensor.shape, tensor.bytes});
         }

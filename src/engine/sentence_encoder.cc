@@ -312,6 +312,7 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.modules = modules.descriptions();
   info.prompts = settings.prompts;
   info.default_prompt_name = settings.default_prompt_name;
+  info.warnings.insert(info.warnings.end(), config.warnings.begin(), config.warnings.end());
   info.switches = describe(config);
   info.threads = pool.size();
 }

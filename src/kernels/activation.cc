@@ -5,22 +5,34 @@
 
 namespace treble {
 
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Activation>, 14> kNames = {{
+    {"gelu", Activation::gelu},
+    {"gelu_python", Activation::gelu},
+    {"gelu_new", Activation::gelu_tanh},
+    {"gelu_pytorch_tanh", Activation::gelu_tanh},
+    {"gelu_python_tanh", Activation::gelu_tanh},
+    {"gelu_fast", Activation::gelu_tanh},
+    {"gelu_accurate", Activation::gelu_tanh},
+    {"relu", Activation::relu},
+    {"silu", Activation::silu},
+    {"swish", Activation::silu},
+    {"tanh", Activation::tanh},
+    {"sigmoid", Activation::sigmoid},
+    {"linear", Activation::identity},
+    {"identity", Activation::identity},
+}};
+
+}  // namespace
+
+std::vector<std::string_view> activation_names() {
+  std::vector<std::string_view> names;
+  for (const auto& [name, activation] : kNames) names.push_back(name);
+  return names;
+}
+
 std::optional<Activation> activation_from_name(std::string_view name) noexcept {
-  constexpr std::array<std::pair<std::string_view, Activation>, 13> kNames = {{
-      {"identity", Activation::identity},
-      {"linear", Activation::identity},
-      {"gelu", Activation::gelu},
-      {"gelu_python", Activation::gelu},
-      {"gelu_new", Activation::gelu_tanh},
-      {"gelu_pytorch_tanh", Activation::gelu_tanh},
-      {"gelu_fast", Activation::gelu_tanh},
-      {"gelu_python_tanh", Activation::gelu_tanh},
-      {"relu", Activation::relu},
-      {"silu", Activation::silu},
-      {"swish", Activation::silu},
-      {"tanh", Activation::tanh},
-      {"sigmoid", Activation::sigmoid},
-  }};
   for (const auto& [candidate, activation] : kNames) {
     if (candidate == name) return activation;
   }

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace treble {
 
@@ -15,6 +16,9 @@ enum class Activation {
   tanh,
   sigmoid,
 };
+
+/// All names that are known.
+std::vector<std::string_view> activation_names();
 
 /// Nothing for a name that no supported model uses.
 std::optional<Activation> activation_from_name(std::string_view name) noexcept;

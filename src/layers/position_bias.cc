@@ -36,7 +36,7 @@ PositionBiasView PositionBias::view() const {
 }
 
 PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach) {
-  if (table.rows != buckets.num_buckets) {
+  if (table.rows != buckets.rows()) {
     fail(ErrorCode::internal, "position bias: {} rows for {} buckets", table.rows, buckets.num_buckets);
   }
   PositionBias bias(table.cols, reach);

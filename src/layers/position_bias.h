@@ -28,13 +28,16 @@ class PositionBias {
 struct RelativeBuckets {
   std::int64_t num_buckets = 0;  ///< 0: the model has no such bias
   std::int64_t max_distance = 128;
+  std::int64_t table_rows = 0;  ///< where the table has more rows than there are buckets; 0: as many
+
+  std::int64_t rows() const noexcept { return table_rows > 0 ? table_rows : num_buckets; }
 };
 
 /// The bucket of key − query for bidirectional attention (Raffel et al., arXiv 1910.10683, section 2.1): half of the
 /// buckets for each direction, exact for small distances, logarithmic up to max_distance.
 std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& buckets);
 
-/// The learned bias of T5 and MPNet; `table` is [num_buckets, num_heads].
+/// The learned bias of T5 and MPNet; `table` is [buckets.rows(), num_heads].
 PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach);
 
 /// ALiBi in both directions (Press et al., arXiv 2108.12409): −slope(head) · |distance|.

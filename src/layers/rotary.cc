@@ -12,43 +12,75 @@ namespace {
 constexpr std::int64_t kRowsPerThread = 64;
 }  // namespace
 
-std::vector<double> rotary_frequencies(double base, std::int64_t dim) {
-  std::vector<double> frequencies;
-  for (std::int64_t i = 0; i < dim / 2; ++i) {
-    frequencies.push_back(std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(dim)));
-  }
-  return frequencies;
+RotaryTable::RotaryTable(const RotaryConfig& rotary, std::int64_t dim, const PositionPlan& positions)
+    : rotary_(rotary), positions_(positions), half_(dim / 2) {
+  // Up to the original positions a length does not matter.
+  angles_ = angles_of(1);
+  if (rotary.scaling == RotaryScaling::longrope && is_long(num_positions())) long_angles_ = angles_of(num_positions());
 }
 
-RotaryTable::RotaryTable(const std::vector<double>& frequencies, const PositionPlan& positions)
-    : half_(static_cast<std::int64_t>(frequencies.size())) {
-  cos_.reserve(frequencies.size() * positions.size());
-  sin_.reserve(cos_.capacity());
-  for (const double position : positions) {
-    for (const double frequency : frequencies) {
-      // The angle is rounded to float32 first, as PyTorch does; at far positions that is what models were trained with.
-      const float angle = static_cast<float>(position) * static_cast<float>(frequency);
-      cos_.push_back(static_cast<float>(std::cos(double{angle})));
-      sin_.push_back(static_cast<float>(std::sin(double{angle})));
+bool RotaryTable::is_long(std::int64_t length) const noexcept {
+  return rotary_.depends_on_length() && static_cast<double>(length) > rotary_.original_positions;
+}
+
+void RotaryTable::append_angles(const std::vector<double>& frequencies, double position, Angles& angles) const {
+  const auto scale = static_cast<float>(rotary_.attention_factor);
+  for (const double frequency : frequencies) {
+    // The angle is rounded to float32 first, as PyTorch does; at far positions that is what models were trained with.
+    const float angle = static_cast<float>(position) * static_cast<float>(frequency);
+    angles.cos.push_back(static_cast<float>(std::cos(double{angle})) * scale);
+    angles.sin.push_back(static_cast<float>(std::sin(double{angle})) * scale);
+  }
+}
+
+/// Of all positions, for texts of `length` tokens.
+RotaryTable::Angles RotaryTable::angles_of(std::int64_t length) const {
+  const auto frequencies = rotary_frequencies(rotary_, 2 * half_, length);
+  Angles angles;
+  angles.cos.reserve(frequencies.size() * positions_.size());
+  angles.sin.reserve(frequencies.size() * positions_.size());
+  for (const double position : positions_) append_angles(frequencies, position, angles);
+  return angles;
+}
+
+/// Row r of `heads` is at position first_position + r.
+void RotaryTable::rotate_sequence(const Angles& angles, std::int64_t first_position, MatrixView heads) const {
+  const auto half = static_cast<std::size_t>(half_);
+  for (std::int64_t row = 0; row < heads.rows; ++row) {
+    const std::int64_t position = first_position + row;
+    const std::span<const float> cos(angles.cos.data() + position * half_, half);
+    const std::span<const float> sin(angles.sin.data() + position * half_, half);
+    for (std::int64_t first = 0; first < heads.cols; first += 2 * half_) {
+      rotate_halves(cos, sin, {heads.row(row) + first, 2 * half});
     }
   }
 }
 
 void RotaryTable::rotate(const Execution& execution, const PackedBatch& batch, MatrixView heads) const {
-  const auto half = static_cast<std::size_t>(half_);
   execution.for_ranges(heads.rows, kRowsPerThread, [&](std::int64_t begin, std::int64_t end, int) {
     auto sequence = std::upper_bound(batch.offsets.begin(), batch.offsets.end(), begin) - batch.offsets.begin() - 1;
-    for (std::int64_t token = begin; token < end; ++token) {
-      while (token >= batch.offsets[static_cast<std::size_t>(sequence) + 1]) ++sequence;
-      const std::int64_t position = token - batch.offsets[static_cast<std::size_t>(sequence)];
-      if (position >= num_positions()) {
-        fail(ErrorCode::internal, "rotary: position {} of a table of {}", position, num_positions());
+    for (std::int64_t token = begin; token < end; ++sequence) {
+      const std::int64_t start = batch.offsets[static_cast<std::size_t>(sequence)];
+      const std::int64_t length = batch.length(sequence);
+      const std::int64_t last = std::min(end, start + length);
+      if (length > num_positions()) {
+        fail(ErrorCode::internal, "rotary: {} positions of a table of {}", length, num_positions());
       }
-      const std::span<const float> cos(cos_.data() + position * half_, half);
-      const std::span<const float> sin(sin_.data() + position * half_, half);
-      for (std::int64_t first = 0; first < heads.cols; first += 2 * half_) {
-        rotate_halves(cos, sin, {heads.row(token) + first, 2 * half});
+      const MatrixView rows = heads.row_range(token, last);
+      if (!is_long(length)) {
+        rotate_sequence(angles_, token - start, rows);
+      } else if (rotary_.scaling == RotaryScaling::longrope) {
+        rotate_sequence(long_angles_, token - start, rows);
+      } else {
+        // Every length has frequencies of its own: only the positions that these rows need are computed.
+        const auto frequencies = rotary_frequencies(rotary_, 2 * half_, length);
+        Angles angles;
+        for (std::int64_t row = token; row < last; ++row) {
+          append_angles(frequencies, positions_[static_cast<std::size_t>(row - start)], angles);
+        }
+        rotate_sequence(angles, 0, rows);
       }
+      token = last;
     }
   });
 }

@@ -2,36 +2,46 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "batch/packed_batch.h"
 #include "kernels/execution.h"
 #include "layers/position_plan.h"
+#include "layers/rotary_scaling.h"
 #include "tensor/view.h"
 
 namespace treble {
 
-/// Angles p · f_i, with f_i = base^(−2i/d) unless scaled.
+/// Angles p · f_i; see rotary_frequencies for f_i.
 class RotaryTable {
  public:
   RotaryTable() = default;
-  /// `frequencies` are the head_dim / 2 values f_i.
-  RotaryTable(const std::vector<double>& frequencies, const PositionPlan& positions);
+  /// For heads `dim` wide and texts of up to `positions.size()` tokens.
+  RotaryTable(const RotaryConfig& rotary, std::int64_t dim, const PositionPlan& positions);
 
   /// Turns every head of `heads` [total_tokens, num_heads · head_dim] by its token's position within its sequence.
   void rotate(const Execution& execution, const PackedBatch& batch, MatrixView heads) const;
 
   explicit operator bool() const noexcept { return half_ > 0; }
-  std::int64_t num_positions() const noexcept { return half_ > 0 ? static_cast<std::int64_t>(cos_.size()) / half_ : 0; }
+  std::int64_t num_positions() const noexcept { return static_cast<std::int64_t>(positions_.size()); }
 
  private:
-  std::int64_t half_ = 0;
-  std::vector<float> cos_;  ///< [num_positions, half]
-  std::vector<float> sin_;
-};
+  /// Cosines and sines of each position, `half_` of either a row.
+  struct Angles {
+    std::vector<float> cos;
+    std::vector<float> sin;
+  };
 
-/// base^(−2i/dim) for i < dim / 2.
-std::vector<double> rotary_frequencies(double base, std::int64_t dim);
+  bool is_long(std::int64_t length) const noexcept;
+  void append_angles(const std::vector<double>& frequencies, double position, Angles& angles) const;
+  Angles angles_of(std::int64_t length) const;
+  void rotate_sequence(const Angles& angles, std::int64_t first_position, MatrixView heads) const;
+
+  RotaryConfig rotary_;
+  PositionPlan positions_;
+  std::int64_t half_ = 0;
+  Angles angles_;
+  Angles long_angles_;  ///< longrope's, of texts beyond the original positions
+};
 
 }  // namespace treble

@@ -13,10 +13,14 @@ EncoderConfig read_config(const JsonObject& json) {
     fail(ErrorCode::unsupported, "{}: \"inner_group_num\" is {}; only 1 is supported", json.origin(),
          json.required_integer("inner_group_num"));
   }
-  EncoderConfig config = read_bert_like_config(json);
+  EncoderConfig config = read_bert_like_config(json, {.vocab_size = 30000,
+                                                      .hidden_size = 4096,
+                                                      .num_heads = 64,
+                                                      .intermediate_size = 16384,
+                                                      .activation = "gelu_new"});
   config.embedding_size = json.integer("embedding_size").value_or(128);
-  config.num_layer_groups = json.integer("num_hidden_groups").value_or(1);
-  config.activation = read_activation(json, "hidden_act", "gelu_new");
+  config.always_projects_embeddings = true;
+  config.num_layer_groups = read_divisor(json, "num_hidden_groups", 1);
   return config;
 }
 

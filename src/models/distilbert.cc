@@ -8,11 +8,11 @@ namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
   EncoderConfig config;
-  config.vocab_size = json.required_integer("vocab_size");
-  config.hidden_size = json.required_integer("dim");
-  config.num_layers = json.required_integer("n_layers");
-  config.num_heads = json.required_integer("n_heads");
-  config.intermediate_size = json.required_integer("hidden_dim");
+  config.vocab_size = json.integer("vocab_size").value_or(30522);
+  config.hidden_size = read_size(json, {"hidden_size", "dim"}, 768);
+  config.num_layers = read_size(json, {"num_hidden_layers", "n_layers"}, 6);
+  config.num_heads = read_size(json, {"num_attention_heads", "n_heads"}, 12);
+  config.intermediate_size = json.integer("hidden_dim").value_or(3072);
   config.num_positions = json.integer("max_position_embeddings").value_or(512);
   config.learned_positions = true;
   config.activation = read_activation(json, "activation");

@@ -10,25 +10,29 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   const std::int64_t width = parts_.config.hidden_size;
   const std::int64_t tokens = batch.total_tokens();
   MatrixView hidden(call.workspace.hidden.ensure(static_cast<std::size_t>(tokens * width)), tokens, width);
-  const LayerCall layer_call{.execution = call.execution,
-                             .batch = batch,
-                             .workspace = call.workspace,
-                             .temperature = call.temperature,
-                             .temper_position_bias = call.temper_position_bias,
-                             .position_bias = parts_.position_bias.view(),
-                             .observer = call.observer};
+  LayerCall layer_call{.execution = call.execution,
+                       .batch = batch,
+                       .workspace = call.workspace,
+                       .temperature = call.temperature,
+                       .temper_position_bias = call.temper_position_bias,
+                       .position_bias = {},
+                       .observer = call.observer};
   const auto observe = [&](std::int64_t layer) {
     if (call.observer != nullptr) call.observer->on_hidden_states(layer, batch, hidden);
   };
+  const std::vector<PositionBias>& biases = parts_.position_bias;
   parts_.embeddings.run(layer_call, hidden);
   observe(0);
   if (parts_.convolution) parts_.convolution->gather(layer_call, hidden);
   const std::int64_t num_layers = parts_.config.num_layers;
-  const std::int64_t num_groups = parts_.config.layer_groups();
   for (std::int64_t layer = 0; layer < num_layers; ++layer) {
     const bool last = layer + 1 == num_layers;
-    hidden = parts_.groups[static_cast<std::size_t>(layer * num_groups / num_layers)].run(
-        layer_call, layer, hidden, last ? call.kept_tokens : std::span<const std::int64_t>());
+    const auto group = static_cast<std::size_t>(parts_.config.group_of(layer));
+    if (!biases.empty()) {
+      layer_call.position_bias = biases[biases.size() == 1 ? 0 : static_cast<std::size_t>(layer)].view();
+    }
+    hidden =
+        parts_.groups[group].run(layer_call, layer, hidden, last ? call.kept_tokens : std::span<const std::int64_t>());
     if (layer == 0 && parts_.convolution) parts_.convolution->run(layer_call, hidden);
     if (last && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
     observe(layer + 1);

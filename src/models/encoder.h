@@ -48,7 +48,8 @@ class Encoder {
     /// The word embeddings when they could not be used in place (F16, BF16, misaligned).
     AlignedBuffer<float> words;
     EmbeddingLayer embeddings;
-    PositionBias position_bias;
+    /// None, one that all layers share, or one a layer.
+    std::vector<PositionBias> position_bias;
     /// Referred to by layers, so they may not move: of layers with a view of everything, and of local ones.
     std::unique_ptr<const RotaryTable> rotary;
     std::unique_ptr<const RotaryTable> local_rotary;

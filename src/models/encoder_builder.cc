@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 #include <utility>
 
@@ -20,22 +19,6 @@ std::string name_of(const std::string& stem, std::int64_t group) { return fmt::f
 /// Swaps the two halves of the rows: "up, gate" becomes "gate, up".
 void swap_halves(std::vector<float>& rows) {
   std::rotate(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2), rows.end());
-}
-
-std::vector<double> scaled_frequencies(const RotaryConfig& rotary, double base, std::int64_t dim) {
-  std::vector<double> frequencies = rotary_frequencies(base * rotary.ntk_factor, dim);
-  const double shrink = rotary.linear_factor * std::pow(rotary.ntk_factor, 2.0 / static_cast<double>(dim));
-  for (double& frequency : frequencies) frequency /= shrink;
-  if (!rotary.llama3) return frequencies;
-  const RotaryConfig::Llama3& llama3 = *rotary.llama3;
-  for (double& frequency : frequencies) {
-    // Long waves are slowed by the factor, short ones kept, those between blended.
-    const double turns = llama3.original_positions * frequency / (2 * std::numbers::pi);
-    const double blend = std::clamp(
-        (turns - llama3.low_frequency_factor) / (llama3.high_frequency_factor - llama3.low_frequency_factor), 0.0, 1.0);
-    frequency = (1 - blend) * frequency / llama3.factor + blend * frequency;
-  }
-  return frequencies;
 }
 
 }  // namespace
@@ -122,39 +105,36 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   add_positions(parts);
   // ALBERT and ELECTRA normalise before they widen, DeBERTa after.
   if (config_.embedding_norm) parts.norm = norm(names_.embedding_norm, width);
-  if (width != config_.hidden_size) {
-    const bool bias = loader_.has(names_.embedding_projection + ".bias");
-    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, bias,
+  if (width != config_.hidden_size || config_.always_projects_embeddings) {
+    parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, true,
                               {.type = type_, .correction = correction_});
   }
   return EmbeddingLayer(std::move(parts));
 }
 
-PositionBias EncoderBuilder::position_bias() const {
+std::vector<PositionBias> EncoderBuilder::position_bias() const {
   const RelativeBuckets& buckets = config_.relative_buckets;
-  if (config_.alibi) return alibi_bias(config_.num_heads, lengths_.max_tokens);
-  if (buckets.num_buckets == 0) return {};
-  const auto table = loader_.matrix(names_.relative_bias + ".weight", buckets.num_buckets, config_.num_heads);
-  return bucketed_bias(ConstMatrixView(table.data(), buckets.num_buckets, config_.num_heads), buckets,
-                       lengths_.max_tokens);
+  std::vector<PositionBias> biases;
+  if (config_.alibi) biases.push_back(alibi_bias(config_.num_heads, lengths_.max_tokens));
+  if (buckets.num_buckets == 0) return biases;
+  const std::int64_t tables = config_.bias_per_layer ? config_.num_layers : 1;
+  for (std::int64_t layer = 0; layer < tables; ++layer) {
+    const std::string name = name_of(names_.relative_bias, layer) + ".weight";
+    const auto table = loader_.matrix(name, buckets.rows(), config_.num_heads);
+    biases.push_back(
+        bucketed_bias(ConstMatrixView(table.data(), buckets.rows(), config_.num_heads), buckets, lengths_.max_tokens));
+  }
+  return biases;
 }
 
 RotaryTable EncoderBuilder::rotary(bool local) const {
-  const RotaryConfig& rotary = config_.rotary;
+  RotaryConfig rotary = local && config_.local_rotary ? *config_.local_rotary : config_.rotary;
   if (rotary.base == 0) return {};
-  RotaryConfig scaling = rotary;
-  double base = rotary.base;
-  if (local && rotary.local_base) {
-    base = *rotary.local_base;
-    // What is stretched are the layers that see far.
-    scaling.linear_factor = 1;
-    scaling.llama3.reset();
-  }
   const std::int64_t dim = config_.head_width();
   if (lengths_.extension == PositionExtension::ntk) {
-    base = ntk_base(base, dim, lengths_.max_tokens, config_.max_tokens());
+    rotary.base = ntk_base(rotary.base, dim, lengths_.max_tokens, config_.max_tokens());
   }
-  return {scaled_frequencies(scaling, base, dim), plan_};
+  return {rotary, dim, plan_};
 }
 
 Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,
@@ -291,7 +271,7 @@ std::vector<float> EncoderBuilder::relative_table() const {
 std::vector<float> EncoderBuilder::project_positions(const std::string& stem, const std::vector<float>& table) const {
   const std::int64_t width = config_.num_heads * config_.head_width();
   const std::int64_t rows = 2 * position_span();
-  const Linear projection = linear({stem}, {width}, config_.hidden_size, loader_.has(stem + ".bias"), {});
+  const Linear projection = linear({stem}, {width}, config_.hidden_size, true, {});
   std::vector<float> projected(static_cast<std::size_t>(rows * width));
   projection.run({}, ConstMatrixView(table.data(), rows, config_.hidden_size),
                  MatrixView(projected.data(), rows, width));

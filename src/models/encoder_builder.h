@@ -19,8 +19,9 @@ class EncoderBuilder {
                  const LengthPlan& lengths, ComputeType type, RoundingCorrection* correction);
 
   EmbeddingLayer embeddings(AlignedBuffer<float>& words) const;
-  /// The bias that all layers share: T5's and MPNet's buckets, or ALiBi's slopes.
-  PositionBias position_bias() const;
+  /// T5's and MPNet's buckets, or ALiBi's slopes: one bias that all layers share, or one a layer (umT5). None where the
+  /// model has no such bias.
+  std::vector<PositionBias> position_bias() const;
   /// For layers with or without a local window; an empty table where the model has no rotary positions.
   RotaryTable rotary(bool local) const;
   /// The rotary table is that of the layer's kind, nullptr for none.

@@ -8,6 +8,15 @@ namespace treble {
 
 namespace {
 
+std::string describe_rotary(const RotaryConfig& rotary) {
+  std::string text = fmt::format("base {:g}", rotary.base);
+  if (rotary.scaling == RotaryScaling::none) return text;
+  text += fmt::format(", {} scaling", rotary_scaling_name(rotary.scaling));
+  if (rotary.scaling != RotaryScaling::longrope) text += fmt::format(" by {:g}", rotary.factor);
+  if (rotary.attention_factor != 1) text += fmt::format(", attention factor {:g}", rotary.attention_factor);
+  return text;
+}
+
 std::string describe_positions(const EncoderConfig& config) {
   if (config.learned_positions) {
     return config.position_offset == 0
@@ -15,11 +24,8 @@ std::string describe_positions(const EncoderConfig& config) {
                : fmt::format("learned, {} rows, first token at {}", config.num_positions, config.position_offset);
   }
   if (config.rotary.base > 0) {
-    std::string text = fmt::format("rotary, base {:g}", config.rotary.base);
-    if (config.rotary.local_base) text += fmt::format(" ({:g} in local layers)", *config.rotary.local_base);
-    if (config.rotary.ntk_factor != 1) text += fmt::format(", NTK factor {:g}", config.rotary.ntk_factor);
-    if (config.rotary.linear_factor != 1) text += fmt::format(", slowed by {:g}", config.rotary.linear_factor);
-    if (config.rotary.llama3) text += fmt::format(", Llama 3 scaling by {:g}", config.rotary.llama3->factor);
+    std::string text = "rotary, " + describe_rotary(config.rotary);
+    if (config.local_rotary) text += fmt::format(" ({} in local layers)", describe_rotary(*config.local_rotary));
     return text;
   }
   if (config.alibi) return "ALiBi in both directions";
@@ -54,9 +60,10 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
   std::vector<std::pair<std::string, std::string>> switches;
   switches.emplace_back("positions", describe_positions(config));
   if (config.relative_buckets.num_buckets > 0) {
-    switches.emplace_back("position bias",
-                          fmt::format("{} relative buckets up to distance {}", config.relative_buckets.num_buckets,
-                                      config.relative_buckets.max_distance));
+    switches.emplace_back(
+        "position bias",
+        fmt::format("{} relative buckets up to distance {}{}", config.relative_buckets.num_buckets,
+                    config.relative_buckets.max_distance, config.bias_per_layer ? ", a table in every layer" : ""));
   }
   switches.emplace_back("token types", config.num_token_types > 0 ? "yes, type 0" : "no");
   switches.emplace_back("norm", describe_norm(config));

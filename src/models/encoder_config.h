@@ -11,28 +11,12 @@
 #include "kernels/attention.h"
 #include "layers/norm.h"
 #include "layers/position_bias.h"
+#include "layers/rotary_scaling.h"
 
 namespace treble {
 
 /// Where the norms of a block stand; see BlockNorms.
 enum class NormPlacement { post, pre, sandwich };
-
-/// How the angles of rotary positions come about.
-struct RotaryConfig {
-  double base = 0;                        ///< 0: no rotary positions
-  std::optional<double> local_base = {};  ///< of layers with a local window; unset: the same
-  /// Llama 3's scaling of low frequencies (Grattafiori et al., arXiv 2407.21783; "rope_type": "llama3").
-  struct Llama3 {
-    double factor = 1;
-    double low_frequency_factor = 1;
-    double high_frequency_factor = 4;
-    double original_positions = 8192;
-  };
-  std::optional<Llama3> llama3 = {};
-  double linear_factor = 1;  ///< positions divided by this ("rope_type": "linear")
-  /// GTE's fixed NTK scaling: base · factor, then frequencies / factor^(2 / rotary dimension); 1: none.
-  double ntk_factor = 1;
-};
 
 /// What layers with a local window see: keys at most so far from the query.
 struct LocalWindow {
@@ -58,6 +42,8 @@ struct EncoderConfig {
   std::string architecture;
   std::int64_t vocab_size = 0;
   std::int64_t embedding_size = 0;  ///< width of the embeddings; 0: the hidden size
+  /// A projection from the embeddings to the hidden size even where the two are equal (ALBERT).
+  bool always_projects_embeddings = false;
   std::int64_t hidden_size = 0;
   std::int64_t num_layers = 0;
   /// Layers that have weights of their own; the others repeat them group-wise (ALBERT). 0: all.
@@ -76,7 +62,10 @@ struct EncoderConfig {
   /// No table, rotation or training limit forbids longer texts (relative bias, ALiBi).
   bool unlimited_positions = false;
   RotaryConfig rotary = {};
+  std::optional<RotaryConfig> local_rotary = {};  ///< of layers with a local window; unset: the same
   RelativeBuckets relative_buckets = {};
+  /// Every layer has a table of relative bias of its own (umT5); else all share one.
+  bool bias_per_layer = false;
   bool alibi = false;
   DisentangledConfig disentangled = {};
 
@@ -106,10 +95,18 @@ struct EncoderConfig {
   bool up_bias = true;
   bool down_bias = true;
 
+  /// What is odd about config.json but harmless; for people, each a sentence.
+  std::vector<std::string> warnings = {};
+
   std::int64_t embedding_width() const noexcept { return embedding_size > 0 ? embedding_size : hidden_size; }
   std::int64_t head_width() const noexcept { return head_dim > 0 ? head_dim : hidden_size / num_heads; }
   std::int64_t kv_heads() const noexcept { return num_kv_heads > 0 ? num_kv_heads : num_heads; }
   std::int64_t layer_groups() const noexcept { return num_layer_groups > 0 ? num_layer_groups : num_layers; }
+  /// Whose weights a layer has: ⌊layer / (layers / groups)⌋ in floating point, as transformers divides.
+  std::int64_t group_of(std::int64_t layer) const noexcept {
+    const double layers_each = static_cast<double>(num_layers) / static_cast<double>(layer_groups());
+    return static_cast<std::int64_t>(static_cast<double>(layer) / layers_each);
+  }
   bool is_local(std::int64_t layer) const {
     return !window.layers.empty() && window.layers.at(static_cast<std::size_t>(layer));
   }

@@ -20,6 +20,9 @@ struct Family {
   bool (*claims)(const JsonObject& json) = nullptr;
 };
 
+/// The names that transformers' own NomicBERT and GTE share: Llama's, with norms after each half.
+WeightNames native_gated_names(const std::vector<std::string>& prefixes);
+
 Family bert_family();
 Family roberta_family();
 Family distilbert_family();
@@ -27,7 +30,8 @@ Family mpnet_family();
 Family electra_family();
 Family albert_family();
 Family deberta_v2_family();
-Family t5_family();
+Family t5_family();  ///< T5, mT5
+Family umt5_family();
 Family nomic_bert_family();
 Family jina_bert_family();
 Family gte_new_family();

@@ -1,44 +1,61 @@
 // Gemma 3 text (arXiv 2503.19786) as EmbeddingGemma (arXiv 2509.20354) uses it: attention both ways, norms before and
 // inside each half, QK-norm, most layers with a local window and a rotary base of their own.
+#include <algorithm>
 #include <cmath>
 
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
+#include "models/rotary_keys.h"
 
 namespace treble {
 
 namespace {
 
 void read_window(const JsonObject& json, EncoderConfig& config) {
-  const std::int64_t window = json.integer("sliding_window").value_or(4096);
-  // Both ways, a window of w means w / 2 keys on each side; causal, the w last keys.
-  config.window.back = config.causal ? window - 1 : window / 2;
-  config.window.ahead = config.causal ? AttentionInputs::kUnlimited : window / 2;
   if (const auto layers = read_layer_types(json, config.num_layers)) {
     config.window.layers = *layers;
-    return;
+  } else {
+    const std::int64_t pattern = read_divisor(json, "sliding_window_pattern", 6);
+    for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
+      config.window.layers.push_back((layer + 1) % pattern != 0);
+    }
   }
-  const std::int64_t pattern =
-      json.integer("_sliding_window_pattern").value_or(json.integer("sliding_window_pattern").value_or(6));
-  for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
-    config.window.layers.push_back((layer + 1) % pattern != 0);
+  const bool local =
+      std::find(config.window.layers.begin(), config.window.layers.end(), true) != config.window.layers.end();
+  if (local && json.contains("sliding_window") && json.find("sliding_window") == nullptr) {
+    fail(ErrorCode::invalid_file, "{}: \"sliding_window\" is null, but there are layers with a local window",
+         json.origin());
+  }
+  const std::int64_t window = json.integer("sliding_window").value_or(4096);
+  // Both ways, a window of w means w / 2 keys on each side; causal, the w last keys.
+  const bool both_ways = json.boolean("use_bidirectional_attention").value_or(false);
+  config.window.back = both_ways ? window / 2 : window - 1;
+  config.window.ahead = both_ways ? window / 2 : AttentionInputs::kUnlimited;
+  if (!json.boolean("is_causal").value_or(true)) {
+    config.window.back = config.window.ahead = both_ways ? window / 2 + 1 : window;
   }
 }
 
 EncoderConfig read_config(const JsonObject& json) {
   EncoderConfig config;
-  config.vocab_size = json.required_integer("vocab_size");
-  config.hidden_size = json.required_integer("hidden_size");
-  config.num_layers = read_num_layers(json, "num_hidden_layers");
-  config.num_heads = json.required_integer("num_attention_heads");
-  config.num_kv_heads = json.integer("num_key_value_heads").value_or(config.num_heads);
+  config.vocab_size = json.integer("vocab_size").value_or(262208);
+  config.hidden_size = json.integer("hidden_size").value_or(2304);
+  config.num_layers = read_num_layers(json, 26);
+  config.num_heads = json.integer("num_attention_heads").value_or(8);
+  config.num_kv_heads = read_kv_heads(json, config.num_heads, 4);
   config.head_dim = json.integer("head_dim").value_or(256);
-  config.intermediate_size = json.required_integer("intermediate_size");
+  config.intermediate_size = json.integer("intermediate_size").value_or(9216);
   config.num_positions = json.integer("max_position_embeddings").value_or(131072);
-  config.causal = !json.boolean("use_bidirectional_attention").value_or(false);
-  config.rotary = read_rotary(json, 1e6, "full_attention");
-  config.rotary.local_base =
-      json.number("rope_local_base_freq").value_or(read_rotary(json, 1e4, "sliding_attention").base);
+  config.causal =
+      !json.boolean("use_bidirectional_attention").value_or(false) && json.boolean("is_causal").value_or(true);
+  read_rotary_by_layer(json,
+                       {.base_key = "rope_theta",
+                        .base = 1e6,
+                        .local_base_key = "rope_local_base_freq",
+                        .local_base = 1e4,
+                        .scales_local = false},
+                       config);
   config.embedding_norm = false;
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
   config.norm_kind = NormKind::rms;
@@ -48,7 +65,15 @@ EncoderConfig read_config(const JsonObject& json) {
   config.final_norm = true;
   config.qk_norm = true;
   config.norm_eps = json.number("rms_norm_eps").value_or(1e-6);
-  config.qk_scale = 1 / std::sqrt(json.number("query_pre_attn_scalar").value_or(256));
+  const double scalar = json.number("query_pre_attn_scalar").value_or(256);
+  if (!(scalar > 0)) {
+    fail(ErrorCode::invalid_file, "{}: \"query_pre_attn_scalar\" is {}, it must be above 0", json.origin(), scalar);
+  }
+  config.qk_scale = 1 / std::sqrt(scalar);
+  if (json.number("attn_logit_softcapping")) {
+    fail(ErrorCode::unsupported, "{}: \"attn_logit_softcapping\" is {}; only null is supported", json.origin(),
+         *json.number("attn_logit_softcapping"));
+  }
   const bool bias = json.boolean("attention_bias").value_or(false);
   config.qkv_bias = config.output_bias = bias;
   config.up_bias = config.down_bias = false;

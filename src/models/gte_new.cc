@@ -2,23 +2,27 @@
 // fixed NTK scaling, packed query-key-value weights and a gated feed-forward network.
 #include "models/config_keys.h"
 #include "models/family.h"
+#include "models/rotary_keys.h"
 
 namespace treble {
 
 namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
+  const bool native = json.string("model_type").value_or("") == "gte";
   require_value(json, "position_embedding_type", "rope");
   require_value(json, "layer_norm_type", "layer_norm");
   require_flag(json, "logn_attention_scale", false);
   require_flag(json, "pack_qkv", true);
-  EncoderConfig config = read_bert_like_config(json);
+  EncoderConfig config = read_bert_like_config(
+      json, {.vocab_size = native ? 250048 : 30528, .num_positions = native ? 8192 : 2048, .num_token_types = 1});
   config.learned_positions = false;
-  config.rotary = read_rotary(json, 10000, "full_attention");
-  // Its scaling applies from the first token on and stretches what the model is trained for.
-  config.num_positions =
-      static_cast<std::int64_t>(static_cast<double>(config.num_positions) * config.rotary.ntk_factor);
-  config.num_token_types = json.integer("type_vocab_size").value_or(0);
+  config.head_dim = json.integer("head_dim").value_or(0);
+  read_rotary(json, {.base = native ? 160000.0 : 10000.0, .fixed_ntk = true}, config);
+  // GTE's own scaling applies from the first token on and stretches what the model is trained for.
+  if (config.rotary.scaling == RotaryScaling::ntk) {
+    config.num_positions = static_cast<std::int64_t>(static_cast<double>(config.num_positions) * config.rotary.factor);
+  }
   config.gated = true;
   config.up_bias = false;
   return config;
@@ -26,9 +30,27 @@ EncoderConfig read_config(const JsonObject& json) {
 
 }  // namespace
 
+WeightNames native_gated_names(const std::vector<std::string>& prefixes) {
+  WeightNames names;
+  names.prefixes = prefixes;
+  names.word_embeddings = "embeddings.word_embeddings";
+  names.token_type_embeddings = "embeddings.token_type_embeddings";
+  names.embedding_norm = "embeddings.LayerNorm";
+  names.query = "layers.{}.self_attn.q_proj";
+  names.key = "layers.{}.self_attn.k_proj";
+  names.value = "layers.{}.self_attn.v_proj";
+  names.attention_output = "layers.{}.self_attn.o_proj";
+  names.attention_norm = "layers.{}.post_attention_layernorm";
+  names.gate = "layers.{}.mlp.gate_proj";
+  names.up = "layers.{}.mlp.up_proj";
+  names.down = "layers.{}.mlp.down_proj";
+  names.feed_forward_norm = "layers.{}.post_mlp_layernorm";
+  return names;
+}
+
 Family gte_new_family() {
   WeightNames names;
-  names.prefixes = {"new.", "model."};
+  names.prefixes = {"new.", "gte.", "model."};
   names.word_embeddings = "embeddings.word_embeddings";
   names.token_type_embeddings = "embeddings.token_type_embeddings";
   names.embedding_norm = "embeddings.LayerNorm";
@@ -39,7 +61,7 @@ Family gte_new_family() {
   names.gate_first = false;
   names.down = "encoder.layer.{}.mlp.down_proj";
   names.feed_forward_norm = "encoder.layer.{}.mlp_ln";
-  return {{"new", "gte"}, read_config, {names}};
+  return {{"new", "gte"}, read_config, {names, native_gated_names(names.prefixes)}};
 }
 
 }  // namespace treble

@@ -1,5 +1,6 @@
 // JinaBERT v2 (Günther et al., arXiv 2310.19923): BERT with ALiBi (Press et al., arXiv 2108.12409) in both directions
 // instead of positions, and a gated feed-forward network. Its config calls itself "bert".
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -8,7 +9,8 @@ namespace treble {
 namespace {
 
 bool claims(const JsonObject& json) {
-  return json.value().contains("position_embedding_type") && json.value()["position_embedding_type"] == "alibi";
+  const nlohmann::json* type = json.find("position_embedding_type");
+  return type != nullptr && *type == "alibi";
 }
 
 EncoderConfig read_config(const JsonObject& json) {
@@ -16,8 +18,12 @@ EncoderConfig read_config(const JsonObject& json) {
   config.learned_positions = false;
   config.alibi = true;
   config.unlimited_positions = true;
-  const std::string kind = json.string("feed_forward_type").value_or("geglu");
-  require_value(json, "feed_forward_type", kind == "reglu" ? "reglu" : "geglu");
+  const std::string kind = json.string("feed_forward_type").value_or("original");
+  if (kind != "geglu" && kind != "reglu") {
+    fail(ErrorCode::unsupported,
+         "{}: \"feed_forward_type\" is \"{}\" (\"original\" where it is absent); supported are geglu and reglu",
+         json.origin(), kind);
+  }
   config.gated = true;
   config.activation = kind == "reglu" ? Activation::relu : Activation::gelu;
   config.up_bias = false;

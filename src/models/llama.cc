@@ -2,40 +2,90 @@
 // 2505.09388) as embedding models: causal pre-norm decoders read for their hidden states, usually that of the last
 // token.
 #include <algorithm>
+#include <string>
+#include <vector>
 
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
+#include "models/rotary_keys.h"
 
 namespace treble {
 
 namespace {
 
-void read_window(const JsonObject& json, const std::string& model_type, EncoderConfig& config) {
-  const auto window = json.integer("sliding_window");
-  const bool qwen = model_type.starts_with("qwen");
-  if (!window || (qwen && !json.boolean("use_sliding_window").value_or(false))) return;
-  config.window.back = *window - 1;
-  config.window.ahead = AttentionInputs::kUnlimited;
-  if (const auto layers = read_layer_types(json, config.num_layers)) {
-    config.window.layers = *layers;
-    return;
+/// What a family's configuration class says where a key is absent, and which keys it looks at.
+struct DecoderDefaults {
+  std::int64_t vocab_size = 32000;
+  std::int64_t intermediate_size = 11008;
+  std::int64_t num_kv_heads = 0;  ///< 0: as many as heads
+  std::int64_t head_dim = 0;      ///< 0: hidden_size / num_heads
+  std::int64_t num_positions = 2048;
+};
+
+DecoderDefaults defaults_of(const std::string& model_type) {
+  if (model_type == "mistral") return {.intermediate_size = 14336, .num_kv_heads = 8, .num_positions = 131072};
+  if (model_type == "llama") return {};
+  return {.vocab_size = 151936,
+          .intermediate_size = 22016,
+          .num_kv_heads = 32,
+          .head_dim = model_type == "qwen3" ? 128 : 0,
+          .num_positions = 32768};
+}
+
+/// Which layers have a local window: none of Llama's, all of Mistral's, Qwen's from one on; the last two may also say
+/// it layer by layer.
+std::vector<bool> read_local_layers(const JsonObject& json, const std::string& model_type, std::int64_t num_layers) {
+  const auto count = static_cast<std::size_t>(num_layers);
+  if (model_type == "llama") return std::vector<bool>(count, false);
+  bool has_window = json.find("sliding_window") != nullptr || !json.contains("sliding_window");
+  std::int64_t first = 0;
+  if (model_type != "mistral") {
+    has_window = json.boolean("use_sliding_window").value_or(false) && has_window;
+    first = json.integer("max_window_layers").value_or(28);
   }
-  const std::int64_t first = qwen ? json.integer("max_window_layers").value_or(0) : 0;
-  for (std::int64_t layer = 0; layer < config.num_layers; ++layer) config.window.layers.push_back(layer >= first);
+  std::vector<bool> local;
+  for (std::int64_t layer = 0; layer < num_layers; ++layer) local.push_back(has_window && layer >= first);
+  const auto stated = read_layer_types(json, num_layers);
+  if (stated && !has_window && std::find(stated->begin(), stated->end(), true) != stated->end()) {
+    fail(ErrorCode::invalid_file,
+         "{}: \"layer_types\" has layers with a local window, but \"sliding_window\" is null or not in use",
+         json.origin());
+  }
+  return stated.value_or(local);
+}
+
+void read_window(const JsonObject& json, const std::string& model_type, EncoderConfig& config) {
+  config.window.layers = read_local_layers(json, model_type, config.num_layers);
+  if (std::find(config.window.layers.begin(), config.window.layers.end(), true) == config.window.layers.end()) return;
+  const std::int64_t window = json.integer("sliding_window").value_or(4096);
+  // Causal, a window of w means the w last keys; both ways, w keys on each side.
+  config.window.back = config.causal ? window - 1 : window;
+  config.window.ahead = config.causal ? AttentionInputs::kUnlimited : window;
+}
+
+void read_biases(const JsonObject& json, const std::string& model_type, EncoderConfig& config) {
+  config.qkv_bias = config.output_bias = config.up_bias = config.down_bias = false;
+  if (model_type == "qwen2") config.qkv_bias = true;
+  if (model_type == "llama" || model_type == "qwen3") {
+    config.qkv_bias = config.output_bias = json.boolean("attention_bias").value_or(false);
+  }
+  if (model_type == "llama") config.up_bias = config.down_bias = json.boolean("mlp_bias").value_or(false);
 }
 
 EncoderConfig read_config(const JsonObject& json) {
   const std::string model_type = json.required_string("model_type");
+  const DecoderDefaults defaults = defaults_of(model_type);
   EncoderConfig config;
-  config.vocab_size = json.required_integer("vocab_size");
-  config.hidden_size = json.required_integer("hidden_size");
-  config.num_layers = read_num_layers(json, "num_hidden_layers");
-  config.num_heads = json.required_integer("num_attention_heads");
-  config.num_kv_heads = json.integer("num_key_value_heads").value_or(config.num_heads);
-  config.head_dim = json.integer("head_dim").value_or(0);
-  config.intermediate_size = json.required_integer("intermediate_size");
-  config.num_positions = json.integer("max_position_embeddings").value_or(2048);
-  config.rotary = read_rotary(json, 10000, "full_attention");
+  config.vocab_size = json.integer("vocab_size").value_or(defaults.vocab_size);
+  config.hidden_size = json.integer("hidden_size").value_or(4096);
+  config.num_layers = read_num_layers(json, 32);
+  config.num_heads = json.integer("num_attention_heads").value_or(32);
+  config.num_kv_heads = read_kv_heads(json, config.num_heads, defaults.num_kv_heads);
+  config.head_dim = json.integer("head_dim").value_or(defaults.head_dim);
+  config.intermediate_size = json.integer("intermediate_size").value_or(defaults.intermediate_size);
+  config.num_positions = json.integer("max_position_embeddings").value_or(defaults.num_positions);
+  read_rotary(json, {}, config);
   config.embedding_norm = false;
   config.norm_kind = NormKind::rms;
   config.norm_placement = NormPlacement::pre;
@@ -45,10 +95,7 @@ EncoderConfig read_config(const JsonObject& json) {
   config.qk_norm = model_type == "qwen3";
   // gte-Qwen2 and its like attend both ways and say so here.
   config.causal = json.boolean("is_causal").value_or(true);
-  const bool attention_bias = json.boolean("attention_bias").value_or(false);
-  config.qkv_bias = model_type == "qwen2" || attention_bias;
-  config.output_bias = model_type != "qwen2" && attention_bias;
-  config.up_bias = config.down_bias = json.boolean("mlp_bias").value_or(false);
+  read_biases(json, model_type, config);
   config.activation = read_activation(json, "hidden_act", "silu");
   config.gated = true;
   read_window(json, model_type, config);

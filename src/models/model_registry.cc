@@ -9,6 +9,8 @@
 #include "base/fail.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
+#include "models/known_names.h"
+#include "safetensors/message_text.h"
 
 namespace treble {
 
@@ -16,9 +18,9 @@ namespace {
 
 std::vector<Family> families() {
   // JinaBERT before BERT, whose model_type it uses.
-  return {jina_bert_family(), bert_family(),       roberta_family(),    distilbert_family(), mpnet_family(),
-          electra_family(),   albert_family(),     deberta_v2_family(), t5_family(),         nomic_bert_family(),
-          gte_new_family(),   modernbert_family(), gemma3_family(),     llama_family()};
+  return {jina_bert_family(),  bert_family(),    roberta_family(),    distilbert_family(), mpnet_family(),
+          electra_family(),    albert_family(),  deberta_v2_family(), t5_family(),         umt5_family(),
+          nomic_bert_family(), gte_new_family(), modernbert_family(), gemma3_family(),     llama_family()};
 }
 
 Family find_family(const JsonObject& json) {
@@ -74,14 +76,15 @@ void check_positions(const JsonObject& json, const EncoderConfig& config) {
          config.norm_eps);
   }
   const RelativeBuckets& buckets = config.relative_buckets;
-  if (buckets.num_buckets != 0 && (buckets.num_buckets < 4 || buckets.num_buckets > 4096 ||
-                                   buckets.num_buckets % 4 != 0 || buckets.max_distance <= buckets.num_buckets / 4)) {
+  if (buckets.num_buckets != 0 &&
+      (buckets.num_buckets < 4 || buckets.num_buckets > 4096 || buckets.max_distance <= buckets.num_buckets / 4)) {
     fail(ErrorCode::invalid_file,
-         "{}: {} relative buckets up to distance {}; there must be a multiple of 4 up to 4096 of them, reaching beyond "
-         "a "
-         "quarter of their number",
+         "{}: {} relative buckets up to distance {}; there must be 4 to 4096 of them, reaching beyond a quarter of "
+         "their number",
          json.origin(), buckets.num_buckets, buckets.max_distance);
   }
+  if (buckets.num_buckets != 0)
+    check_range(json, "the rows of relative bias", buckets.rows(), buckets.num_buckets, 4096);
   if (config.window.back < 0 || config.window.ahead < 0) {
     fail(ErrorCode::invalid_file, "{}: a local window of {} back and {} ahead", json.origin(), config.window.back,
          config.window.ahead);
@@ -92,11 +95,32 @@ void check_positions(const JsonObject& json, const EncoderConfig& config) {
   }
 }
 
+/// Settings that change what every family computes, and that none can follow.
+void refuse_other_computations(const JsonObject& json) {
+  for (const char* key : {"pruned_heads", "per_layer_config", "quantization", "quantization_config"}) {
+    const nlohmann::json* value = json.find(key);
+    if (value == nullptr || value->empty()) continue;
+    fail(ErrorCode::unsupported, "{}: \"{}\" is {:.120}; only models without it are supported", json.origin(), key,
+         value->dump());
+  }
+}
+
+void warn_of_unknown_keys(const JsonObject& json, EncoderConfig& config) {
+  std::vector<std::string> unknown = json.unread_keys();
+  std::erase_if(unknown, [&](const std::string& key) { return is_harmless_key(config.model_type, key); });
+  if (unknown.empty()) return;
+  for (std::string& key : unknown) key = for_message(key);
+  config.warnings.push_back(fmt::format("{}: unknown to a {} model, ignored: {}", json.origin(), config.model_type,
+                                        fmt::join(unknown, ", ")));
+}
+
 EncoderConfig checked_config(const Family& family, const JsonObject& json) {
+  refuse_other_computations(json);
   EncoderConfig config = family.read_config(json);
   config.model_type = json.required_string("model_type");
-  const auto architectures = json.value().find("architectures");
-  if (architectures != json.value().end() && architectures->is_array() && !architectures->empty() &&
+  warn_of_unknown_keys(json, config);
+  const nlohmann::json* architectures = json.find("architectures");
+  if (architectures != nullptr && architectures->is_array() && !architectures->empty() &&
       architectures->front().is_string()) {
     config.architecture = architectures->front().get<std::string>();
   }
@@ -124,10 +148,47 @@ EncoderConfig read_encoder_config(const std::filesystem::path& folder) {
   return read_encoder_config(JsonObject::from_file(folder / "config.json"));
 }
 
+namespace {
+
+void check_layers(const std::filesystem::path& folder, const TensorArchive& archive, const ModelLayout& layout) {
+  const std::int64_t stored = count_layers(archive, layout.found);
+  const std::int64_t wanted = layout.config.layer_groups();
+  if (stored == wanted) return;
+  fail(ErrorCode::invalid_file,
+       "{}: the weights hold {} layers, config.json asks for {}; the two belong to different models", folder.string(),
+       stored, wanted);
+}
+
+/// A tensor that nobody read is a part of the model that is not computed, unless it is known to be none.
+void check_all_read(const WeightLoader& loader, const ModelLayout& layout, const std::filesystem::path& folder) {
+  std::vector<std::string> unread = loader.unread();
+  const EncoderConfig& config = layout.config;
+  const std::string& prefix = layout.found.prefix;
+  // A table of positions that config.json switches off.
+  const std::string positions = prefix + layout.found.names.position_embeddings + ".weight";
+  std::erase_if(unread, [&](const std::string& name) {
+    return is_harmless_tensor(config.model_type, prefix, name) || (!config.learned_positions && name == positions);
+  });
+  if (unread.empty()) return;
+  constexpr std::size_t kNamed = 4;
+  const std::size_t named = std::min(unread.size(), kNamed);
+  std::vector<std::string> first;
+  for (std::size_t i = 0; i < named; ++i) first.push_back(for_message(unread[i]));
+  fail(
+      ErrorCode::unsupported,
+      "{}: the weights hold {} tensors that a {} model of this config.json does not use: {}{}; the checkpoint computes "
+      "something else than that",
+      folder.string(), unread.size(), config.model_type, fmt::join(first, ", "), unread.size() > named ? ", …" : "");
+}
+
+}  // namespace
+
 ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive) {
   const auto json = JsonObject::from_file(folder / "config.json");
   const Family family = find_family(json);
-  return {checked_config(family, json), find_names(archive, family.names, folder.string())};
+  ModelLayout layout{checked_config(family, json), find_names(archive, family.names, folder.string())};
+  check_layers(folder, archive, layout);
+  return layout;
 }
 
 namespace {
@@ -154,9 +215,12 @@ std::vector<EncoderLayer> build_layers(const EncoderBuilder& builder, const Enco
 Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths, const LoadOptions& options) {
   const auto json = JsonObject::from_file(folder / "config.json");
   const Family family = find_family(json);
-  const EncoderConfig config = checked_config(family, json);
+  EncoderConfig read_config = checked_config(family, json);
   TensorArchive archive = TensorArchive::open_folder(folder);
-  const FoundNames found = find_names(archive, family.names, folder.string());
+  const ModelLayout layout{std::move(read_config), find_names(archive, family.names, folder.string())};
+  check_layers(folder, archive, layout);
+  const EncoderConfig& config = layout.config;
+  const FoundNames& found = layout.found;
   const WeightLoader loader(archive, found.prefix, folder.string());
   const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.correction);
 
@@ -166,8 +230,9 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   auto local_rotary = std::make_unique<const RotaryTable>(builder.rotary(true));
   auto groups = build_layers(builder, config, *rotary, *local_rotary, options.execution);
   auto convolution = builder.convolution();
-  PositionBias position_bias = builder.position_bias();
+  auto position_bias = builder.position_bias();
   Norm final_norm = builder.final_norm();
+  check_all_read(loader, layout, folder);
   std::int64_t num_parameters = 0;
   for (const auto& [name, tensor] : archive.tensors()) num_parameters += tensor.num_elements();
   std::string dtype = loader.dtype(found.names.word_embeddings + ".weight");

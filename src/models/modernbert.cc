@@ -2,6 +2,7 @@
 // a local window only and have a rotary base of their own.
 #include "models/config_keys.h"
 #include "models/family.h"
+#include "models/rotary_keys.h"
 
 namespace treble {
 
@@ -9,21 +10,26 @@ namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
   EncoderConfig config;
-  config.vocab_size = json.required_integer("vocab_size");
-  config.hidden_size = json.required_integer("hidden_size");
-  config.num_layers = read_num_layers(json, "num_hidden_layers");
-  config.num_heads = json.required_integer("num_attention_heads");
-  config.intermediate_size = json.required_integer("intermediate_size");
+  config.vocab_size = json.integer("vocab_size").value_or(50368);
+  config.hidden_size = json.integer("hidden_size").value_or(768);
+  config.num_layers = read_num_layers(json, 22);
+  config.num_heads = json.integer("num_attention_heads").value_or(12);
+  config.intermediate_size = json.integer("intermediate_size").value_or(1152);
   config.num_positions = json.integer("max_position_embeddings").value_or(8192);
-  config.rotary = read_rotary(json, json.number("global_rope_theta").value_or(160000), "full_attention");
-  config.rotary.local_base =
-      json.number("local_rope_theta").value_or(read_rotary(json, 10000, "sliding_attention").base);
+  read_rotary_by_layer(json,
+                       {.base_key = "global_rope_theta",
+                        .base = 160000,
+                        .local_base_key = "local_rope_theta",
+                        .local_base = 10000,
+                        .scales_local = true},
+                       config);
   const std::int64_t half_window = json.integer("local_attention").value_or(128) / 2;
-  config.window.back = config.window.ahead = half_window;
+  // transformers takes it for half of "local_attention", whatever that says.
+  config.window.back = config.window.ahead = json.integer("sliding_window").value_or(half_window);
   if (const auto layers = read_layer_types(json, config.num_layers)) {
     config.window.layers = *layers;
   } else {
-    const std::int64_t every = json.integer("global_attn_every_n_layers").value_or(3);
+    const std::int64_t every = read_divisor(json, "global_attn_every_n_layers", 3);
     for (std::int64_t layer = 0; layer < config.num_layers; ++layer) config.window.layers.push_back(layer % every != 0);
   }
   config.norm_placement = NormPlacement::pre;

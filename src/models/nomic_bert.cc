@@ -1,57 +1,111 @@
 // NomicBERT (Nussbaum et al., arXiv 2402.01613): BERT's post-norm blocks with rotary positions, SwiGLU and no biases.
-// Its config speaks GPT's language.
+// The published config speaks GPT's language; transformers has a form of its own.
 #include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
+#include "models/rotary_keys.h"
 
 namespace treble {
 
 namespace {
 
-std::int64_t either(const JsonObject& json, const char* key, const char* other) {
-  if (const auto value = json.integer(key)) return *value;
-  return json.required_integer(other);
+/// A switch of the published code, whose value is `fallback` where it is absent.
+bool read_switch(const JsonObject& json, const char* key, bool fallback) {
+  return json.boolean(key).value_or(fallback);
+}
+
+/// The switches that are not implemented.
+void require_published_form(const JsonObject& json) {
+  for (const char* key : {"prenorm", "parallel_block", "rotary_emb_interleaved", "use_rms_norm", "causal",
+                          "parallel_block_tied_norm", "scale_attn_by_inverse_layer_idx"}) {
+    require_flag(json, key, false);
+  }
+  require_flag(json, "scale_attn_weights", true);
+  if (const double fraction = json.number("rotary_emb_fraction").value_or(0); fraction != 1) {
+    fail(ErrorCode::unsupported, "{}: \"rotary_emb_fraction\" is {} (0 where it is absent); only 1 is supported",
+         json.origin(), fraction);
+  }
+  if (json.number("rotary_emb_scale_base").value_or(0) != 0 || json.integer("num_experts").value_or(0) > 0) {
+    fail(ErrorCode::unsupported, "{}: \"rotary_emb_scale_base\" and \"num_experts\" are not supported", json.origin());
+  }
+}
+
+/// "swiglu" and "geglu" are gated; all others are not.
+void read_published_activation(const JsonObject& json, EncoderConfig& config) {
+  const std::string name = json.string("activation_function").value_or("gelu_new");
+  config.gated = name == "swiglu" || name == "geglu";
+  if (!config.gated) {
+    fail(ErrorCode::unsupported, "{}: \"activation_function\" is \"{}\"; supported are swiglu and geglu", json.origin(),
+         name);
+  }
+  config.activation = name == "geglu" ? Activation::gelu : Activation::silu;
+}
+
+/// "rotary_scaling_factor": NTK scaling by each text's own length beyond "max_trained_positions".
+void read_published_rotary(const JsonObject& json, EncoderConfig& config) {
+  config.rotary.base = json.number("rotary_emb_base").value_or(10000);
+  const auto factor = json.number("rotary_scaling_factor");
+  config.rotary.original_positions = static_cast<double>(json.integer("max_trained_positions").value_or(2048));
+  if (!factor) return;
+  if (!(*factor > 0) || config.rotary.original_positions < 1) {
+    fail(ErrorCode::invalid_file,
+         "{}: \"rotary_scaling_factor\" is {} over {} \"max_trained_positions\", both must be above 0", json.origin(),
+         *factor, config.rotary.original_positions);
+  }
+  config.rotary.scaling = RotaryScaling::dynamic;
+  config.rotary.factor = *factor;
+}
+
+/// The form of the published code, after GPT-2's; its defaults are GPT-2's and its own.
+EncoderConfig read_published_config(const JsonObject& json) {
+  require_published_form(json);
+  EncoderConfig config;
+  config.vocab_size = json.integer("vocab_size").value_or(50257);
+  config.hidden_size = read_size(json, {"n_embd", "hidden_size"}, 768);
+  config.num_layers = read_size(json, {"n_layer", "num_hidden_layers"}, 12);
+  config.num_heads = read_size(json, {"n_head", "num_attention_heads"}, 12);
+  config.intermediate_size = json.integer("n_inner").value_or(4 * config.hidden_size);
+  config.num_positions = read_size(json, {"n_positions", "max_position_embeddings"}, 1024);
+  config.num_token_types = json.integer("type_vocab_size").value_or(2);
+  read_published_rotary(json, config);
+  config.norm_eps = json.number("layer_norm_epsilon").value_or(1e-5);
+  read_published_activation(json, config);
+  config.qkv_bias = config.output_bias = read_switch(json, "qkv_proj_bias", true);
+  config.up_bias = read_switch(json, "mlp_fc1_bias", true);
+  config.down_bias = read_switch(json, "mlp_fc2_bias", true);
+  return config;
+}
+
+/// The form that transformers knows itself: no biases, always gated.
+EncoderConfig read_native_config(const JsonObject& json) {
+  EncoderConfig config;
+  config.vocab_size = json.integer("vocab_size").value_or(30528);
+  config.hidden_size = json.integer("hidden_size").value_or(768);
+  config.num_layers = read_num_layers(json, 12);
+  config.num_heads = json.integer("num_attention_heads").value_or(12);
+  config.head_dim = json.integer("head_dim").value_or(0);
+  config.intermediate_size = json.integer("intermediate_size").value_or(3072);
+  config.num_positions = json.integer("max_position_embeddings").value_or(2048);
+  config.num_token_types = json.integer("type_vocab_size").value_or(2);
+  read_rotary(json, {.base = 1000}, config);
+  config.norm_eps = json.number("layer_norm_eps").value_or(1e-12);
+  config.activation = read_activation(json, "hidden_act", "silu");
+  config.gated = true;
+  config.qkv_bias = config.output_bias = config.up_bias = config.down_bias = false;
+  return config;
 }
 
 EncoderConfig read_config(const JsonObject& json) {
-  require_flag(json, "prenorm", false);
-  require_flag(json, "parallel_block", false);
-  require_flag(json, "rotary_emb_interleaved", false);
-  require_flag(json, "use_rms_norm", false);
-  require_flag(json, "causal", false);
-  if (json.number("rotary_emb_fraction").value_or(1.0) != 1.0 || json.integer("num_experts").value_or(0) > 0) {
-    fail(ErrorCode::unsupported, "{}: partial rotary positions and mixtures of experts are not supported",
-         json.origin());
-  }
-  EncoderConfig config;
-  config.vocab_size = json.required_integer("vocab_size");
-  config.hidden_size = either(json, "n_embd", "hidden_size");
-  config.num_layers = either(json, "n_layer", "num_hidden_layers");
-  config.num_heads = either(json, "n_head", "num_attention_heads");
-  config.intermediate_size = either(json, "n_inner", "intermediate_size");
-  config.num_positions = either(json, "n_positions", "max_position_embeddings");
-  config.num_token_types = json.integer("type_vocab_size").value_or(2);
-  config.rotary = read_rotary(json, json.number("rotary_emb_base").value_or(10000), "full_attention");
-  config.norm_eps = json.number("layer_norm_epsilon").value_or(json.number("layer_norm_eps").value_or(1e-12));
-  const std::string activation =
-      json.string("activation_function").value_or(json.string("hidden_act").value_or("swiglu"));
-  config.gated = activation == "swiglu" || activation == "geglu" || activation == "silu";
-  if (!config.gated) {
-    fail(ErrorCode::unsupported, "{}: activation \"{}\"; supported are swiglu and geglu", json.origin(), activation);
-  }
-  config.activation = activation == "geglu" ? Activation::gelu : Activation::silu;
-  config.qkv_bias = config.output_bias =
-      json.boolean("qkv_proj_bias").value_or(json.boolean("attention_bias").value_or(false));
-  config.up_bias = json.boolean("mlp_fc1_bias").value_or(json.boolean("mlp_bias").value_or(false));
-  config.down_bias = json.boolean("mlp_fc2_bias").value_or(json.boolean("mlp_bias").value_or(false));
-  return config;
+  bool published = false;
+  for (const char* key : {"n_embd", "n_layer", "activation_function"}) published |= json.find(key) != nullptr;
+  return published ? read_published_config(json) : read_native_config(json);
 }
 
 }  // namespace
 
 Family nomic_bert_family() {
   WeightNames names;
-  names.prefixes = {"model.", "bert."};
+  names.prefixes = {"model.", "bert.", "nomic_bert.", "transformer."};
   names.word_embeddings = "embeddings.word_embeddings";
   names.token_type_embeddings = "embeddings.token_type_embeddings";
   names.embedding_norm = "emb_ln";
@@ -63,7 +117,7 @@ Family nomic_bert_family() {
   names.up = "encoder.layers.{}.mlp.fc11";
   names.down = "encoder.layers.{}.mlp.fc2";
   names.feed_forward_norm = "encoder.layers.{}.norm2";
-  return {{"nomic_bert"}, read_config, {names}};
+  return {{"nomic_bert"}, read_config, {names, native_gated_names(names.prefixes)}};
 }
 
 }  // namespace treble

@@ -1,5 +1,6 @@
 // RoBERTa (Liu et al., arXiv 1907.11692), XLM-R (Conneau et al., arXiv 1911.02116), CamemBERT (Martin et al., arXiv
 // 1911.03894): BERT's tensors with positions that begin after the padding token's.
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -9,8 +10,13 @@ namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
   require_value(json, "position_embedding_type", "absolute");
-  EncoderConfig config = read_bert_like_config(json);
+  const bool roberta = json.string("model_type").value_or("") == "roberta";
+  EncoderConfig config = read_bert_like_config(json, {.vocab_size = roberta ? 50265 : 30522});
   const std::int64_t padding_id = json.integer("pad_token_id").value_or(1);
+  if (padding_id < 0) {
+    fail(ErrorCode::invalid_file, "{}: \"pad_token_id\" is {}; positions begin after it, so it must be at least 0",
+         json.origin(), padding_id);
+  }
   config.position_offset = padding_id + 1;
   config.uncounted_id = static_cast<std::int32_t>(padding_id);
   return config;

@@ -1,5 +1,11 @@
 // The encoder of T5 (Raffel et al., arXiv 1910.10683), as GTR and sentence-T5 use it: pre-norm with RMS norms, relative
-// position bias shared by all layers, logits not divided by √d, no biases.
+// position bias shared by all layers (one in every layer in umT5; Chung et al., arXiv 2304.09151), logits not divided
+// by √d, no biases.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string>
+
 #include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
@@ -8,17 +14,37 @@ namespace treble {
 
 namespace {
 
+/// "relu" or "gated-gelu"; the latter has always meant the tanh approximation. What saved configs say besides under
+/// "dense_act_fn" and "is_gated_act" wins.
+void read_feed_forward(const JsonObject& json, const char* fallback, EncoderConfig& config) {
+  const std::string projection = json.string("feed_forward_proj").value_or(fallback);
+  const std::string name = projection == "gated-gelu" ? "gelu_new" : projection.substr(projection.find('-') + 1);
+  config.gated = json.boolean("is_gated_act").value_or(projection.starts_with("gated-"));
+  const auto dashes = std::count(projection.begin(), projection.end(), '-');
+  if (dashes > 1 || (dashes == 1 && !projection.starts_with("gated-"))) {
+    fail(ErrorCode::unsupported, "{}: \"feed_forward_proj\" is \"{}\"; it must be an activation or gated-activation",
+         json.origin(), projection);
+  }
+  const auto activation = activation_from_name(name);
+  if (!activation && !json.string("dense_act_fn")) {
+    fail(ErrorCode::unsupported, "{}: \"feed_forward_proj\" is \"{}\"; supported are {}, each also as gated-…",
+         json.origin(), projection, fmt::join(activation_names(), ", "));
+  }
+  config.activation = read_activation(json, "dense_act_fn", name.c_str());
+}
+
 EncoderConfig read_config(const JsonObject& json) {
+  const bool first = json.string("model_type").value_or("") == "t5";
   EncoderConfig config;
-  config.vocab_size = json.required_integer("vocab_size");
-  config.hidden_size = json.required_integer("d_model");
-  config.num_layers = json.required_integer("num_layers");
-  config.num_heads = json.required_integer("num_heads");
-  config.head_dim = json.required_integer("d_kv");
-  config.intermediate_size = json.required_integer("d_ff");
+  config.vocab_size = json.integer("vocab_size").value_or(first ? 32128 : 250112);
+  config.hidden_size = read_size(json, {"hidden_size", "d_model"}, 512);
+  config.num_layers = read_size(json, {"num_hidden_layers", "num_layers"}, first ? 6 : 8);
+  config.num_heads = read_size(json, {"num_attention_heads", "num_heads"}, first ? 8 : 6);
+  config.head_dim = read_size(json, {"head_dim", "d_kv"}, 64);
+  config.intermediate_size = json.integer("d_ff").value_or(first ? 2048 : 1024);
   config.num_positions = json.integer("n_positions").value_or(512);
   config.unlimited_positions = true;
-  config.relative_buckets.num_buckets = json.integer("relative_attention_num_buckets").value_or(32);
+  config.relative_buckets.num_buckets = read_divisor(json, "relative_attention_num_buckets", 32);
   config.relative_buckets.max_distance = json.integer("relative_attention_max_distance").value_or(128);
   config.embedding_norm = false;
   config.norm_kind = NormKind::rms;
@@ -28,16 +54,13 @@ EncoderConfig read_config(const JsonObject& json) {
   config.norm_eps = json.number("layer_norm_epsilon").value_or(1e-6);
   config.qk_scale = 1;
   config.qkv_bias = config.output_bias = config.up_bias = config.down_bias = false;
-  // "relu" or "gated-gelu"; the latter has always meant the tanh approximation.
-  std::string projection = json.string("feed_forward_proj").value_or("relu");
-  config.gated = projection.starts_with("gated-");
-  if (config.gated) projection.erase(0, 6);
-  const auto activation = activation_from_name(config.gated && projection == "gelu" ? "gelu_new" : projection);
-  if (!activation) {
-    fail(ErrorCode::unsupported, "{}: \"feed_forward_proj\" is \"{}\"; supported are relu, gated-gelu, gated-silu",
-         json.origin(), json.required_string("feed_forward_proj"));
-  }
-  config.activation = *activation;
+  read_feed_forward(json, first ? "relu" : "gated-gelu", config);
+  return config;
+}
+
+EncoderConfig read_umt5_config(const JsonObject& json) {
+  EncoderConfig config = read_config(json);
+  config.bias_per_layer = true;
   return config;
 }
 
@@ -45,7 +68,7 @@ EncoderConfig read_config(const JsonObject& json) {
 
 Family t5_family() {
   WeightNames names;
-  names.prefixes = {"model."};
+  names.prefixes = {"model.", "transformer."};
   names.word_embeddings = "shared";
   const std::string attention = "encoder.block.{}.layer.0.";
   const std::string feed_forward = "encoder.block.{}.layer.1.";
@@ -67,7 +90,17 @@ Family t5_family() {
   tied.word_embeddings = "encoder.embed_tokens";
   WeightNames tied_gated = gated;
   tied_gated.word_embeddings = "encoder.embed_tokens";
-  return {{"t5", "mt5", "umt5"}, read_config, {names, gated, tied, tied_gated}};
+  return {{"t5", "mt5"}, read_config, {names, gated, tied, tied_gated}};
+}
+
+Family umt5_family() {
+  Family family = t5_family();
+  family.model_types = {"umt5"};
+  family.read_config = read_umt5_config;
+  for (WeightNames& names : family.names) {
+    names.relative_bias = "encoder.block.{}.layer.0.SelfAttention.relative_attention_bias";
+  }
+  return family;
 }
 
 }  // namespace treble

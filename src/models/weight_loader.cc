@@ -2,7 +2,10 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "base/fail.h"
@@ -38,6 +41,24 @@ FoundNames find_names(const TensorArchive& archive, const std::vector<WeightName
        folder, fmt::join(looked_for, ", "));
 }
 
+std::int64_t count_layers(const TensorArchive& archive, const FoundNames& found) {
+  const WeightNames& names = found.names;
+  const std::string pattern = found.prefix + (names.qkv.empty() ? names.query : names.qkv) + ".weight";
+  const std::size_t hole = pattern.find("{}");
+  const std::string_view head = std::string_view(pattern).substr(0, hole);
+  const std::string_view tail = std::string_view(pattern).substr(hole + 2);
+  std::int64_t layers = 0;
+  for (const auto& [name, tensor] : archive.tensors()) {
+    if (name.size() <= head.size() + tail.size() || !name.starts_with(head) || !name.ends_with(tail)) continue;
+    const char* const begin = name.data() + head.size();
+    const char* const end = name.data() + name.size() - tail.size();
+    std::int64_t layer = 0;
+    const auto [stop, error] = std::from_chars(begin, end, layer);
+    if (error == std::errc() && stop == end && layer >= 0) layers = std::max(layers, layer + 1);
+  }
+  return layers;
+}
+
 WeightLoader::WeightLoader(const TensorArchive& archive, std::string prefix, std::string folder)
     : archive_(archive), prefix_(std::move(prefix)), folder_(std::move(folder)) {}
 
@@ -51,6 +72,8 @@ const StoredTensor& WeightLoader::require(const std::string& name, std::initiali
     fail(ErrorCode::invalid_file, "{}: tensor {}{} is [{}], config.json asks for [{}]", tensor->file, prefix_, name,
          fmt::join(tensor->shape, ", "), fmt::join(wanted, ", "));
   }
+  const std::scoped_lock lock(read_mutex_);
+  read_.insert(prefix_ + name);
   return *tensor;
 }
 
@@ -110,6 +133,15 @@ Norm WeightLoader::norm(const std::string& stem, std::int64_t size, const NormOp
   }
   norm.eps = static_cast<float>(options.eps);
   return norm;
+}
+
+std::vector<std::string> WeightLoader::unread() const {
+  const std::scoped_lock lock(read_mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : archive_.tensors()) {
+    if (!read_.contains(name)) names.push_back(name);
+  }
+  return names;
 }
 
 std::string WeightLoader::dtype(const std::string& name) const {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +27,12 @@ struct FoundNames {
 /// Error{invalid_file} naming what was looked for.
 FoundNames find_names(const TensorArchive& archive, const std::vector<WeightNames>& forms, const std::string& folder);
 
+/// How many layers (or groups that share weights) the archive holds: one more than the highest number among their query
+/// weights; 0 where there are none.
+std::int64_t count_layers(const TensorArchive& archive, const FoundNames& found);
+
 /// Reads from an archive that outlives it. Every failure is an Error{invalid_file} naming the tensor, and both shapes
-/// where shapes disagree.
+/// where shapes disagree. Notes what was read; may be called from several threads at once.
 class WeightLoader {
  public:
   WeightLoader(const TensorArchive& archive, std::string prefix, std::string folder);
@@ -53,6 +60,9 @@ class WeightLoader {
   Norm norm(const std::string& stem, std::int64_t size, const NormOptions& options) const;
 
   bool has(const std::string& name) const { return find(name) != nullptr; }
+
+  /// The tensors of the archive that nothing above has read, under their names in the file.
+  std::vector<std::string> unread() const;
   /// As stored: "F32", "F16", …
   std::string dtype(const std::string& name) const;
 
@@ -63,6 +73,8 @@ class WeightLoader {
   const TensorArchive& archive_;
   std::string prefix_;
   std::string folder_;
+  mutable std::mutex read_mutex_;
+  mutable std::set<std::string, std::less<>> read_;  ///< names in the file
 };
 
 }  // namespace treble

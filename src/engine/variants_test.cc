@@ -1,0 +1,227 @@
+// Every switch, default and precedence of tests/golden/variants against what transformers computes: the weights come
+// from a formula (tools/golden/variants.py), config.json and the expected vectors from the files.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <numeric>
+
+#include "engine/golden_support.h"
+#include "models/known_names.h"
+#include "models/model_registry.h"
+#include "treble/bake.h"
+#include "treble/error.h"
+
+namespace treble {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr std::int64_t kMaxTokens = 70;
+constexpr double kTolerance = 1e-5;
+
+struct Tensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+/// value() of tools/golden/variants.py.
+std::vector<float> formula_values(const std::string& name, std::int64_t count, double scale, double offset) {
+  std::uint64_t state = 0xCBF29CE484222325U;
+  for (const char letter : name) state = (state ^ static_cast<unsigned char>(letter)) * 0x100000001B3U;
+  std::vector<float> values;
+  for (std::int64_t i = 0; i < count; ++i) {
+    state += 0x9E3779B97F4A7C15U;
+    std::uint64_t x = state;
+    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
+    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
+    x ^= x >> 31U;
+    values.push_back(static_cast<float>(offset + scale * (std::ldexp(static_cast<double>(x >> 11U), -52) - 1)));
+  }
+  return values;
+}
+
+Tensor make_tensor(const std::string& name, const Json& entry) {
+  Tensor tensor{name, entry.at(0).get<std::vector<std::int64_t>>(), {}};
+  const auto count = std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1}, std::multiplies<>());
+  tensor.values = formula_values(name, count, entry.at(1).get<double>(), entry.at(2).get<double>());
+  return tensor;
+}
+
+std::vector<Tensor> make_tensors(const Json& variant) {
+  std::vector<Tensor> tensors;
+  for (const auto& [pattern, entry] : variant.at("tensors").items()) {
+    for (std::int64_t layer = 0; layer < entry.at(3).get<std::int64_t>(); ++layer) {
+      std::string name = pattern;
+      if (const auto hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(layer));
+      tensors.push_back(make_tensor(name, entry));
+    }
+  }
+  return tensors;
+}
+
+/// A folder with config.json and the weights.
+void write_model(const fs::path& folder, const Json& variant, const std::vector<Tensor>& tensors) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::ofstream(folder / "config.json") << variant.at("config").dump();
+  std::vector<TensorToWrite> stored;
+  for (const Tensor& tensor : tensors) {
+    stored.push_back({variant.at("prefix").get<std::string>() + tensor.name, DType::kF32, tensor.shape,
+                      std::as_bytes(std::span(tensor.values))});
+  }
+  write_safetensors(folder / "model.safetensors", stored);
+}
+
+std::vector<std::int32_t> text_ids(std::int64_t length, std::int64_t vocab) {
+  constexpr std::int64_t kFirst = 5;
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < length; ++i) {
+    ids.push_back(static_cast<std::int32_t>(kFirst + (7 * i * i + 3 * i + length) % (vocab - kFirst)));
+  }
+  return ids;
+}
+
+/// Mean hidden states of unit length of the texts, all in one batch.
+std::vector<std::vector<double>> encode(const Encoder& encoder, const std::string& tau) {
+  PackedBatch batch;
+  batch.offsets = {0};
+  for (const std::int64_t length : {1, 11, 70}) {
+    const auto ids = text_ids(length, encoder.config().vocab_size);
+    batch.ids.insert(batch.ids.end(), ids.begin(), ids.end());
+    batch.offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
+    batch.text_index.push_back(static_cast<std::int64_t>(batch.text_index.size()));
+    batch.prompt_tokens.push_back(0);
+  }
+  LayerWorkspace workspace;
+  const ConstMatrixView hidden =
+      encoder.run({.execution = {}, .workspace = workspace, .temperature = Temperature::parse(tau)}, batch);
+  std::vector<std::vector<double>> vectors;
+  for (std::int64_t text = 0; text < batch.num_sequences(); ++text) {
+    std::vector<double> sum(static_cast<std::size_t>(hidden.cols));
+    for (std::int64_t row = batch.offsets[static_cast<std::size_t>(text)];
+         row < batch.offsets[static_cast<std::size_t>(text) + 1]; ++row) {
+      for (std::size_t col = 0; col < sum.size(); ++col) sum[col] += hidden.row(row)[col];
+    }
+    const double norm = std::sqrt(std::inner_product(sum.begin(), sum.end(), sum.begin(), 0.0));
+    for (double& value : sum) value /= norm;
+    vectors.push_back(std::move(sum));
+  }
+  return vectors;
+}
+
+double largest_difference(const std::vector<std::vector<double>>& got, const Json& expected) {
+  double largest = 0;
+  for (std::size_t text = 0; text < got.size(); ++text) {
+    for (std::size_t i = 0; i < got[text].size(); ++i) {
+      const double difference = std::abs(got[text][i] - expected.at(text).at(i).get<double>());
+      largest = std::isfinite(difference) ? std::max(largest, difference) : INFINITY;
+    }
+  }
+  return largest;
+}
+
+class Variants : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { fs::create_directories(scratch()); }
+  void TearDown() override { fs::remove_all(scratch()); }
+  fs::path scratch() const {
+    return fs::path(testing::TempDir()) / ("variants-" + GetParam() + "-" + std::to_string(::getpid()));
+  }
+  static Json read(const std::string& model_type) {
+    return parse_json_file(test::source_path("tests/golden/variants/" + model_type + ".json"));
+  }
+};
+
+TEST_P(Variants, GiveWhatTransformersGives) {
+  for (const Json& variant : read(GetParam())) {
+    const std::string name = GetParam() + ": " + variant.at("name").get<std::string>();
+    SCOPED_TRACE(name);
+    write_model(scratch() / "model", variant, make_tensors(variant));
+    try {
+      const Encoder encoder = load_encoder(scratch() / "model", {kMaxTokens});
+      for (const auto& [tau, expected] : variant.at("expected").items()) {
+        EXPECT_LE(largest_difference(encode(encoder, tau), expected), kTolerance) << "tau " << tau;
+      }
+    } catch (const Error& error) {
+      ADD_FAILURE() << error.what();
+    }
+  }
+}
+
+/// A baked temperature is that temperature; what cannot be baked says so.
+TEST_P(Variants, BakeToWhatTheTemperatureGives) {
+  for (const Json& variant : read(GetParam())) {
+    SCOPED_TRACE(GetParam() + ": " + variant.at("name").get<std::string>());
+    write_model(scratch() / "model", variant, make_tensors(variant));
+    bake((scratch() / "model").string(), (scratch() / "baked").string(), Temperature::parse("0.7"), {.force = true});
+    const Encoder baked = load_encoder(scratch() / "baked", {kMaxTokens});
+    EXPECT_LE(largest_difference(encode(baked, "1"), variant.at("expected").at("0.7")), kTolerance);
+  }
+}
+
+/// No tensor of an encoder can be left out or added without an error that names it, and every layer counts.
+TEST_P(Variants, RefuseWeightsThatAreNotTheConfigs) {
+  const Json variant = read(GetParam()).front();
+  std::vector<Tensor> tensors = make_tensors(variant);
+  tensors.push_back({"encoder.surprise.weight", {2}, {1, 2}});
+  write_model(scratch() / "model", variant, tensors);
+  try {
+    load_encoder(scratch() / "model", {kMaxTokens});
+    ADD_FAILURE() << "an unknown tensor was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_NE(std::string(error.what()).find("encoder.surprise.weight"), std::string::npos) << error.what();
+  }
+  tensors.pop_back();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (is_harmless_tensor(GetParam(), "", tensors[i].name)) continue;
+    std::vector<Tensor> rest = tensors;
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
+    write_model(scratch() / "model", variant, rest);
+    EXPECT_THROW(load_encoder(scratch() / "model", {kMaxTokens}), Error) << tensors[i].name;
+  }
+}
+
+TEST_P(Variants, RefuseOtherNumbersOfLayers) {
+  Json variant = read(GetParam()).front();
+  const char* key = GetParam() == "distilbert"   ? "n_layers"
+                    : GetParam().ends_with("t5") ? "num_layers"
+                                                 : "num_hidden_layers";
+  if (GetParam() == "albert") GTEST_SKIP() << "its layers share their weights, so any number of them fits";
+  const auto tensors = make_tensors(variant);
+  const std::int64_t stored = variant.at("config").at(key).get<std::int64_t>();
+  for (const std::int64_t wanted : {stored + 1, stored - 1}) {
+    if (wanted == 0) continue;
+    variant["config"][key] = wanted;
+    variant["config"].erase("layer_types");
+    write_model(scratch() / "model", variant, tensors);
+    try {
+      load_encoder(scratch() / "model", {kMaxTokens});
+      ADD_FAILURE() << stored << " layers passed for " << wanted;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_file);
+      EXPECT_NE(std::string(error.what()).find(std::to_string(stored) + " layers"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("asks for " + std::to_string(wanted)), std::string::npos);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, Variants,
+                         testing::Values("bert", "roberta", "electra", "albert", "mpnet", "distilbert", "deberta-v2",
+                                         "t5", "mt5", "umt5", "llama", "mistral", "qwen2", "qwen3", "gemma3_text",
+                                         "modernbert", "nomic_bert", "gte"),
+                         [](const auto& family) {
+                           std::string name = family.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace treble
