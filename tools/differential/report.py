@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from differential.case import Case
 from differential.compare import TOLERANCE
+from differential.families import FAMILIES
 
 if TYPE_CHECKING:
     from differential.check import Outcome
 
 Report = dict[str, Any]
-SPREAD = (0.8, 3.2)  # standard deviation of the attention logits: neither flat nor one-hot
+FLAT = 0.8  # standard deviation of the attention logits below which masks and positions matter little
 
 
 def kept_name(case: Case) -> str:
@@ -49,7 +50,8 @@ def switch_fault(report: Report) -> str:
         return ""
     if not report["switches"]:
         spread = report["spread"]
-        return "" if SPREAD[0] < spread < SPREAD[1] else f"the attention logits' standard deviation is {spread:.2f}"
+        widest = FAMILIES[report["family"]].widest
+        return "" if FLAT < spread < widest else f"the attention logits' standard deviation is {spread:.2f}"
     form = ".form-" in next(iter(report["switches"]))
     return f"called a form, but the reference changes by {effect:.1e}" if form and effect > TOLERANCE else ""
 

@@ -134,7 +134,6 @@ KINDS: dict[str, Table] = {
     | {"lower-case": [config(do_lower_case=False), config(keep_accents=True), config(do_lower_case=ABSENT)]},
     "deberta-v3": METASPACE | {"lower-case": [config(do_lower_case=True), config(split_by_punct=True)]},
 }
-OTHERS = ("bert", "roberta", "xlm-roberta", "modernbert", "t5")  # tokenizers that a family may carry besides its own
 
 
 def table(family: str) -> Table:
@@ -144,8 +143,7 @@ def table(family: str) -> Table:
 
 def source(case: Case) -> Path:
     """The folder of tests/golden whose tokenizer is used."""
-    name = case.area("tokenizer").get("other", FAMILIES[case.family].tokenizer)
-    return GOLDEN / name / "model"
+    return GOLDEN / FAMILIES[case.family].tokenizer / "model"
 
 
 def read(path: Path) -> Any:
@@ -176,6 +174,27 @@ def named_tokens(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)}
 
 
+def special_files(option: Option, settings: dict[str, Any], first_id: int) -> dict[str, Any]:
+    """The files that an option puts beside tokenizer.json, by name."""
+    files = dict(option.get("files", {}))
+    if "added_tokens.json" in files:
+        files["added_tokens.json"] = {token: first_id + index for token, index in files["added_tokens.json"].items()}
+    if "special_tokens_map.json" in files:
+        files["special_tokens_map.json"] = named_tokens(settings) | files["special_tokens_map.json"]
+    if "map-marks" in option:
+        marks = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False} | option["map-marks"]
+        tokens = {key: {"content": token} | marks for key, token in named_tokens(settings).items()}
+        files["special_tokens_map.json"] = tokens
+    return files
+
+
+def decoder(tokens: list[Option], first_id: int) -> Option:
+    """added_tokens_decoder of tokenizer_config.json."""
+    return {
+        str(first_id + token["id"]): {key: value for key, value in token.items() if key != "id"} for token in tokens
+    }
+
+
 def write(case: Case, folder: Path) -> int:
     """Write the tokenizer's files; returns the rows that the embedding table needs."""
     tokenizer = read(source(case) / "tokenizer.json")
@@ -184,27 +203,14 @@ def write(case: Case, folder: Path) -> int:
     first_id = base_size(tokenizer)
     if "modules.chat-template" in case.switches:
         settings["chat_template"] = CHAT_TEMPLATE
-    options = [value for key, value in case.area("tokenizer").items() if key != "other"]
-    for option in options:
+    for option in case.area("tokenizer").values():
         for path, value in option.get("tokenizer", {}).items():
             set_path(tokenizer, path, value, first_id)
         settings = edited(settings, [option.get("config", {})])
         if "decoder" in option:
-            tokens = {str(first_id + token["id"]): token for token in option["decoder"]}
-            settings["added_tokens_decoder"] = {
-                index: {key: value for key, value in token.items() if key != "id"} for index, token in tokens.items()
-            }
-        for name, content in option.get("files", {}).items():
-            values = content
-            if name == "added_tokens.json":
-                values = {token: first_id + index for token, index in content.items()}
-            if name == "special_tokens_map.json":
-                values = named_tokens(settings) | content
-            write_json(folder / name, values)
-        if "map-marks" in option:
-            marks = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False} | option["map-marks"]
-            tokens = {key: {"content": token} | marks for key, token in named_tokens(settings).items()}
-            write_json(folder / "special_tokens_map.json", tokens)
+            settings["added_tokens_decoder"] = decoder(option["decoder"], first_id)
+        for name, content in special_files(option, settings, first_id).items():
+            write_json(folder / name, content)
     write_json(folder / "tokenizer.json", tokenizer)
     write_json(folder / "tokenizer_config.json", settings)
     return first_id + EXTRA_ROWS

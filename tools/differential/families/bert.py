@@ -55,7 +55,7 @@ ROBERTA_SWITCHES = without(
     "positions",
     token_types=[{"type_vocab_size": 2}, {"type_vocab_size": ABSENT}],
     eps_absent=[{"layer_norm_eps": 1e-3}],
-    padding_id=each("pad_token_id", 0, 3),
+    padding_id=each("pad_token_id", 0),
     form_padding_id=each("pad_token_id", ABSENT),
     form_positions=each("max_position_embeddings", 400, 514),
 )
@@ -154,8 +154,9 @@ FAMILIES: dict[str, Family] = {
             "token-types",
             "positions",
             form_positions=each("max_position_embeddings", 400, 514),
-            buckets=each("relative_attention_num_buckets", 8, 16),
-            form_buckets=each("relative_attention_num_buckets", ABSENT),
+            form_buckets=each(
+                "relative_attention_num_buckets", ABSENT, 64
+            ),  # transformers computes for 32 whatever it says
             eps_absent=each("layer_norm_eps", 1e-3),
             form_padding_id=each("pad_token_id", ABSENT, 0),
         ),

@@ -25,6 +25,7 @@ class Family:
     twin: str = ""  # a class of tools/golden/twins, for published code that transformers does not have
     prefixes: tuple[str, ...] = ()  # put before every tensor's name by published checkpoints
     gain: float = 1.3
+    widest: float = 3.2  # largest standard deviation of the attention logits that still tests something
     embedding_std: float = 0.7
     width_key: str = "hidden_size"
     defaults: dict[str, Any] = field(default_factory=dict)  # of a twin's published configuration class

@@ -168,8 +168,7 @@ FAMILIES: dict[str, Family] = {
         | {
             "activation": each("hidden_act", "gelu", "relu", "gelu_new"),
             "form-activation": each("hidden_act", ABSENT),
-            "token-types": each("type_vocab_size", 1),
-            "form-token-types": each("type_vocab_size", ABSENT),
+            "form-token-types": each("type_vocab_size", ABSENT, 1),
         },
         ("ForMaskedLM", "ForSequenceClassification"),
     ),
@@ -190,6 +189,7 @@ FAMILIES: dict[str, Family] = {
         twin="jina_bert.JinaBert",
         prefixes=("bert.", "model."),
         gain=1.1,
+        widest=6.0,  # ALiBi's distances alone spread the logits of a long text
     ),
     "gte-new": Family(
         "bert",
@@ -228,8 +228,8 @@ FAMILIES: dict[str, Family] = {
         | {
             "activation": each("hidden_act", "relu", "gelu_new", "silu"),
             "form-activation": each("hidden_act", ABSENT),
-            "token-types": each("type_vocab_size", 2, 0),
-            "form-token-types": each("type_vocab_size", ABSENT),
+            "token-types": each("type_vocab_size", 0),
+            "form-token-types": each("type_vocab_size", ABSENT, 2),
         },
         ("ForMaskedLM", "ForSequenceClassification"),
     ),
