@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the committed reference data of the tests. Run it with the interpreter that tools/setup_golden.sh prepares:
 
-    .venv-golden/bin/python tools/make_golden.py [tiny|families|variants|pooling|reference|all] [NAME...]
+    .venv-golden/bin/python tools/make_golden.py [tiny|families|variants|pooling|tokenizers|reference|all] [NAME...]
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -26,7 +26,7 @@ OFFLINE = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
-    parts = ("tiny", "families", "variants", "pooling", "reference", "all")
+    parts = ("tiny", "families", "variants", "pooling", "tokenizers", "reference", "all")
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("names", nargs="*", help="with `families`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
@@ -59,6 +59,10 @@ def main() -> None:
         from golden import pooling
 
         pooling.write_all(arguments.output / "golden")
+    if arguments.part in ("tokenizers", "all"):
+        from golden import tokenizer_settings
+
+        tokenizer_settings.write_all(arguments.output / "golden")
     if arguments.part in ("reference", "all"):
         from golden import reference
 

@@ -98,7 +98,9 @@ void EncodeArguments::add_to(CLI::App& command) {
       ->type_name("TEXT")
       ->excludes(name)
       ->group(group);
-  command.add_option("--truncate", truncate, "Where to cut texts over the limit; error: stop instead [end]")
+  command
+      .add_option("--truncate", truncate,
+                  "Where to cut texts over the limit; error: stop instead [as the model says: mostly end]")
       ->type_name("end|start|error")
       ->check(CLI::IsMember({"end", "start", "error"}).description(""))
       ->group(group);
@@ -118,6 +120,7 @@ void EncodeArguments::add_to(CLI::App& command) {
 
 EncodeOptions EncodeArguments::resolve() const {
   EncodeOptions resolved = options;
+  if (truncate == "end") resolved.truncation = Truncation::end;
   if (truncate == "start") resolved.truncation = Truncation::start;
   if (truncate == "error") resolved.truncation = Truncation::error;
   return resolved;

@@ -28,7 +28,7 @@ struct ModelArguments {
 
 struct EncodeArguments {
   EncodeOptions options;
-  std::string truncate = "end";
+  std::string truncate;
 
   /// Adds --prompt, --prompt-name, --truncate, --normalize, --dimensions, --temper-position-bias, --batch-tokens.
   void add_to(CLI::App& command);

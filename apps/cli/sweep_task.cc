@@ -344,7 +344,7 @@ std::string CachedEncoder::settings_of(const SweepSetting& setting, const Encode
                      options.temper_position_bias,
                      options.prompt ? Json(*options.prompt) : Json(),
                      options.prompt_name ? Json(*options.prompt_name) : Json(),
-                     static_cast<int>(options.truncation),
+                     static_cast<int>(options.truncation.value_or(model.truncation)),
                      options.dimensions ? Json(*options.dimensions) : Json(),
                      setting.chunks ? Json(setting.chunks->to_string()) : Json()};
   return dump(json, -1);

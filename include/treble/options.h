@@ -11,7 +11,7 @@ namespace treble {
 
 /// What to do with a text of more tokens than the limit. Never silent: every result carries both counts.
 enum class Truncation {
-  end,    ///< drop tokens at the end (default; what sentence-transformers does)
+  end,    ///< drop tokens at the end
   start,  ///< drop tokens at the start
   error,  ///< throw Error{text_too_long} with both counts
 };
@@ -63,7 +63,8 @@ struct EncodeOptions {
   std::optional<std::string> prompt_name = {};
   /// A literal prompt put before every text; excludes prompt_name.
   std::optional<std::string> prompt = {};
-  Truncation truncation = Truncation::end;
+  /// Unset: as the model says (ModelInfo::truncation), which is the end unless its files have `truncation_side: left`.
+  std::optional<Truncation> truncation = {};
   /// Longest text in tokens for this call; must not exceed the model's limit. Unset: the model's limit.
   std::optional<std::int64_t> max_length = {};
   /// Scale vectors to length 1. Unset: as the model's modules.json says.

@@ -58,6 +58,8 @@ struct ModelInfo {
   /// models.
   std::vector<std::string> warnings;
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
+  /// What is dropped of longer texts where EncodeOptions do not say: end or start.
+  Truncation truncation = Truncation::end;
   int threads = 0;
 };
 

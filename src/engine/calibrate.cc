@@ -128,7 +128,7 @@ class Calibrator {
   void choose_texts(std::span<const std::string_view> texts) {
     const std::int64_t longest = std::max(options_.lengths.back(), options_.reference_length);
     EncodeOptions count_options = options_.encode;
-    count_options.truncation = Truncation::end;
+    count_options.truncation.reset();
     const auto counts = encoder_.count_tokens(texts, count_options);
     std::vector<std::int64_t> long_enough;
     for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -149,7 +149,7 @@ class Calibrator {
   LayerLogits look(std::int64_t layer, std::int64_t length, const Temperature& temperature) const {
     EncodeOptions encode = options_.encode;
     encode.temperature = temperature;
-    encode.truncation = Truncation::end;
+    encode.truncation.reset();
     encode.max_length = length;
     LayerLogits logits(layer);
     EncoderAccess::observe(encoder_, texts_, encode, logits);

@@ -48,7 +48,7 @@ std::vector<std::string_view> cut_evenly(std::string_view text, std::size_t part
 
 EncodeOptions counting(const EncodeOptions& options) {
   EncodeOptions result = options;
-  if (result.truncation == Truncation::error) result.truncation = Truncation::end;
+  if (result.truncation == Truncation::error) result.truncation.reset();
   return result;
 }
 

@@ -144,7 +144,7 @@ class Inspection {
     EncodeOptions encode = options_.encode;
     encode.temperature = temperatures_[t];
     // Cutting is the point here, or has been counted in the report.
-    if (encode.truncation == Truncation::error) encode.truncation = Truncation::end;
+    if (encode.truncation == Truncation::error) encode.truncation.reset();
     return encode;
   }
 

@@ -103,9 +103,8 @@ PackedBatch one_token_each(const PackedBatch& batch) {
 }
 
 Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
-  return Tokenizer::from_file(
-      settings.transformer_folder / "tokenizer.json",
-      {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase});
+  return Tokenizer::from_folder(settings.transformer_folder, {.special_tokens_as_text = options.special_tokens_as_text,
+                                                              .lowercase = settings.lowercase});
 }
 
 /// The correction of biases frees half as much memory as the weights take, in pieces that the allocator would keep.
@@ -305,6 +304,7 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.vocab_size = config.vocab_size;
   info.num_parameters = encoder.num_parameters();
   info.max_length = lengths.max_tokens;
+  info.truncation = tokenizer.default_truncation();
   info.extension = extension_name(lengths.extension);
   info.position_limit = config.max_tokens();
   info.tempered_layers = encoder.tempered_layers();

@@ -74,7 +74,7 @@ class Sampler {
     sample_.buckets = make_buckets(options.bucket_edges, max_length);
     for (std::size_t i = 0; i < sample_.buckets.size(); ++i) buckets_.emplace_back(options.sample, options.seed + i);
     count_options_ = options.encode;
-    if (count_options_.truncation == Truncation::error) count_options_.truncation = Truncation::end;
+    if (count_options_.truncation == Truncation::error) count_options_.truncation.reset();
   }
 
   TextSample run(const InspectSource& source) {

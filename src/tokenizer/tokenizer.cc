@@ -1,6 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <limits>
+#include <sstream>
 #include <utility>
 
 #include "base/fail.h"
@@ -69,6 +70,26 @@ using EncodingPtr = std::unique_ptr<TrebleTokEncoding, FreeEncoding>;
 
 const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
+std::string_view view_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+/// A file that may be absent.
+class SideFile {
+ public:
+  explicit SideFile(const std::filesystem::path& path) {
+    if (std::filesystem::exists(path)) file_.emplace(path);
+  }
+  TrebleTokFile lent() const {
+    if (!file_) return {nullptr, 0};
+    const std::string_view text = view_of(*file_);
+    return {bytes_of(text.empty() ? std::string_view("") : text), text.size()};
+  }
+
+ private:
+  std::optional<MappedFile> file_;
+};
+
 [[noreturn]] void fail_status(TrebleTokStatus status, const std::string& name, const std::string& message) {
   switch (status) {
     case TREBLE_TOK_STATUS_INVALID_ARGUMENT: fail(ErrorCode::invalid_argument, "{}: {}", name, message);
@@ -76,24 +97,41 @@ const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<co
     case TREBLE_TOK_STATUS_INVALID_TOKENIZER:
       fail(ErrorCode::invalid_file, "{}: not a usable tokenizer.json: {}; save it again with save_pretrained()", name,
            message);
+    case TREBLE_TOK_STATUS_INVALID_SETTINGS:
+      fail(ErrorCode::invalid_file, "{}", (std::filesystem::path(name).parent_path() / message).string());
+    case TREBLE_TOK_STATUS_UNSUPPORTED:
+      fail(ErrorCode::unsupported, "{}", (std::filesystem::path(name).parent_path() / message).string());
+    case TREBLE_TOK_STATUS_OUT_OF_MEMORY: fail(ErrorCode::invalid_argument, "{}", message);
     case TREBLE_TOK_STATUS_FAILED:
       fail(ErrorCode::invalid_file, "{}: the tokenizer cannot process this input: {}", name, message);
-    case TREBLE_TOK_STATUS_OK:
-    case TREBLE_TOK_STATUS_PANIC: break;
+    case TREBLE_TOK_STATUS_PANIC:
+      // Oniguruma gives up after ten million steps, as it does under transformers.
+      if (message.find("retry-limit") != std::string::npos) {
+        fail(
+            ErrorCode::invalid_argument,
+            "{}: the text has millions of white-space characters in a row, which the tokenizer's pattern cannot match; "
+            "shorten the run",
+            name);
+      }
+      break;
+    case TREBLE_TOK_STATUS_OK: break;
   }
   fail(ErrorCode::internal, "{}: {}", name, message);
 }
 
 EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name, std::string_view text,
                        const TokenizeOptions& options, bool with_details) {
+  const bool cut_at_start =
+      options.truncation ? options.truncation == Truncation::start : treble_tok_cuts_at_start(handle);
   if (options.max_length == std::optional<std::size_t>(0)) {
     fail(ErrorCode::invalid_argument, "{}: a limit of 0 tokens leaves no room for text", name);
   }
   const TrebleTokEncodeOptions raw{
       .max_length = options.max_length.value_or(0),
-      .cut_at_start = options.truncation == Truncation::start,
+      .cut_at_start = cut_at_start,
       .add_special_tokens = options.add_special_tokens,
       .with_details = with_details,
+      .window_bytes = options.window_bytes,
   };
   TrebleTokEncoding* encoding = nullptr;
   OwnedBytes error;
@@ -123,19 +161,39 @@ std::int32_t checked_id(std::uint32_t id, const std::string& name) {
 
 }  // namespace
 
+struct Tokenizer::SideFiles {
+  TrebleTokSideFiles lent;
+};
+
 void Tokenizer::Free::operator()(TrebleTokTokenizer* handle) const noexcept { treble_tok_free(handle); }
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& path, const TokenizerOptions& options) {
   const MappedFile file(path);
-  const std::string_view json(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return from_json(json, path.string(), options);
+  return load(view_of(file), path.string(), nullptr, options);
+}
+
+Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, const TokenizerOptions& options) {
+  const std::filesystem::path path = folder / "tokenizer.json";
+  const MappedFile file(path);
+  const SideFile config(folder / "config.json");
+  const SideFile tokenizer_config(folder / "tokenizer_config.json");
+  const SideFile special_tokens_map(folder / "special_tokens_map.json");
+  const SideFile added_tokens(folder / "added_tokens.json");
+  const SideFiles files{{config.lent(), tokenizer_config.lent(), special_tokens_map.lent(), added_tokens.lent()}};
+  return load(view_of(file), path.string(), &files, options);
 }
 
 Tokenizer Tokenizer::from_json(std::string_view json, std::string name, const TokenizerOptions& options) {
+  return load(json, std::move(name), nullptr, options);
+}
+
+Tokenizer Tokenizer::load(std::string_view json, std::string name, const SideFiles* files,
+                          const TokenizerOptions& options) {
   TrebleTokTokenizer* handle = nullptr;
   OwnedBytes error;
   const TrebleTokLoadOptions load{options.special_tokens_as_text, options.lowercase};
-  TrebleTokStatus status = treble_tok_from_bytes(bytes_of(json), json.size(), &load, &handle, error.out());
+  TrebleTokStatus status = treble_tok_from_bytes(bytes_of(json), json.size(), files == nullptr ? nullptr : &files->lent,
+                                                 &load, &handle, error.out());
   if (status == TREBLE_TOK_STATUS_PANIC) {
     status = TREBLE_TOK_STATUS_INVALID_TOKENIZER;  // at load, what the crate trips over is in the file
   }
@@ -230,6 +288,19 @@ bool Tokenizer::is_special(std::int32_t id) const {
 std::size_t Tokenizer::vocab_size() const { return treble_tok_vocab_size(handle_.get()); }
 
 std::int64_t Tokenizer::max_token_id() const { return treble_tok_max_token_id(handle_.get()); }
+
+Truncation Tokenizer::default_truncation() const {
+  return treble_tok_cuts_at_start(handle_.get()) ? Truncation::start : Truncation::end;
+}
+
+std::vector<std::string> Tokenizer::warnings() const {
+  OwnedBytes lines;
+  *lines.out() = treble_tok_warnings(handle_.get());
+  std::istringstream stream(lines.str());
+  std::vector<std::string> result;
+  for (std::string line; std::getline(stream, line);) result.push_back(line);
+  return result;
+}
 
 std::size_t Tokenizer::num_special_tokens() const { return treble_tok_num_special_tokens(handle_.get()); }
 

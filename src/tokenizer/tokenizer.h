@@ -22,7 +22,7 @@ namespace treble {
 struct TokenizerOptions {
   /// False, as in Hugging Face: "[SEP]" in a text becomes the special token. True: it is split like any other text.
   bool special_tokens_as_text = false;
-  /// Lower-case texts before everything else, unless the file's normalizer does so already: `do_lower_case` of
+  /// Lower-case texts before everything else, unless the normalizer has a "Lowercase" step: `do_lower_case` of
   /// sentence-transformers.
   bool lowercase = false;
 };
@@ -31,11 +31,15 @@ struct TokenizerOptions {
 struct TokenizeOptions {
   /// Most tokens, special tokens included; must leave room for them and one more. Unset: no limit.
   std::optional<std::size_t> max_length;
-  /// What to do with a longer text. Cutting equals `truncation=True, max_length=N` of Hugging Face: the special tokens
-  /// stay where the model's template puts them, tokens of the text are dropped.
-  Truncation truncation = Truncation::end;
+  /// What to do with a longer text; unset: as the tokenizer says (default_truncation). Cutting equals `truncation=True,
+  /// max_length=N` of Hugging Face: the special tokens stay where the model's template puts them, tokens of the text
+  /// are dropped.
+  std::optional<Truncation> truncation = {};
   /// Add the model's special tokens.
   bool add_special_tokens = true;
+  /// A text of more than twice as many bytes is tokenized in pieces of about this size where that cannot change its
+  /// tokens; 0 chooses.
+  std::size_t window_bytes = 0;
 };
 
 /// One token with where it comes from.
@@ -57,17 +61,26 @@ struct DetailedText {
   std::size_t num_tokens = 0;
 };
 
-/// A loaded tokenizer.json. Immutable after loading: every const function may be called from any number of threads at
-/// once. Padding, truncation and BPE dropout stored in the file are ignored. Results do not depend on the locale.
+/// A loaded tokenizer. Immutable after loading: every const function may be called from any number of threads at once.
+/// Padding, truncation and BPE dropout stored in tokenizer.json are ignored. Results do not depend on the locale.
 ///
 /// Memory: each BPE tokenizer keeps a cache of at most 10 000 words (each up to 256 bytes) for every thread that
-/// encodes with it, a Unigram one a single such cache; a text takes about 100 to 450 bytes a byte while it is encoded.
+/// encodes with it, a Unigram one a single such cache. A text takes about 100 to 450 bytes a byte while it is encoded,
+/// a long one only for the longest stretch without a place where it can safely be cut (docs/tokenizers.md says where
+/// each kind of tokenizer can be cut).
 class Tokenizer {
  public:
-  /// Throws Error{not_found, io} for the file, Error{invalid_file} naming it if it is not a usable tokenizer.json.
+  /// The file as it stands. Throws Error{not_found, io} for it, Error{invalid_file} naming it if it is not a usable
+  /// tokenizer.json.
   static Tokenizer from_file(const std::filesystem::path& path, const TokenizerOptions& options = {});
 
-  /// The same from bytes, which need not outlive the call; `name` stands for the file in messages.
+  /// The tokenizer that `AutoTokenizer.from_pretrained(folder)` of transformers 5.24 gives: tokenizer.json as
+  /// config.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json have it (docs/tokenizers.md).
+  /// Throws as from_file, and Error{invalid_file, unsupported} naming the file and the key for settings that contradict
+  /// each other or that cannot be followed.
+  static Tokenizer from_folder(const std::filesystem::path& folder, const TokenizerOptions& options = {});
+
+  /// A tokenizer.json from bytes, which need not outlive the call; `name` stands for the file in messages.
   static Tokenizer from_json(std::string_view json, std::string name, const TokenizerOptions& options = {});
 
   Tokenizer(Tokenizer&&) noexcept = default;
@@ -77,8 +90,8 @@ class Tokenizer {
   /// Encodes a text, which may be empty and may contain NUL.
   /// Throws Error{invalid_argument} for invalid UTF-8 (naming the byte; lone surrogates are invalid UTF-8 too, as they
   /// are refused by Hugging Face) and for a limit without room; Error{text_too_long} with both counts if the text is
-  /// longer and truncation is `error`; Error{invalid_file} if the tokenizer has no token for a character and no unknown
-  /// token either.
+  /// longer and truncation is `error`, Error{invalid_argument} if there is not enough memory for it;
+  /// Error{invalid_file} if the tokenizer has no token for a character and no unknown token either.
   TokenizedText encode(std::string_view text, const TokenizeOptions& options = {}) const;
 
   /// As encode, with token strings and places; slower.
@@ -105,6 +118,12 @@ class Tokenizer {
   /// Special tokens that are added to a text.
   std::size_t num_special_tokens() const;
 
+  /// What is dropped of a longer text where the caller does not say: the start if the files say so
+  /// (`truncation_side: left`), else the end.
+  Truncation default_truncation() const;
+  /// Where the files disagree and what was done about it, a sentence each.
+  std::vector<std::string> warnings() const;
+
   /// The file, for messages.
   const std::string& name() const noexcept { return name_; }
 
@@ -115,6 +134,10 @@ class Tokenizer {
 
   Tokenizer(std::unique_ptr<TrebleTokTokenizer, Free> handle, std::string name)
       : handle_(std::move(handle)), name_(std::move(name)) {}
+
+  struct SideFiles;
+  static Tokenizer load(std::string_view json, std::string name, const SideFiles* files,
+                        const TokenizerOptions& options);
 
   std::unique_ptr<TrebleTokTokenizer, Free> handle_;
   std::string name_;

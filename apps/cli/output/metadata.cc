@@ -100,7 +100,7 @@ Json describe_run(const RunDescription& description) {
   json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
   json["max_length"] = options.max_length.value_or(model.max_length);
   json["position_extension"] = model.extension;
-  json["truncation"] = truncation_name(options.truncation);
+  json["truncation"] = truncation_name(options.truncation.value_or(model.truncation));
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = description.special_tokens_as_text;
   json["inputs"] = description.inputs;

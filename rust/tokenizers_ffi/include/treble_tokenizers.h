@@ -22,6 +22,12 @@ typedef enum {
   TREBLE_TOK_STATUS_FAILED = 4,
   // The `tokenizers` crate panicked; the handle stays usable.
   TREBLE_TOK_STATUS_PANIC = 5,
+  // A file beside tokenizer.json is damaged or contradicts another; the message begins with the file's name.
+  TREBLE_TOK_STATUS_INVALID_SETTINGS = 6,
+  // A file asks for something that cannot be done here; the message begins with the file's name.
+  TREBLE_TOK_STATUS_UNSUPPORTED = 7,
+  // There is not enough memory for this text.
+  TREBLE_TOK_STATUS_OUT_OF_MEMORY = 8,
 } TrebleTokStatus;
 
 // A loaded tokenizer. Immutable, so that any number of threads may encode with it at once.
@@ -36,12 +42,32 @@ typedef struct {
   size_t len;
 } TrebleTokBytes;
 
+// A file's content, lent by the caller; null where there is no such file.
+typedef struct {
+  // The first byte.
+  const uint8_t *data;
+  // How many bytes.
+  size_t len;
+} TrebleTokFile;
+
+// The files beside tokenizer.json that have a say in what the tokenizer does.
+typedef struct {
+  // config.json: model_type, tokenizer_class.
+  TrebleTokFile config;
+  // tokenizer_config.json.
+  TrebleTokFile tokenizer_config;
+  // special_tokens_map.json.
+  TrebleTokFile special_tokens_map;
+  // added_tokens.json.
+  TrebleTokFile added_tokens;
+} TrebleTokSideFiles;
+
 // How a tokenizer is loaded.
 typedef struct {
   // False is Hugging Face's behaviour: "[SEP]" in a text becomes the special token. True: it is split like any other
-  // text.
+  // text. `split_special_tokens` of tokenizer_config.json does the same.
   bool special_tokens_as_text;
-  // Lower-cases texts before everything else, unless the file's normalizer does so already (`do_lower_case` of
+  // Lower-cases texts before everything else, unless the normalizer has a "Lowercase" step (`do_lower_case` of
   // sentence-transformers).
   bool lowercase;
 } TrebleTokLoadOptions;
@@ -57,6 +83,9 @@ typedef struct {
   bool add_special_tokens;
   // Also fills the special-token mask, spans and token strings; costs time and memory.
   bool with_details;
+  // Texts of more than twice as many bytes are tokenized in pieces of about this size, wherever that gives the same
+  // tokens; 0 means 64 KiB. Memory then grows with this and with `max_length`, not with the text. Not with details.
+  size_t window_bytes;
 } TrebleTokEncodeOptions;
 
 // Where in the text a token comes from: half-open, zero length for tokens that were added.
@@ -103,16 +132,31 @@ void treble_tok_bytes_free(TrebleTokBytes bytes);
 // The version of the `tokenizers` crate, NUL-terminated; lives for ever.
 const char *treble_tok_crate_version(void);
 
-// Loads the bytes of a tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
+// Loads the bytes of a tokenizer.json: with `files`, as `AutoTokenizer.from_pretrained` of transformers 5.24 loads the
+// folder; with a null pointer, as the file stands. Padding, truncation and BPE dropout stored in it are ignored.
 // On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 //
 // # Safety
-// `json` points to `json_len` bytes; `options` is readable; `tokenizer` is writable; `error` is null or writable.
+// `json` points to `json_len` bytes; `files` is null or readable, with the bytes it points to; `options` is readable;
+// `tokenizer` is writable; `error` is null or writable.
 TrebleTokStatus treble_tok_from_bytes(const uint8_t *json,
                                       size_t json_len,
+                                      const TrebleTokSideFiles *files,
                                       const TrebleTokLoadOptions *options,
                                       TrebleTokTokenizer **tokenizer,
                                       TrebleTokBytes *error);
+
+// Sentences, one a line, on where the files disagree and what was done; the caller frees them.
+//
+// # Safety
+// `tokenizer` is a live handle.
+TrebleTokBytes treble_tok_warnings(const TrebleTokTokenizer *tokenizer);
+
+// Whether the model's own way of cutting a long text drops its start (`truncation_side: left`).
+//
+// # Safety
+// `tokenizer` is a live handle.
+bool treble_tok_cuts_at_start(const TrebleTokTokenizer *tokenizer);
 
 // Frees a handle; null is allowed. No other thread may be using it.
 //

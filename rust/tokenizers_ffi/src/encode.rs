@@ -2,6 +2,7 @@
 
 use crate::load::TrebleTokTokenizer;
 use crate::status::{Failure, TrebleTokStatus};
+use crate::window::{Content, tokenize_in_windows};
 use tokenizers::{Encoding, PostProcessor};
 
 /// How one text is encoded.
@@ -17,6 +18,9 @@ pub struct TrebleTokEncodeOptions {
     pub add_special_tokens: bool,
     /// Also fills the special-token mask, spans and token strings; costs time and memory.
     pub with_details: bool,
+    /// Texts of more than twice as many bytes are tokenized in pieces of about this size, wherever that gives the same
+    /// tokens; 0 means 64 KiB. Memory then grows with this and with `max_length`, not with the text. Not with details.
+    pub window_bytes: usize,
 }
 
 /// Where in the text a token comes from: half-open, zero length for tokens that were added.
@@ -78,18 +82,16 @@ pub(crate) fn encode(
     };
     let room = content_limit(options.max_length, num_special)?;
     let content = if options.with_details {
-        handle.tokenizer.encode(text, false)
+        let whole = handle
+            .tokenizer
+            .encode(text, false)
+            .map_err(Failure::from_crate)?;
+        Content::of(whole, room, options.cut_at_start)
     } else {
-        handle.tokenizer.encode_fast(text, false)
-    }
-    .map_err(Failure::from_crate)?;
-
-    let content_len = content.len();
-    let kept = if content_len > room {
-        cut(&content, room, options.cut_at_start)
-    } else {
-        content
+        tokenize_in_windows(handle, text, room, options)?
     };
+    let content_len = content.len;
+    let kept = content.kept;
     // Cutting before the post-processor is what `truncation=True, max_length=N` does in Hugging Face, and keeps special
     // tokens where the template puts them.
     let full = match &handle.post_processor {
@@ -148,7 +150,7 @@ pub(crate) fn check_columns(encoding: &Encoding) -> Result<(), Failure> {
 }
 
 /// The first or last `room` tokens. Not `Encoding::truncate`, which would also copy all that is cut off.
-fn cut(content: &Encoding, room: usize, at_start: bool) -> Encoding {
+pub(crate) fn cut(content: &Encoding, room: usize, at_start: bool) -> Encoding {
     let len = content.len();
     let kept = if at_start { len - room..len } else { 0..room };
     Encoding::new(

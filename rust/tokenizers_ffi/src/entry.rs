@@ -4,6 +4,7 @@ use crate::bytes::{TrebleTokBytes, borrow, borrow_text};
 use crate::encode::{OwnedEncoding, TrebleTokEncodeOptions, TrebleTokEncoding, encode};
 use crate::guard::{guarded, with_status};
 use crate::load::{TrebleTokLoadOptions, TrebleTokTokenizer};
+use crate::side_files::SideFiles;
 use crate::status::{Failure, TrebleTokStatus};
 
 /// # Safety
@@ -26,15 +27,62 @@ pub extern "C" fn treble_tok_crate_version() -> *const std::ffi::c_char {
     c"0.23.2".as_ptr()
 }
 
-/// Loads the bytes of a tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
+/// A file's content, lent by the caller; null where there is no such file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TrebleTokFile {
+    /// The first byte.
+    pub data: *const u8,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// The files beside tokenizer.json that have a say in what the tokenizer does.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TrebleTokSideFiles {
+    /// config.json: model_type, tokenizer_class.
+    pub config: TrebleTokFile,
+    /// tokenizer_config.json.
+    pub tokenizer_config: TrebleTokFile,
+    /// special_tokens_map.json.
+    pub special_tokens_map: TrebleTokFile,
+    /// added_tokens.json.
+    pub added_tokens: TrebleTokFile,
+}
+
+impl TrebleTokSideFiles {
+    /// # Safety
+    /// Each file is null or points to as many bytes as it says.
+    unsafe fn lent<'a>(&self) -> Result<SideFiles<'a>, Failure> {
+        let bytes = |file: &TrebleTokFile, name| {
+            if file.data.is_null() {
+                return Ok(None);
+            }
+            // SAFETY: the caller's promise.
+            unsafe { borrow(file.data, file.len, name) }.map(Some)
+        };
+        Ok(SideFiles {
+            config: bytes(&self.config, "config.json")?,
+            tokenizer_config: bytes(&self.tokenizer_config, "tokenizer_config.json")?,
+            special_tokens_map: bytes(&self.special_tokens_map, "special_tokens_map.json")?,
+            added_tokens: bytes(&self.added_tokens, "added_tokens.json")?,
+        })
+    }
+}
+
+/// Loads the bytes of a tokenizer.json: with `files`, as `AutoTokenizer.from_pretrained` of transformers 5.24 loads the
+/// folder; with a null pointer, as the file stands. Padding, truncation and BPE dropout stored in it are ignored.
 /// On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 ///
 /// # Safety
-/// `json` points to `json_len` bytes; `options` is readable; `tokenizer` is writable; `error` is null or writable.
+/// `json` points to `json_len` bytes; `files` is null or readable, with the bytes it points to; `options` is readable;
+/// `tokenizer` is writable; `error` is null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn treble_tok_from_bytes(
     json: *const u8,
     json_len: usize,
+    files: *const TrebleTokSideFiles,
     options: *const TrebleTokLoadOptions,
     tokenizer: *mut *mut TrebleTokTokenizer,
     error: *mut TrebleTokBytes,
@@ -46,13 +94,46 @@ pub unsafe extern "C" fn treble_tok_from_bytes(
         // SAFETY: the caller's promise.
         let bytes = unsafe { borrow(json, json_len, "json") }?;
         // SAFETY: the caller's promise.
+        let files = match unsafe { files.as_ref() } {
+            // SAFETY: the caller's promise.
+            Some(files) => Some(unsafe { files.lent() }?),
+            None => None,
+        };
+        // SAFETY: the caller's promise.
         let options = unsafe { shared(options, "options") }?;
-        let loaded = TrebleTokTokenizer::from_json(bytes, *options)?;
+        let loaded = TrebleTokTokenizer::load(bytes, files, *options)?;
         *slot = Box::into_raw(Box::new(loaded));
         Ok(())
     };
     // SAFETY: the caller's promise.
     unsafe { with_status(error, work) }
+}
+
+/// Sentences, one a line, on where the files disagree and what was done; the caller frees them.
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_warnings(
+    tokenizer: *const TrebleTokTokenizer,
+) -> TrebleTokBytes {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { shared(tokenizer, "tokenizer") }?;
+        Ok(TrebleTokBytes::from_string(handle.warnings.join("\n")))
+    };
+    guarded(work).unwrap_or_else(|_| TrebleTokBytes::empty())
+}
+
+/// Whether the model's own way of cutting a long text drops its start (`truncation_side: left`).
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_cuts_at_start(tokenizer: *const TrebleTokTokenizer) -> bool {
+    // SAFETY: the caller's promise.
+    let work = || Ok(unsafe { shared(tokenizer, "tokenizer") }?.cuts_at_start);
+    guarded(work).unwrap_or(false)
 }
 
 /// Frees a handle; null is allowed. No other thread may be using it.

@@ -6,12 +6,17 @@
 //! * what is returned through an out-pointer belongs to the caller, who gives it to the matching `_free`;
 //! * a tokenizer handle may be used by any number of threads at once, until it is freed.
 
+mod boundary;
 mod bytes;
+mod classes;
 mod encode;
 mod entry;
 mod guard;
 mod load;
+mod rebuild;
+mod side_files;
 mod status;
+mod window;
 
 pub use bytes::{TrebleTokBytes, treble_tok_bytes_free};
 pub use encode::{TrebleTokEncodeOptions, TrebleTokEncoding, TrebleTokSpan};

@@ -18,6 +18,12 @@ pub enum TrebleTokStatus {
     Failed = 4,
     /// The `tokenizers` crate panicked; the handle stays usable.
     Panic = 5,
+    /// A file beside tokenizer.json is damaged or contradicts another; the message begins with the file's name.
+    InvalidSettings = 6,
+    /// A file asks for something that cannot be done here; the message begins with the file's name.
+    Unsupported = 7,
+    /// There is not enough memory for this text.
+    OutOfMemory = 8,
 }
 
 /// A status with its message, inside this crate.
@@ -37,6 +43,16 @@ impl Failure {
 
     pub fn argument(message: impl Into<String>) -> Self {
         Self::new(TrebleTokStatus::InvalidArgument, message)
+    }
+
+    /// A file beside tokenizer.json is at fault.
+    pub fn settings(message: impl Into<String>) -> Self {
+        Self::new(TrebleTokStatus::InvalidSettings, message)
+    }
+
+    /// A file asks for what cannot be done.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(TrebleTokStatus::Unsupported, message)
     }
 
     /// An error of the `tokenizers` crate while it works on a text.

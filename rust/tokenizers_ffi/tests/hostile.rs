@@ -180,11 +180,11 @@ fn null_pointers_are_errors() {
     unsafe {
         let error = null_mut();
         assert_eq!(
-            treble_tok_from_bytes(null(), 3, &load, &mut made, error),
+            treble_tok_from_bytes(null(), 3, null(), &load, &mut made, error),
             bad
         );
         assert_eq!(
-            treble_tok_from_bytes(b"{}".as_ptr(), 2, &load, null_mut(), error),
+            treble_tok_from_bytes(b"{}".as_ptr(), 2, null(), &load, null_mut(), error),
             bad
         );
         assert_eq!(

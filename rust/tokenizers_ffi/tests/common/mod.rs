@@ -62,7 +62,14 @@ pub fn load_with(json: &[u8], options: TrebleTokLoadOptions) -> Outcome<Handle> 
     let (mut handle, mut error) = (null_mut(), no_bytes());
     // SAFETY: all pointers are to live values.
     let status = unsafe {
-        treble_tok_from_bytes(json.as_ptr(), json.len(), &options, &mut handle, &mut error)
+        treble_tok_from_bytes(
+            json.as_ptr(),
+            json.len(),
+            std::ptr::null(),
+            &options,
+            &mut handle,
+            &mut error,
+        )
     };
     let message = take(error);
     assert_eq!(handle.is_null(), status != TrebleTokStatus::Ok);
@@ -84,6 +91,7 @@ pub fn options(max_length: usize, cut_at_start: bool) -> TrebleTokEncodeOptions 
         cut_at_start,
         add_special_tokens: true,
         with_details: false,
+        window_bytes: 0,
     }
 }
 

@@ -1,0 +1,372 @@
+//! Where a text may be cut so that the tokens of its pieces, one after the other, are the tokens of the whole.
+//!
+//! Three kinds of places, each between two characters of which no step of the tokenizer looks at both:
+//! * before a single space between two letters or digits: pre-tokenizers split there, and so does a BPE model without a
+//!   pre-tokenizer whose vocabulary has no token with "▁" after a letter;
+//! * beside a Chinese character, where BertNormalizer puts spaces around it;
+//! * before punctuation after a letter or digit.
+//!
+//! What is not known to be safe is not cut: every normalizer, pre-tokenizer and pattern is on a list here, and added
+//! tokens are looked through for one that could reach across.
+
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::{
+    AddedToken, ModelWrapper, NormalizedString, Normalizer, SplitDelimiterBehavior, Tokenizer,
+};
+
+/// The places that are safe for one tokenizer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Boundaries {
+    /// Before a space between two letters.
+    pub space: bool,
+    /// The space belongs to neither piece: the normalizer puts one before each.
+    pub drop_space: bool,
+    /// Between two letters of which at least one is a Chinese character.
+    pub han: bool,
+    /// Before punctuation that follows a letter.
+    pub punctuation: bool,
+}
+
+/// A place to cut: where the first piece ends and where the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub end: usize,
+    pub next: usize,
+}
+
+/// Patterns of byte-level BPE tokenizers: GPT-2, Llama 3, Qwen 2 and Qwen 3.5. None of them matches a letter or digit
+/// together with a space or with `is_punctuation` behind it, and none looks back.
+const PATTERNS: [&str; 4] = [
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+];
+
+/// Patterns of Replace steps that match white space alone, and never a single space.
+const SPACE_PATTERNS: [&str; 2] = [r"\s{2,}|[\n\r\t]", " {2,}"];
+
+const META: char = '▁';
+
+fn is_han(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}')
+}
+
+/// Letters and digits that combine with nothing before them and are still letters or digits after any Unicode
+/// normalization.
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || is_han(c)
+        || matches!(c,
+            'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ı' | 'Ĵ'..='ľ' | 'Ł'..='ň' | 'Ŋ'..='ž'
+            | 'Α'..='Ρ' | 'Σ'..='Ω' | 'α'..='ω' | 'Ѐ'..='џ'
+            | 'א'..='ת' | '\u{0620}'..='\u{063A}' | '\u{0641}'..='\u{064A}' | '\u{0904}'..='\u{0939}'
+            | '\u{0E01}'..='\u{0E30}' | '\u{AC00}'..='\u{D7A3}' | '\u{3041}'..='\u{3096}' | '\u{30A1}'..='\u{30FA}')
+}
+
+/// Without the apostrophe, which patterns take together with what follows or precedes.
+fn is_punctuation(c: char) -> bool {
+    matches!(
+        c,
+        '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '。' | '、'
+    )
+}
+
+/// What a chain of normalizers does to the places.
+struct Normalization {
+    safe: bool,
+    /// A space becomes "▁".
+    marks_spaces: bool,
+    /// "▁" is put before each piece of text.
+    prepends: bool,
+    /// BertNormalizer alone, with spaces around Chinese characters.
+    spaces_han: bool,
+    /// Only steps that leave the characters of `is_punctuation` in place.
+    keeps_punctuation: bool,
+}
+
+fn look_at_normalizer(step: &NormalizerWrapper, found: &mut Normalization) {
+    match step {
+        NormalizerWrapper::Sequence(steps) => steps
+            .as_ref()
+            .iter()
+            .for_each(|step| look_at_normalizer(step, found)),
+        NormalizerWrapper::BertNormalizer(bert) => found.spaces_han = bert.handle_chinese_chars,
+        NormalizerWrapper::Lowercase(_) | NormalizerWrapper::NFC(_) => {}
+        NormalizerWrapper::NFD(_)
+        | NormalizerWrapper::NFKC(_)
+        | NormalizerWrapper::NFKD(_)
+        | NormalizerWrapper::Nmt(_)
+        | NormalizerWrapper::StripAccents(_)
+        | NormalizerWrapper::Precompiled(_) => found.keeps_punctuation = false,
+        NormalizerWrapper::StripNormalizer(strip) => {
+            found.safe &= !strip.strip_left;
+            found.keeps_punctuation = false;
+        }
+        NormalizerWrapper::Prepend(prepend) => {
+            found.safe &= prepend.prepend == META.to_string() && !found.prepends;
+            found.prepends = true;
+        }
+        NormalizerWrapper::Replace(_) => look_at_replacement(step, found),
+        NormalizerWrapper::ByteLevel(_) => found.safe = false,
+    }
+}
+
+/// The pattern of a Replace step is private; its JSON is not.
+fn look_at_replacement(step: &NormalizerWrapper, found: &mut Normalization) {
+    let json = serde_json::to_value(step).unwrap_or_default();
+    let content = json["content"].as_str().unwrap_or_default();
+    found.keeps_punctuation = false;
+    match (
+        json["pattern"]["String"].as_str(),
+        json["pattern"]["Regex"].as_str(),
+    ) {
+        (Some(" "), _) => {
+            found.safe &= content == META.to_string();
+            found.marks_spaces = true;
+        }
+        (Some(text), _) => {
+            found.safe &=
+                !text.contains(|c: char| c.is_alphanumeric() || c.is_whitespace() || c == META)
+        }
+        (_, Some(pattern)) => found.safe &= SPACE_PATTERNS.contains(&pattern),
+        _ => found.safe = false,
+    }
+}
+
+/// What a chain of pre-tokenizers does to the places.
+#[derive(Default)]
+struct Splitting {
+    unsafe_: bool,
+    /// Before a space (or the "▁" that it became) between letters.
+    space: bool,
+    /// As BertPreTokenizer does.
+    bert: bool,
+    /// A space becomes "▁".
+    marks_spaces: bool,
+    punctuation: bool,
+    /// A space is put before what does not begin with one.
+    prefixes: bool,
+}
+
+fn look_at_pre_tokenizer(step: &PreTokenizerWrapper, marked: bool, found: &mut Splitting) {
+    match step {
+        PreTokenizerWrapper::Sequence(steps) => {
+            steps
+                .as_ref()
+                .iter()
+                .for_each(|step| look_at_pre_tokenizer(step, marked, found));
+        }
+        PreTokenizerWrapper::BertPreTokenizer(_) => {
+            (found.space, found.bert, found.punctuation) = (found.space || !marked, true, true);
+        }
+        PreTokenizerWrapper::Whitespace(_) | PreTokenizerWrapper::WhitespaceSplit(_) => {
+            found.space |= !marked
+        }
+        PreTokenizerWrapper::Metaspace(metaspace) => {
+            found.unsafe_ |= metaspace.get_replacement() != META;
+            found.marks_spaces = true;
+            found.space |= metaspace.get_split();
+            found.prefixes = true;
+        }
+        PreTokenizerWrapper::ByteLevel(bytes) => {
+            found.prefixes |= bytes.add_prefix_space;
+            if bytes.use_regex && !marked {
+                (found.space, found.punctuation) = (true, true);
+            }
+        }
+        PreTokenizerWrapper::Digits(_) => {}
+        PreTokenizerWrapper::Punctuation(punctuation) => {
+            found.unsafe_ |= punctuation.behavior != SplitDelimiterBehavior::Isolated;
+        }
+        PreTokenizerWrapper::Split(_) => look_at_split(step, marked, found),
+        _ => found.unsafe_ = true,
+    }
+}
+
+fn look_at_split(step: &PreTokenizerWrapper, marked: bool, found: &mut Splitting) {
+    let json = serde_json::to_value(step).unwrap_or_default();
+    let known = json["pattern"]["Regex"]
+        .as_str()
+        .is_some_and(|pattern| PATTERNS.contains(&pattern));
+    if known && json["behavior"] == "Isolated" && json["invert"] == false && !marked {
+        (found.space, found.punctuation) = (true, true);
+    } else {
+        // Gemma splits at spaces, of which its normalizer leaves none.
+        found.unsafe_ |= json["pattern"]["String"] != " " || !marked;
+    }
+}
+
+/// A model that gets the whole text as one word splits before "▁" after a letter if no token holds both.
+fn model_splits_at_meta(model: &ModelWrapper) -> bool {
+    let ModelWrapper::BPE(bpe) = model else {
+        return false;
+    };
+    let is_empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
+    let plain = !bpe.ignore_merges
+        && is_empty(&bpe.continuing_subword_prefix)
+        && is_empty(&bpe.end_of_word_suffix);
+    let vocab = bpe.get_vocab();
+    plain
+        && vocab.contains_key(&META.to_string())
+        && !vocab
+            .keys()
+            .any(|token| has_pair(token, is_letter, |c| c == META))
+}
+
+fn has_pair(text: &str, first: impl Fn(char) -> bool, second: impl Fn(char) -> bool) -> bool {
+    text.chars()
+        .zip(text.chars().skip(1))
+        .any(|(a, b)| first(a) && second(b))
+}
+
+impl Boundaries {
+    pub fn of(tokenizer: &Tokenizer) -> Self {
+        let mut normal = Normalization {
+            safe: true,
+            marks_spaces: false,
+            prepends: false,
+            spaces_han: false,
+            keeps_punctuation: true,
+        };
+        if let Some(step) = tokenizer.get_normalizer() {
+            look_at_normalizer(step, &mut normal);
+        }
+        let mut split = Splitting::default();
+        if let Some(step) = tokenizer.get_pre_tokenizer() {
+            look_at_pre_tokenizer(step, normal.marks_spaces, &mut split);
+        }
+        let marked = normal.marks_spaces || split.marks_spaces;
+        // "▁" is put before every piece, so it has to stand for the space that is left out.
+        let prepends_well =
+            !normal.prepends || (normal.marks_spaces && tokenizer.get_pre_tokenizer().is_none());
+        if !normal.safe || split.unsafe_ || !prepends_well {
+            return Self::default();
+        }
+        let splits = split.space || (marked && model_splits_at_meta(tokenizer.get_model()));
+        let mut places = Self {
+            space: splits,
+            drop_space: normal.prepends,
+            han: normal.spaces_han && split.bert && normal.keeps_punctuation,
+            punctuation: split.punctuation
+                && !split.prefixes
+                && normal.keeps_punctuation
+                && !marked,
+        };
+        for token in tokenizer.get_added_tokens_decoder().values() {
+            places.allow_for(token, tokenizer.get_normalizer());
+        }
+        places
+    }
+
+    /// Takes away the places that an added token could reach across.
+    fn allow_for(&mut self, token: &AddedToken, normalizer: Option<&NormalizerWrapper>) {
+        let mut forms = vec![token.content.clone()];
+        if let (true, Some(normalizer)) = (token.normalized, normalizer) {
+            let mut normalized = NormalizedString::from(token.content.as_str());
+            match normalizer.normalize(&mut normalized) {
+                Ok(()) => forms.push(normalized.get().to_owned()),
+                Err(_) => *self = Self::default(),
+            }
+        }
+        let is_space = |c: char| c.is_whitespace() || c == META;
+        for form in &forms {
+            let ends_in_letter = form.ends_with(is_letter);
+            let begins =
+                |what: fn(char) -> bool| form.chars().find(|c| *c != META).is_some_and(what);
+            self.space &= !has_pair(form, is_letter, is_space)
+                && !(token.rstrip && ends_in_letter)
+                && !(token.single_word && form.starts_with(is_space))
+                && !(self.drop_space && begins(is_letter));
+            self.han &= !form.contains(is_han) && !token.single_word;
+            self.punctuation &= !has_pair(form, is_letter, is_punctuation) && !token.single_word;
+        }
+    }
+
+    pub fn any(&self) -> bool {
+        self.space || self.han || self.punctuation
+    }
+
+    /// The first safe place at or behind byte `from`; None: none before the end.
+    pub fn find(&self, text: &str, from: usize) -> Option<Cut> {
+        if !self.any() || from >= text.len() {
+            return None;
+        }
+        let start = (from.max(1)..text.len()).find(|&at| text.is_char_boundary(at))?;
+        let mut before = text[..start].chars().next_back()?;
+        let mut rest = text[start..].char_indices().peekable();
+        while let Some((offset, c)) = rest.next() {
+            let at = start + offset;
+            if is_letter(before) {
+                let next_is_letter = || {
+                    text[at + c.len_utf8()..]
+                        .chars()
+                        .next()
+                        .is_some_and(is_letter)
+                };
+                if self.space && c == ' ' && next_is_letter() {
+                    return Some(Cut {
+                        end: at,
+                        next: at + usize::from(self.drop_space),
+                    });
+                }
+                let beside_han = self.han && is_letter(c) && (is_han(before) || is_han(c));
+                if beside_han || (self.punctuation && is_punctuation(c)) {
+                    return Some(Cut { end: at, next: at });
+                }
+            }
+            before = c;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Boundaries = Boundaries {
+        space: true,
+        drop_space: false,
+        han: true,
+        punctuation: true,
+    };
+
+    fn ends(places: Boundaries, text: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut from = 1;
+        while let Some(cut) = places.find(text, from) {
+            found.push(cut.end);
+            from = cut.end + 1;
+        }
+        found
+    }
+
+    #[test]
+    fn finds_the_places() {
+        assert_eq!(ends(ALL, "ab cd  ef g"), [2, 9]);
+        assert_eq!(ends(ALL, "a漢字b"), [1, 4, 7]);
+        assert_eq!(ends(ALL, "a.b! c,"), [1, 3, 6]);
+        assert_eq!(ends(ALL, "it's \u{301}x\u{301} a\u{301} b"), Vec::<usize>::new());
+        let spaces = Boundaries {
+            han: false,
+            punctuation: false,
+            drop_space: true,
+            ..ALL
+        };
+        assert_eq!(
+            spaces.find("漢字 ab.c de", 1),
+            Some(Cut { end: 6, next: 7 })
+        );
+        assert_eq!(Boundaries::default().find("a b c", 1), None);
+    }
+
+    #[test]
+    fn begins_at_a_character() {
+        assert_eq!(ALL.find("漢字", 1), Some(Cut { end: 3, next: 3 }));
+        assert_eq!(ALL.find("漢字", 3), Some(Cut { end: 3, next: 3 }));
+        assert_eq!(ALL.find("漢", 0), None);
+        assert_eq!(ALL.find("", 0), None);
+    }
+}

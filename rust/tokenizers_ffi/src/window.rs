@@ -1,0 +1,124 @@
+//! A long text, tokenized piece by piece: the tokens are those of the whole, the memory that of a piece.
+
+use crate::boundary::Cut;
+use crate::encode::{TrebleTokEncodeOptions, cut};
+use crate::load::TrebleTokTokenizer;
+use crate::status::{Failure, TrebleTokStatus};
+use std::collections::VecDeque;
+use tokenizers::Encoding;
+
+const DEFAULT_WINDOW_BYTES: usize = 1 << 16;
+/// What the tokenizers crate needs for a byte of text, at the most; measured on texts without a safe place.
+const MEMORY_PER_BYTE: usize = 450;
+/// Below this, memory is not asked for beforehand.
+const SMALL_PIECE_BYTES: usize = 1 << 20;
+
+/// The tokens of a text without those that the post-processor adds.
+pub(crate) struct Content {
+    /// At most as many as there is room for.
+    pub(crate) kept: Encoding,
+    /// Tokens of the whole text.
+    pub(crate) len: usize,
+}
+
+impl Content {
+    pub(crate) fn of(whole: Encoding, room: usize, at_start: bool) -> Self {
+        let len = whole.len();
+        let kept = if len > room {
+            cut(&whole, room, at_start)
+        } else {
+            whole
+        };
+        Content { kept, len }
+    }
+}
+
+/// A failed allocation inside the crate would end the process, so ask first.
+fn check_memory(bytes: usize) -> Result<(), Failure> {
+    if bytes <= SMALL_PIECE_BYTES {
+        return Ok(());
+    }
+    let needed = bytes.saturating_mul(MEMORY_PER_BYTE);
+    Vec::<u8>::new().try_reserve_exact(needed).map_err(|_| {
+        Failure::new(
+            TrebleTokStatus::OutOfMemory,
+            format!(
+                "not enough memory: {bytes} bytes of the text have no place where they can be cut for tokenizing, and \
+                 take up to {} MB; split the text",
+                needed >> 20
+            ),
+        )
+    })
+}
+
+/// Pieces that hold the first or the last `room` tokens.
+struct Kept {
+    pieces: VecDeque<Encoding>,
+    len: usize,
+    room: usize,
+    at_start: bool,
+}
+
+impl Kept {
+    fn add(&mut self, piece: Encoding) {
+        if !self.at_start && self.len >= self.room {
+            return;
+        }
+        self.len += piece.len();
+        self.pieces.push_back(piece);
+        while self.at_start
+            && self
+                .pieces
+                .front()
+                .is_some_and(|first| self.len - first.len() >= self.room)
+        {
+            self.len -= self.pieces.pop_front().map_or(0, |first| first.len());
+        }
+    }
+
+    fn finish(self, len: usize) -> Content {
+        let merged = Encoding::merge(self.pieces, false);
+        let kept = Content::of(merged, self.room, self.at_start).kept;
+        Content { kept, len }
+    }
+}
+
+pub(crate) fn tokenize_in_windows(
+    handle: &TrebleTokTokenizer,
+    text: &str,
+    room: usize,
+    options: &TrebleTokEncodeOptions,
+) -> Result<Content, Failure> {
+    let window = match options.window_bytes {
+        0 => DEFAULT_WINDOW_BYTES,
+        bytes => bytes,
+    };
+    let tokenize = |piece: &str| {
+        check_memory(piece.len())?;
+        handle
+            .tokenizer
+            .encode_fast(piece, false)
+            .map_err(Failure::from_crate)
+    };
+    if text.len() <= window.saturating_mul(2) {
+        return Ok(Content::of(tokenize(text)?, room, options.cut_at_start));
+    }
+    let mut kept = Kept {
+        pieces: VecDeque::new(),
+        len: 0,
+        room,
+        at_start: options.cut_at_start,
+    };
+    let (mut begin, mut len) = (0, 0);
+    while begin < text.len() {
+        let cut = handle.boundaries.find(text, begin + window).unwrap_or(Cut {
+            end: text.len(),
+            next: text.len(),
+        });
+        let piece = tokenize(&text[begin..cut.end])?;
+        len += piece.len();
+        kept.add(piece);
+        begin = cut.next;
+    }
+    Ok(kept.finish(len))
+}
