@@ -15,7 +15,7 @@ printf '\n== %s docstrings of the Python standard library, to vectors ==\n' "$(w
 "$treble" embed --model "$model" "$out/texts.jsonl" -o "$out/vectors.npy" --force
 
 printf '\n== What length does to them, as trained and at temperature 0.8 ==\n'
-"$treble" inspect --model "$model" --temperature 0.8 "$out/texts.jsonl" --json "$out/collapse.json"
+"$treble" inspect --model "$model" --temperature 0.8 "$out/texts.jsonl" --json "$out/collapse.json" --force
 
 cat <<EOF
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Write the committed reference data of the tests. Run it with the interpreter that tools/setup_golden.sh prepares:
 
-    .venv-golden/bin/python tools/make_golden.py [tiny|families|variants|pooling|tokenizers|reference|all] [NAME...]
+    .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
+
+PART is tiny, families, variants, pooling, tokenizers, reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """

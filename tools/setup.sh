@@ -8,8 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-apt_packages=(ninja-build pkg-config libhwy-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev libgtest-dev
-  libbenchmark-dev)
+apt_packages=(ninja-build pkg-config libhwy-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev zlib1g-dev libzstd-dev
+  libgtest-dev libbenchmark-dev)
 for option in "$@"; do
   case "$option" in
     --browser)

@@ -3,25 +3,28 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdio>
 #include <cstdlib>
 
+#include "command_line.h"
 #include "fail.h"
 #include "interrupt.h"
 #include "python_script.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
 namespace {
 
 constexpr const char* kExamples =
-    R"(The result is a complete model folder; whatever reads the model serves it tempered, at no cost. All other files are
-carried over, treble.json says what was done. A temperature that depends on the length of texts cannot be baked.
+    R"(The result is a complete model folder; whatever reads the model serves it tempered, at no cost. All other files are carried
+over, treble.json says what was done. A temperature that depends on the length of texts cannot be baked. --onnx needs
+Python with the package onnx.
 
 Examples:
-  treble bake --model models/all-MiniLM-L6-v2 --temperature 0.8 -o models/all-MiniLM-L6-v2-t0.8
-  treble bake --model models/all-mpnet-base-v2 --temperature 0.8 --temper-position-bias=false -o mpnet-t0.8
-  treble bake --onnx model.onnx model-t0.8.onnx --temperature 0.8     needs Python with the package onnx)";
+  treble bake -m models/all-MiniLM-L6-v2 -t 0.8 -o models/MiniLM-t0.8
+  treble bake -m models/all-mpnet-base-v2 -t 0.8 \
+      --temper-position-bias=false -o models/mpnet-t0.8
+  treble bake --onnx model.onnx model-t0.8.onnx -t 0.8)";
 
 /// For the Python part: a number, or a list of heads for each layer, as JSON.
 std::string scales_json(const Temperature& temperature) {
@@ -58,7 +61,7 @@ void BakeCommand::add_to(CLI::App& app) {
       ->type_name("true|false");
   auto* dtype = command_->add_option("--dtype", dtype_, "Type of the weights: as they are, or all float32 [keep]")
                     ->type_name("keep|float32")
-                    ->check(CLI::IsMember({"keep", "float32"}).description(""));
+                    ->check(one_of({"keep", "float32"}));
   command_->add_flag("--force", options_.force, "Replace an output that exists");
   command_->add_option("--onnx", onnx_, "Bake an ONNX export of BERT, RoBERTa, DistilBERT, MPNet instead")
       ->type_name("IN OUT")
@@ -70,6 +73,10 @@ void BakeCommand::add_to(CLI::App& app) {
 
 int BakeCommand::run() const {
   const Temperature temperature = Temperature::parse(temperature_);
+  if (output_ == "-" || (!onnx_.empty() && onnx_.back() == "-")) {
+    fail(ErrorCode::invalid_argument, "a baked model cannot go to stdout; name {}",
+         onnx_.empty() ? "a new folder with -o" : "a file");
+  }
   return onnx_.empty() ? bake_folder(temperature) : bake_onnx(temperature);
 }
 
@@ -84,7 +91,7 @@ int BakeCommand::bake_folder(const Temperature& temperature) const {
   options.dtype = dtype_ == "float32" ? BakedDType::float32 : BakedDType::keep;
   options.should_stop = [&stop] { return stop.requested(); };
   const BakeReport report = bake(model, output_, temperature, options);
-  std::fputs(bake_summary(output_, report).c_str(), stderr);
+  say(bake_summary(output_, report));
   return 0;
 }
 

@@ -4,31 +4,31 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 
-#include "fail.h"
+#include "command_line.h"
+#include "file_roles.h"
 #include "progress.h"
 #include "read_texts.h"
+#include "standard_streams.h"
+#include "treble/whole_file.h"
 
 namespace treble::cli {
 
 namespace {
 
 constexpr const char* kExamples =
-    R"(At every length, each layer's logit scale is chosen so that its attention filters as at the reference length.
-The texts must be as long as the longest of --lengths; they need no labels.
+    R"(At every length, each layer's logit scale is chosen so that its attention filters as at the reference length. The texts
+must be as long as the longest of --lengths; they need no labels.
 
 Examples:
-  treble calibrate --model models/all-MiniLM-L6-v2 --lengths 64,128,256 corpus.jsonl -o profile.json
-  treble embed --model models/all-MiniLM-L6-v2 --temperature match:profile.json corpus.jsonl -o tempered.npy)";
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble calibrate --lengths 64,128,256 corpus.jsonl -o profile.json
+  treble embed -t match:profile.json corpus.jsonl -o tempered.npy)";
 
 constexpr std::size_t kMostMisses = 12;
 
 void draw_progress(std::int64_t done, std::int64_t total) {
-  std::fprintf(stderr, "\r%3lld %% (layer %lld of %lld)%s", static_cast<long long>(100 * done / total),
-               static_cast<long long>(done), static_cast<long long>(total), done == total ? "\r\x1b[K" : "");
-  std::fflush(stderr);
+  say("\r{:3} % (layer {} of {}){}", 100 * done / total, done, total, done == total ? "\r\x1b[K" : "");
 }
 
 /// A row a layer, a column a length; of several heads their range.
@@ -69,13 +69,13 @@ std::string misses(const std::vector<UnreachedTarget>& unreached, bool per_head)
 void CalibrateCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("calibrate", "Make a temperature profile from unlabelled texts");
   const std::string group = "Calibrate";
-  command_->add_option("-o,--output", output_, "The profile to write")
+  command_->add_option("-o,--output", output_, "The profile to write; - is stdout")
       ->type_name("FILE.json")
       ->required()
       ->group(group);
   command_->add_option("--match", match_, "What to keep equal over lengths [filter-rate]")
       ->type_name("filter-rate|entropy")
-      ->check(CLI::IsMember({"filter-rate", "entropy"}).description(""))
+      ->check(one_of({"filter-rate", "entropy"}))
       ->group(group);
   command_
       ->add_option("--reference-length", options_.reference_length, "Tokens at which the model is taken as it is [64]")
@@ -85,6 +85,8 @@ void CalibrateCommand::add_to(CLI::App& app) {
       ->add_option("--lengths", options_.lengths,
                    "Tokens at which to calibrate [those of 64,128,256,512 that the model reads]")
       ->type_name("A,B,…")
+      ->take_all()
+      ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
   command_->add_flag("--per-head", options_.per_head, "Tell the heads of a layer apart")->group(group);
@@ -96,23 +98,39 @@ void CalibrateCommand::add_to(CLI::App& app) {
   command_->footer(kExamples);
 }
 
+Existing CalibrateCommand::check_output(const InputPlan& plan) const {
+  const Existing existing = force_ ? Existing::replace : Existing::refuse;
+  FileRoles roles;
+  roles.reads(plan);
+  roles.reads_model(model_.options.model);
+  roles.writes(output_, "-o");
+  roles.check();
+  if (output_ != "-") check_writable(output_, existing);
+  check_stdout();
+  return existing;
+}
+
 int CalibrateCommand::run() const {
   input_.check_given();
-  if (!force_ && std::filesystem::exists(output_)) {
-    fail(ErrorCode::invalid_argument, "{} exists; --force overwrites it", output_);
-  }
+  const InputPlan plan = input_.plan();
+  const Existing existing = check_output(plan);
   const SentenceEncoder encoder = model_.load();
-  const AllTexts texts = read_all_texts(input_);
+  const AllTexts texts = read_all_texts(plan, input_.resolve());
   CalibrateOptions options = options_;
   options.match = match_ == "entropy" ? CalibrationTarget::entropy : CalibrationTarget::filter_rate;
   if (is_interactive(STDERR_FILENO)) options.progress = draw_progress;
   const Calibration result = calibrate(encoder, texts.views, options);
-  write_profile(output_, result.profile);
+  const bool to_stdout = output_ == "-";
+  const std::string unreached = misses(result.unreached, options.per_head);
+  if (to_stdout) {
+    say(scales_table(result.profile) + unreached);
+    print_out(to_json(result.profile));
+    return 0;
+  }
+  write_whole_file(output_, to_json(result.profile), existing);
+  say(unreached);
+  say("done: {} from {}; use it with --temperature match:{}\n", output_, counted(result.texts, "text"), output_);
   print_out(scales_table(result.profile));
-  const std::string summary =
-      misses(result.unreached, options.per_head) +
-      fmt::format("done: {} from {} texts; use it with --temperature match:{}\n", output_, result.texts, output_);
-  std::fputs(summary.c_str(), stderr);
   return 0;
 }
 

@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "input/input_plan.h"
 #include "model_arguments.h"
 #include "treble/calibrate.h"
+#include "treble/whole_file.h"
 
 namespace treble::cli {
 
@@ -16,6 +18,8 @@ class CalibrateCommand {
   int run() const;
 
  private:
+  Existing check_output(const InputPlan& plan) const;
+
   CLI::App* command_ = nullptr;
   ModelArguments model_;
   InputArguments input_;

@@ -3,37 +3,36 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <filesystem>
 #include <utility>
 
 #include "fail.h"
+#include "file_roles.h"
 #include "output/jsonl_writer.h"
 #include "output/npy_writer.h"
+#include "output/row_file.h"
 #include "post_step.h"
+#include "standard_streams.h"
 #include "summary.h"
 
 namespace treble::cli {
 
-namespace fs = std::filesystem;
-
 namespace {
 
 constexpr const char* kExamples =
-    R"(Inputs:   .txt: a text a line. .jsonl: an object a line. .csv: with a header row. Folders, .md, .rst: a file a text.
-Outputs:  .npy: a float32 matrix, described in a .npy.json beside it. .jsonl, or stdout: an object a text.
-Ctrl-C leaves a valid output with the rows so far; the same command with --resume goes on.
+    R"(Inputs: .txt is a text a line; .jsonl and .json are objects or strings; .csv, .tsv and .parquet are a row a text; in a
+folder, and of .md and .rst, each file is a text. All but .parquet also as .gz or .zst. More: docs/inputs.md
+
+Outputs: .npy is a float32 matrix, described in a .npy.json beside it; .jsonl and stdout are an object a text.
+
+Ctrl-C leaves a valid output with the rows so far; the same command with --resume goes on. An output that --force replaces
+stays as it is until the new one, NAME.partial, is whole.
 
 Examples:
-  treble embed --model models/all-MiniLM-L6-v2 corpus.jsonl -o corpus.npy
-  treble embed --model models/all-MiniLM-L6-v2 --temperature 0.8 notes/ -o notes.npy
-  zcat big.jsonl.gz | treble embed --model models/all-MiniLM-L6-v2 --format jsonl - -o big.npy
-  echo "a letter from the harbour" | treble embed --model models/all-MiniLM-L6-v2)";
-
-bool exists(const std::string& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble embed corpus.jsonl -o corpus.npy
+  treble embed --temperature 0.8 notes/ -o notes.npy
+  treble embed --text-field meta.abstract papers.jsonl.gz -o papers.npy
+  echo "a letter from the harbour" | treble embed)";
 
 }  // namespace
 
@@ -44,12 +43,16 @@ class EmbedCommand::Run {
       : command_(command),
         kind_(output_kind(command.output_)),
         options_(command.encode_.resolve()),
-        plan_(plan_inputs(command.input_.inputs, command.input_.format)) {
+        plan_(command.input_.plan(command.quiet_)) {
     options_.temperature = Temperature::parse(command.temperature_);
     command.check_output(plan_);
+    if (kind_ != OutputKind::stream) {
+      rows_.emplace(command.output_, kind_, RowFile::Options{command.force_, command.resume_});
+    }
   }
 
   int run() {
+    const InterruptHandler handler(stop_, !command_.quiet_);
     load();
     open_output();
     embed();
@@ -59,10 +62,10 @@ class EmbedCommand::Run {
  private:
   void load();
   void open_output();
-  void start_output(OutputFile::Mode mode, Json metadata);
-  void resume_output(const Json& metadata);
+  void start_output(Json metadata);
+  void resume_output(SavedRun saved, const Json& metadata);
   void embed();
-  void explain_failure(const Error& error) const;
+  void explain_failure(const Error& error);
   int report() const;
   EmbedSummary summary() const;
 
@@ -70,6 +73,8 @@ class EmbedCommand::Run {
   OutputKind kind_;
   EncodeOptions options_;
   InputPlan plan_;
+  StopSignal stop_;
+  std::optional<RowFile> rows_;  ///< none for stdout
   std::optional<SentenceEncoder> encoder_;
   std::optional<PostStep> post_;
   std::optional<ChunkOptions> chunks_;
@@ -81,10 +86,10 @@ class EmbedCommand::Run {
 
 void EmbedCommand::Run::load() {
   const double start = steady_seconds();
-  encoder_.emplace(command_.model_.load());
+  encoder_.emplace(command_.model_.load(command_.quiet_));
   // Encoding nothing checks every option, before any file is touched.
   dim_ = encoder_->encode({}, options_).dim;
-  encoder_->weights_sha256();
+  encoder_->fingerprint();
   if (command_.post_.starts_with("chunk-")) {
     chunks_ = ChunkOptions::parse(command_.post_);
   } else if (!command_.post_.empty()) {
@@ -94,48 +99,39 @@ void EmbedCommand::Run::load() {
   load_seconds_ = steady_seconds() - start;
 }
 
-void EmbedCommand::Run::start_output(OutputFile::Mode mode, Json metadata) {
+void EmbedCommand::Run::start_output(Json metadata) {
   switch (kind_) {
-    case OutputKind::npy:
-      writer_ = std::make_unique<NpyWriter>(command_.output_, mode, std::move(metadata), dim_);
-      break;
-    case OutputKind::jsonl: writer_ = std::make_unique<JsonlWriter>(command_.output_, mode, std::move(metadata)); break;
-    case OutputKind::stream: writer_ = std::make_unique<JsonlStream>(STDOUT_FILENO, metadata); break;
+    case OutputKind::npy: writer_ = std::make_unique<NpyWriter>(*rows_, std::move(metadata), dim_); break;
+    case OutputKind::jsonl: writer_ = std::make_unique<JsonlWriter>(*rows_, std::move(metadata)); break;
+    case OutputKind::stream: writer_ = std::make_unique<JsonlStream>(metadata); break;
   }
 }
 
-void EmbedCommand::Run::resume_output(const Json& metadata) {
-  SavedRun saved = read_saved_run(command_.output_, kind_);
-  check_same_run(saved.metadata, metadata, command_.output_);
+void EmbedCommand::Run::resume_output(SavedRun saved, const Json& metadata) {
+  check_same_run(saved.metadata, metadata, rows_->path());
   result_.before = saved.state.run;
   if (kind_ == OutputKind::npy) {
-    writer_ = std::make_unique<NpyWriter>(command_.output_, std::move(saved.metadata), saved.state, dim_);
+    writer_ = std::make_unique<NpyWriter>(*rows_, std::move(saved.metadata), saved.state, dim_);
   } else {
-    writer_ = std::make_unique<JsonlWriter>(command_.output_, std::move(saved.metadata), saved.state);
+    writer_ = std::make_unique<JsonlWriter>(*rows_, std::move(saved.metadata), saved.state);
   }
 }
 
 void EmbedCommand::Run::open_output() {
-  Json metadata = describe_run({.model = &encoder_->info(),
-                                .weights_sha256 = encoder_->weights_sha256(),
-                                .options = options_,
-                                .special_tokens_as_text = command_.model_.options.special_tokens_as_text,
-                                .dim = dim_,
-                                .inputs = plan_.describe()});
+  Json metadata = describe_run(*encoder_, options_, plan_.describe());
+  metadata["dim"] = dim_;
   metadata["post"] = post_ ? post_->describe() : chunks_ ? Json{{"transform", chunks_->to_string()}} : Json();
-  if (command_.resume_ && exists(command_.output_)) {
-    resume_output(metadata);
+  if (auto saved = rows_ ? rows_->saved() : std::nullopt) {
+    resume_output(std::move(*saved), metadata);
   } else {
-    start_output(command_.force_ ? OutputFile::Mode::overwrite : OutputFile::Mode::create, std::move(metadata));
+    start_output(std::move(metadata));
   }
 }
 
 void EmbedCommand::Run::embed() {
-  StopSignal stop;
-  const InterruptHandler handler(stop, !command_.quiet_);
-  const auto source = open_inputs(plan_, command_.input_.resolve(), &stop);
+  const auto source = open_inputs(plan_, command_.input_.resolve(), &stop_);
   ChunkReader chunks(*source, choose_chunk_limits(encoder_->info(), command_.chunk_texts_),
-                     {result_.before.count, result_.before.texts_sha256}, stop);
+                     {result_.before.count, result_.before.texts_sha256}, stop_);
   ModelEncoder model(*encoder_, options_);
   std::optional<PostEncoder> with_step;
   if (post_) with_step.emplace(model, *post_);
@@ -148,23 +144,23 @@ void EmbedCommand::Run::embed() {
   const bool shared_terminal = kind_ == OutputKind::stream && ::isatty(STDOUT_FILENO) != 0;
   Progress progress = make_terminal_progress(!command_.quiet_ && !shared_terminal);
   try {
-    run_embed_job({chunks, encoder, *writer_, progress, stop, plan_}, result_);
+    run_embed_job({chunks, encoder, *writer_, progress, stop_, plan_}, result_);
   } catch (const Error& error) {
     explain_failure(error);
     throw;
   }
+  if (!rows_) return;
+  rows_->keep();
+  if (!result_.stopped) rows_->finish();
 }
 
-void EmbedCommand::Run::explain_failure(const Error& error) const {
-  if (kind_ == OutputKind::stream) return;
-  if (result_.total.count == 0) {
-    // Nothing is lost, and the corrected command shall not stumble over an empty file.
-    ::unlink(command_.output_.c_str());
-    if (kind_ == OutputKind::npy) ::unlink(sidecar_path(command_.output_).c_str());
-    return;
-  }
-  throw Error(error.code(), fmt::format("{}\n  {} has the {} rows before that; --resume goes on after them",
-                                        error.what(), command_.output_, grouped(result_.total.count)));
+void EmbedCommand::Run::explain_failure(const Error& error) {
+  // Without a row nothing is lost, and the corrected command shall not stumble over an empty file.
+  if (!rows_ || result_.total.count == 0) return;
+  rows_->keep();
+  throw Error(error.code(),
+              fmt::format("{}\n  {} has the {} before that; --resume goes on after {}", error.what(), rows_->path(),
+                          counted(result_.total.count, "row"), result_.total.count == 1 ? "it" : "them"));
 }
 
 EmbedSummary EmbedCommand::Run::summary() const {
@@ -173,15 +169,24 @@ EmbedSummary EmbedCommand::Run::summary() const {
           .options = options_,
           .dim = dim_,
           .load_seconds = load_seconds_,
-          .output = kind_ == OutputKind::stream ? "" : command_.output_};
+          .chunked = chunks_.has_value(),
+          .output = !rows_            ? ""
+                    : result_.stopped ? rows_->path()
+                                      : command_.output_,
+          .sidecar = rows_ ? rows_->sidecar() : ""};
 }
 
 int EmbedCommand::Run::report() const {
-  if (!command_.json_summary_.empty()) replace_file(command_.json_summary_, summary_json(summary()));
+  if (command_.json_summary_ == "-") {
+    print_out(summary_json(summary()));
+  } else if (!command_.json_summary_.empty()) {
+    write_whole_file(command_.json_summary_, summary_json(summary()), command_.existing_summary());
+  }
   if (!command_.quiet_) {
-    fmt::print(stderr, "{}", describe(summary()));
-    if (result_.stopped && kind_ != OutputKind::stream) {
-      fmt::print(stderr, "run the same command with --resume to go on\n");
+    say(describe(summary()));
+    if (result_.stopped && rows_) {
+      if (rows_->replaces()) say("{} is as it was; ", command_.output_);
+      say("run the same command with --resume{} to go on\n", rows_->replaces() ? " in place of --force" : "");
     }
   }
   return result_.stopped ? mapping(ErrorCode::interrupted).exit_code : 0;
@@ -225,19 +230,23 @@ void EmbedCommand::add_to(CLI::App& app) {
 
 void EmbedCommand::check_output(const InputPlan& plan) const {
   const OutputKind kind = output_kind(output_);
-  if (kind == OutputKind::stream) {
-    if (resume_) fail(ErrorCode::invalid_argument, "--resume needs an output file; stdout keeps nothing to go on with");
-    return;
-  }
-  for (const auto& file : plan.files) {
-    std::error_code ignored;
-    if (file.path != "-" && fs::equivalent(file.path, output_, ignored)) {
-      fail(ErrorCode::invalid_argument, "{} is input and output at once; write somewhere else", output_);
-    }
-  }
-  const bool resumes = resume_ && exists(output_);
-  if (!force_ && !resumes) check_not_there(output_, kind);
+  FileRoles roles;
+  roles.reads(plan);
+  roles.reads_model(model_.options.model);
+  roles.reads_temperature(temperature_);
+  if (!post_.starts_with("chunk-")) roles.reads(post_, "--post");
+  roles.writes(output_.empty() ? "-" : output_, "-o");
+  if (kind == OutputKind::npy) roles.writes(sidecar_path(output_), "-o");
+  roles.writes(json_summary_, "--json-summary");
+  roles.check();
+  if (!json_summary_.empty() && json_summary_ != "-") check_writable(json_summary_, existing_summary());
+  if (kind != OutputKind::stream) return;
+  if (resume_) fail(ErrorCode::invalid_argument, "--resume needs an output file; stdout keeps nothing to go on with");
+  check_stdout();
 }
+
+/// A run that goes on has the summary of the one before in its way.
+Existing EmbedCommand::existing_summary() const { return force_ || resume_ ? Existing::replace : Existing::refuse; }
 
 int EmbedCommand::run() const {
   input_.check_given();

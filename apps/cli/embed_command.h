@@ -10,6 +10,7 @@
 #include "embed_job.h"
 #include "model_arguments.h"
 #include "resume.h"
+#include "treble/whole_file.h"
 
 namespace treble::cli {
 
@@ -24,6 +25,7 @@ class EmbedCommand {
   class Run;
 
   void check_output(const InputPlan& plan) const;
+  Existing existing_summary() const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <filesystem>
 #include <vector>
 
 #include "fail.h"
-#include "input/input_plan.h"
+#include "file_roles.h"
 #include "post_step.h"
 #include "progress.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -18,14 +17,18 @@ namespace {
 
 constexpr const char* kExamples =
     R"(Fit on texts like those that will be embedded, thousands of them; they need no labels and are read once.
+
   centring            subtracts the mean vector
-  whitening[:K]       every direction the same variance; K dimensions are kept [all that carry variance]
-  all-but-the-top[:D] the mean and the first D principal axes removed [a hundredth of the dimensions]
+  whitening[:K]       every direction the same variance; keeps K dimensions
+                      [all that carry variance]
+  all-but-the-top[:D] the mean and the first D principal axes removed
+                      [a hundredth of the dimensions]
   length-direction    the direction that goes with ln(tokens) removed
 
 Examples:
-  treble fit --model models/all-MiniLM-L6-v2 --transform all-but-the-top corpus.jsonl -o top.safetensors
-  treble embed --model models/all-MiniLM-L6-v2 --post top.safetensors corpus.jsonl -o corpus.npy)";
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble fit --transform all-but-the-top corpus.jsonl -o top.safetensors
+  treble embed --post top.safetensors corpus.jsonl -o corpus.npy)";
 
 constexpr std::size_t kChunkTexts = 512;
 
@@ -52,17 +55,28 @@ void FitCommand::add_to(CLI::App& app) {
   command_->footer(kExamples);
 }
 
+void FitCommand::check_output(const InputPlan& plan) const {
+  if (output_ == "-") {
+    fail(ErrorCode::invalid_argument, "a fitted step is a binary file that --post reads; name a file with -o");
+  }
+  FileRoles roles;
+  roles.reads(plan);
+  roles.reads_model(model_.options.model);
+  roles.reads_temperature(temperature_);
+  roles.writes(output_, "-o");
+  roles.check();
+  check_writable(output_, force_ ? Existing::replace : Existing::refuse);
+}
+
 int FitCommand::run() const {
   input_.check_given();
   const PostSpec spec = PostSpec::parse(transform_);
-  if (!force_ && std::filesystem::exists(output_)) {
-    fail(ErrorCode::invalid_argument, "{} exists; --force replaces it", output_);
-  }
+  const InputPlan plan = input_.plan();
+  check_output(plan);
   EncodeOptions options = encode_.resolve();
   options.temperature = Temperature::parse(temperature_);
   const SentenceEncoder encoder = model_.load();
   PostFitter fitter(encoder.encode({}, options).dim);
-  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
   const auto source = open_inputs(plan, input_.resolve());
   const bool interactive = is_interactive(STDERR_FILENO);
   std::vector<std::string> texts;
@@ -73,18 +87,19 @@ int FitCommand::run() const {
     for (const TokenCount& count : embeddings.token_counts) tokens.push_back(count.used);
     fitter.add(embeddings.values, tokens);
     texts.clear();
-    if (interactive) fmt::print(stderr, "\r\x1b[K{} texts", fitter.texts());
+    if (interactive) say("\r\x1b[K{}", counted(fitter.texts(), "text"));
   };
   for (TextRecord record; source->next(record);) {
     texts.push_back(std::move(record.text));
     if (texts.size() == kChunkTexts) take();
   }
   take();
-  if (interactive) std::fputs("\r\x1b[K", stderr);
+  if (interactive) say("\r\x1b[K");
   const PostTransform fitted = fitter.fit(spec, provenance_of(encoder, options));
-  fitted.save(output_);
-  fmt::print(stderr, "done: {}, {} fitted on {} texts, {} to {} dimensions; use it with embed --post {}\n", output_,
-             fitted.spec().to_string(), fitted.provenance().texts, fitted.input_dim(), fitted.output_dim(), output_);
+  fitted.save(output_, force_ ? Existing::replace : Existing::refuse);
+  say("done: {}, {} fitted on {}, {} to {} dimensions; use it with embed --post {}\n", output_,
+      fitted.spec().to_string(), counted(fitted.provenance().texts, "text"), fitted.input_dim(), fitted.output_dim(),
+      output_);
   return 0;
 }
 

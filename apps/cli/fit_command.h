@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "input/input_plan.h"
 #include "model_arguments.h"
 
 namespace treble::cli {
@@ -15,6 +16,8 @@ class FitCommand {
   int run() const;
 
  private:
+  void check_output(const InputPlan& plan) const;
+
   CLI::App* command_ = nullptr;
   ModelArguments model_;
   EncodeArguments encode_;

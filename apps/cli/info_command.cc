@@ -6,6 +6,7 @@
 
 #include "output/metadata.h"
 #include "progress.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -24,7 +25,8 @@ std::string quoted(const std::string& text) { return dump(Json(text), -1); }
 
 void append_limits(const ModelInfo& info, std::string& out) {
   append_row(out, "longest text",
-             fmt::format("{} tokens (--max-length may go up to {})", info.max_length, info.position_limit));
+             fmt::format("{} tokens: {} (--max-length may go up to {})", info.max_length, info.max_length_source,
+                         info.position_limit));
   append_row(out, "temperature",
              info.tempered_layers > 0 ? fmt::format("acts on {} attention layers", info.tempered_layers)
                                       : std::string("refused: there is no attention layer that it acts on"));
@@ -44,20 +46,23 @@ void append_prompts(const ModelInfo& info, std::string& out) {
 
 std::string info_table(const ModelInfo& info, const std::string& weights_sha256) {
   std::string out =
-      fmt::format("{}: {} ({}), vectors of {} numbers\n\n", info.name, info.architecture, info.model_type, info.dim);
+      fmt::format("{}: {} ({}), {}-dimensional vectors\n\n", info.name, info.architecture, info.model_type, info.dim);
   append_row(out, "folder", info.path);
   append_row(out, "size",
-             fmt::format("{} layers, {} wide, {} heads, {} parameters, {} words", info.num_layers, info.hidden_size,
-                         info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
+             fmt::format("{} layers, hidden size {}, {} heads, {} parameters, vocabulary of {} tokens", info.num_layers,
+                         info.hidden_size, info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
   append_row(out, "numbers",
              fmt::format("stored as {}, computed in {} with {}", info.weights_dtype, info.compute_dtype, info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
   append_row(out, "pooling", info.pooling + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
+  append_row(out, "similarity", info.similarity);
   append_limits(info, out);
   append_row(out, "weights SHA-256", weights_sha256);
   out += "\nModules\n";
   for (std::size_t i = 0; i < info.modules.size(); ++i) append_row(out, fmt::format("{}", i), info.modules[i]);
   append_prompts(info, out);
+  if (!info.warnings.empty()) out += "\nWarnings\n";
+  for (const std::string& warning : info.warnings) out += "  " + warning + "\n";
   out += "\nSwitches of the family\n";
   for (const auto& [name, value] : info.switches) append_row(out, name, value);
   return out;
@@ -79,7 +84,9 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"pooling", info.pooling},
                      {"normalizes", info.normalizes},
                      {"position_extension", info.extension},
+                     {"similarity", info.similarity},
                      {"max_length", info.max_length},
+                     {"max_length_source", info.max_length_source},
                      {"position_limit", info.position_limit},
                      {"tempered_layers", info.tempered_layers},
                      {"baked_temperature", info.baked_temperature.empty() ? Json() : Json(info.baked_temperature)},
@@ -92,7 +99,8 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"prompts", info.prompts},
                      {"default_prompt_name", info.default_prompt_name},
                      {"switches", std::move(switches)},
-                     {"threads", info.threads}};
+                     {"threads", info.threads},
+                     {"warnings", info.warnings}};
   return dump(json, 2) + "\n";
 }
 

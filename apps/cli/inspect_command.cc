@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "fail.h"
-#include "input/input_plan.h"
+#include "file_roles.h"
 #include "output/metadata.h"
 #include "progress.h"
 #include "read_texts.h"
@@ -14,14 +14,15 @@ namespace treble::cli {
 namespace {
 
 constexpr const char* kExamples =
-    R"(The untouched model (temperature 1) is always measured beside the temperatures given.
-The input is read once and may be larger than memory; at most --sample texts of each length are kept and embedded.
+    R"(The untouched model (temperature 1) is always measured beside the temperatures given. The input is read once and may be
+larger than memory; at most --sample texts of each length are kept and embedded.
 
 Examples:
-  treble inspect --model models/all-MiniLM-L6-v2 corpus.jsonl
-  treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature 0.8 corpus.jsonl
-  treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --json - notes/ | jq .verdict
-  treble inspect --model models/all-MiniLM-L6-v2 --temperature 0.8 --html report.html corpus.jsonl)";
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble inspect corpus.jsonl
+  treble inspect --temperature 0.9 --temperature 0.8 corpus.jsonl
+  treble inspect -t 0.8 --json - notes/ | python3 -m json.tool
+  treble inspect --temperature 0.8 --html report.html corpus.jsonl)";
 
 /// Ids come as JSON; people know them without the quotes.
 std::string plain_id(const std::string& id) {
@@ -110,8 +111,17 @@ InspectOptions InspectCommand::resolve() const {
   return options;
 }
 
-CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const InspectOptions& options) const {
-  const InputPlan plan = plan_inputs(input_.inputs, input_.format);
+void InspectCommand::check_output(const InputPlan& plan) const {
+  FileRoles roles;
+  roles.reads(plan);
+  roles.reads(queries_, "--queries");
+  roles.reads_model(model_.options.model);
+  for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
+  output_.check(std::move(roles));
+}
+
+CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const InputPlan& plan,
+                                       const InspectOptions& options) const {
   const auto source = open_inputs(plan, input_.resolve());
   return inspect_collapse(
       encoder,
@@ -126,11 +136,12 @@ CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const Ins
 
 int InspectCommand::run() const {
   input_.check_given();
-  output_.check();
+  const InputPlan plan = input_.plan();
+  check_output(plan);
   InspectOptions options = resolve();
   WorkProgress progress;
   options.progress = [&progress](const InspectProgress& p) { progress.update(p.stage, p.done, p.total); };
-  const CollapseReport report = inspect(model_.load(), options);
+  const CollapseReport report = inspect(model_.load(), plan, options);
   progress.clear();
   output_.write(to_json(report), report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
   return 0;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "input/input_plan.h"
 #include "model_arguments.h"
 #include "report_output.h"
 #include "treble/collapse_report.h"
@@ -19,7 +20,8 @@ class InspectCommand {
 
  private:
   InspectOptions resolve() const;
-  CollapseReport inspect(const SentenceEncoder& encoder, const InspectOptions& options) const;
+  void check_output(const InputPlan& plan) const;
+  CollapseReport inspect(const SentenceEncoder& encoder, const InputPlan& plan, const InspectOptions& options) const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;

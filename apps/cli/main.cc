@@ -1,16 +1,23 @@
 // treble: the command line program.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "bake_command.h"
 #include "calibrate_command.h"
+#include "command_line.h"
 #include "embed_command.h"
 #include "fit_command.h"
+#include "help_formatter.h"
 #include "info_command.h"
 #include "inspect_command.h"
+#include "standard_streams.h"
 #include "sweep_command.h"
 #include "treble/error.h"
 #include "treble/version.h"
@@ -20,30 +27,49 @@ namespace treble::cli {
 namespace {
 
 constexpr const char* kIntroduction =
-    "Text embeddings that are honest about long texts: whatever a model cuts is counted, and the temperature of its\n"
+    "Text embeddings that are honest about long texts: whatever a model cuts is counted, and the temperature of its "
     "attention is an option.";
 
-constexpr const char* kExamples = R"(Start here:
-  tools/fetch_model.py all-MiniLM-L6-v2            brings a model to models/all-MiniLM-L6-v2
-  export TREBLE_MODEL=models/all-MiniLM-L6-v2      so that --model need not be said again
-  treble embed corpus.jsonl -o corpus.npy          texts to vectors
-  treble inspect --temperature 0.8 corpus.jsonl    what length does to them, and what a temperature changes
-  treble info                                      what the model is
+constexpr const char* kExamples =
+    R"(Start here:
+  tools/fetch_model.py all-MiniLM-L6-v2
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble embed corpus.jsonl -o corpus.npy
+  treble inspect --temperature 0.8 corpus.jsonl
+  treble info
 
-Exit codes: 0 done, 64 wrong use, 65 bad input or model file, 66 not found, 69 not supported, 70 internal error,
-74 reading or writing failed, 130 stopped by Ctrl-C.)";
+The first brings a model, the second names it once instead of with every --model; then texts become vectors, one sees
+what length does to them and what a temperature changes, and what the model is.
 
-int usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  const auto chosen = app.get_subcommands();
-  const std::string command = chosen.empty() ? "treble" : "treble " + chosen.front()->get_name();
-  std::fprintf(stderr, "treble: error: %s\ntry: %s --help\n", error.what(), command.c_str());
+Exit codes: 0 done, 64 wrong use, 65 bad input or model file, 66 not found, 69 not supported, 70 internal error, 74
+reading or writing failed, 130 stopped by Ctrl-C.)";
+
+std::string describe_build() {
+  std::string text = std::string("treble ") + version() + " (commit " + git_commit() + ")\nCPU path: " + cpu_path();
+  text += "\nlibraries: ";
+  std::string separator;
+  for (const auto& [name, number] : library_versions()) {
+    text += std::exchange(separator, ", ") + name + " " + number;
+  }
+  return text;
+}
+
+int usage_error(const std::string& command, const CLI::ParseError& error) {
+  say("treble: error: {}\ntry: {} --help\n", error.what(), command);
   return mapping(ErrorCode::invalid_argument).exit_code;
 }
 
-int run(int argc, char** argv) {
+/// "treble embed", of what was typed.
+std::string command_of(const CLI::App& app, int argc, const char* const* argv) {
+  const auto named = [&](const CLI::App* command) { return argc > 1 && command->get_name() == argv[1]; };
+  return app.get_subcommands(named).empty() ? "treble" : fmt::format("treble {}", argv[1]);
+}
+
+int run(int argc, const char* const* argv) {
   CLI::App app(kIntroduction, "treble");
+  app.formatter(std::make_shared<HelpFormatter>(help_width()));
   app.footer(kExamples);
-  app.set_version_flag("--version", std::string("treble ") + version());
+  app.set_version_flag("--version", describe_build);
   app.require_subcommand(1);
   EmbedCommand embed;
   InspectCommand inspect;
@@ -60,11 +86,19 @@ int run(int argc, char** argv) {
   bake.add_to(app);
   info.add_to(app);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    auto arguments = prepare_arguments(app, argc, argv);
+    // CLI11 takes them from the end.
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    print_out(chosen.empty() ? app.help() : chosen.front()->help("treble"));
+    return 0;
+  } catch (const CLI::CallForVersion& text) {
+    print_out(fmt::format("{}\n", text.what()));
+    return 0;
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error);
+    return usage_error(command_of(app, argc, argv), error);
   }
   if (embed.chosen()) return embed.run();
   if (inspect.chosen()) return inspect.run();
@@ -80,18 +114,22 @@ int run(int argc, char** argv) {
 }  // namespace treble::cli
 
 int main(int argc, char** argv) {
+  using treble::cli::say;
   const int internal = treble::mapping(treble::ErrorCode::internal).exit_code;
+  treble::cli::prepare_standard_streams();
   try {
     return treble::cli::run(argc, argv);
+  } catch (const treble::cli::BrokenPipe&) {
+    treble::cli::die_of_broken_pipe();
   } catch (const treble::Error& error) {
-    std::fprintf(stderr, "treble: error: %s\n", error.what());
+    say("treble: error: {}\n", error.what());
     return treble::mapping(error.code()).exit_code;
   } catch (const std::bad_alloc&) {
-    std::fputs("treble: error: out of memory; fewer --threads or a smaller --max-length need less\n", stderr);
+    say("treble: error: out of memory; fewer --threads or a smaller --max-length need less\n");
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "treble: error: %s (a fault in treble itself; please report it)\n", error.what());
+    say("treble: error: {} (a fault in treble itself; please report it)\n", error.what());
   } catch (...) {
-    std::fputs("treble: error: unknown failure (a fault in treble itself; please report it)\n", stderr);
+    say("treble: error: unknown failure (a fault in treble itself; please report it)\n");
   }
   return internal;
 }

@@ -2,10 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <map>
+#include <string_view>
 
+#include "command_line.h"
 #include "fail.h"
-#include "output/output_file.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -18,11 +23,21 @@ const std::map<std::string, PositionExtension> kExtensions = {{"none", PositionE
                                                               {"interpolate", PositionExtension::interpolate},
                                                               {"group", PositionExtension::group},
                                                               {"recur", PositionExtension::recur},
-                                                              {"ntk", PositionExtension::ntk}};
+                                                              {"ntk", PositionExtension::ntk},
+                                                              {"interpolate-long", PositionExtension::interpolate_long},
+                                                              {"group-long", PositionExtension::group_long},
+                                                              {"ntk-long", PositionExtension::ntk_long}};
 const std::map<std::string, ComputeType> kTypes = {{"float32", ComputeType::float32},
                                                    {"bfloat16", ComputeType::bfloat16},
                                                    {"int8", ComputeType::int8},
                                                    {"auto", ComputeType::automatic}};
+
+template <typename Value>
+std::vector<std::string> names_of(const std::map<std::string, Value>& names) {
+  std::vector<std::string> result;
+  for (const auto& [name, value] : names) result.push_back(name);
+  return result;
+}
 
 template <typename Value>
 Value look_up(const std::map<std::string, Value>& names, const std::string& name, const char* what) {
@@ -30,6 +45,17 @@ Value look_up(const std::map<std::string, Value>& names, const std::string& name
   std::string known;
   for (const auto& [one, value] : names) known += (known.empty() ? "" : ", ") + one;
   fail(ErrorCode::invalid_argument, "\"{:.100}\" is no {}; there are {}", name, what, known);
+}
+
+std::optional<char> parse_delimiter(const std::string& text) {
+  const std::map<std::string, char> names = {
+      {"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}, {"\\t", '\t'}, {"pipe", '|'}};
+  if (text.empty()) return std::nullopt;
+  if (const auto found = names.find(text); found != names.end()) return found->second;
+  const bool usable = text.size() == 1 && text != "\"" && text != "\n" && text != "\r" && text.front() > 0;
+  if (usable) return text.front();
+  fail(ErrorCode::invalid_argument,
+       "--delimiter \"{:.100}\" is not one ASCII character; write such as ';', or comma, semicolon, tab, pipe", text);
 }
 
 }  // namespace
@@ -50,19 +76,21 @@ void ModelArguments::add_to(CLI::App& command) {
       ->type_name("N")
       ->group(group);
   command
-      .add_option(
-          "--extend", options.extension,
-          "How --max-length goes beyond the model's positions, without training; ntk: rotary models only [none]")
-      ->type_name("none|interpolate|group|recur|ntk")
-      ->transform(CLI::CheckedTransformer(kExtensions).description(""))
+      .add_option_function<std::string>(
+          "--extend", [this](const std::string& name) { options.extension = parse_extension(name); },
+          "How --max-length goes beyond the model's positions, without training; ntk: rotary models only. interpolate, "
+          "group and ntk change the vectors of short texts too (MiniLM at 2048 tokens: \"hi\" has a cosine of 0.32 to "
+          "its own vector); with -long behind them only those of texts beyond the positions [none]")
+      ->type_name("none|interpolate|group|recur|ntk|interpolate-long|…")
+      ->check(one_of(names_of(kExtensions)))
       ->group(group);
   command
-      .add_option(
-          "--dtype", options.dtype,
+      .add_option_function<std::string>(
+          "--dtype", [this](const std::string& name) { options.dtype = parse_dtype(name); },
           "What products with weights are computed in; auto: the fastest on this CPU that keeps a mean cosine of "
           "0.9995 to float32 [float32]")
       ->type_name("float32|bfloat16|int8|auto")
-      ->transform(CLI::CheckedTransformer(kTypes).description(""))
+      ->check(one_of(names_of(kTypes)))
       ->group(group);
   command.add_option("--threads", options.threads, "0: as many as this process may use [0]")
       ->type_name("N")
@@ -74,14 +102,34 @@ void ModelArguments::add_to(CLI::App& command) {
       ->group(group);
 }
 
-SentenceEncoder ModelArguments::load() const {
+std::string extension_warning(const ModelInfo& model) {
+  constexpr std::array<std::string_view, 3> kChangingAll = {"interpolate", "group", "ntk"};
+  if (std::find(kChangingAll.begin(), kChangingAll.end(), model.extension) == kChangingAll.end()) return {};
+  if (model.max_length <= model.position_limit) return {};
+  return fmt::format(
+      "warning: --extend {0} with --max-length {1} changes the vectors of short texts too; --extend {0}-long leaves "
+      "texts of up to {2} tokens as the model has them\n",
+      model.extension, model.max_length, model.position_limit);
+}
+
+SentenceEncoder ModelArguments::load(bool quiet) const {
   if (options.model.empty()) {
     fail(
         ErrorCode::invalid_argument,
         "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` brings "
         "one to models/all-MiniLM-L6-v2");
   }
-  return SentenceEncoder::load(options);
+  SentenceEncoder encoder = SentenceEncoder::load(options);
+  if (quiet) return encoder;
+  const ModelInfo& info = encoder.info();
+  for (const std::string& warning : info.warnings) say("treble: warning: {}\n", warning);
+  if (options.extension != PositionExtension::none && info.max_length <= info.position_limit) {
+    say("treble: warning: --extend {} has no effect: the model has positions for {} tokens, and --max-length is {}; "
+        "give a --max-length beyond the positions\n",
+        info.extension, info.position_limit, info.max_length);
+  }
+  say("{}", extension_warning(info));
+  return encoder;
 }
 
 void EncodeArguments::add_to(CLI::App& command) {
@@ -102,7 +150,7 @@ void EncodeArguments::add_to(CLI::App& command) {
       .add_option("--truncate", truncate,
                   "Where to cut texts over the limit; error: stop instead [as the model says: mostly end]")
       ->type_name("end|start|error")
-      ->check(CLI::IsMember({"end", "start", "error"}).description(""))
+      ->check(one_of({"end", "start", "error"}))
       ->group(group);
   command
       .add_flag_function(
@@ -131,34 +179,57 @@ void InputArguments::add_to(CLI::App& command) {
   command.add_option("INPUT", inputs, "Files or folders of texts, read in this order; - or nothing: stdin")
       ->type_name("");
   command.add_option("--format", format, "Of files and stdin [by the name; stdin: txt]. dir: each file is one text")
-      ->type_name("txt|jsonl|csv|dir")
-      ->check(CLI::IsMember({"txt", "jsonl", "csv", "dir"}).description(""))
+      ->type_name(fmt::format("{}", fmt::join(kFormats, "|")))
+      ->check(one_of(std::vector<std::string>(kFormats.begin(), kFormats.end())))
       ->group(group);
-  command.add_option("--text-field", options.text_field, "JSONL field or CSV column with the text [text]")
+  command
+      .add_option("--text-field", options.text_field,
+                  "JSON field (a.b: within an object) or column with the text; its number with --no-header [text]")
       ->type_name("NAME")
       ->group(group);
   command
       .add_option("--title-field", options.title_field,
-                  "Field put before the text, if it is there [title in JSONL]; '' for none")
+                  "Field put before the text, if it is there [title in JSON and Parquet]; '' for none")
       ->type_name("NAME")
+      ->group(group);
+  command
+      .add_option("--delimiter", delimiter,
+                  "Between the fields of a CSV: a character, or comma, semicolon, tab, pipe [as the header shows]")
+      ->type_name("C")
+      ->group(group);
+  command
+      .add_flag_callback(
+          "--no-header", [this] { options.header = false; },
+          "A CSV begins with a text; its columns are numbers, --text-field 1")
+      ->group(group);
+  command
+      .add_flag("--skip-unreadable", skip_unreadable,
+                "Pass over files and folders that may not be read, and count them")
       ->group(group);
   command.add_option("--invalid-utf8", invalid_utf8, "Stop at invalid UTF-8, or put U+FFFD there and count [error]")
       ->type_name("error|replace")
-      ->check(CLI::IsMember({"error", "replace"}).description(""))
+      ->check(one_of({"error", "replace"}))
       ->group(group);
 }
 
 InputOptions InputArguments::resolve() const {
   InputOptions resolved = options;
   resolved.invalid_utf8 = invalid_utf8 == "replace" ? InvalidUtf8::replace : InvalidUtf8::error;
+  resolved.delimiter = parse_delimiter(delimiter);
   return resolved;
+}
+
+InputPlan InputArguments::plan(bool quiet) const {
+  InputPlan plan = plan_inputs(
+      inputs,
+      {.format = format, .skip_unreadable = skip_unreadable, .csv_only = !delimiter.empty() || !options.header});
+  if (!quiet) say("{}", plan.notes());
+  return plan;
 }
 
 void InputArguments::check_given() const {
   if (!inputs.empty() || ::isatty(STDIN_FILENO) == 0) return;
   fail(ErrorCode::invalid_argument, "no input: name files or folders, or pipe texts in; - reads from the terminal");
 }
-
-void print_out(std::string_view text) { write_all(STDOUT_FILENO, "stdout", text); }
 
 }  // namespace treble::cli

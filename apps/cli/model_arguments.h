@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "input/input_plan.h"
 #include "input/text_source.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
@@ -17,13 +18,17 @@ namespace treble::cli {
 ComputeType parse_dtype(const std::string& name);
 PositionExtension parse_extension(const std::string& name);
 
+/// What to say of an extension that changes the vectors of texts within the model's positions; empty where it does not.
+std::string extension_warning(const ModelInfo& model);
+
 struct ModelArguments {
   ModelOptions options;
 
   /// Adds --model, --threads, --max-length, --extend, --special-tokens-as-text.
   void add_to(CLI::App& command);
-  /// Loads; also when no model was named, as TREBLE_MODEL may say. Throws Error as SentenceEncoder::load does.
-  SentenceEncoder load() const;
+  /// Loads, and says the model's warnings and those of an extension on stderr, unless `quiet`. Throws Error as
+  /// SentenceEncoder::load does, and when no model was named, by TREBLE_MODEL neither.
+  SentenceEncoder load(bool quiet = false) const;
 };
 
 struct EncodeArguments {
@@ -40,15 +45,16 @@ struct InputArguments {
   std::string format;
   InputOptions options;
   std::string invalid_utf8 = "error";
+  std::string delimiter;
+  bool skip_unreadable = false;
 
-  /// Adds INPUT…, --format, --text-field, --title-field, --invalid-utf8.
+  /// Adds INPUT…, --format, --text-field, --title-field, --delimiter, --no-header, --invalid-utf8, --skip-unreadable.
   void add_to(CLI::App& command);
   InputOptions resolve() const;
+  /// Finds the inputs, and unless `quiet` says on stderr what of them is not read. Throws as plan_inputs does.
+  InputPlan plan(bool quiet = false) const;
   /// Throws Error{invalid_argument} when nothing was named and stdin is a terminal, where nothing will come.
   void check_given() const;
 };
-
-/// Writes to stdout. Throws Error{io}.
-void print_out(std::string_view text);
 
 }  // namespace treble::cli

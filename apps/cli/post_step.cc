@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "fail.h"
+#include "treble/provenance.h"
 
 namespace treble::cli {
 
@@ -25,7 +26,9 @@ PostProvenance provenance_of(const SentenceEncoder& encoder, const EncodeOptions
           .temperature = options.temperature.to_string(),
           .pooling = model.pooling,
           .texts = 0,
-          .treble_version = {}};
+          .treble_version = {},
+          .temperature_canonical = options.temperature.canonical(),
+          .vectors = provenance_json(encoder, options)};
 }
 
 PostStep::PostStep(std::string path, const SentenceEncoder& encoder, const EncodeOptions& options)
@@ -40,13 +43,37 @@ PostStep::PostStep(std::string path, const SentenceEncoder& encoder, const Encod
          path_, fitted.model, fitted.weights_sha256.substr(0, kHashDigits), given.model,
          given.weights_sha256.substr(0, kHashDigits));
   }
-  check_same(path_, "temperature", fitted.temperature, given.temperature);
+  check_same_model(fitted, given);
+  // A profile may have changed under its name, or have another name now.
+  if (fitted.temperature_canonical != given.temperature_canonical) {
+    check_same(path_, "temperature", fitted.temperature, given.temperature);
+    check_same(path_, "temperature", fitted.temperature_canonical, given.temperature_canonical);
+  }
   check_same(path_, "pooling", fitted.pooling, given.pooling);
   const std::int64_t dim = encoder.encode({}, options).dim;
   if (transform_.input_dim() != dim) {
     fail(ErrorCode::invalid_argument,
          "{}: fitted on vectors of {} dimensions, these have {}; give the --dimensions that it was fitted with", path_,
          transform_.input_dim(), dim);
+  }
+}
+
+/// The weights are one thing; the tokenizer, the configs and what follows the encoder make vectors too.
+void PostStep::check_same_model(const PostProvenance& fitted, const PostProvenance& given) const {
+  const Json::json_pointer files("/model/files");
+  const Json before = Json::parse(fitted.vectors, nullptr, false);
+  if (!before.is_object() || !before.contains(files)) {
+    fail(ErrorCode::invalid_file,
+         "{}: it does not say which model files it was fitted with; fit it anew with `treble fit`", path_);
+  }
+  const Json& then = before.at(files);
+  const Json now = Json::parse(given.vectors).at(files);
+  for (const Json* json : {&now, &then}) {
+    for (const auto& [name, unused] : json->items()) {
+      if (then.value(name, Json()) == now.value(name, Json())) continue;
+      fail(ErrorCode::invalid_argument,
+           "{}: fitted on vectors of the model when its {} was another; fit it anew with `treble fit`", path_, name);
+    }
   }
 }
 

@@ -25,6 +25,8 @@ class PostStep {
   Json describe() const;
 
  private:
+  void check_same_model(const PostProvenance& fitted, const PostProvenance& given) const;
+
   std::string path_;
   PostTransform transform_;
   bool normalize_;

@@ -43,7 +43,7 @@ std::string fitted(std::string line, std::size_t width) {
 }
 
 std::string rates(const ProgressState& state) {
-  std::string text = fmt::format("{} texts", grouped(state.texts));
+  std::string text = counted(state.texts, "text");
   if (state.seconds <= 0 || state.texts == 0) return text;
   const auto per_second = [&](std::int64_t count) { return std::llround(static_cast<double>(count) / state.seconds); };
   return text +
@@ -67,6 +67,10 @@ std::string grouped(std::int64_t number) {
   return digits;
 }
 
+std::string counted(std::int64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", grouped(number), noun, number == 1 ? "" : "s");
+}
+
 std::string short_duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::ceil(std::max(0.0, seconds)));
   if (whole < 60) return fmt::format("{} s", whole);
@@ -87,7 +91,7 @@ std::string work_line(const WorkState& state, std::size_t width) {
   const auto total = static_cast<double>(state.total);
   // A share tells what a count would, and 80 columns hold no more.
   std::string line = state.total > 0 ? bar(std::min(1.0, done / total)) + std::string(state.stage)
-                                     : fmt::format("{}: {} texts", state.stage, grouped(state.done));
+                                     : fmt::format("{}: {}", state.stage, counted(state.done, "text"));
   if (state.done > 0 && state.seconds > 0) {
     line += fmt::format(", {} texts/s", grouped(std::llround(done / state.seconds)));
     if (state.total > 0) line += fmt::format(", {} left", short_duration((total - done) * state.seconds / done));

@@ -40,6 +40,9 @@ std::string short_duration(double seconds);
 /// 1234567 → "1,234,567".
 std::string grouped(std::int64_t number);
 
+/// "1 text", "2,000 texts"; 0 takes the plural too. For nouns that take an s.
+std::string counted(std::int64_t number, std::string_view noun);
+
 /// True where a line can be redrawn: a terminal that is not "dumb".
 bool is_interactive(int fd);
 

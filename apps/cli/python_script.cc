@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "fail.h"
 
@@ -17,27 +20,52 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Starts a program found in PATH and waits for it. 127: it could not be started, as in a shell.
-int run(const std::vector<std::string>& command, bool quiet) {
+/// Descriptors for a program that is started; -1: ours.
+struct Streams {
+  int out = -1;
+  int error = -1;
+};
+
+/// Starts a program found in PATH. Returns its process, or -1 when it could not be started.
+pid_t start(const std::vector<std::string>& command, const Streams& streams) {
   std::vector<char*> arguments;
   arguments.reserve(command.size() + 1);
   for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  if (quiet) {
-    ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  }
-  pid_t child = 0;
-  const int error = ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+  if (streams.out >= 0) ::posix_spawn_file_actions_adddup2(&actions, streams.out, STDOUT_FILENO);
+  if (streams.error >= 0) ::posix_spawn_file_actions_adddup2(&actions, streams.error, STDERR_FILENO);
+  // This program ignores a broken pipe; others expect to be ended by it.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t restored;
+  sigemptyset(&restored);
+  sigaddset(&restored, SIGPIPE);
+  ::posix_spawnattr_setsigdefault(&attributes, &restored);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  pid_t child = -1;
+  const int error = ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return 127;
+  return error == 0 ? child : -1;
+}
+
+/// 127 for a program that could not be started, as in a shell.
+int wait_for(pid_t child) {
+  if (child < 0) return 127;
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) fail_errno("wait for", command.front());
+    if (errno != EINTR) fail_errno("wait for", "a program that was started");
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int run_silently(const std::vector<std::string>& command) {
+  const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  const int code = wait_for(start(command, {nowhere, nowhere}));
+  if (nowhere >= 0) ::close(nowhere);
+  return code;
 }
 
 std::vector<std::string> interpreters() {
@@ -55,7 +83,7 @@ std::string find_interpreter(const std::vector<std::string>& modules) {
   const auto candidates = interpreters();
   std::vector<std::string> tried;
   for (const auto& candidate : candidates) {
-    const int code = run({candidate, "-c", probe}, true);
+    const int code = run_silently({candidate, "-c", probe});
     if (code == 0) return candidate;
     tried.push_back(candidate + (code == 127 ? " (not there)" : " (lacks it)"));
   }
@@ -80,13 +108,36 @@ fs::path find_script(const std::string& name) {
   return path;
 }
 
+std::vector<std::string> command_of(const PythonScript& script) {
+  const fs::path path = find_script(script.file);
+  std::vector<std::string> command = {script.interpreter.empty() ? find_python(script) : script.interpreter,
+                                      path.string()};
+  command.insert(command.end(), script.arguments.begin(), script.arguments.end());
+  return command;
+}
+
 }  // namespace
 
-int run_python_script(const PythonScript& script) {
-  const fs::path path = find_script(script.file);
-  std::vector<std::string> command = {find_interpreter(script.modules), path.string()};
-  command.insert(command.end(), script.arguments.begin(), script.arguments.end());
-  return run(command, false);
+std::string find_python(const PythonScript& script) { return find_interpreter(script.modules); }
+
+int run_python_script(const PythonScript& script) { return wait_for(start(command_of(script), {})); }
+
+PythonPipe::PythonPipe(const PythonScript& script) {
+  const auto command = command_of(script);
+  std::array<int, 2> ends = {};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) fail_errno("make", "a pipe");
+  fd_ = ends[0];
+  child_ = start(command, {.out = ends[1]});
+  ::close(ends[1]);
 }
+
+PythonPipe::~PythonPipe() {
+  ::close(fd_);
+  if (child_ < 0) return;
+  ::kill(child_, SIGTERM);
+  wait();
+}
+
+int PythonPipe::wait() { return wait_for(std::exchange(child_, -1)); }
 
 }  // namespace treble::cli

@@ -4,18 +4,17 @@
 #include <utility>
 
 #include "fail.h"
-#include "input/input_plan.h"
+#include "progress.h"
 
 namespace treble::cli {
 
-AllTexts read_all_texts(const InputArguments& input) {
-  const InputPlan plan = plan_inputs(input.inputs, input.format);
-  const auto source = open_inputs(plan, input.resolve());
+AllTexts read_all_texts(const InputPlan& plan, const InputOptions& options) {
+  const auto source = open_inputs(plan, options);
   AllTexts texts;
   for (TextRecord record; source->next(record);) texts.records.push_back(std::move(record));
   if (texts.records.size() < 2) {
-    fail(ErrorCode::invalid_argument,
-         "the input has {} texts; comparing needs at least 2, and a few hundred to mean much", texts.records.size());
+    fail(ErrorCode::invalid_argument, "the input has {}; comparing needs at least 2, and a few hundred to mean much",
+         counted(static_cast<std::int64_t>(texts.records.size()), "text"));
   }
   texts.views.reserve(texts.records.size());
   for (const auto& record : texts.records) texts.views.emplace_back(record.text);
@@ -23,7 +22,7 @@ AllTexts read_all_texts(const InputArguments& input) {
 }
 
 std::vector<std::string> read_queries(const std::string& path) {
-  const InputPlan plan = plan_inputs({path}, "");
+  const InputPlan plan = plan_inputs({path});
   const auto source = open_inputs(plan, {});
   std::vector<std::string> queries;
   for (TextRecord record; source->next(record);) queries.push_back(std::move(record.text));
@@ -31,7 +30,7 @@ std::vector<std::string> read_queries(const std::string& path) {
 }
 
 std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed) {
-  const InputPlan plan = plan_inputs({path}, "");
+  const InputPlan plan = plan_inputs({path});
   const auto source = open_inputs(plan, {});
   std::vector<std::string> kept;
   std::mt19937_64 generator(seed);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "input/input_plan.h"
 #include "model_arguments.h"
 
 namespace treble::cli {
@@ -24,6 +25,6 @@ std::vector<std::string> read_queries(const std::string& path);
 std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed);
 
 /// Throws Error{invalid_argument} when there are fewer than two texts, and what reading throws.
-AllTexts read_all_texts(const InputArguments& input);
+AllTexts read_all_texts(const InputPlan& plan, const InputOptions& options);
 
 }  // namespace treble::cli

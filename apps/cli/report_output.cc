@@ -1,12 +1,6 @@
 #include "report_output.h"
 
-#include <fmt/format.h>
-
-#include <cstdio>
-
-#include "fail.h"
-#include "model_arguments.h"
-#include "output/output_file.h"
+#include "standard_streams.h"
 #include "treble/report_page.h"
 
 namespace treble::cli {
@@ -26,16 +20,18 @@ void ReportOutput::add_to(CLI::App& command, const std::string& group) {
                   "Write it as one page with plots, which works offline, to this file; - is stdout likewise")
       ->type_name("FILE")
       ->group(group);
+  command.add_flag("--force", force_, "Replace such files where they exist")->group(group);
 }
 
-void ReportOutput::check() const {
-  if (!json_.empty() && json_ == html_) {
-    fail(ErrorCode::invalid_argument, "--json and --html both go to {}; give one of them another file",
-         json_ == kStdout ? "stdout" : json_);
-  }
+void ReportOutput::check(FileRoles roles) const {
+  roles.writes(json_, "--json");
+  roles.writes(html_, "--html");
+  roles.check();
   for (const std::string& path : {json_, html_}) {
-    if (!path.empty() && path != kStdout) check_replaceable(path);
+    if (!path.empty() && path != kStdout) check_writable(path, existing());
   }
+  // The table goes there, if nothing else.
+  check_stdout();
 }
 
 void ReportOutput::write(std::string_view json, std::string_view table) const {
@@ -44,11 +40,11 @@ void ReportOutput::write(std::string_view json, std::string_view table) const {
   const std::string page = html_.empty() ? std::string() : report_page(json);
   const bool json_file = !json_.empty() && json_ != kStdout;
   const bool html_file = !html_.empty() && html_ != kStdout;
-  if (json_file) replace_file(json_, text);
-  if (html_file) replace_file(html_, page);
+  if (json_file) write_whole_file(json_, text, existing());
+  if (html_file) write_whole_file(html_, page, existing());
+  if (json_file) say("wrote {}\n", json_);
+  if (html_file) say("wrote {}\n", html_);
   print_out(json_ == kStdout ? std::string_view(text) : html_ == kStdout ? std::string_view(page) : table);
-  if (json_file) fmt::print(stderr, "wrote {}\n", json_);
-  if (html_file) fmt::print(stderr, "wrote {}\n", html_);
 }
 
 }  // namespace treble::cli

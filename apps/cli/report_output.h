@@ -5,21 +5,27 @@
 #include <string>
 #include <string_view>
 
+#include "file_roles.h"
+#include "treble/whole_file.h"
+
 namespace treble::cli {
 
 class ReportOutput {
  public:
-  /// --json and --html.
+  /// --json, --html and --force.
   void add_to(CLI::App& command, const std::string& group);
-  /// Before the long work. Throws Error{invalid_argument} when both are to go to one place, and
-  /// Error{not_found, io} naming a file that cannot be written.
-  void check() const;
+  /// Before the long work: whether the files can be written, and are neither among what `roles` reads nor there already
+  /// without --force. Throws Error{invalid_argument, not_found, io}.
+  void check(FileRoles roles) const;
   /// Writes the files and says so on stderr; `table` goes to stdout unless something else does.
   void write(std::string_view json, std::string_view table) const;
 
  private:
+  Existing existing() const { return force_ ? Existing::replace : Existing::refuse; }
+
   std::string json_;
   std::string html_;
+  bool force_ = false;
 };
 
 }  // namespace treble::cli

@@ -1,4 +1,4 @@
-// Going on with an output that an earlier run began.
+// Whether an output may be gone on with: what its rows depend on must be the same.
 #pragma once
 
 #include <string>
@@ -7,25 +7,12 @@
 
 namespace treble::cli {
 
-enum class OutputKind { npy, jsonl, stream };
-
-/// By the name: ".npy", ".jsonl"; "" and "-" are stdout. Throws Error{invalid_argument} for anything else.
-OutputKind output_kind(const std::string& path);
-
-/// What an earlier run left behind.
-struct SavedRun {
-  Json metadata;  ///< without the state
-  SavedState state;
-};
-
-/// Reads the sidecar (npy) or header (JSONL). Throws Error{invalid_file, not_found}, saying what to do.
-SavedRun read_saved_run(const std::string& path, OutputKind kind);
+/// The part of an output's metadata that its vectors depend on: all of it but names, places, times and counts, so that
+/// a field that is added counts. Two runs with equal identities give equal vectors for equal texts.
+Json identity_of(Json metadata);
 
 /// Throws Error{invalid_argument} naming the first field in which `now` would give other vectors than `saved`, with
 /// both values.
 void check_same_run(const Json& saved, const Json& now, const std::string& path);
-
-/// Refuses to lose an existing output: throws Error{invalid_argument} when `path` (or its sidecar) is there.
-void check_not_there(const std::string& path, OutputKind kind);
 
 }  // namespace treble::cli

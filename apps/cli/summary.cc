@@ -7,9 +7,7 @@
 #include <string_view>
 
 #include "output/metadata.h"
-#include "output/npy_writer.h"
 #include "progress.h"
-#include "resume.h"
 
 namespace treble::cli {
 
@@ -20,25 +18,25 @@ double per_second(std::int64_t count, double seconds) {
 }
 
 std::string rate_line(const EmbedResult& result) {
-  std::string line =
-      fmt::format("{} texts, {} tokens in {:.1f} s", grouped(result.texts()), grouped(result.tokens()), result.seconds);
+  std::string line = fmt::format("{}, {} in {:.1f} s", counted(result.texts(), "text"),
+                                 counted(result.tokens(), "token"), result.seconds);
   if (result.texts() > 0) {
     line += fmt::format(" ({} tokens/s, {} texts/s)",
                         grouped(static_cast<std::int64_t>(per_second(result.tokens_used(), result.seconds))),
                         grouped(static_cast<std::int64_t>(per_second(result.texts(), result.seconds))));
   }
-  if (result.before.count > 0) line += fmt::format("; {} rows were there before", grouped(result.before.count));
+  if (result.before.count > 0) line += fmt::format("; {} there before", counted(result.before.count, "row"));
   return line + "\n";
 }
 
 std::string truncation_line(const EmbedSummary& summary) {
   const RunState& total = summary.result->total;
   const std::int64_t limit = summary.options.max_length.value_or(summary.model->max_length);
+  if (summary.chunked) return "every text was read whole, long ones in pieces\n";
   if (total.truncated_texts == 0) return fmt::format("no text was longer than the {} tokens the model reads\n", limit);
   const double share = 100.0 * static_cast<double>(total.tokens_lost()) / static_cast<double>(total.tokens);
-  std::string line =
-      fmt::format("{} of {} texts cut at {} tokens: {} tokens lost ({:.1f} % of all)", grouped(total.truncated_texts),
-                  grouped(total.count), limit, grouped(total.tokens_lost()), share);
+  std::string line = fmt::format("{} of {} cut at {} tokens: {} lost ({:.1f} % of all)", grouped(total.truncated_texts),
+                                 counted(total.count, "text"), limit, counted(total.tokens_lost(), "token"), share);
   if (limit < summary.model->position_limit) {
     line += fmt::format("; --max-length may go up to {}", summary.model->position_limit);
   }
@@ -48,10 +46,11 @@ std::string truncation_line(const EmbedSummary& summary) {
 std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
   if (summary.output.empty())
-    return fmt::format("{}: {} vectors of {} to stdout\n", state, grouped(summary.result->total.count), summary.dim);
+    return fmt::format("{}: {}, {}-dimensional, to stdout\n", state, counted(summary.result->total.count, "vector"),
+                       summary.dim);
   std::string line =
       fmt::format("{}: {} [{}, {}] float32", state, summary.output, summary.result->total.count, summary.dim);
-  if (output_kind(summary.output) == OutputKind::npy) line += ", described in " + sidecar_path(summary.output);
+  if (!summary.sidecar.empty()) line += ", described in " + summary.sidecar;
   return line + "\n";
 }
 

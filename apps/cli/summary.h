@@ -16,7 +16,9 @@ struct EmbedSummary {
   EncodeOptions options;
   std::int64_t dim = 0;
   double load_seconds = 0;
-  std::string output;  ///< path; "" is stdout
+  bool chunked = false;  ///< long texts were read in pieces, whole
+  std::string output;    ///< path; "" is stdout
+  std::string sidecar;   ///< path; "" is none
 };
 
 /// A few lines for a person.

@@ -1,35 +1,32 @@
 #include "sweep_command.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 #include <utility>
 
+#include "command_line.h"
 #include "fail.h"
-#include "progress.h"
-#include "read_texts.h"
-#include "sweep_report.h"
 
 namespace treble::cli {
 
 namespace {
 
 constexpr const char* kExamples =
-    R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv), a JSONL file of pairs ("sentence1", "sentence2" and
-"score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any texts that embed takes. The best setting is chosen on one part of the data
-and judged on the rest; "no benefit" is an answer. docs/sweep.md says how.
+    R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv; .gz and TREC's qrels too), a JSONL file of pairs
+("sentence1", "sentence2" and "score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any
+texts that embed takes. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an
+answer. docs/sweep.md says how.
 
 Examples:
-  treble sweep --model models/all-MiniLM-L6-v2 scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --temperature 0.9 --temperature log:128 --side document scifact/
-  treble sweep --model models/all-MiniLM-L6-v2 --unlabelled --html sweep.html corpus.jsonl)";
+  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble sweep scifact/
+  treble sweep -t 0.9 -t log:128 --side document scifact/
+  treble sweep --unlabelled --html sweep.html corpus.jsonl)";
 
 const std::vector<std::string> kUsualTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
-/// Words a text must have to be cut in halves.
-constexpr std::size_t kLeastWords = 30;
+/// Percentiles of fewer resamples say little.
+constexpr int kFewestResamples = 100;
+constexpr int kMostFolds = 1'000'000;
+constexpr int kMostResamples = 1'000'000;
 /// What else is done against vectors that crowd together; fitted without labels, on other texts than those judged.
 const std::vector<std::string> kBaselines = {"centring", "whitening", "all-but-the-top", "length-direction"};
 
@@ -39,6 +36,7 @@ void SweepCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("sweep", "Try temperatures on your data: does one help, judged on held-out parts?");
   command_->add_option("DATA", data_, "BEIR folder, JSONL of pairs, or texts with --unlabelled")->required();
   add_data_options();
+  add_prompt_options();
   add_judgement_options();
   model_.add_to(*command_);
   encode_.add_to(*command_);
@@ -50,16 +48,38 @@ void SweepCommand::add_data_options() {
   command_->add_option("--split", split_, "Which qrels of a BEIR folder [test]")->type_name("NAME")->group(group);
   command_->add_flag("--unlabelled", unlabelled_, "A proxy: the first half of each text should find its second half")
       ->group(group);
-  command_->add_option("--sample", sample_, "At most so many unlabelled texts [1000]")->type_name("N")->group(group);
-  command_->add_option("--query-prompt-name", prompts_.query, "The model's prompt for queries")
-      ->type_name("NAME")
+  command_->add_option("--sample", sample_, "At most so many unlabelled texts [1000]")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber.description(""))
       ->group(group);
-  command_->add_option("--document-prompt-name", prompts_.document, "The model's prompt for documents")
-      ->type_name("NAME")
+  command_
+      ->add_flag("--ignore-identical-ids", ignore_identical_ids_,
+                 "A document with the id of a query is in no ranking of it (ArguAna, Quora: queries out of the corpus)")
+      ->group(group);
+  command_
+      ->add_option("--similarity", similarity_,
+                   "How vectors are compared [as the model says, else cosine]; distances count as minus themselves")
+      ->type_name("cosine|dot|euclidean|manhattan")
+      ->check(CLI::IsMember({"cosine", "dot", "euclidean", "manhattan"}).description(""))
       ->group(group);
   command_->add_option("--cache", cache_, "Folder for vectors, so that a rerun goes on where it was [none is kept]")
       ->type_name("DIR")
       ->group(group);
+}
+
+void SweepCommand::add_prompt_options() {
+  const std::string group = "Data";
+  const auto add = [&](const std::string& side, const std::string& whose, SweepPrompt& prompt) {
+    auto* name = command_->add_option("--" + side + "-prompt-name", prompt.name,
+                                      "The model's prompt for " + whose + "; '' for none");
+    name->type_name("NAME")->group(group);
+    command_->add_option("--" + side + "-prompt", prompt.text, "Put this text before every one of the " + whose)
+        ->type_name("TEXT")
+        ->excludes(name)
+        ->group(group);
+  };
+  add("query", "queries", prompts_.query);
+  add("document", "documents", prompts_.document);
 }
 
 void SweepCommand::add_judgement_options() {
@@ -96,13 +116,15 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
   command_->add_option("--side", side_, "Whose texts it acts on [both]")
       ->type_name("both|query|document")
-      ->check(CLI::IsMember({"both", "query", "document"}).description(""))
+      ->check(one_of({"both", "query", "document"}))
       ->group(group);
   command_->add_option("--folds", held_out_.folds, "Parts, each judged by what is best on the others [2]")
       ->type_name("N")
+      ->check(CLI::Range(2, kMostFolds).description(""))
       ->group(group);
-  command_->add_option("--bootstrap", held_out_.resamples, "Resamples for the intervals [1000]")
+  command_->add_option("--bootstrap", held_out_.resamples, "Resamples for the intervals, 100 or more [1000]")
       ->type_name("N")
+      ->check(CLI::Range(kFewestResamples, kMostResamples).description(""))
       ->group(group);
   command_->add_option("--seed", held_out_.seed, "Of folds, sample and bootstrap [1]")->type_name("N")->group(group);
   command_->add_option("--bucket-edges", edges_, "Upper edges of the length buckets [32,64,128,256,512]")
@@ -161,83 +183,6 @@ std::vector<SweepSetting> SweepCommand::settings() const {
     }
   }
   return result;
-}
-
-SweepCommand::Data SweepCommand::open_task(const CachedEncoder& encoder) const {
-  const SweepSide side = side_ == "query"      ? SweepSide::query
-                         : side_ == "document" ? SweepSide::document
-                                               : SweepSide::both;
-  if (unlabelled_) {
-    RetrievalData halves = halves_of(read_sample(data_, sample_, held_out_.seed), kLeastWords);
-    const std::size_t texts = halves.queries.size() + halves.documents.size();
-    return {make_retrieval_task(std::move(halves), encoder, side, prompts_, held_out_), texts, false};
-  }
-  if (std::filesystem::is_directory(data_)) {
-    RetrievalData data = read_beir(data_, split_);
-    const std::size_t texts = data.queries.size() + data.documents.size();
-    return {make_retrieval_task(std::move(data), encoder, side, prompts_, held_out_), texts, true};
-  }
-  if (is_reranking(data_)) {
-    RetrievalData data = read_reranking(data_);
-    const std::size_t texts = data.queries.size() + data.documents.size();
-    return {make_retrieval_task(std::move(data), encoder, side, prompts_, held_out_), texts, true};
-  }
-  if (side != SweepSide::both) {
-    fail(ErrorCode::invalid_argument, "--side {}: pairs have no queries and documents; leave it out", side_);
-  }
-  PairData pairs = read_pairs(data_);
-  const std::size_t texts = 2 * pairs.scores.size();
-  return {make_pair_task(std::move(pairs), encoder, held_out_), texts, true};
-}
-
-int SweepCommand::run() const {
-  output_.check();
-  const auto tried = settings();
-  std::vector<SentenceEncoder> encoders;
-  for (const Variant& variant : variants()) {
-    ModelArguments arguments = model_;
-    arguments.options = variant.options;
-    encoders.push_back(arguments.load());
-  }
-  std::vector<const SentenceEncoder*> forms;
-  for (const SentenceEncoder& encoder : encoders) forms.push_back(&encoder);
-  WorkProgress progress;
-  std::size_t done = 0;
-  std::size_t total = 0;
-  const CachedEncoder cached(std::move(forms), encode_.resolve(), VectorCache(cache_), [&](std::size_t texts) {
-    done += texts;
-    progress.update("encoding", static_cast<std::int64_t>(std::min(done, total)), static_cast<std::int64_t>(total));
-  });
-  const Data data = open_task(cached);
-  const auto encoded = std::count_if(tried.begin(), tried.end(), [](const SweepSetting& s) { return !s.post; });
-  total = std::max<std::size_t>(1, data.texts * static_cast<std::size_t>(encoded));
-  progress.update("encoding", 0, static_cast<std::int64_t>(total));
-  // Before the long work: what cannot be judged need not be encoded.
-  if (data.task->items() < 2 * static_cast<std::size_t>(std::max(2, held_out_.folds))) {
-    fail(ErrorCode::invalid_argument, "{}: {} items cannot be divided into {} folds of at least 2; give more data",
-         data_, data.task->items(), held_out_.folds);
-  }
-  std::vector<SweepSetting> judged;
-  std::vector<std::string> left_out;
-  for (const SweepSetting& setting : tried) {
-    try {
-      data.task->add(setting);
-      judged.push_back(setting);
-    } catch (const Error& error) {
-      // A step that these texts cannot be fitted with is no reason to lose the rest, unless it was asked for.
-      if (!setting.post || !posts_.empty()) throw;
-      left_out.push_back(setting.name() + ": " + error.what());
-    }
-  }
-  progress.clear();
-  SweepReport report = make_report(*data.task, std::move(judged), edges_, held_out_);
-  report.left_out = std::move(left_out);
-  report.model = encoders.front().info().name;
-  report.data = data_;
-  report.side = side_;
-  report.labelled = data.labelled;
-  output_.write(sweep_json(report), sweep_verdict(report) + "\n\n" + sweep_table(report));
-  return 0;
 }
 
 }  // namespace treble::cli

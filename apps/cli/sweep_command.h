@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,15 +17,13 @@ class SweepCommand {
  public:
   void add_to(CLI::App& app);
   bool chosen() const { return command_->parsed(); }
+  /// 130 when it was stopped on request. Throws Error for everything else that keeps it from its end.
   int run() const;
 
  private:
-  struct Data {
-    std::unique_ptr<SweepTask> task;
-    std::size_t texts = 0;
-    bool labelled = true;
-  };
+  class Run;
   void add_data_options();
+  void add_prompt_options();
   void add_judgement_options();
   /// Another form of the model to try.
   struct Variant {
@@ -35,13 +32,15 @@ class SweepCommand {
   };
   std::vector<Variant> variants() const;
   std::vector<SweepSetting> settings() const;
-  Data open_task(const CachedEncoder& encoder) const;
+  void check_output() const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;
   EncodeArguments encode_;
   std::string data_;
   std::string split_ = "test";
+  bool ignore_identical_ids_ = false;
+  std::string similarity_;  ///< empty: the model's own
   bool unlabelled_ = false;
   std::int64_t sample_ = 1000;
   std::vector<std::string> temperatures_;

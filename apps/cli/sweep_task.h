@@ -12,6 +12,7 @@
 #include "evaluation/datasets.h"
 #include "evaluation/held_out.h"
 #include "evaluation/metrics.h"
+#include "evaluation/similarity.h"
 #include "evaluation/vector_cache.h"
 #include "treble/chunking.h"
 #include "treble/post_transform.h"
@@ -34,6 +35,13 @@ struct SweepSetting {
   std::string name() const;
 };
 
+/// What stands before some texts: a prompt of the model by name ("": none), or a text as it is. Neither: as the options
+/// of the run say.
+struct SweepPrompt {
+  std::optional<std::string> name = {};
+  std::optional<std::string> text = {};
+};
+
 /// Which texts the temperature acts on; the others stay at 1.
 enum class SweepSide { both, query, document };
 
@@ -50,9 +58,12 @@ class CachedEncoder {
         cache_(std::move(cache)),
         progress_(std::move(progress)) {}
 
-  /// The setting's vectors but for its fitted step. `prompt_name` as in EncodeOptions; "" is the model's default.
+  /// The setting's vectors but for its fitted step. After each lot, with its vectors kept, comes a call of the
+  /// progress, which may throw.
   CachedVectors encode(std::span<const std::string> texts, const SweepSetting& setting,
-                       const std::string& prompt_name) const;
+                       const SweepPrompt& prompt) const;
+  /// Whether vectors have length 1.
+  bool normalizes() const;
 
  private:
   CachedVectors encode_lot(std::span<const std::string_view> texts, const SweepSetting& setting,
@@ -73,10 +84,12 @@ class SweepTask {
   virtual std::string metric_name() const = 0;
   virtual std::size_t items() const = 0;
   /// Encodes and scores under one more setting; the first call is the untouched model. Throws Error{invalid_argument}
-  /// when a step cannot be fitted on these texts; the task is then as before.
+  /// when a step cannot be fitted on these texts, Error{invalid_file} when all scores are equal, Error{non_finite} when
+  /// one overflows; the task is then as before.
   virtual void add(const SweepSetting& setting) = 0;
-  virtual double metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
-  /// [item]: the tokens of what is to be found, or of the longer of a pair.
+  /// As ItemMetric.
+  virtual std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
+  /// [item]: the tokens of what is to be found, or of the longer of a pair; −1 when what is to be found is not there.
   virtual const std::vector<std::int64_t>& lengths() const = 0;
   /// Other measures over all items, by name.
   virtual std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const = 0;
@@ -87,17 +100,26 @@ class SweepTask {
 };
 
 struct SweepPrompts {
-  std::string query;
-  std::string document;
+  SweepPrompt query;
+  SweepPrompt document;
+};
+
+struct SweepTaskOptions {
+  std::string data = {};  ///< for messages
+  SweepSide side = SweepSide::both;
+  SweepPrompts prompts = {};
+  Similarity similarity = Similarity::cosine;
+  HeldOutOptions folds = {};  ///< those that the task will be judged with
 };
 
 /// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates
-/// of the other folds' queries. `folds` must be the options that the task will be judged with. Judged by nDCG@10; where
-/// queries have candidates (reranking) by MAP.
-std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder, SweepSide side,
-                                               SweepPrompts prompts, const HeldOutOptions& folds);
-/// Graded scores are judged by Spearman's correlation of the cosines, 0/1 labels by average precision.
-/// A pair's cosine under a fitted step comes from a fit on the texts of the other folds.
-std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder, const HeldOutOptions& folds);
+/// of the other folds' queries. Judged by nDCG@10; where queries have candidates (reranking) by MAP. A document of
+/// `same_id` is in no ranking of its query. `encoder` must outlive the task.
+std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
+                                               SweepTaskOptions options);
+/// Graded scores are judged by Spearman's correlation with the similarities, 0/1 labels by average precision.
+/// A pair's similarity under a fitted step comes from a fit on the texts of the other folds. Sides and prompts of the
+/// options mean nothing here.
+std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder, SweepTaskOptions options);
 
 }  // namespace treble::cli

@@ -154,7 +154,8 @@ struct CollapseFindings {
   bool compared = false;  ///< two buckets had enough texts
   std::size_t short_bucket = 0;
   std::size_t long_bucket = 0;
-  bool visible = false;         ///< the longer ones are more alike, and the intervals do not overlap
+  /// The longer ones are more alike, the intervals do not overlap, and the ratio, if there is one, is 1.05 or more.
+  bool visible = false;
   std::optional<double> ratio;  ///< of the mean cosines, when the shorter ones' is over 0.01
   /// What cutting the same texts explains of the difference between the buckets, 0 to 1: of topic and length, length.
   std::optional<double> explained_by_length;
@@ -162,12 +163,15 @@ struct CollapseFindings {
 
 struct CollapseReport {
   std::string model;
+  /// How the untouched model's vectors were made: a JSON object as of provenance_json (treble/provenance.h).
+  std::string provenance;
   std::string baked_temperature;  ///< in the weights before anything is measured; empty: none
   std::string verdict;            ///< two or three sentences for people
   /// What the columns are: the temperatures' written forms, the first "1", the untouched model; then the fitted steps,
   /// for which there is neither attention nor tokens nor a place on the map.
   std::vector<std::string> settings;
-  std::int64_t num_temperatures = 0;  ///< how many of them are temperatures
+  std::int64_t num_temperatures = 0;                ///< how many of them are temperatures
+  std::vector<std::string> temperatures_canonical;  ///< [num_temperatures]: Temperature::canonical
   std::int64_t texts = 0;
   std::int64_t truncated_texts = 0;  ///< longer than the model reads; they count by what was read
   std::int64_t max_length = 0;       ///< tokens the model reads at most

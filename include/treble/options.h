@@ -17,14 +17,18 @@ enum class Truncation {
 };
 
 /// How a model reads texts of more tokens than it has positions for, without training (Zhu et al., LongEmbed, arXiv
-/// 2404.12096). Texts within its positions are not affected, unless max_length is raised beyond them: then
-/// `interpolate` and `group` and `ntk` renumber every text.
+/// 2404.12096). Takes effect where max_length is raised beyond the positions. Then `interpolate`, `group` and `ntk`
+/// change the vectors of short texts too; with the `…_long` forms, texts within the positions keep them, bit for bit,
+/// and only longer ones are extended.
 enum class PositionExtension {
   none,         ///< it does not; max_length is limited by the positions
   interpolate,  ///< positions squeezed linearly between the trained ones
   group,        ///< g neighbouring tokens share a position
   recur,        ///< positions begin again from 0
   ntk,          ///< rotary models only: the rotary base is raised
+  interpolate_long,
+  group_long,
+  ntk_long,
 };
 
 /// What the products with a model's weights are computed in. Attention's own products are in bfloat16 with the two
@@ -44,8 +48,8 @@ struct ModelOptions {
   std::string model = {};
   /// Threads for tokenising and encoding; 0 means as many as the CPU affinity and cgroup quota of the process allow.
   int threads = 0;
-  /// Longest text in tokens, special tokens included. Unset: the smallest of what the model's files say. May be raised
-  /// up to the size of the model's position table, and beyond with an `extension`.
+  /// Longest text in tokens, special tokens included. Unset: as sentence-transformers chooses it from the model's files
+  /// (ModelInfo::max_length_source). May be raised up to ModelInfo::position_limit, and beyond with an `extension`.
   std::optional<std::int64_t> max_length = {};
   /// For a max_length beyond the positions.
   PositionExtension extension = PositionExtension::none;

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/whole_file.h"
+
 namespace treble {
 
 enum class PostKind {
@@ -39,6 +41,8 @@ struct PostProvenance {
   std::string pooling = {};
   std::int64_t texts = 0;
   std::string treble_version = {};
+  std::string temperature_canonical = {};  ///< Temperature::canonical; empty in files of earlier versions
+  std::string vectors = {};                ///< a JSON object as of provenance_json (treble/provenance.h), or empty
 };
 
 /// Immutable once fitted or loaded; `apply` may be called from several threads at once.
@@ -46,8 +50,8 @@ class PostTransform {
  public:
   /// A safetensors file. Throws Error{not_found, io, invalid_file} naming what is wrong with it.
   static PostTransform load(const std::filesystem::path& path);
-  /// Whole or not at all.
-  void save(const std::filesystem::path& path) const;
+  /// Whole or not at all (treble/whole_file.h).
+  void save(const std::filesystem::path& path, Existing existing = Existing::replace) const;
 
   /// vectors [n, input_dim()] → [n, output_dim()], of length 1 where `normalize`. Throws Error{invalid_argument} when
   /// the size is no multiple of input_dim(), Error{non_finite} naming the row when nothing is left of a vector to give

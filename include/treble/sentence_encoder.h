@@ -47,20 +47,31 @@ struct ModelInfo {
   std::int64_t vocab_size = 0;
   std::int64_t num_parameters = 0;
   std::int64_t max_length = 0;       ///< in force, in tokens
-  std::int64_t position_limit = 0;   ///< the most that max_length may be raised to
+  std::string max_length_source;     ///< how it was chosen: "max_seq_length of sentence_bert_config.json", …
+  std::int64_t position_limit = 0;   ///< the most that max_length may be raised to without an extension
   std::string extension;             ///< of positions: "none", "interpolate", …
   std::int64_t tempered_layers = 0;  ///< attention modules that a temperature acts on
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;
-  std::string default_prompt_name;  ///< empty: none
-  /// What of the folder was ignored or read otherwise than somebody might think, a sentence each; empty for most
-  /// models.
-  std::vector<std::string> warnings;
+  std::string default_prompt_name;                            ///< empty: none
+  std::string similarity = "cosine";                          ///< or "dot", "euclidean", "manhattan": the model's own
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
+  bool special_tokens_as_text = false;                        ///< as ModelOptions asked
   /// What is dropped of longer texts where EncodeOptions do not say: end or start.
   Truncation truncation = Truncation::end;
   int threads = 0;
+  /// What of the folder was not used, or read otherwise than somebody might think, a sentence each; empty for most
+  /// models.
+  std::vector<std::string> warnings;
+};
+
+/// Which files a model was read from, by content.
+struct ModelFingerprint {
+  std::string sha256;  ///< over `files`: one hash for the whole model
+  /// SHA-256 of each file, by its name relative to the model's folder ("tokenizer.json", "2_Dense/model.safetensors");
+  /// the encoder's weights are one entry, "weights", as weights_sha256().
+  std::map<std::string, std::string> files;
 };
 
 /// A loaded model. Movable. Calls to `encode` from several threads are safe; they run one after the other, each on all
@@ -88,6 +99,10 @@ class SentenceEncoder {
 
   /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.
   const std::string& weights_sha256() const;
+
+  /// Hashes of everything the model was read from (treble/model_files.h). Computed at the first call, then kept. Throws
+  /// Error{not_found, io} when a file is gone.
+  const ModelFingerprint& fingerprint() const;
 
  private:
   friend struct EncoderAccess;

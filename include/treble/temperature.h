@@ -55,6 +55,11 @@ class Temperature {
   /// The written form that `parse` reads back: "0.8", "log:128".
   std::string to_string() const;
 
+  /// What determines the logit scales, and nothing else: the written form, of a profile "profile:" and the SHA-256 of
+  /// its lengths and scales, whatever its file is called. Two temperatures with equal canonical forms give equal
+  /// vectors.
+  std::string canonical() const;
+
  private:
   class Schedule;
   struct Constant;

@@ -22,6 +22,7 @@ struct TemperatureProfile {
   std::int64_t texts = 0;  ///< that were measured
   std::uint64_t seed = 0;  ///< of their choice
   std::string treble_version;
+  std::string provenance;  ///< of the vectors behind it: a JSON object as of provenance_json (treble/provenance.h)
 
   std::int64_t num_layers() const noexcept { return static_cast<std::int64_t>(logit_scales.size()); }
   /// 1 when heads are not told apart.
@@ -34,7 +35,11 @@ struct TemperatureProfile {
 /// Error{not_found, io} for the file, Error{invalid_file} naming file and key for what is wrong in it.
 TemperatureProfile read_profile(const std::filesystem::path& path);
 
-/// Throws Error{invalid_argument} when the profile is not well formed, Error{io}.
+/// What its file holds. Throws Error{invalid_argument} when the profile is not well formed.
+std::string to_json(const TemperatureProfile& profile);
+
+/// Whole or not at all (treble/whole_file.h). Throws Error{invalid_argument} when the profile is not well formed,
+/// Error{io}.
 void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile);
 
 }  // namespace treble

@@ -10,6 +10,7 @@
 #include "bake/weight_files.h"
 #include "base/fail.h"
 #include "base/sha256.h"
+#include "models/folder_check.h"
 #include "models/model_location.h"
 #include "models/model_registry.h"
 #include "treble/version.h"
@@ -31,6 +32,7 @@ struct Source {
 
 Source open_source(const std::string& model) {
   const fs::path folder = find_model_folder(model);
+  check_model_folder(folder);
   const fs::path transformer = transformer_folder(folder);
   fs::path relative = transformer.lexically_relative(folder).lexically_normal();
   if (relative == ".") relative.clear();

@@ -5,13 +5,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <string_view>
 #include <system_error>
 
 #include "base/fail.h"
 #include "base/json_file.h"
 #include "base/mapped_file.h"
+#include "treble/whole_file.h"
 
 namespace treble {
 
@@ -26,11 +26,7 @@ Json read_ordered_json(const fs::path& path) {
 }
 
 void write_json(const fs::path& path, const Json& json) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
-  file.close();
-  if (!file) fail(ErrorCode::io, "{}: cannot write the file: {}", path.string(), std::strerror(errno));
-  sync_file(path);
+  write_whole_file(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
 }
 
 void carry_file(const fs::path& from, const fs::path& to) {

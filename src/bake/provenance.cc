@@ -5,6 +5,7 @@
 
 #include "bake/file_ops.h"
 #include "base/fail.h"
+#include "base/file_presence.h"
 #include "base/json_file.h"
 
 namespace treble {
@@ -31,7 +32,7 @@ Json scales_json(const LogitScales& scales) {
 /// The source's treble.json; an empty object when it has none.
 Json existing(const fs::path& folder) {
   const fs::path path = folder / kProvenanceFile;
-  return fs::exists(path) ? read_ordered_json(path) : Json::object();
+  return is_there(path) ? read_ordered_json(path) : Json::object();
 }
 
 const nlohmann::json& member(const nlohmann::json& json, const char* key, const std::string& origin) {
@@ -93,8 +94,7 @@ void write_provenance(const fs::path& from, const fs::path& to, const Provenance
 
 std::optional<BakedTemperature> read_baked(const std::string& folder) {
   const fs::path path = fs::path(folder) / kProvenanceFile;
-  std::error_code error;
-  if (!fs::exists(path, error)) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   const JsonObject json = JsonObject::from_file(path);
   const auto baked = json.value().find("baked");
   if (baked == json.value().end()) return std::nullopt;

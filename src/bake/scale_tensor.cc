@@ -138,8 +138,8 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
   for (std::size_t i = 0; i < count; ++i) {
     const double value = read_element(tensor.dtype, tensor.bytes.data() + i * from_size);
     if (!std::isfinite(value)) {
-      fail(ErrorCode::non_finite, "{}: tensor {}: element {} is {}; the weights are damaged", tensor.file, change.name,
-           i, value);
+      fail(ErrorCode::invalid_file, "{}: tensor {}: element {} is {}; the weights are damaged", tensor.file,
+           change.name, i, value);
     }
     const double product = product_of(change, i / width, i % width, value);
     const double stored = rounded(format, product, rounding);

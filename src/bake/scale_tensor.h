@@ -17,7 +17,7 @@ struct Rounding {
 };
 
 /// The bytes of `tensor` with `change`, in `dtype` (F16, BF16, F32, F64); computed in double. Adds to `rounding`.
-/// Throws Error{invalid_file} for another shape or a type without fractions, Error{non_finite} naming the element,
+/// Throws Error{invalid_file} for another shape, a type without fractions, and a NaN or infinity, which it names;
 /// Error{invalid_argument} for a product beyond the range of `dtype`.
 std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChange& change, DType dtype,
                                     Rounding& rounding);

@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "base/fail.h"
+#include "base/file_presence.h"
 
 namespace treble {
 
@@ -23,24 +25,46 @@ struct FileDescriptor {
   }
 };
 
+/// Git Large File Storage leaves a few lines of text in place of a file that it has not fetched.
+bool is_lfs_pointer(std::span<const std::byte> bytes) {
+  constexpr std::string_view kFirstLine = "version https://git-lfs.github.com/spec/v";
+  constexpr std::size_t kMaxPointer = 1024;  // of the specification
+  return bytes.size() < kMaxPointer &&
+         std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).starts_with(kFirstLine);
+}
+
+[[noreturn]] void fail_to_open(const std::filesystem::path& path, int error) {
+  // Says so itself where it is a link to nowhere.
+  if (error == ENOENT) is_there(path);
+  fail(error == ENOENT ? ErrorCode::not_found : ErrorCode::io, "{}: cannot open: {}", path.string(),
+       std::strerror(error));
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0) {
-    const auto code = errno == ENOENT ? ErrorCode::not_found : ErrorCode::io;
-    fail(code, "{}: cannot open: {}", path.string(), std::strerror(errno));
-  }
+  // Without waiting, where the name is that of a pipe nobody writes to.
+  const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.value < 0) fail_to_open(path, errno);
   struct stat status{};
   if (::fstat(file.value, &status) != 0)
     fail(ErrorCode::io, "{}: cannot stat: {}", path.string(), std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) fail(ErrorCode::io, "{}: not a regular file", path.string());
+  if (!S_ISREG(status.st_mode)) {
+    fail(ErrorCode::invalid_file, "{}: {}not a regular file", path.string(),
+         S_ISDIR(status.st_mode) ? "a folder, " : "");
+  }
   size_ = static_cast<std::size_t>(status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value, 0);
   if (address == MAP_FAILED)
     fail(ErrorCode::io, "{}: cannot map {} bytes: {}", path.string(), size_, std::strerror(errno));
   data_ = static_cast<const std::byte*>(address);
+  if (is_lfs_pointer(bytes())) {
+    ::munmap(address, size_);
+    fail(ErrorCode::invalid_file,
+         "{}: a Git LFS pointer, not the file itself; run `git lfs pull` in its repository, or fetch the file again",
+         path.string());
+  }
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

@@ -12,7 +12,8 @@ namespace treble {
 /// with every memory-mapped reader.
 class MappedFile {
  public:
-  /// Throws Error{not_found} or Error{io}, naming the path.
+  /// Throws Error{not_found, io}, and Error{invalid_file} for a folder, a device, or a Git LFS pointer that stands in
+  /// place of the file; all name the path.
   explicit MappedFile(const std::filesystem::path& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

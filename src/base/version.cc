@@ -4,4 +4,6 @@ namespace treble {
 
 const char* version() noexcept { return TREBLE_VERSION; }
 
+int numerics_version() noexcept { return 1; }
+
 }  // namespace treble

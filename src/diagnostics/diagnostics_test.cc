@@ -156,6 +156,16 @@ TEST(Verdict, SaysWhichIsMoreAlikeOrThatItIsUnclear) {
   EXPECT_TRUE(says(none, "no texts"));
 }
 
+TEST(Verdict, ARatioThatRoundsToOneIsNoCollapse) {
+  const auto report = report_of(estimate(0.900, 0.001), estimate(0.918, 0.001));
+  EXPECT_FALSE(report.findings.visible);
+  EXPECT_TRUE(says(report, "No length collapse to speak of: texts of 33 to 64 tokens are 1.020 times as similar"));
+  EXPECT_FALSE(says(report, "visible"));
+  const auto more = report_of(estimate(0.80, 0.001), estimate(0.85, 0.001));
+  EXPECT_TRUE(more.findings.visible);
+  EXPECT_TRUE(says(more, "1.1 times"));
+}
+
 TEST(Verdict, SaysWhatCuttingTheSameTextsExplains) {
   CollapseReport report = report_of(estimate(0.1, 0.01), estimate(0.3, 0.01));
   report.cut_lengths = {16, 64};

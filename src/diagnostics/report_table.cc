@@ -211,7 +211,7 @@ void append_cuts(const CollapseReport& report, std::string& out) {
 }  // namespace
 
 std::string to_table(const CollapseReport& report) {
-  std::string out = fmt::format("{}: {} texts", report.model, report.texts);
+  std::string out = fmt::format("{}: {} {}", report.model, report.texts, report.texts == 1 ? "text" : "texts");
   if (report.truncated_texts > 0) {
     out += fmt::format(", {} of them longer than the {} tokens the model reads", report.truncated_texts,
                        report.max_length);

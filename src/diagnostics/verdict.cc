@@ -14,6 +14,8 @@ namespace {
 constexpr std::int64_t kEnoughTexts = 10;
 /// Below that a ratio of mean cosines is a ratio of noise.
 constexpr double kLeastForRatio = 0.01;
+/// A ratio that rounds to 1.0 is beyond chance where the texts are many, and still no collapse.
+constexpr double kLeastVisibleRatio = 1.05;
 
 using Row = std::vector<CosineEstimate>;
 
@@ -43,6 +45,10 @@ std::string about_buckets(const CollapseReport& report) {
                                 which, *findings.ratio, other, numbers)
                           : fmt::format("Length collapse is visible: {} are more similar to one another than {} ({}).",
                                         which, other, numbers);
+  }
+  if (above(longer, shorter)) {
+    return fmt::format("No length collapse to speak of: {} are {:.3f} times as similar to one another as {} ({}).",
+                       which, *findings.ratio, other, numbers);
   }
   if (above(shorter, longer)) {
     return fmt::format("No length collapse here: {} are less similar to one another than {} ({}).", which, other,
@@ -112,8 +118,8 @@ CollapseFindings find_collapse(const CollapseReport& report) {
   if (!findings.compared) return findings;
   const CosineEstimate& shorter = row[findings.short_bucket];
   const CosineEstimate& longer = row[findings.long_bucket];
-  findings.visible = above(longer, shorter);
   if (shorter.mean > kLeastForRatio) findings.ratio = longer.mean / shorter.mean;
+  findings.visible = above(longer, shorter) && findings.ratio.value_or(kLeastVisibleRatio) >= kLeastVisibleRatio;
   if (findings.visible && report.cut_lengths.size() >= 2 && report.cut_texts >= kEnoughTexts) {
     const Row& cuts = report.cut_cosine.front();
     // A difference that may be chance explains nothing.

@@ -10,6 +10,7 @@
 #include "diagnostics/attention_statistics.h"
 #include "diagnostics/length_buckets.h"
 #include "engine/encoder_access.h"
+#include "treble/provenance.h"
 #include "treble/version.h"
 
 namespace treble {
@@ -94,6 +95,7 @@ class Calibrator {
     profile.texts = result_.texts;
     profile.seed = options_.seed;
     profile.treble_version = version();
+    profile.provenance = provenance_json(encoder_, {});
     return std::move(result_);
   }
 

@@ -13,6 +13,7 @@
 #include "engine/encoder_access.h"
 #include "engine/text_sample.h"
 #include "treble/collapse_report.h"
+#include "treble/provenance.h"
 
 namespace treble {
 
@@ -98,6 +99,7 @@ class Inspection {
 
   void start_report() {
     report_.model = encoder_.info().name;
+    report_.provenance = provenance_json(encoder_, options_.encode);
     report_.baked_temperature = encoder_.info().baked_temperature;
     report_.texts = sample_.texts;
     report_.truncated_texts = sample_.truncated_texts;
@@ -110,7 +112,10 @@ class Inspection {
     const auto& asked = options_.cut_lengths;
     report_.shortest_cut_asked = asked.empty() ? 0 : *std::min_element(asked.begin(), asked.end());
     report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
-    for (const auto& temperature : temperatures_) report_.settings.push_back(temperature.to_string());
+    for (const auto& temperature : temperatures_) {
+      report_.settings.push_back(temperature.to_string());
+      report_.temperatures_canonical.push_back(temperature.canonical());
+    }
     report_.num_temperatures = static_cast<std::int64_t>(temperatures_.size());
     for (auto& bucket : sample_.by_bucket) {
       std::move(bucket.begin(), bucket.end(), std::back_inserter(texts_));

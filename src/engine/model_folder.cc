@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/fail.h"
+#include "base/file_presence.h"
 #include "base/json_file.h"
+#include "engine/sentence_config.h"
 
 namespace treble {
 
@@ -12,54 +15,106 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The limit a file states; tokenizers without one write an absurdly large number.
-void take_limit(const std::optional<double>& limit, const JsonObject& json, const char* key,
-                std::optional<std::int64_t>& smallest) {
-  constexpr double kNoLimit = 1e9;
-  if (!limit || *limit >= kNoLimit) return;
-  if (*limit < 1) fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be at least 1", json.origin(), key, *limit);
-  const auto tokens = static_cast<std::int64_t>(*limit);
-  smallest = smallest ? std::min(*smallest, tokens) : tokens;
-}
+constexpr const char* kModelConfig = "config_sentence_transformers.json";
 
-void read_sentence_config(ModelSettings& settings) {
-  // sentence-transformers wrote this file under the name of the transformer for a while.
-  constexpr std::array kNames = {"sentence_bert_config.json",        "sentence_roberta_config.json",
-                                 "sentence_distilbert_config.json",  "sentence_camembert_config.json",
-                                 "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json"};
-  for (const char* name : kNames) {
-    const fs::path path = settings.transformer_folder / name;
-    if (!fs::exists(path)) continue;
-    const auto json = JsonObject::from_file(path);
-    take_limit(json.number("max_seq_length"), json, "max_seq_length", settings.stated_max_length);
-    settings.lowercase = json.boolean("do_lower_case").value_or(false);
-    return;
-  }
-}
-
-void read_tokenizer_config(ModelSettings& settings) {
-  const fs::path path = settings.transformer_folder / "tokenizer_config.json";
-  if (!fs::exists(path)) return;
-  const auto json = JsonObject::from_file(path);
-  take_limit(json.number("model_max_length"), json, "model_max_length", settings.stated_max_length);
-}
-
-void read_prompts(const fs::path& folder, ModelSettings& settings) {
-  const fs::path path = folder / "config_sentence_transformers.json";
-  if (!fs::exists(path)) return;
-  const auto json = JsonObject::from_file(path);
+void read_prompts(const JsonObject& json, ModelSettings& settings) {
   settings.default_prompt_name = json.string("default_prompt_name").value_or("");
+  settings.similarity = json.string("similarity_fn_name").value_or("cosine");
   if (const auto prompts = json.value().find("prompts"); prompts != json.value().end() && !prompts->is_null()) {
-    if (!prompts->is_object()) fail(ErrorCode::invalid_file, "{}: \"prompts\" must be an object", path.string());
+    if (!prompts->is_object()) fail(ErrorCode::invalid_file, "{}: \"prompts\" must be an object", json.origin());
     for (const auto& [name, prompt] : prompts->items()) {
-      if (!prompt.is_string()) fail(ErrorCode::invalid_file, "{}: prompt \"{}\" must be a string", path.string(), name);
-      settings.prompts[name] = prompt.get<std::string>();
+      if (!prompt.is_string() && !prompt.is_null()) {
+        fail(ErrorCode::invalid_file, "{}: prompt \"{:.100}\" must be a string", json.origin(), name);
+      }
+      settings.prompts[name] = prompt.is_null() ? std::string() : prompt.get<std::string>();
     }
   }
-  if (!settings.default_prompt_name.empty() && !settings.prompts.contains(settings.default_prompt_name)) {
-    fail(ErrorCode::invalid_file, "{}: default_prompt_name \"{}\" is not among the prompts", path.string(),
-         settings.default_prompt_name);
+  const std::string& name = settings.default_prompt_name;
+  if (name.empty() || settings.prompts.contains(name)) return;
+  // These two are there in every model of sentence-transformers, and empty.
+  if (name == "query" || name == "document") {
+    settings.prompts[name] = "";
+    return;
   }
+  fail(ErrorCode::invalid_file, "{}: default_prompt_name \"{:.100}\" is not among the prompts", json.origin(), name);
+}
+
+void read_similarity(const JsonObject& json, ModelSettings& settings) {
+  constexpr std::array kKnown = {"cosine", "dot", "euclidean", "manhattan"};
+  const auto name = json.string("similarity_fn_name");
+  if (!name) return;
+  if (std::find(kKnown.begin(), kKnown.end(), *name) != kKnown.end()) {
+    settings.similarity = *name;
+    return;
+  }
+  settings.warnings.push_back(fmt::format(
+      "{}: \"similarity_fn_name\" is \"{:.40}\", none of cosine, dot, euclidean, manhattan; cosine is used, as "
+      "in sentence-transformers",
+      json.origin(), *name));
+}
+
+void read_model_config(const fs::path& folder, ModelSettings& settings) {
+  const fs::path path = folder / kModelConfig;
+  if (!is_there(path)) return;
+  const auto json = JsonObject::from_file(path);
+  const std::string type = json.string("model_type").value_or("SentenceTransformer");
+  if (type != "SentenceTransformer") {
+    fail(ErrorCode::unsupported, R"({}: the model is a {:.40}; Treble serves a SentenceTransformer, one vector a text)",
+         json.origin(), type);
+  }
+  read_prompts(json, settings);
+  read_similarity(json, settings);
+  // truncate_dim is read with the modules.
+  constexpr std::array<std::string_view, 7> kKnown = {"__version__",         "model_type",         "prompts",
+                                                      "default_prompt_name", "similarity_fn_name", "truncate_dim",
+                                                      "requirements"};
+  for (const auto& [key, value] : json.value().items()) {
+    if (value.is_null() || std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end()) continue;
+    settings.warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: nothing is known of it", json.origin(), key));
+  }
+}
+
+/// sentence-transformers renders the texts of a plain transformer through its chat template, if there is one.
+void refuse_chat_template(const fs::path& folder) {
+  const fs::path config = folder / "tokenizer_config.json";
+  std::string place;
+  if (is_there(config)) {
+    const auto json = JsonObject::from_file(config);
+    const auto found = json.value().find("chat_template");
+    if (found != json.value().end() && !found->is_null()) place = json.origin() + ": \"chat_template\"";
+  }
+  for (const char* name : {"chat_template.jinja", "chat_template.json", "additional_chat_templates"}) {
+    if (place.empty() && is_there(folder / name)) place = (folder / name).string();
+  }
+  if (place.empty()) return;
+  fail(ErrorCode::unsupported,
+       "{}: without modules.json, sentence-transformers puts every text into this chat template, which Treble does not "
+       "have; add the model's modules.json, or remove the template if the model was trained on plain texts",
+       place);
+}
+
+void read_plain_folder(const fs::path& folder, ModelSettings& settings) {
+  refuse_chat_template(folder);
+  auto names = sentence_config_names(folder);
+  if (is_there(folder / kModelConfig)) names.emplace_back(kModelConfig);
+  for (const std::string& name : names) {
+    settings.warnings.push_back(fmt::format(
+        "{}: not read, as sentence-transformers does not read it without modules.json", (folder / name).string()));
+  }
+}
+
+void read_tokenizer_limit(const fs::path& folder, StatedLimits& limits) {
+  const fs::path path = folder / "tokenizer_config.json";
+  if (!is_there(path)) return;
+  const auto json = JsonObject::from_file(path);
+  limits.tokenizer = read_limit(json, json.contains("model_max_length") ? "model_max_length" : "max_len");
+}
+
+/// -1 is how XLNet's config says that there are as many as one likes.
+void read_position_limit(const fs::path& folder, StatedLimits& limits) {
+  const auto json = JsonObject::from_file(folder / "config.json");
+  const auto number = json.number("max_position_embeddings");
+  if (number && *number != -1) limits.positions = read_limit(json, "max_position_embeddings");
 }
 
 }  // namespace
@@ -67,9 +122,18 @@ void read_prompts(const fs::path& folder, ModelSettings& settings) {
 ModelSettings read_model_settings(const fs::path& folder) {
   ModelSettings settings;
   settings.transformer_folder = transformer_folder(folder);
-  read_sentence_config(settings);
-  read_tokenizer_config(settings);
-  read_prompts(folder, settings);
+  if (is_there(folder / "modules.json")) {
+    read_model_config(folder, settings);
+    SentenceConfig config = read_sentence_config(settings.transformer_folder);
+    settings.lowercase = config.lowercase;
+    settings.limits.own = std::move(config.own);
+    settings.limits.call = std::move(config.call);
+    settings.warnings.insert(settings.warnings.end(), config.warnings.begin(), config.warnings.end());
+  } else {
+    read_plain_folder(folder, settings);
+  }
+  read_tokenizer_limit(settings.transformer_folder, settings.limits);
+  read_position_limit(settings.transformer_folder, settings.limits);
   return settings;
 }
 

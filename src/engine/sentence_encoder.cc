@@ -17,10 +17,12 @@
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
 #include "engine/rounding_sentences.h"
+#include "models/folder_check.h"
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
 #include "treble/bake.h"
+#include "treble/model_files.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -51,26 +53,25 @@ const char* extension_name(PositionExtension extension) {
     case PositionExtension::group: return "group";
     case PositionExtension::recur: return "recur";
     case PositionExtension::ntk: return "ntk";
+    case PositionExtension::interpolate_long: return "interpolate-long";
+    case PositionExtension::group_long: return "group-long";
+    case PositionExtension::ntk_long: return "ntk-long";
   }
   return "none";
 }
 
-/// The length limit and the positions for it.
-LengthPlan plan_lengths(const ModelOptions& options, const ModelSettings& settings, const EncoderConfig& config) {
-  const std::int64_t position_limit = config.max_tokens();
-  if (!options.max_length) {
-    // A model whose positions have no end still has a length that it was made for.
-    const std::int64_t trained = config.unlimited_positions ? config.num_positions : position_limit;
-    return {std::min(settings.stated_max_length.value_or(trained), position_limit), options.extension};
-  }
+/// The length limit in force and the positions for it.
+LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit) {
+  const std::int64_t stated = limit.position_limit;
+  if (!options.max_length) return {limit.tokens, options.extension, stated};
   const std::int64_t most =
-      options.extension == PositionExtension::none ? position_limit : EncoderConfig::kPracticalLimit;
+      options.extension == PositionExtension::none ? limit.position_limit : EncoderConfig::kPracticalLimit;
   if (*options.max_length < 1 || *options.max_length > most) {
     fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens{}",
          *options.max_length, most,
          options.extension == PositionExtension::none ? "; an extension (--extend) gives it more" : "");
   }
-  return {*options.max_length, options.extension};
+  return {*options.max_length, options.extension, stated};
 }
 
 /// The texts of one call and how they are to be read.
@@ -124,7 +125,8 @@ struct SentenceEncoder::Impl {
       : settings(std::move(read_settings)),
         pool(options.threads == 0 ? available_threads() : options.threads),
         workers(static_cast<std::size_t>(pool.size())),
-        lengths(plan_lengths(options, settings, read_encoder_config(settings.transformer_folder))),
+        limit(choose_length(settings.limits, read_encoder_config(settings.transformer_folder))),
+        lengths(plan_lengths(options, limit)),
         loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
         encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}, &rounding_correction})),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
@@ -135,6 +137,7 @@ struct SentenceEncoder::Impl {
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
+  void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
   TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
   std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
@@ -147,6 +150,7 @@ struct SentenceEncoder::Impl {
   ModelSettings settings;
   ThreadPool pool;
   std::vector<Worker> workers;
+  LengthLimit limit;
   LengthPlan lengths;
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
@@ -159,6 +163,8 @@ struct SentenceEncoder::Impl {
   std::mutex encode_mutex;
   std::once_flag hash_once;
   std::string weights_sha256;
+  std::once_flag fingerprint_once;
+  ModelFingerprint fingerprint;
 };
 
 std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) const {
@@ -189,12 +195,26 @@ void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) cons
        options.temperature.to_string(), info.name);
 }
 
+/// Nothing of a text would be left behind such a prompt, so all texts would get one vector.
+void SentenceEncoder::Impl::check_prompt_fits(const std::string& prompt, std::int64_t max_length) const {
+  if (prompt.empty()) return;
+  const auto tokens = static_cast<std::int64_t>(tokenizer.encode(prompt).num_tokens);
+  if (tokens < max_length) return;
+  fail(ErrorCode::invalid_argument,
+       "the prompt \"{:.60}\" alone has {} tokens, a text may have {}: nothing of any text would be read; shorten the "
+       "prompt, or raise the limit (--max-length)",
+       prompt, tokens, max_length);
+}
+
 TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts, const EncodeOptions& options) const {
   TokenizePlan result;
   result.texts = texts;
   result.prompt = resolve_prompt(options);
   result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt);
-  result.options.max_length = static_cast<std::size_t>(resolve_max_length(options));
+  const std::int64_t limit_in_force = resolve_max_length(options);
+  if (options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
+    check_prompt_fits(result.prompt, limit_in_force);
+  result.options.max_length = static_cast<std::size_t>(limit_in_force);
   result.options.truncation = options.truncation;
   return result;
 }
@@ -306,15 +326,21 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   info.max_length = lengths.max_tokens;
   info.truncation = tokenizer.default_truncation();
   info.extension = extension_name(lengths.extension);
-  info.position_limit = config.max_tokens();
+  info.max_length_source = options.max_length ? "asked for" : limit.source;
+  info.position_limit = limit.position_limit;
   info.tempered_layers = encoder.tempered_layers();
   if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
   info.modules = modules.descriptions();
   info.prompts = settings.prompts;
   info.default_prompt_name = settings.default_prompt_name;
-  info.warnings.insert(info.warnings.end(), config.warnings.begin(), config.warnings.end());
+  info.similarity = settings.similarity;
   info.switches = describe(config);
+  info.special_tokens_as_text = options.special_tokens_as_text;
   info.threads = pool.size();
+  if (!limit.warning.empty()) info.warnings.push_back(limit.warning);
+  for (const auto& some : {config.warnings, settings.warnings, modules.warnings(), tokenizer.warnings()}) {
+    info.warnings.insert(info.warnings.end(), some.begin(), some.end());
+  }
 }
 
 /// By what layers see of the built-in sentences, one by one; the same for any number of threads, as int8 is. What the
@@ -345,6 +371,7 @@ void SentenceEncoder::Impl::correct_rounding() {
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   if (options.dtype == ComputeType::automatic) return load_fastest(options);
   const auto folder = find_model_folder(options.model);
+  check_model_folder(folder);
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
   impl->describe_model(options, folder);
   if (options.dtype == ComputeType::int8) {
@@ -439,6 +466,22 @@ const ModelInfo& SentenceEncoder::info() const noexcept { return impl_->info; }
 const std::string& SentenceEncoder::weights_sha256() const {
   std::call_once(impl_->hash_once, [this] { impl_->weights_sha256 = sha256_of_files(impl_->encoder.weight_files()); });
   return impl_->weights_sha256;
+}
+
+const ModelFingerprint& SentenceEncoder::fingerprint() const {
+  std::call_once(impl_->fingerprint_once, [this] {
+    ModelFingerprint& fingerprint = impl_->fingerprint;
+    for (const ModelFile& file : model_files(impl_->info.path)) {
+      if (!file.encoder_weights) fingerprint.files[file.name] = sha256_of_files({&file.path, 1});
+    }
+    fingerprint.files["weights"] = weights_sha256();
+    std::string list;
+    for (const auto& [name, sha256] : fingerprint.files) list += fmt::format("{} {}\n", sha256, name);
+    Sha256 hash;
+    hash.update(std::as_bytes(std::span(list.data(), list.size())));
+    fingerprint.sha256 = hash.hex_digest();
+  });
+  return impl_->fingerprint;
 }
 
 }  // namespace treble

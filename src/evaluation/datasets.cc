@@ -1,14 +1,11 @@
 #include "evaluation/datasets.h"
 
 #include <algorithm>
-#include <cmath>
-#include <fstream>
-#include <functional>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <unordered_map>
 
 #include "base/fail.h"
+#include "evaluation/json_line.h"
+#include "evaluation/line_file.h"
 
 namespace treble {
 
@@ -17,79 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-/// Calls `use` for each line that is not blank, with its number for messages ("corpus.jsonl:17").
-void each_line(const fs::path& path, const std::function<void(const std::string&, const std::string&)>& use) {
-  if (!fs::exists(path)) fail(ErrorCode::not_found, "{}: no such file", path.string());
-  std::ifstream file(path);
-  if (!file) fail(ErrorCode::io, "{}: cannot read", path.string());
-  std::uint64_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) use(line, path.string() + ":" + std::to_string(number));
-  }
-  if (file.bad()) fail(ErrorCode::io, "{}: reading failed after line {}", path.string(), number);
-}
-
-Json parse_object(const std::string& line, const std::string& place) {
-  Json json = Json::parse(line, nullptr, false);
-  if (!json.is_object()) fail(ErrorCode::invalid_file, "{}: not a JSON object", place);
-  return json;
-}
-
-std::string text_field(const Json& json, const char* key, const std::string& place) {
-  const auto found = json.find(key);
-  if (found == json.end()) fail(ErrorCode::invalid_file, "{}: \"{}\" is missing", place, key);
-  if (!found->is_string()) fail(ErrorCode::invalid_file, "{}: \"{}\" must be a text", place, key);
-  return found->get<std::string>();
-}
-
-/// Ids are texts; some files write numbers.
-std::string id_field(const Json& json, const std::string& place) {
-  const auto found = json.find("_id");
-  if (found != json.end() && found->is_number_integer()) return found->dump();
-  return text_field(json, "_id", place);
-}
-
 using Places = std::unordered_map<std::string, std::int64_t>;
-
-void read_texts(const fs::path& path, bool titled, std::vector<std::string>& ids, std::vector<std::string>& texts,
-                Places& places) {
-  each_line(path, [&](const std::string& line, const std::string& place) {
-    const Json json = parse_object(line, place);
-    std::string id = id_field(json, place);
-    if (!places.emplace(id, static_cast<std::int64_t>(ids.size())).second) {
-      fail(ErrorCode::invalid_file, "{}: the id \"{:.100}\" was there before", place, id);
-    }
-    std::string text = text_field(json, "text", place);
-    if (titled && json.contains("title") && json["title"].is_string() && !json["title"].get<std::string>().empty()) {
-      text = json["title"].get<std::string>() + " " + text;
-    }
-    ids.push_back(std::move(id));
-    texts.push_back(std::move(text));
-  });
-}
-
-struct Judgement {
-  std::string query;
-  std::string document;
-  double grade = 0;
-};
-
-/// Nothing for the heading line.
-std::optional<Judgement> parse_judgement(const std::string& line, const std::string& place) {
-  const auto first = line.find('\t');
-  const auto second = first == line.npos ? line.npos : line.find('\t', first + 1);
-  if (second == line.npos) fail(ErrorCode::invalid_file, "{}: three columns with tabs between them are wanted", place);
-  const std::string grade = line.substr(second + 1);
-  char* end = nullptr;
-  const double value = std::strtod(grade.c_str(), &end);
-  if (end == grade.c_str() || *end != '\0' || !std::isfinite(value)) {
-    if (place.ends_with(":1")) return std::nullopt;
-    fail(ErrorCode::invalid_file, "{}: the grade \"{:.50}\" is not a number", place, grade);
-  }
-  return Judgement{line.substr(0, first), line.substr(first + 1, second - first - 1), value};
-}
 
 /// Ends of words, a word being what white space parts.
 std::vector<std::size_t> word_ends(const std::string& text) {
@@ -103,69 +28,29 @@ std::vector<std::size_t> word_ends(const std::string& text) {
 
 }  // namespace
 
-RetrievalData read_beir(const fs::path& folder, const std::string& split) {
-  RetrievalData data;
-  Places documents;
-  Places all_queries;
-  std::vector<std::string> ids;
-  std::vector<std::string> texts;
-  read_texts(folder / "corpus.jsonl", true, data.document_ids, data.documents, documents);
-  read_texts(folder / "queries.jsonl", false, ids, texts, all_queries);
-  Places judged;
-  each_line(folder / "qrels" / (split + ".tsv"), [&](const std::string& line, const std::string& place) {
-    const auto judgement = parse_judgement(line, place);
-    if (!judgement) return;
-    const auto query = all_queries.find(judgement->query);
-    const auto document = documents.find(judgement->document);
-    if (query == all_queries.end() || document == documents.end()) {
-      fail(ErrorCode::invalid_file, R"({}: {} "{:.100}" is not in {})", place,
-           query == all_queries.end() ? "query" : "document",
-           query == all_queries.end() ? judgement->query : judgement->document,
-           query == all_queries.end() ? "queries.jsonl" : "corpus.jsonl");
-    }
-    const auto [entry, added] = judged.emplace(judgement->query, static_cast<std::int64_t>(data.queries.size()));
-    if (added) {
-      data.query_ids.push_back(judgement->query);
-      data.queries.push_back(texts[static_cast<std::size_t>(query->second)]);
-      data.relevant.emplace_back();
-    }
-    if (judgement->grade > 0) {
-      data.relevant[static_cast<std::size_t>(entry->second)].emplace_back(document->second, judgement->grade);
-    }
-  });
-  return data;
-}
-
 PairData read_pairs(const fs::path& path) {
   PairData data;
-  each_line(path, [&](const std::string& line, const std::string& place) {
-    const Json json = parse_object(line, place);
+  LineFile file(path);
+  for (std::string line; file.next(line);) {
+    const Json json = parse_object(line, file.place());
     const char* key = json.contains("score") ? "score" : "label";
     const auto score = json.find(key);
-    if (score == json.end() || !score->is_number() || !std::isfinite(score->get<double>())) {
-      fail(ErrorCode::invalid_file, "{}: \"score\" (or \"label\") must be a number", place);
+    if (score == json.end() || !score->is_number()) {
+      fail(ErrorCode::invalid_file, "{}: \"score\" (or \"label\") must be a number", file.place());
     }
-    data.first.push_back(text_field(json, "sentence1", place));
-    data.second.push_back(text_field(json, "sentence2", place));
+    data.first.push_back(text_field(json, "sentence1", file.place()));
+    data.second.push_back(text_field(json, "sentence2", file.place()));
     data.scores.push_back(score->get<double>());
-  });
+  }
+  const auto differs = [&](double value) { return value != data.scores.front(); };
+  if (data.scores.size() > 1 && std::none_of(data.scores.begin(), data.scores.end(), differs)) {
+    fail(ErrorCode::invalid_file, "{}: all {} pairs have the score {}; nothing tells them apart", file.name(),
+         data.scores.size(), data.scores.front());
+  }
   return data;
 }
 
 namespace {
-
-std::vector<std::string> text_list(const Json& json, const char* key, const std::string& place) {
-  const auto found = json.find(key);
-  if (found == json.end() || !found->is_array()) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a list of texts", place, key);
-  }
-  std::vector<std::string> texts;
-  for (const Json& entry : *found) {
-    if (!entry.is_string()) fail(ErrorCode::invalid_file, "{}: \"{}\" must hold texts only", place, key);
-    texts.push_back(entry.get<std::string>());
-  }
-  return texts;
-}
 
 /// The place of a text among the documents, which hold every text once.
 std::int64_t document_of(const std::string& text, Places& places, RetrievalData& data) {
@@ -182,36 +67,42 @@ std::int64_t document_of(const std::string& text, Places& places, RetrievalData&
 RetrievalData read_reranking(const fs::path& path) {
   RetrievalData data;
   Places places;
-  each_line(path, [&](const std::string& line, const std::string& place) {
-    const Json json = parse_object(line, place);
-    const std::string query = text_field(json, "query", place);
-    const auto positive = text_list(json, "positive", place);
-    const auto negative = text_list(json, "negative", place);
-    if (positive.empty() || negative.empty()) return;
+  LineFile file(path);
+  for (std::string line; file.next(line);) {
+    const Json json = parse_object(line, file.place());
+    const std::string query = text_field(json, "query", file.place());
+    const auto positive = text_list(json, "positive", file.place());
+    const auto negative = text_list(json, "negative", file.place());
+    if (positive.empty() || negative.empty()) {
+      ++data.counts.queries_apart;
+      continue;
+    }
     auto& relevant = data.relevant.emplace_back();
     auto& candidates = data.candidates.emplace_back();
+    const auto add = [&](const std::string& text) {
+      const std::int64_t document = document_of(text, places, data);
+      const bool fresh = std::find(candidates.begin(), candidates.end(), document) == candidates.end();
+      if (fresh) candidates.push_back(document);
+      data.counts.repeated += fresh ? 0 : 1;
+      return fresh;
+    };
     for (const std::string& text : positive) {
-      const std::int64_t document = document_of(text, places, data);
-      if (std::find(candidates.begin(), candidates.end(), document) != candidates.end()) continue;
-      candidates.push_back(document);
-      relevant.emplace_back(document, 1.0);
+      if (add(text)) relevant.emplace_back(candidates.back(), 1.0);
     }
-    for (const std::string& text : negative) {
-      const std::int64_t document = document_of(text, places, data);
-      if (std::find(candidates.begin(), candidates.end(), document) == candidates.end()) candidates.push_back(document);
-    }
+    for (const std::string& text : negative) add(text);
     data.query_ids.push_back(std::to_string(data.queries.size()));
     data.queries.push_back(query);
-  });
+  }
+  if (data.queries.empty()) {
+    fail(ErrorCode::invalid_file, "{}: no line has both a positive and a negative text; nothing to order", file.name());
+  }
   return data;
 }
 
 bool is_reranking(const fs::path& path) {
-  if (!fs::exists(path)) fail(ErrorCode::not_found, "{}: no such file", path.string());
-  std::ifstream file(path);
+  LineFile file(path);
   std::string line;
-  while (line.empty() && std::getline(file, line)) {
-  }
+  if (!file.next(line)) return false;
   const Json json = Json::parse(line, nullptr, false);
   return json.is_object() && json.contains("query") && json.contains("positive");
 }

@@ -9,21 +9,31 @@
 
 namespace treble {
 
+/// What was noticed while judgements were read, for whoever relies on them.
+struct JudgementCounts {
+  std::int64_t repeated = 0;          ///< judgements of a query and document that were judged before
+  std::int64_t never_found = 0;       ///< relevant documents (of one query each) that the corpus lacks
+  std::int64_t absent_documents = 0;  ///< judged documents that the corpus lacks, of whatever grade
+  std::string first_absent;           ///< the id of the first of them
+  std::int64_t queries_apart = 0;     ///< judged queries that have nothing to find, and so are not among the queries
+  std::int64_t same_ids = 0;          ///< queries with the id of a document
+  std::int64_t same_texts = 0;        ///< those of them whose document ends in the query's text
+};
+
 struct RetrievalData {
   std::vector<std::string> document_ids;
   std::vector<std::string> documents;  ///< "title text", as BEIR joins them
-  std::vector<std::string> query_ids;  ///< only those with a judgement
+  std::vector<std::string> query_ids;  ///< only those with a relevant document
   std::vector<std::string> queries;
-  /// [query]: (document, grade > 0), grades as in the file.
+  /// [query]: (document, grade > 0), at least one, grades as in the file. Document −1: not in the corpus, so that no
+  /// ranking finds it.
   std::vector<std::vector<std::pair<std::int64_t, double>>> relevant;
   /// [query]: the only documents that it is held against (reranking); empty: all queries against all documents.
   std::vector<std::vector<std::int64_t>> candidates;
+  /// [query]: the document with the query's own id, −1 for none; empty where ids are not given.
+  std::vector<std::int64_t> same_id;
+  JudgementCounts counts;
 };
-
-/// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}), qrels/<split>.tsv with a heading line
-/// (query-id, corpus-id, score). Judgements of documents that the corpus lacks are an error, as are repeated ids.
-/// Throws Error{not_found, io} for files, Error{invalid_file} naming file and line.
-RetrievalData read_beir(const std::filesystem::path& folder, const std::string& split);
 
 /// Pairs of texts with a number: graded similarity, or 0 and 1.
 struct PairData {
@@ -32,14 +42,16 @@ struct PairData {
   std::vector<double> scores;
 };
 
-/// JSONL: {"sentence1", "sentence2", "score"}; "label" may stand for "score". Throws as read_beir does.
+/// JSONL, compressed or not: {"sentence1", "sentence2", "score"}; "label" may stand for "score". Throws
+/// Error{not_found, io}, and Error{invalid_file} naming file and line, or the one score that all of several pairs have.
 PairData read_pairs(const std::filesystem::path& path);
 
-/// JSONL: {"query", "positive": [texts], "negative": [texts]}, as mteb's reranking tasks keep them. Lines without a
-/// positive or a negative are left out, as there is nothing to order. Throws as read_beir does.
+/// JSONL, compressed or not: {"query", "positive": [texts], "negative": [texts]}, as mteb's reranking tasks keep them.
+/// Lines without a positive or a negative are counted and left out, as there is nothing to order; a text that stands in
+/// both lists is a positive. Throws as read_pairs does.
 RetrievalData read_reranking(const std::filesystem::path& path);
 
-/// Whether the first line of a JSONL file is one of reranking. Throws Error{not_found, io}.
+/// Whether the first line of a JSONL file is one of reranking. Throws as read_pairs does.
 bool is_reranking(const std::filesystem::path& path);
 
 /// Texts without labels as a retrieval task of their own: the first half of each text is the query that should find the

@@ -95,10 +95,11 @@ TEST(Metrics, CorrelationAndPrecisionEqualScipyAndScikitLearn) {
   const auto json = expected();
   const auto a = json.at("a").get<std::vector<double>>();
   const auto b = json.at("b").get<std::vector<double>>();
-  EXPECT_NEAR(spearman(a, b), json.at("spearman").get<double>(), 1e-12);
-  EXPECT_NEAR(average_precision(a, json.at("labels").get<std::vector<double>>()),
+  EXPECT_NEAR(spearman(a, b).value(), json.at("spearman").get<double>(), 1e-12);
+  EXPECT_NEAR(average_precision(a, json.at("labels").get<std::vector<double>>()).value(),
               json.at("average_precision").get<double>(), 1e-12);
-  EXPECT_EQ(spearman(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3}), 0) << "a constant has no ranks";
+  EXPECT_FALSE(spearman(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3})) << "a constant has no ranks";
+  EXPECT_FALSE(average_precision(std::vector<double>{1, 2}, std::vector<double>{0, 0})) << "nothing to find";
 }
 
 /// Items with a value for each setting; the metric is their mean.
@@ -177,44 +178,60 @@ TEST(HeldOut, TheUntouchedModelMayBeTheBest) {
   EXPECT_EQ(benefit_of(result), Benefit::none);
 }
 
+TEST(HeldOut, WithoutVarianceIntervalsHaveNoWidthAndNoNaN) {
+  const std::vector<std::vector<double>> values = {std::vector<double>(40, 0.5), std::vector<double>(40, 0.5),
+                                                   std::vector<double>(40, 0.75)};
+  const auto result = hold_out(40, 3, mean_of(values), {2, 200, 1});
+  for (const SettingGain& setting : result.settings) {
+    EXPECT_EQ(setting.gain.low, setting.gain.value);
+    EXPECT_EQ(setting.gain.high, setting.gain.value);
+    EXPECT_FALSE(setting.gain.has_width());
+  }
+  EXPECT_EQ(result.settings[2].gain.value, 0.25);
+  EXPECT_EQ(result.gain.value, 0.25);
+  EXPECT_FALSE(result.gain.has_width());
+  const auto single = judge_settings(std::vector<std::size_t>{3}, 3, mean_of(values), {2, 200, 1});
+  EXPECT_EQ(single[2].gain.low, 0.25);
+  const auto varied = noise(2, 40, 3);
+  EXPECT_TRUE(hold_out(40, 2, mean_of(varied), {2, 200, 1}).settings[1].gain.has_width());
+}
+
+/// The mean of a setting over items of label 1; not defined without one.
+ItemMetric mean_of_positives(const std::vector<std::vector<double>>& values, const std::vector<bool>& positive) {
+  return [&](std::size_t setting, std::span<const std::size_t> items) -> std::optional<double> {
+    double sum = 0;
+    double count = 0;
+    for (const std::size_t item : items) {
+      if (!positive[item]) continue;
+      sum += values[setting][item];
+      ++count;
+    }
+    return count > 0 ? std::optional(sum / count) : std::nullopt;
+  };
+}
+
+TEST(HeldOut, AMetricThatIsNotDefinedIsNoNumber) {
+  const auto values = noise(2, 40, 5);
+  std::vector<bool> positive(40, false);
+  const auto folds = deal_folds(40, {2, 200, 1});
+  for (const std::size_t item : folds[0]) positive[item] = true;
+  // Defined on the whole and on the first fold, but not on the second.
+  EXPECT_THROW(hold_out(40, 2, mean_of_positives(values, positive), {2, 200, 1}), Error);
+  EXPECT_THROW(hold_out(40, 2, mean_of_positives(values, std::vector<bool>(40)), {2, 200, 1}), Error);
+  // Two positives: resamples without one are drawn anew, as a zero would draw every interval to 0.
+  std::vector<std::vector<double>> gains = {std::vector<double>(20, 0.0), std::vector<double>(20, 1.0)};
+  std::vector<bool> rare(20, false);
+  const auto halves = deal_folds(20, {2, 200, 1});
+  for (const auto& half : halves) rare[half.front()] = true;
+  const auto result = hold_out(20, 2, mean_of_positives(gains, rare), {2, 200, 1});
+  EXPECT_EQ(result.settings[1].gain.low, 1);
+  EXPECT_EQ(result.gain.low, 1);
+}
+
 TEST(HeldOut, TooLittleDataIsAnError) {
   const auto values = noise(2, 3, 1);
   EXPECT_THROW(hold_out(3, 2, mean_of(values), {2, 10, 1}), Error);
   EXPECT_THROW(hold_out(3, 2, mean_of(values), {1, 10, 1}), Error);
-}
-
-TEST_F(Evaluation, ReadsABeirFolder) {
-  write("corpus.jsonl",
-        "{\"_id\": \"d1\", \"title\": \"Ferry\", \"text\": \"leaves at nine\"}\n{\"_id\": \"d2\", \"text\": \"\"}\n");
-  write("queries.jsonl", "{\"_id\": \"q1\", \"text\": \"when\"}\n\n{\"_id\": 2, \"text\": \"unjudged\"}\n");
-  write("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n");
-  const auto data = read_beir(folder_, "test");
-  EXPECT_EQ(data.documents, (std::vector<std::string>{"Ferry leaves at nine", ""}));
-  EXPECT_EQ(data.queries, (std::vector<std::string>{"when"}));
-  ASSERT_EQ(data.relevant.size(), 1U);
-  EXPECT_EQ(data.relevant[0], (Judgements{{0, 2.0}}));
-}
-
-TEST_F(Evaluation, EveryLieOfABeirFolderIsNamed) {
-  const std::string corpus = "{\"_id\": \"d1\", \"text\": \"a\"}\n";
-  const std::string queries = "{\"_id\": \"q1\", \"text\": \"b\"}\n";
-  struct Case {
-    std::string corpus, queries, judgements, words;
-  };
-  for (const Case& lie : {Case{"{", queries, "", "corpus.jsonl:1: not a JSON object"},
-                          {corpus + corpus, queries, "", "corpus.jsonl:2: the id \"d1\" was there before"},
-                          {"{\"_id\": \"d1\"}\n", queries, "", "corpus.jsonl:1: \"text\" is missing"},
-                          {corpus, "{\"_id\": \"q1\", \"text\": 7}\n", "", "queries.jsonl:1: \"text\" must be a text"},
-                          {corpus, queries, "h\th\th\nq1 d1 1\n", "test.tsv:2: three columns"},
-                          {corpus, queries, "h\th\th\nq1\td9\t1\n", "document \"d9\" is not in corpus.jsonl"},
-                          {corpus, queries, "h\th\th\nq1\td1\tmany\n", "\"many\" is not a number"}}) {
-    write("corpus.jsonl", lie.corpus);
-    write("queries.jsonl", lie.queries);
-    write("qrels/test.tsv", lie.judgements);
-    const std::string message = error_of([&] { read_beir(folder_, "test"); });
-    EXPECT_NE(message.find(lie.words), std::string::npos) << message;
-  }
-  EXPECT_NE(error_of([&] { read_beir(folder_, "dev"); }).find("dev.tsv"), std::string::npos);
 }
 
 TEST_F(Evaluation, ReadsPairs) {
@@ -226,6 +243,25 @@ TEST_F(Evaluation, ReadsPairs) {
   EXPECT_EQ(data.second, (std::vector<std::string>{"b", "d"}));
   const auto bad = write("bad.jsonl", "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": \"x\"}\n");
   EXPECT_NE(error_of([&] { read_pairs(bad); }).find("bad.jsonl:1"), std::string::npos);
+  const auto alike = write("alike.jsonl",
+                           "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 3}\n"
+                           "{\"sentence1\": \"c\", \"sentence2\": \"d\", \"score\": 3.0}\n");
+  EXPECT_NE(error_of([&] { read_pairs(alike); }).find("alike.jsonl: all 2 pairs have the score 3"), std::string::npos);
+}
+
+TEST_F(Evaluation, RerankingCountsWhatItLeavesOut) {
+  const auto path = write("rank.jsonl",
+                          "\xEF\xBB\xBF{\"query\": \"a\", \"positive\": [\"x\", \"x\"], \"negative\": [\"y\", \"x\"]}\n"
+                          "{\"query\": \"b\", \"positive\": [], \"negative\": [\"y\"]}\n");
+  EXPECT_TRUE(is_reranking(path));
+  const auto data = read_reranking(path);
+  EXPECT_EQ(data.queries, (std::vector<std::string>{"a"}));
+  EXPECT_EQ(data.candidates[0], (std::vector<std::int64_t>{0, 1})) << "each once, a positive before all else";
+  EXPECT_EQ(data.relevant[0], (Judgements{{0, 1.0}}));
+  EXPECT_EQ(data.counts.repeated, 2);
+  EXPECT_EQ(data.counts.queries_apart, 1);
+  const auto idle = write("idle.jsonl", "{\"query\": \"b\", \"positive\": [\"x\"], \"negative\": []}\n");
+  EXPECT_NE(error_of([&] { read_reranking(idle); }).find("idle.jsonl: no line has both"), std::string::npos);
 }
 
 TEST(Halves, AreCutBetweenWords) {

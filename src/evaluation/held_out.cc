@@ -28,42 +28,56 @@ Items resample(std::span<const std::size_t> items, std::mt19937_64& generator) {
   return drawn;
 }
 
-std::size_t best_setting(std::size_t settings, const ItemMetric& metric, const Items& items) {
-  std::size_t best = 0;
-  double best_value = metric(0, items);
-  for (std::size_t setting = 1; setting < settings; ++setting) {
-    const double value = metric(setting, items);
-    if (value > best_value) {
-      best = setting;
-      best_value = value;
-    }
+/// Resamples drawn in vain before the data is given up on, for each that is wanted.
+constexpr int kMostRedraws = 100;
+
+/// Counts what was drawn in vain. Throws when it is too much.
+class Redraws {
+ public:
+  explicit Redraws(int resamples) : most_(std::int64_t{kMostRedraws} * resamples) {}
+  void count() {
+    if (++drawn_ <= most_) return;
+    fail(ErrorCode::invalid_argument,
+         "so few items differ that the metric is not defined on most resamples of them; give more data");
   }
-  return best;
+
+ private:
+  std::int64_t most_;
+  std::int64_t drawn_ = 0;
+};
+
+using Values = std::vector<double>;
+
+/// [setting]; nothing when the metric is not defined for one of them.
+std::optional<Values> values_on(std::span<const std::size_t> items, std::size_t settings, const ItemMetric& metric) {
+  Values values;
+  values.reserve(settings);
+  for (std::size_t setting = 0; setting < settings; ++setting) {
+    const auto value = metric(setting, items);
+    if (!value) return std::nullopt;
+    values.push_back(*value);
+  }
+  return values;
 }
 
 /// [setting][round]: how far the gain over setting 0 strays from the measured one when items are drawn anew.
-std::vector<std::vector<double>> deviations_of(std::span<const std::size_t> items, const ItemMetric& metric,
-                                               const std::vector<SettingGain>& measured,
-                                               const HeldOutOptions& options) {
+std::vector<Values> deviations_of(std::span<const std::size_t> items, const ItemMetric& metric,
+                                  const std::vector<SettingGain>& measured, const HeldOutOptions& options) {
   std::mt19937_64 generator(options.seed + 1);
-  std::vector<std::vector<double>> deviations(measured.size());
-  for (int round = 0; round < options.resamples; ++round) {
-    const Items drawn = resample(items, generator);
-    const double base = metric(0, drawn);
+  std::vector<Values> deviations(measured.size());
+  Redraws redraws(options.resamples);
+  for (int round = 0; round < options.resamples;) {
+    const auto values = values_on(resample(items, generator), measured.size(), metric);
+    if (!values) {
+      redraws.count();
+      continue;
+    }
+    ++round;
     for (std::size_t s = 1; s < measured.size(); ++s) {
-      deviations[s].push_back(metric(s, drawn) - base - measured[s].gain.value);
+      deviations[s].push_back((*values)[s] - values->front() - measured[s].gain.value);
     }
   }
   return deviations;
-}
-
-/// [setting]: its gain over setting 0.
-std::vector<double> gains_on(const Items& items, std::size_t settings, const ItemMetric& metric) {
-  std::vector<double> gains;
-  gains.reserve(settings);
-  const double base = metric(0, items);
-  for (std::size_t s = 0; s < settings; ++s) gains.push_back(metric(s, items) - base);
-  return gains;
 }
 
 struct Judgement {
@@ -71,33 +85,84 @@ struct Judgement {
   double gain = 0;                  ///< mean over folds
 };
 
-/// Each fold's gain over setting 0 by what is best on the other folds.
-Judgement judge_folds(const std::vector<Items>& folds, std::size_t settings, const ItemMetric& metric) {
+/// Each fold's gain over setting 0 by what is best on the other folds; nothing when the metric is not defined on one.
+std::optional<Judgement> judge_folds(const std::vector<Items>& folds, std::size_t settings, const ItemMetric& metric) {
   Judgement judgement;
   for (std::size_t fold = 0; fold < folds.size(); ++fold) {
     Items others;
     for (std::size_t other = 0; other < folds.size(); ++other) {
       if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
     }
-    const std::size_t chosen = best_setting(settings, metric, others);
+    const auto elsewhere = values_on(others, settings, metric);
+    if (!elsewhere) return std::nullopt;
+    const auto best = std::max_element(elsewhere->begin(), elsewhere->end()) - elsewhere->begin();
+    const auto chosen = static_cast<std::size_t>(best);
+    const auto tempered = metric(chosen, folds[fold]);
+    const auto untouched = metric(0, folds[fold]);
+    if (!tempered || !untouched) return std::nullopt;
     judgement.chosen.push_back(chosen);
-    judgement.gain += (metric(chosen, folds[fold]) - metric(0, folds[fold])) / static_cast<double>(folds.size());
+    judgement.gain += (*tempered - *untouched) / static_cast<double>(folds.size());
   }
   return judgement;
+}
+
+/// [fold][setting]: the metric of each setting on each fold.
+std::vector<Values> truth_of(const std::vector<Items>& folds, std::size_t settings, const ItemMetric& metric) {
+  std::vector<Values> truth;
+  truth.reserve(folds.size());
+  for (std::size_t fold = 0; fold < folds.size(); ++fold) {
+    auto values = values_on(folds[fold], settings, metric);
+    if (!values) {
+      fail(ErrorCode::invalid_argument,
+           "the metric is not defined on fold {} of {} ({} items), where labels or scores are all alike; give more "
+           "data, fewer folds or another seed",
+           fold + 1, folds.size(), folds[fold].size());
+    }
+    truth.push_back(std::move(*values));
+  }
+  return truth;
+}
+
+/// [round]: how far the held-out gain of folds drawn anew strays from the truth of what is chosen on them.
+std::vector<double> resampled_gains(const std::vector<Items>& folds, const std::vector<Values>& truth,
+                                    const ItemMetric& metric, const HeldOutOptions& options) {
+  std::mt19937_64 generator(options.seed + 2);
+  Redraws redraws(options.resamples);
+  std::vector<double> strays;
+  while (strays.size() < static_cast<std::size_t>(options.resamples)) {
+    std::vector<Items> drawn;
+    drawn.reserve(folds.size());
+    for (const Items& fold : folds) drawn.push_back(resample(fold, generator));
+    const auto again = judge_folds(drawn, truth.front().size(), metric);
+    if (!again) {
+      redraws.count();
+      continue;
+    }
+    double stray = again->gain;
+    for (std::size_t f = 0; f < folds.size(); ++f) {
+      stray -= (truth[f][again->chosen[f]] - truth[f].front()) / static_cast<double>(folds.size());
+    }
+    strays.push_back(stray);
+  }
+  return strays;
 }
 
 }  // namespace
 
 std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std::size_t settings,
                                         const ItemMetric& metric, const HeldOutOptions& options) {
+  const auto values = values_on(items, settings, metric);
+  if (!values) {
+    fail(ErrorCode::invalid_argument, "the metric is not defined on these {} items, where labels or scores are alike",
+         items.size());
+  }
   std::vector<SettingGain> result(settings);
   for (std::size_t s = 0; s < settings; ++s) {
-    result[s].value = metric(s, items);
-    const double gain = result[s].value - result[0].value;
-    result[s].gain = {gain, gain, gain};
+    const double gain = (*values)[s] - values->front();
+    result[s] = {(*values)[s], {gain, gain, gain}};
   }
   if (options.resamples == 0 || settings < 2) return result;
-  const std::vector<std::vector<double>> deviations = deviations_of(items, metric, result, options);
+  const std::vector<Values> deviations = deviations_of(items, metric, result, options);
   std::vector<double> spreads(settings);
   std::vector<double> greatest(static_cast<std::size_t>(options.resamples));
   for (std::size_t s = 1; s < settings; ++s) {
@@ -108,6 +173,7 @@ std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std:
     }
   }
   const double critical = percentile(greatest, 0.95);
+  if (critical == 0) return result;  // nothing strays: intervals without width
   const double factor = small_sample_factor({.units = static_cast<std::int64_t>(items.size())}, critical);
   for (std::size_t s = 1; s < settings; ++s) {
     result[s].gain.low -= critical * factor * spreads[s];
@@ -142,28 +208,16 @@ HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric
   result.settings = judge_settings(all, settings, metric, options);
 
   const std::vector<Items> folds = deal_folds(items, options);
-  Judgement judgement = judge_folds(folds, settings, metric);
-  result.chosen = std::move(judgement.chosen);
-  result.gain = {judgement.gain, judgement.gain, judgement.gain};
   // What the fold itself says of each setting is the truth of the resamples. The choice depends on the other folds'
   // chance, which is that of their gains too, so it is made anew in each resample; how far the gain then strays from
   // the truth of what was chosen is what the interval is about.
-  std::vector<std::vector<double>> truth;
-  truth.reserve(folds.size());
-  for (const Items& fold : folds) truth.push_back(gains_on(fold, settings, metric));
-  std::mt19937_64 generator(options.seed + 2);
-  std::vector<double> gains;
-  for (int round = 0; round < options.resamples; ++round) {
-    std::vector<Items> drawn;
-    drawn.reserve(folds.size());
-    for (const Items& fold : folds) drawn.push_back(resample(fold, generator));
-    const Judgement again = judge_folds(drawn, settings, metric);
-    double stray = again.gain;
-    for (std::size_t f = 0; f < folds.size(); ++f) {
-      stray -= truth[f][again.chosen[f]] / static_cast<double>(folds.size());
-    }
-    gains.push_back(result.gain.value + stray);
-  }
+  const std::vector<Values> truth = truth_of(folds, settings, metric);
+  auto judgement = judge_folds(folds, settings, metric);
+  if (!judgement) fail(ErrorCode::invalid_argument, "the metric is not defined on the folds taken together");
+  result.chosen = std::move(judgement->chosen);
+  result.gain = {judgement->gain, judgement->gain, judgement->gain};
+  std::vector<double> gains = resampled_gains(folds, truth, metric, options);
+  for (double& gain : gains) gain += judgement->gain;
   if (gains.empty()) return result;
   const Bounds bounds = percentile_interval(
       std::move(gains), {.units = static_cast<std::int64_t>(items), .strata = static_cast<std::int64_t>(folds.size())});

@@ -4,14 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace treble {
 
-/// The metric of a setting over items (queries, pairs), an item possibly there several times; setting 0 is what the
-/// others are held against.
-using ItemMetric = std::function<double(std::size_t setting, std::span<const std::size_t> items)>;
+/// The metric of a setting over items (queries, pairs), an item possibly there several times; nothing where it is not
+/// defined, as a correlation with a constant. Setting 0 is what the others are held against.
+using ItemMetric = std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items)>;
 
 struct HeldOutOptions {
   int folds = 2;
@@ -22,10 +23,13 @@ struct HeldOutOptions {
 /// [fold]: its items, dealt at random by the seed.
 std::vector<std::vector<std::size_t>> deal_folds(std::size_t items, const HeldOutOptions& options);
 
+/// Without resamples, and where no resample strays from the value, low = value = high but for rounding.
 struct Interval {
   double value = 0;
   double low = 0;
   double high = 0;
+
+  bool has_width() const noexcept { return high - low > 1e-12; }
 };
 
 struct SettingGain {
@@ -34,7 +38,8 @@ struct SettingGain {
 };
 
 /// [setting] over `items`, with intervals that hold for all settings at once: 95 % of a paired bootstrap's greatest
-/// standardised deviation over the settings (Westfall & Young, 1993, max-T).
+/// standardised deviation over the settings (Westfall & Young, 1993, max-T). Resamples on which the metric is not
+/// defined are drawn anew. Throws Error{invalid_argument} when it is not defined on `items`, or on hardly any resample.
 std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std::size_t settings,
                                         const ItemMetric& metric, const HeldOutOptions& options);
 
@@ -47,8 +52,8 @@ struct HeldOutResult {
   Interval gain;
 };
 
-/// Folds are those of deal_folds. Needs at least two items a fold and one setting; throws
-/// Error{invalid_argument} otherwise.
+/// Folds are those of deal_folds. Needs at least two items a fold, one setting, and folds on which the metric is
+/// defined; throws Error{invalid_argument} otherwise.
 HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
                        const HeldOutOptions& options);
 

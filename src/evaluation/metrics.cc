@@ -76,7 +76,7 @@ RankingMetrics judge(std::span<const std::int64_t> ranking, const Judgements& re
   return metrics;
 }
 
-double spearman(std::span<const double> a, std::span<const double> b) {
+std::optional<double> spearman(std::span<const double> a, std::span<const double> b) {
   const auto x = mean_ranks(a);
   const auto y = mean_ranks(b);
   const double middle = (static_cast<double>(a.size()) + 1) / 2;
@@ -88,16 +88,17 @@ double spearman(std::span<const double> a, std::span<const double> b) {
     xx += (x[i] - middle) * (x[i] - middle);
     yy += (y[i] - middle) * (y[i] - middle);
   }
-  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
+  if (xx <= 0 || yy <= 0) return std::nullopt;
+  return xy / std::sqrt(xx * yy);
 }
 
-double average_precision(std::span<const double> scores, std::span<const double> labels) {
+std::optional<double> average_precision(std::span<const double> scores, std::span<const double> labels) {
   std::vector<std::size_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
   const auto positives =
       static_cast<double>(std::count_if(labels.begin(), labels.end(), [](double l) { return l > 0.5; }));
-  if (positives == 0) return 0;
+  if (positives == 0) return std::nullopt;
   double found = 0;
   double area = 0;
   for (std::size_t begin = 0; begin < order.size();) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -9,7 +10,8 @@
 
 namespace treble {
 
-/// (document, grade > 0) of one query.
+/// (document, grade > 0) of one query. Document −1: one that no ranking finds, which counts among the relevant ones all
+/// the same (in recall, average precision and the ideal ranking), as with trec_eval.
 using Judgements = std::vector<std::pair<std::int64_t, double>>;
 
 /// The k documents of highest score, as trec_eval ranks them: among equal scores the greater id (as text) comes first.
@@ -24,11 +26,11 @@ struct RankingMetrics {
 };
 RankingMetrics judge(std::span<const std::int64_t> ranking, const Judgements& relevant, std::int64_t k);
 
-/// Spearman's rank correlation, ties at their mean rank (scipy.stats.spearmanr). 0 where one side is constant.
-double spearman(std::span<const double> a, std::span<const double> b);
+/// Spearman's rank correlation, ties at their mean rank (scipy.stats.spearmanr). Nothing where one side is constant.
+std::optional<double> spearman(std::span<const double> a, std::span<const double> b);
 
-/// Area under the precision-recall steps (sklearn.metrics.average_precision_score); labels > 0.5 are positive. 0
+/// Area under the precision-recall steps (sklearn.metrics.average_precision_score); labels > 0.5 are positive. Nothing
 /// without positives.
-double average_precision(std::span<const double> scores, std::span<const double> labels);
+std::optional<double> average_precision(std::span<const double> scores, std::span<const double> labels);
 
 }  // namespace treble

@@ -1,14 +1,13 @@
 #include "evaluation/vector_cache.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 
 #include "base/fail.h"
 #include "base/sha256.h"
+#include "treble/whole_file.h"
 
 namespace treble {
 
@@ -77,14 +76,9 @@ void VectorCache::keep(const std::string& key, const CachedVectors& vectors) con
   append(payload, &vectors.dim, 1);
   append(payload, vectors.tokens.data(), vectors.tokens.size());
   append(payload, vectors.values.data(), vectors.values.size());
-  const fs::path unfinished = folder_ / (key + ".part" + std::to_string(::getpid()));
-  std::ofstream file(unfinished, std::ios::binary);
-  file << kMagic << digest(payload) << payload;
-  file.close();
-  if (!file) fail(ErrorCode::io, "{}: cannot write: {}", unfinished.string(), std::strerror(errno));
-  std::error_code error;
-  fs::rename(unfinished, folder_ / key, error);
-  if (error) fail(ErrorCode::io, "{}: cannot write: {}", (folder_ / key).string(), error.message());
+  std::string content(kMagic);
+  content += digest(payload) + payload;
+  write_whole_file(folder_ / key, content);
 }
 
 }  // namespace treble

@@ -1,6 +1,7 @@
 #include "layers/embeddings.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -8,16 +9,49 @@
 
 namespace treble {
 
-void EmbeddingLayer::add_position(std::int32_t id, std::int64_t& next_position, std::span<float> row) const {
+namespace {
+
+/// Integers throughout, so that the compiler makes vectors of it.
+bool all_finite(std::span<const float> values) {
+  constexpr std::uint32_t kExponent = 0x7F800000U;
+  std::uint32_t bad = 0;
+  for (const float value : values) {
+    bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent);
+  }
+  return bad == 0;
+}
+
+}  // namespace
+
+const AlignedBuffer<float>& EmbeddingLayer::positions_for(std::int64_t length) const {
+  const auto needed = static_cast<std::size_t>(length * parts_.words.cols);
+  return needed <= parts_.short_positions.size() ? parts_.short_positions : parts_.positions;
+}
+
+void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, std::span<float> row) const {
   if (parts_.positions.size() == 0) {
     if (!parts_.constant.empty()) add_row(parts_.constant, row);
   } else if (parts_.uncounted_id == id) {
     add_row(parts_.uncounted_row, row);
   } else {
-    const std::int64_t first = next_position * static_cast<std::int64_t>(row.size());
-    add_row({parts_.positions.data() + first, row.size()}, row);
-    ++next_position;
+    add_row({next_position, row.size()}, row);
+    next_position += row.size();
   }
+}
+
+std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
+  if (id < 0 || id >= parts_.words.rows) {
+    fail(ErrorCode::invalid_file,
+         "{} has {} rows, but tokenizer.json gave text {} the token id {}: the tokenizer is another model's, or the "
+         "weights are; fetch both again",
+         parts_.words_place, parts_.words.rows, text, id);
+  }
+  const std::span<const float> row = parts_.words.row_span(id);
+  if (!all_finite(row)) {
+    fail(ErrorCode::invalid_file, "{}: row {}, which text {} needs, has a NaN or infinity; the weights are damaged",
+         parts_.words_place, id, text);
+  }
+  return row;
 }
 
 void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const {
@@ -26,15 +60,12 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
     fail(ErrorCode::invalid_argument, "text {}: {} tokens, the model has positions for {}", batch.text_index[s],
          batch.length(sequence), parts_.max_tokens);
   }
-  std::int64_t next_position = 0;
+  const float* next_position = positions_for(batch.length(sequence)).data();
   for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {
     const std::int32_t id = batch.ids[static_cast<std::size_t>(token)];
-    if (id < 0 || id >= parts_.words.rows) {
-      fail(ErrorCode::invalid_argument, "text {}: token id {} is outside the model's vocabulary of {}",
-           batch.text_index[s], id, parts_.words.rows);
-    }
+    const auto word = word_row(id, batch.text_index[s]);
     const auto row = out.row_span(token);
-    std::copy_n(parts_.words.row(id), out.cols, row.data());
+    std::copy(word.begin(), word.end(), row.begin());
     if (parts_.scale != 1.0F) {
       for (float& value : row) value *= parts_.scale;
     }

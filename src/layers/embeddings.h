@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/linear.h"
@@ -18,12 +20,17 @@ namespace treble {
 class EmbeddingLayer {
  public:
   struct Parts {
-    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer.
+    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer. Rows are checked when they are
+    /// used, since reading all of a large table would take most of the time of loading.
     ConstMatrixView words;
+    /// File and tensor of the words, for messages.
+    std::string words_place = {};
     float scale = 1;
     /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
     /// empty for models without learned positions.
     AlignedBuffer<float> positions;
+    /// The same for texts of at most so many tokens, where they are numbered otherwise; empty: they are not.
+    AlignedBuffer<float> short_positions = {};
     /// Most tokens of a text.
     std::int64_t max_tokens = 0;
     /// Added to every token where there are no positions (the token type's row); empty: nothing.
@@ -39,14 +46,17 @@ class EmbeddingLayer {
 
   explicit EmbeddingLayer(Parts parts) : parts_(std::move(parts)) {}
 
-  /// hidden [total_tokens, hidden]. Throws Error{invalid_argument} for a token outside the vocabulary and for a text
-  /// beyond the positions, naming the text and both sizes.
+  /// hidden [total_tokens, hidden]. Throws Error{invalid_file} for a token that the table has no row for (the tokenizer
+  /// is another model's) and for a row with a NaN or infinity, naming the text, the token and the table;
+  /// Error{invalid_argument} for a text beyond the positions, naming both sizes.
   void run(const LayerCall& call, MatrixView hidden) const;
 
  private:
   void embed(const PackedBatch& batch, MatrixView out) const;
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
-  void add_position(std::int32_t id, std::int64_t& next_position, std::span<float> row) const;
+  std::span<const float> word_row(std::int32_t id, std::int64_t text) const;
+  const AlignedBuffer<float>& positions_for(std::int64_t length) const;
+  void add_position(std::int32_t id, const float*& next_position, std::span<float> row) const;
 
   Parts parts_;
 };

@@ -12,11 +12,15 @@ namespace {
 double trained_position(PositionExtension extension, std::int64_t p, std::int64_t wanted, std::int64_t trained) {
   const auto position = static_cast<double>(p);
   switch (extension) {
-    case PositionExtension::interpolate: return position * static_cast<double>(trained) / static_cast<double>(wanted);
-    case PositionExtension::group: return static_cast<double>(p / ((wanted + trained - 1) / trained));
+    case PositionExtension::interpolate:
+    case PositionExtension::interpolate_long:
+      return position * static_cast<double>(trained) / static_cast<double>(wanted);
+    case PositionExtension::group:
+    case PositionExtension::group_long: return static_cast<double>(p / ((wanted + trained - 1) / trained));
     case PositionExtension::recur: return static_cast<double>(p % trained);
     case PositionExtension::none:
-    case PositionExtension::ntk: return position;
+    case PositionExtension::ntk:
+    case PositionExtension::ntk_long: return position;
   }
   return position;
 }
@@ -34,6 +38,15 @@ PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted
     plan[static_cast<std::size_t>(p)] = trained_position(kind, p, wanted, trained);
   }
   return plan;
+}
+
+bool keeps_short_texts(PositionExtension extension) {
+  return extension == PositionExtension::interpolate_long || extension == PositionExtension::group_long ||
+         extension == PositionExtension::ntk_long;
+}
+
+bool changes_rotary_base(PositionExtension extension) {
+  return extension == PositionExtension::ntk || extension == PositionExtension::ntk_long;
 }
 
 double ntk_base(double base, std::int64_t dim, std::int64_t wanted, std::int64_t trained) {

@@ -19,7 +19,14 @@ using PositionPlan = std::vector<double>;
 ///   recur        p mod trained
 ///   ntk          p: the rotary base changes instead (see ntk_base)
 /// Up to `trained` positions every plan is p itself. Throws Error{invalid_argument} naming both sizes.
+/// The …_long kinds as those without: this is the plan of their long texts.
 PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained);
+
+/// Whether an extension leaves texts of up to the trained positions as they are (…_long).
+bool keeps_short_texts(PositionExtension extension);
+
+/// Whether an extension changes the rotary base (ntk, ntk_long).
+bool changes_rotary_base(PositionExtension extension);
 
 /// base · (wanted / trained)^(dim / (dim − 2)), and base itself up to `trained` (NTK-aware scaling of rotary
 /// embeddings).

@@ -12,8 +12,10 @@
 namespace treble {
 namespace {
 
-constexpr PositionExtension kAll[] = {PositionExtension::none, PositionExtension::interpolate, PositionExtension::group,
-                                      PositionExtension::recur, PositionExtension::ntk};
+constexpr PositionExtension kAll[] = {PositionExtension::none,       PositionExtension::interpolate,
+                                      PositionExtension::group,      PositionExtension::recur,
+                                      PositionExtension::ntk,        PositionExtension::interpolate_long,
+                                      PositionExtension::group_long, PositionExtension::ntk_long};
 
 TEST(PositionPlan, WithinThePositionsNothingChanges) {
   for (const auto extension : kAll) {
@@ -29,6 +31,14 @@ TEST(PositionPlan, BeyondThemEachKindDoesAsPublished) {
   EXPECT_EQ(make_position_plan(PositionExtension::recur, 6, 4), (PositionPlan{0, 1, 2, 3, 0, 1}));
   EXPECT_EQ(make_position_plan(PositionExtension::ntk, 5, 4), (PositionPlan{0, 1, 2, 3, 4}));
   EXPECT_DOUBLE_EQ(ntk_base(10000, 64, 16, 4), 10000 * std::pow(4.0, 64.0 / 62.0));
+}
+
+TEST(PositionPlan, LongKindsPlanLongTextsAsTheOthersDo) {
+  EXPECT_EQ(make_position_plan(PositionExtension::interpolate_long, 8, 4),
+            make_position_plan(PositionExtension::interpolate, 8, 4));
+  EXPECT_EQ(make_position_plan(PositionExtension::group_long, 9, 4),
+            make_position_plan(PositionExtension::group, 9, 4));
+  EXPECT_EQ(make_position_plan(PositionExtension::ntk_long, 5, 4), make_position_plan(PositionExtension::ntk, 5, 4));
 }
 
 TEST(PositionPlan, NoneRefusesMoreThanThereAre) {

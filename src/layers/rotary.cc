@@ -44,7 +44,7 @@ RotaryTable::Angles RotaryTable::angles_of(std::int64_t length) const {
 }
 
 /// Row r of `heads` is at position first_position + r.
-void RotaryTable::rotate_sequence(const Angles& angles, std::int64_t first_position, MatrixView heads) const {
+void RotaryTable::rotate_rows(const Angles& angles, std::int64_t first_position, MatrixView heads) const {
   const auto half = static_cast<std::size_t>(half_);
   for (std::int64_t row = 0; row < heads.rows; ++row) {
     const std::int64_t position = first_position + row;
@@ -53,6 +53,23 @@ void RotaryTable::rotate_sequence(const Angles& angles, std::int64_t first_posit
     for (std::int64_t first = 0; first < heads.cols; first += 2 * half_) {
       rotate_halves(cos, sin, {heads.row(row) + first, 2 * half});
     }
+  }
+}
+
+/// The same for rows of a text of `length` tokens.
+void RotaryTable::rotate_text(std::int64_t length, std::int64_t first_position, MatrixView heads) const {
+  if (!is_long(length)) {
+    rotate_rows(angles_, first_position, heads);
+  } else if (rotary_.scaling == RotaryScaling::longrope) {
+    rotate_rows(long_angles_, first_position, heads);
+  } else {
+    // Every length has frequencies of its own: only the positions that these rows need are computed.
+    const auto frequencies = rotary_frequencies(rotary_, 2 * half_, length);
+    Angles angles;
+    for (std::int64_t row = 0; row < heads.rows; ++row) {
+      append_angles(frequencies, positions_[static_cast<std::size_t>(first_position + row)], angles);
+    }
+    rotate_rows(angles, 0, heads);
   }
 }
 
@@ -66,20 +83,7 @@ void RotaryTable::rotate(const Execution& execution, const PackedBatch& batch, M
       if (length > num_positions()) {
         fail(ErrorCode::internal, "rotary: {} positions of a table of {}", length, num_positions());
       }
-      const MatrixView rows = heads.row_range(token, last);
-      if (!is_long(length)) {
-        rotate_sequence(angles_, token - start, rows);
-      } else if (rotary_.scaling == RotaryScaling::longrope) {
-        rotate_sequence(long_angles_, token - start, rows);
-      } else {
-        // Every length has frequencies of its own: only the positions that these rows need are computed.
-        const auto frequencies = rotary_frequencies(rotary_, 2 * half_, length);
-        Angles angles;
-        for (std::int64_t row = token; row < last; ++row) {
-          append_angles(frequencies, positions_[static_cast<std::size_t>(row - start)], angles);
-        }
-        rotate_sequence(angles, 0, rows);
-      }
+      table_for(length).rotate_text(length, token - start, heads.row_range(token, last));
       token = last;
     }
   });

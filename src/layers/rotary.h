@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "batch/packed_batch.h"
@@ -22,6 +24,11 @@ class RotaryTable {
   /// Turns every head of `heads` [total_tokens, num_heads · head_dim] by its token's position within its sequence.
   void rotate(const Execution& execution, const PackedBatch& batch, MatrixView heads) const;
 
+  /// Texts of up to short_texts.num_positions() tokens are turned by `short_texts` from now on.
+  void set_short_texts(RotaryTable short_texts) {
+    short_texts_ = std::make_shared<const RotaryTable>(std::move(short_texts));
+  }
+
   explicit operator bool() const noexcept { return half_ > 0; }
   std::int64_t num_positions() const noexcept { return static_cast<std::int64_t>(positions_.size()); }
 
@@ -32,11 +39,16 @@ class RotaryTable {
     std::vector<float> sin;
   };
 
+  const RotaryTable& table_for(std::int64_t length) const noexcept {
+    return short_texts_ != nullptr && length <= short_texts_->num_positions() ? *short_texts_ : *this;
+  }
   bool is_long(std::int64_t length) const noexcept;
   void append_angles(const std::vector<double>& frequencies, double position, Angles& angles) const;
   Angles angles_of(std::int64_t length) const;
-  void rotate_sequence(const Angles& angles, std::int64_t first_position, MatrixView heads) const;
+  void rotate_rows(const Angles& angles, std::int64_t first_position, MatrixView heads) const;
+  void rotate_text(std::int64_t length, std::int64_t first_position, MatrixView heads) const;
 
+  std::shared_ptr<const RotaryTable> short_texts_;
   RotaryConfig rotary_;
   PositionPlan positions_;
   std::int64_t half_ = 0;

@@ -1,6 +1,7 @@
 // A transformer encoder with its weights: token ids in, hidden states out.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -24,6 +25,14 @@ namespace treble {
 struct LengthPlan {
   std::int64_t max_tokens = 0;
   PositionExtension extension = PositionExtension::none;
+  /// What the model's files ask for beyond the positions it was trained with: rotary positions, computed rather than
+  /// looked up, go on there as before. 0: nothing.
+  std::int64_t stated = 0;
+
+  /// Positions that need no extension.
+  std::int64_t trained(const EncoderConfig& config) const noexcept {
+    return config.learned_positions ? config.max_tokens() : std::max(config.max_tokens(), stated);
+  }
 };
 
 /// What a pass needs besides the batch.

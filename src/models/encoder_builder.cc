@@ -31,9 +31,9 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
       lengths_(lengths),
       type_(type),
       correction_(correction),
-      plan_(make_position_plan(lengths.extension, lengths.max_tokens, config.max_tokens())) {
-  if (config.learned_positions && lengths.extension == PositionExtension::ntk &&
-      lengths.max_tokens > config.max_tokens()) {
+      plan_(make_position_plan(lengths.extension, lengths.max_tokens, lengths.trained(config))) {
+  if (config.learned_positions && changes_rotary_base(lengths.extension) &&
+      lengths.max_tokens > lengths.trained(config)) {
     fail(ErrorCode::invalid_argument,
          "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
          "group or recur",
@@ -87,8 +87,13 @@ void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
   if (!config_.learned_positions) return;
   const auto table = loader_.matrix(names_.position_embeddings + ".weight", config_.num_positions, width);
   const ConstMatrixView rows(table.data(), config_.num_positions, width);
-  parts.positions = plan_rows(rows, config_.position_offset, plan_);
-  for (std::size_t p = 0; p < plan_.size(); ++p) add_row(type, {parts.positions.data() + p * size, size});
+  const auto rows_at = [&](const PositionPlan& plan) {
+    AlignedBuffer<float> planned = plan_rows(rows, config_.position_offset, plan);
+    for (std::size_t p = 0; p < plan.size(); ++p) add_row(type, {planned.data() + p * size, size});
+    return planned;
+  };
+  parts.positions = rows_at(plan_);
+  if (keeps_short_texts()) parts.short_positions = rows_at(trained_plan());
   if (config_.uncounted_id) {
     parts.uncounted_id = config_.uncounted_id;
     parts.uncounted_row.assign(rows.row(config_.position_offset - 1), rows.row(config_.position_offset - 1) + width);
@@ -100,6 +105,7 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   const std::int64_t width = config_.embedding_width();
   EmbeddingLayer::Parts parts;
   parts.words = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
+  parts.words_place = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
   parts.max_tokens = lengths_.max_tokens;
   add_positions(parts);
@@ -131,10 +137,24 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
   RotaryConfig rotary = local && config_.local_rotary ? *config_.local_rotary : config_.rotary;
   if (rotary.base == 0) return {};
   const std::int64_t dim = config_.head_width();
-  if (lengths_.extension == PositionExtension::ntk) {
-    rotary.base = ntk_base(rotary.base, dim, lengths_.max_tokens, config_.max_tokens());
+  const std::int64_t trained = lengths_.trained(config_);
+  const RotaryConfig as_trained = rotary;
+  if (changes_rotary_base(lengths_.extension)) {
+    rotary.base = ntk_base(rotary.base, dim, lengths_.max_tokens, trained);
   }
-  return {rotary, dim, plan_};
+  RotaryTable table(rotary, dim, plan_);
+  if (keeps_short_texts()) table.set_short_texts({as_trained, dim, trained_plan()});
+  return table;
+}
+
+/// Whether texts within the trained positions are numbered otherwise than longer ones.
+bool EncoderBuilder::keeps_short_texts() const {
+  return treble::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > lengths_.trained(config_);
+}
+
+PositionPlan EncoderBuilder::trained_plan() const {
+  const std::int64_t trained = lengths_.trained(config_);
+  return make_position_plan(PositionExtension::none, trained, trained);
 }
 
 Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,

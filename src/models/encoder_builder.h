@@ -45,6 +45,8 @@ class EncoderBuilder {
   std::int64_t position_span() const;
   std::vector<float> relative_table() const;
   void add_positions(EmbeddingLayer::Parts& parts) const;
+  bool keeps_short_texts() const;
+  PositionPlan trained_plan() const;
 
   const WeightLoader& loader_;
   const WeightNames& names_;

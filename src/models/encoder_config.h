@@ -53,7 +53,8 @@ struct EncoderConfig {
   std::int64_t head_dim = 0;      ///< 0: hidden_size / num_heads
   std::int64_t intermediate_size = 0;
 
-  /// Positions the model was trained with. For models that have no limit of their own, their config's figure.
+  /// Positions the model was trained with. For models that have no limit of their own, their config's figure, or
+  /// kPracticalLimit where it has none.
   std::int64_t num_positions = 0;
   bool learned_positions = false;
   std::int64_t position_offset = 0;  ///< row of the first token in the learned table

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "base/file_presence.h"
 #include "base/json_file.h"
 
 namespace treble {
@@ -37,18 +38,39 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
-/// models--org--name/snapshots/<the commit that refs/main names, or the only one there is>.
+/// The names in a folder, sorted; none when it cannot be listed.
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// models--org--name/snapshots/<the commit that refs/main names, or the only one there is>; nothing where the cache
+/// holds nothing of this name.
 std::optional<fs::path> cached_snapshot(const fs::path& repository) {
+  if (!is_folder(repository)) return std::nullopt;
   const fs::path snapshots = repository / "snapshots";
+  const auto commits = names_in(snapshots);
   std::string commit;
-  if (std::ifstream ref(repository / "refs" / "main"); ref >> commit && is_folder(snapshots / commit)) {
-    return snapshots / commit;
+  if (std::ifstream ref(repository / "refs" / "main"); ref >> commit) {
+    if (is_folder(snapshots / commit)) return snapshots / commit;
+    fail(ErrorCode::not_found,
+         "{}: refs/main names the snapshot {:.64}, which is not there ({}): the download was not finished; fetch the "
+         "model again, or give the path of a snapshot",
+         repository.string(), commit,
+         commits.empty() ? "there is none" : fmt::format("there is {}", fmt::join(commits, ", ")));
   }
-  if (!is_folder(snapshots)) return std::nullopt;
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(snapshots)) found.push_back(entry.path());
-  if (found.size() == 1) return found.front();
-  return std::nullopt;
+  if (commits.size() == 1) return snapshots / commits.front();
+  if (commits.empty()) {
+    fail(ErrorCode::not_found,
+         "{}: the cache has no snapshot of this model: the download was not finished; fetch it again",
+         repository.string());
+  }
+  fail(ErrorCode::not_found,
+       "{}: {} snapshots ({}), and no refs/main that says which one counts; give the path of one of them",
+       snapshots.string(), commits.size(), fmt::join(commits, ", "));
 }
 
 fs::path cache_name(const std::string& model) {
@@ -67,10 +89,16 @@ bool is_hub_name(const std::string& model) {
          std::count(model.begin(), model.end(), '/') <= 1 && std::all_of(model.begin(), model.end(), allowed);
 }
 
+/// models--org--name itself, as it lies in the cache.
+bool is_cache_repository(const fs::path& folder) {
+  return is_folder(folder / "snapshots") && is_folder(folder / "blobs") && !is_there(folder / "config.json") &&
+         !is_there(folder / "modules.json");
+}
+
 }  // namespace
 
 fs::path transformer_folder(const fs::path& folder) {
-  if (!fs::exists(folder / "modules.json")) return folder;
+  if (!is_there(folder / "modules.json")) return folder;
   const auto modules = parse_json_file(folder / "modules.json");
   if (!modules.is_array() || modules.empty() || !modules.front().is_object()) {
     fail(ErrorCode::invalid_file, "{}: expected a list of modules", (folder / "modules.json").string());
@@ -86,7 +114,7 @@ fs::path transformer_folder(const fs::path& folder) {
 }
 
 fs::path find_model_folder(const std::string& model) {
-  if (is_folder(model)) return model;
+  if (is_folder(model)) return is_cache_repository(model) ? cached_snapshot(model).value_or(model) : fs::path(model);
   if (model.empty())
     fail(ErrorCode::invalid_argument, "no model was named; give a folder or the name of a cached model");
   std::vector<std::string> looked_at = {model};

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
+#include "models/folder_check.h"
 #include "models/known_names.h"
 #include "safetensors/message_text.h"
 
@@ -185,6 +186,7 @@ void check_all_read(const WeightLoader& loader, const ModelLayout& layout, const
 
 ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive) {
   const auto json = JsonObject::from_file(folder / "config.json");
+  refuse_quantized(archive);
   const Family family = find_family(json);
   ModelLayout layout{checked_config(family, json), find_names(archive, family.names, folder.string())};
   check_layers(folder, archive, layout);
@@ -217,6 +219,7 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   const Family family = find_family(json);
   EncoderConfig read_config = checked_config(family, json);
   TensorArchive archive = TensorArchive::open_folder(folder);
+  refuse_quantized(archive);
   const ModelLayout layout{std::move(read_config), find_names(archive, family.names, folder.string())};
   check_layers(folder, archive, layout);
   const EncoderConfig& config = layout.config;

@@ -135,6 +135,11 @@ Norm WeightLoader::norm(const std::string& stem, std::int64_t size, const NormOp
   return norm;
 }
 
+std::string WeightLoader::place(const std::string& name) const {
+  const StoredTensor* tensor = find(name);
+  return fmt::format("{}: tensor {}{}", tensor == nullptr ? folder_ : tensor->file, prefix_, name);
+}
+
 std::vector<std::string> WeightLoader::unread() const {
   const std::scoped_lock lock(read_mutex_);
   std::vector<std::string> names;

@@ -60,7 +60,8 @@ class WeightLoader {
   Norm norm(const std::string& stem, std::int64_t size, const NormOptions& options) const;
 
   bool has(const std::string& name) const { return find(name) != nullptr; }
-
+  /// For messages: the tensor's file and full name.
+  std::string place(const std::string& name) const;
   /// The tensors of the archive that nothing above has read, under their names in the file.
   std::vector<std::string> unread() const;
   /// As stored: "F32", "F16", …

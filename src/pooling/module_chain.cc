@@ -1,11 +1,14 @@
 #include "pooling/module_chain.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <system_error>
 #include <utility>
 #include <variant>
 
 #include "base/fail.h"
+#include "base/file_presence.h"
 #include "base/json_file.h"
 #include "kernels/row_ops.h"
 #include "pooling/dense.h"
@@ -32,14 +35,6 @@ struct MiddleNormalize {};
 
 using Step = std::variant<Dense, VectorNorm, MiddleNormalize>;
 
-/// A file that is there but may not be looked at is an error: going on without it would give other vectors.
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  const bool found = fs::exists(path, error);
-  if (error) fail(ErrorCode::io, "{}: cannot look it up: {}", path.string(), error.message());
-  return found;
-}
-
 void normalize_rows(MatrixView x) {
   for (std::int64_t row = 0; row < x.rows; ++row) l2_normalize(x.row_span(row));
 }
@@ -52,10 +47,10 @@ VectorNorm load_vector_norm(const fs::path& folder) {
   return norm;
 }
 
-void load_normalize(const fs::path& folder) {
+std::vector<std::string> load_normalize(const fs::path& folder) {
   // Older releases write no config, and git keeps no empty folder.
   const fs::path config = folder / "config.json";
-  if (is_there(config)) check_normalize_config(JsonObject::from_file(config));
+  return is_there(config) ? read_normalize_config(JsonObject::from_file(config)) : std::vector<std::string>();
 }
 
 /// What sentence-transformers pools a folder without modules.json by: the mean, but for models made to predict the next
@@ -71,6 +66,36 @@ PoolingMode default_mode(const fs::path& model_folder) {
   const auto& first = architectures->front();
   const bool next_token = first.is_string() && first.get_ref<const std::string&>().ends_with("ForCausalLM");
   return next_token && config.boolean("is_causal").value_or(true) ? PoolingMode::last_token : PoolingMode::mean;
+}
+
+/// Subfolders called as sentence-transformers calls those of modules: 1_Pooling, 2_Dense; sorted.
+std::vector<std::string> module_folders(const fs::path& model_folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(model_folder, error)) {
+    const std::string name = entry.path().filename().string();
+    const auto digits = name.find_first_not_of("0123456789");
+    if (digits == 0 || digits == std::string::npos || name[digits] != '_' || !entry.is_directory(error)) continue;
+    names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// sentence-transformers leaves such folders unread without modules.json. That is followed where it makes no
+/// difference.
+void check_module_folders(const fs::path& model_folder, std::int64_t hidden_size, const PoolingConfig& pooling) {
+  const auto folders = module_folders(model_folder);
+  if (folders.empty()) return;
+  const fs::path config = model_folder / folders.front() / "config.json";
+  if (folders.size() == 1 && folders.front().ends_with("_Pooling") && is_there(config)) {
+    const PoolingConfig stated = parse_pooling_config(JsonObject::from_file(config), hidden_size);
+    if (stated.modes == pooling.modes && stated.include_prompt) return;
+  }
+  fail(ErrorCode::not_found,
+       "{}: not there, but {} says that more than {} pooling follows; sentence-transformers would not read it, so the "
+       "vectors would not be the model's: fetch modules.json too, or remove what does not belong to the model",
+       (model_folder / "modules.json").string(), fmt::join(folders, ", "), joined_names(pooling.modes));
 }
 
 std::optional<std::int64_t> read_truncate_dim(const fs::path& model_folder) {
@@ -93,11 +118,13 @@ struct ModuleChain::Impl {
   bool normalizes = false;
   std::optional<std::int64_t> default_dimensions;
   std::vector<std::string> descriptions;
+  std::vector<std::string> warnings;
 
   void load(const fs::path& model_folder);
   void add_pooling(PoolingConfig config);
   void add_module(const ModuleEntry& entry, const fs::path& folder);
   void expect_width(const fs::path& folder, std::int64_t width) const;
+  void note_unused(const fs::path& folder, const std::vector<std::string>& keys);
   std::int64_t width_in(const ModuleChainOptions& options) const;
   void run_steps(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
 };
@@ -105,7 +132,10 @@ struct ModuleChain::Impl {
 void ModuleChain::Impl::load(const fs::path& model_folder) {
   const fs::path path = model_folder / "modules.json";
   descriptions.emplace_back("Transformer");
-  if (!is_there(path)) return add_pooling({{default_mode(model_folder)}});
+  if (!is_there(path)) {
+    add_pooling({{default_mode(model_folder)}});
+    return check_module_folders(model_folder, hidden_size, pooling);
+  }
   const auto entries = parse_modules(parse_json_file(path), path.string());
   if (!fs::is_directory(model_folder / entries[0].path)) {
     fail(ErrorCode::not_found, "{}: the Transformer's folder \"{}\" is missing", path.string(), entries[0].path);
@@ -129,7 +159,7 @@ void ModuleChain::Impl::add_module(const ModuleEntry& entry, const fs::path& fol
     return;
   }
   if (entry.kind == ModuleKind::normalize) {
-    load_normalize(folder);
+    note_unused(folder, load_normalize(folder));
     normalizes = true;
     descriptions.emplace_back("Normalize");
     return;
@@ -145,11 +175,19 @@ void ModuleChain::Impl::add_module(const ModuleEntry& entry, const fs::path& fol
     Dense dense = Dense::load(folder);
     const DenseConfig& config = dense.config();
     expect_width(folder, config.in_features);
+    note_unused(folder, config.unused_keys);
     full_width = config.out_features;
     descriptions.push_back(fmt::format("Dense: {} to {} dimensions, {}{}{}", config.in_features, config.out_features,
                                        activation_name(config.activation), config.bias ? "" : ", no bias",
                                        config.use_residual ? ", residual" : ""));
     steps.emplace_back(std::move(dense));
+  }
+}
+
+void ModuleChain::Impl::note_unused(const fs::path& folder, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    warnings.push_back(
+        fmt::format("{}: \"{:.60}\" is not used: nothing is known of it", (folder / "config.json").string(), key));
   }
 }
 
@@ -234,6 +272,8 @@ bool ModuleChain::normalizes() const noexcept { return impl_->normalizes; }
 std::string ModuleChain::pooling_name() const { return joined_names(impl_->pooling.modes); }
 
 std::vector<std::string> ModuleChain::descriptions() const { return impl_->descriptions; }
+
+std::vector<std::string> ModuleChain::warnings() const { return impl_->warnings; }
 
 std::optional<std::int64_t> ModuleChain::default_dimensions() const noexcept { return impl_->default_dimensions; }
 

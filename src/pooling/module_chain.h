@@ -30,7 +30,9 @@ class ModuleChain {
  public:
   /// Reads modules.json and each module's folder. Without modules.json (a plain Hugging Face folder): mean pooling
   /// (last token for an architecture …ForCausalLM whose config does not say is_causal: false), no normalisation, as
-  /// sentence-transformers does. `hidden_size` is the width of the hidden states.
+  /// sentence-transformers does; folders of modules that say otherwise (1_Pooling with another mode, 2_Dense) are
+  /// Error{not_found}, since they miss the modules.json that would give them an order. `hidden_size` is the width of
+  /// the hidden states.
   /// Throws Error{invalid_file, unsupported, not_found} naming the file and the key.
   static ModuleChain load(const std::filesystem::path& model_folder, std::int64_t hidden_size);
 
@@ -56,6 +58,8 @@ class ModuleChain {
   std::string pooling_name() const;
   /// A line a module, for `treble info`.
   std::vector<std::string> descriptions() const;
+  /// What the modules' files say that is not used.
+  std::vector<std::string> warnings() const;
   /// truncate_dim of config_sentence_transformers.json (Matryoshka), if any, at most the full width: applied where
   /// options ask for nothing, as sentence-transformers does.
   std::optional<std::int64_t> default_dimensions() const noexcept;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <set>
 #include <utility>
@@ -180,6 +181,14 @@ std::int64_t required_width(const JsonObject& config, const char* key) {
   return width;
 }
 
+std::vector<std::string> keys_beyond(const JsonObject& config, std::initializer_list<std::string_view> known) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : config.value().items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) keys.push_back(key);
+  }
+  return keys;
+}
+
 /// Since release 5 a module may read and write other features than the text's vector: token vectors, say.
 void check_feature_names(const JsonObject& config) {
   for (const char* key : {"module_input_name", "module_output_name"}) {
@@ -260,11 +269,22 @@ DenseConfig parse_dense_config(const JsonObject& config) {
   if (config.contains("activation_function")) {
     result.activation = torch_activation(config.required_string("activation_function"), config.origin());
   }
+  result.unused_keys = keys_beyond(config, {"in_features", "out_features", "bias", "activation_function",
+                                            "use_residual", "module_input_name", "module_output_name"});
   return result;
 }
 
-std::int64_t parse_layer_norm_config(const JsonObject& config) { return required_width(config, "dimension"); }
+std::int64_t parse_layer_norm_config(const JsonObject& config) {
+  if (const auto unknown = keys_beyond(config, {"dimension"}); !unknown.empty()) {
+    fail(ErrorCode::unsupported, "{}: unknown key \"{}\"; LayerNorm has dimension", config.origin(),
+         for_message(unknown.front()));
+  }
+  return required_width(config, "dimension");
+}
 
-void check_normalize_config(const JsonObject& config) { check_feature_names(config); }
+std::vector<std::string> read_normalize_config(const JsonObject& config) {
+  check_feature_names(config);
+  return keys_beyond(config, {"module_input_name", "module_output_name"});
+}
 
 }  // namespace treble

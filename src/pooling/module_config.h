@@ -36,18 +36,19 @@ struct DenseConfig {
   std::int64_t out_features = 0;
   bool bias = true;
   Activation activation = Activation::tanh;
-  bool use_residual = false;  ///< add the input (projected, where the widths differ) after the activation
+  bool use_residual = false;             ///< add the input (projected, where the widths differ) after the activation
+  std::vector<std::string> unused_keys;  ///< unknown here as to sentence-transformers, which ignores them too
 };
 
 /// A Dense module's config.json. Throws Error{invalid_file} for widths below 1 or of another type, Error{unsupported}
 /// for an activation outside the list (naming it) or one that works on token vectors.
 DenseConfig parse_dense_config(const JsonObject& config);
 
-/// A LayerNorm module's config.json: its width.
+/// A LayerNorm module's config.json: its width. Throws Error{unsupported} for another key.
 std::int64_t parse_layer_norm_config(const JsonObject& config);
 
 /// A Normalize module's config.json, present since release 6: throws Error{unsupported} unless it works on the vector
-/// of the text.
-void check_normalize_config(const JsonObject& config);
+/// of the text. Gives the keys that are not used.
+std::vector<std::string> read_normalize_config(const JsonObject& config);
 
 }  // namespace treble

@@ -151,11 +151,11 @@ TEST(DenseConfig, RefusesTheRest) {
 }
 
 TEST(NormalizeConfig, TakesOnlyTheTextsVector) {
-  check_normalize_config(JsonObject::from_text("{}", "c"));
-  check_normalize_config(JsonObject::from_text(
+  read_normalize_config(JsonObject::from_text("{}", "c"));
+  read_normalize_config(JsonObject::from_text(
       R"({"module_input_name":"sentence_embedding","module_output_name":"sentence_embedding"})", "c"));
   expect_error(ErrorCode::unsupported, {"token_embeddings"}, [] {
-    check_normalize_config(JsonObject::from_text(R"({"module_input_name":"token_embeddings"})", "c"));
+    read_normalize_config(JsonObject::from_text(R"({"module_input_name":"token_embeddings"})", "c"));
   });
 }
 

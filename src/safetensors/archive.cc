@@ -1,11 +1,12 @@
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "base/fail.h"
+#include "base/file_presence.h"
 #include "base/mapped_file.h"
 #include "safetensors/file_image.h"
 #include "safetensors/message_text.h"
+#include "safetensors/missing_weights.h"
 #include "safetensors/safetensors.h"
 #include "safetensors/shard_index.h"
 
@@ -63,31 +64,9 @@ TensorArchive TensorArchive::open_file(const fs::path& path) {
   return TensorArchive(std::move(impl));
 }
 
-namespace {
-
-/// Throws Error{io} where the folder may not be looked into, instead of the standard library's own exception.
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  const bool found = fs::exists(path, error);
-  if (error) fail(ErrorCode::io, "{}: cannot look it up: {}", path.string(), error.message());
-  return found;
+bool TensorArchive::is_in(const fs::path& folder) {
+  return is_there(folder / "model.safetensors") || is_there(folder / "model.safetensors.index.json");
 }
-
-[[noreturn]] void fail_without_weights(const fs::path& folder) {
-  for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (is_there(folder / other)) {
-      fail(ErrorCode::not_found,
-           "{}: no model.safetensors, only {}, which can run code when read; convert it once with Python: load the "
-           "model and "
-           "save it with save_pretrained(…, safe_serialization=True)",
-           folder.string(), other);
-    }
-  }
-  fail(ErrorCode::not_found, "{}: neither model.safetensors nor model.safetensors.index.json is there",
-       folder.string());
-}
-
-}  // namespace
 
 TensorArchive TensorArchive::open_folder(const fs::path& folder) {
   // The order in which transformers looks.

@@ -60,7 +60,7 @@ void widen_block(DType dtype, const std::byte* from, float* to, std::size_t coun
                                   std::size_t begin) {
   std::size_t index = begin;
   while (all_finite(&out[index], 1)) ++index;
-  fail(ErrorCode::non_finite, "{}: tensor \"{}\": element {} of {} is {} as float32; the weights are damaged",
+  fail(ErrorCode::invalid_file, "{}: tensor \"{}\": element {} of {} is {} as float32; the weights are damaged",
        tensor.file, for_message(name), index, out.size(), out[index]);
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tensor/dtype.h"
+#include "treble/whole_file.h"
 
 namespace treble {
 
@@ -38,8 +39,10 @@ class TensorArchive {
   /// the index names must be in the shard it names. One that only a shard has is read as well, as transformers does,
   /// since both read whole shards; one that two shards have is an error. Shard paths must stay inside the folder (links
   /// may lead out of it: the Hugging Face cache consists of them). Error{not_found} when there is neither form (naming
-  /// pytorch_model.bin if that is what it has) or a shard is missing.
+  /// what it has instead, see missing_weights.h) or a shard is missing.
   static TensorArchive open_folder(const std::filesystem::path& folder);
+  /// Whether the folder has weights in one of those two forms.
+  static bool is_in(const std::filesystem::path& folder);
 
   /// nullptr when there is none of this name.
   const StoredTensor* find(std::string_view name) const;
@@ -64,7 +67,7 @@ class TensorArchive {
 };
 
 /// Widens F32, F16, BF16 (and F64, rounded) to float32, exactly as PyTorch does. `out` has num_elements() floats.
-/// Throws Error{unsupported} for other types, Error{non_finite} naming tensor and index for a NaN or infinity.
+/// Throws Error{unsupported} for other types, Error{invalid_file} naming tensor and index for a NaN or infinity.
 void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out);
 
 /// A tensor to write.
@@ -75,10 +78,10 @@ struct TensorToWrite {
   std::span<const std::byte> bytes;
 };
 
-/// Writes one safetensors file atomically (temporary file in the same folder, then rename), tensors in the order given,
-/// header padded to 8 bytes. Until the rename a file of that name stays as it was, so tensors mapped from it may be
-/// written back. Throws Error{invalid_argument} when bytes do not fit a shape or a name repeats, Error{io}.
+/// Writes one safetensors file whole or not at all (treble/whole_file.h), tensors in the order given, header padded to
+/// 8 bytes. Until the rename a file of that name stays as it was, so tensors mapped from it may be written back. Throws
+/// Error{invalid_argument} when bytes do not fit a shape or a name repeats, and what WholeFile throws.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+                       const std::map<std::string, std::string>& metadata = {}, Existing existing = Existing::replace);
 
 }  // namespace treble

@@ -1,20 +1,13 @@
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <utility>
 
 #include "base/fail.h"
 #include "safetensors/message_text.h"
 #include "safetensors/safetensors.h"
+#include "treble/whole_file.h"
 
 namespace treble {
 
@@ -65,63 +58,17 @@ std::string header_text(std::span<const TensorToWrite> tensors, const std::map<s
   }
 }
 
-/// A file that is removed again unless it was renamed to its final name.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const fs::path& target) : target_(target) {
-    static std::atomic<unsigned> counter{0};
-    path_ = target.parent_path() / fmt::format(".{}.{}.{}.tmp", target.filename().string(), ::getpid(), counter++);
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) fail_io("create");
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-
-  void write(const void* data, std::size_t size) {
-    constexpr std::size_t kAtOnce = std::size_t{1} << 30;  // Linux writes at most 2 GiB a call
-    const auto* bytes = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = ::write(descriptor_, bytes, std::min(size, kAtOnce));
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail_io("write");
-      bytes += written;
-      size -= static_cast<std::size_t>(written);
-    }
-  }
-
-  void commit() {
-    // Data first, then the name: after a power cut the name never stands for a half-written file.
-    if (::fsync(descriptor_) != 0) fail_io("write");
-    if (::close(std::exchange(descriptor_, -1)) != 0) fail_io("write");
-    if (::rename(path_.c_str(), target_.c_str()) != 0) fail_io("rename");
-    path_.clear();
-  }
-
- private:
-  [[noreturn]] void fail_io(const char* what) const {
-    fail(ErrorCode::io, "{}: cannot {} the file: {}", target_.string(), what, std::strerror(errno));
-  }
-
-  fs::path target_;
-  fs::path path_;
-  int descriptor_ = -1;
-};
-
 }  // namespace
 
 void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata, Existing existing) {
   const std::string header = header_text(tensors, metadata);
   std::array<unsigned char, 8> length{};
   for (std::size_t i = 0; i < length.size(); ++i) length[i] = static_cast<unsigned char>(header.size() >> (8 * i));
-  TemporaryFile file(path);
-  file.write(length.data(), length.size());
-  file.write(header.data(), header.size());
-  for (const TensorToWrite& tensor : tensors) file.write(tensor.bytes.data(), tensor.bytes.size());
+  WholeFile file(path, existing);
+  file.write(std::as_bytes(std::span(length)));
+  file.write(header);
+  for (const TensorToWrite& tensor : tensors) file.write(tensor.bytes);
   file.commit();
 }
 

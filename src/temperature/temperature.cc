@@ -1,12 +1,17 @@
 #include "treble/temperature.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/fail.h"
+#include "base/sha256.h"
 #include "temperature/profile_check.h"
 
 namespace treble {
@@ -18,6 +23,7 @@ class Temperature::Schedule {
   virtual bool depends_on_length() const noexcept { return true; }
   virtual void check_fits(std::int64_t /*num_layers*/, std::int64_t /*num_heads*/) const {}
   virtual std::string to_string() const = 0;
+  virtual std::string canonical() const { return to_string(); }
 };
 
 struct Temperature::Constant : Schedule {
@@ -103,6 +109,14 @@ struct Temperature::Profile : Schedule {
   }
 
   std::string to_string() const override { return "match:" + name; }
+
+  std::string canonical() const override {
+    // fmt writes a double with as many digits as it takes to read back the same one.
+    const std::string numbers = fmt::format("{} {}", table.lengths, table.logit_scales);
+    Sha256 hash;
+    hash.update(std::as_bytes(std::span(numbers.data(), numbers.size())));
+    return "profile:" + hash.hex_digest();
+  }
 
   TemperatureProfile table;
   std::string name;
@@ -195,5 +209,7 @@ void Temperature::check_fits(std::int64_t num_layers, std::int64_t num_heads) co
 }
 
 std::string Temperature::to_string() const { return schedule_ == nullptr ? "1" : schedule_->to_string(); }
+
+std::string Temperature::canonical() const { return schedule_ == nullptr ? "1" : schedule_->canonical(); }
 
 }  // namespace treble

@@ -1,14 +1,12 @@
 #include "treble/temperature_profile.h"
 
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
 #include "base/json_file.h"
 #include "temperature/profile_check.h"
+#include "treble/whole_file.h"
 
 namespace treble {
 
@@ -103,32 +101,31 @@ TemperatureProfile read_profile(const std::filesystem::path& path) {
   profile.texts = json.integer("texts").value_or(0);
   profile.seed = static_cast<std::uint64_t>(json.integer("seed").value_or(0));
   profile.treble_version = json.string("treble_version").value_or("");
+  if (json.contains("provenance")) profile.provenance = required(json, "provenance").dump();
   check_profile(profile, json.origin(), ErrorCode::invalid_file);
   return profile;
 }
 
+std::string to_json(const TemperatureProfile& profile) {
+  check_profile(profile, "profile", ErrorCode::invalid_argument);
+  const Json json = {
+      {"schema", kSchema},
+      {"model", profile.model},
+      {"weights_sha256", profile.weights_sha256},
+      {"matched", profile.matched},
+      {"reference_length", profile.reference_length},
+      {"texts", profile.texts},
+      {"seed", profile.seed},
+      {"treble_version", profile.treble_version},
+      {"provenance", Json::parse(profile.provenance.empty() ? "{}" : profile.provenance, nullptr, false)},
+      {"lengths", profile.lengths},
+      {"logit_scales", profile.logit_scales}};
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
 void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile) {
   check_profile(profile, path.string(), ErrorCode::invalid_argument);
-  const Json json = {{"schema", kSchema},
-                     {"model", profile.model},
-                     {"weights_sha256", profile.weights_sha256},
-                     {"matched", profile.matched},
-                     {"reference_length", profile.reference_length},
-                     {"texts", profile.texts},
-                     {"seed", profile.seed},
-                     {"treble_version", profile.treble_version},
-                     {"lengths", profile.lengths},
-                     {"logit_scales", profile.logit_scales}};
-  // Under its name it is whole or not there.
-  std::filesystem::path unfinished = path;
-  unfinished += ".part";
-  std::ofstream file(unfinished);
-  file << json.dump(1) << '\n';
-  file.close();
-  if (!file) fail(ErrorCode::io, "{}: cannot write: {}", unfinished.string(), std::strerror(errno));
-  std::error_code error;
-  std::filesystem::rename(unfinished, path, error);
-  if (error) fail(ErrorCode::io, "{}: cannot write: {}", path.string(), error.message());
+  write_whole_file(path, to_json(profile));
 }
 
 }  // namespace treble

@@ -144,6 +144,34 @@ TEST_F(ProfileFile, WritesAndReadsBack) {
   EXPECT_EQ(Temperature::parse(temperature.to_string()).logit_scale(1, 0, 300), 0.1234567890123);
 }
 
+TEST_F(ProfileFile, KeepsItsProvenance) {
+  auto profile = profile_of({16}, {{{1.5}}});
+  EXPECT_EQ(profile.provenance, "");
+  profile.provenance = R"({"max_length":40})";
+  write_profile(path_, profile);
+  EXPECT_EQ(read_profile(path_).provenance, profile.provenance);
+}
+
+TEST_F(ProfileFile, ItsCanonicalFormIsOfItsNumbersAlone) {
+  const auto profile = profile_of({16, 300}, {{{1.0, 1.1}}, {{1.0, 0.1234567890123}}});
+  const std::string canonical = Temperature::from_profile(profile, "a").canonical();
+  EXPECT_EQ(canonical.substr(0, 8), "profile:");
+  EXPECT_EQ(canonical.size(), 8U + 64U);
+  auto renamed = profile;
+  renamed.model = "another";
+  EXPECT_EQ(Temperature::from_profile(renamed, "b").canonical(), canonical);
+  auto later = profile;
+  later.lengths[1] = 301;
+  EXPECT_NE(Temperature::from_profile(later, "a").canonical(), canonical);
+  auto nearly = profile;
+  nearly.logit_scales[1][0][1] = std::nextafter(0.1234567890123, 1.0);
+  EXPECT_NE(Temperature::from_profile(nearly, "a").canonical(), canonical);
+  for (const char* written : {"1", "0.8", "log:128", "ssmax:0.5,1", "yarn:64"}) {
+    EXPECT_EQ(Temperature::parse(written).canonical(), written);
+  }
+  EXPECT_EQ(Temperature::parse("0.80").canonical(), "0.8");
+}
+
 TEST_F(ProfileFile, EveryLieIsNamed) {
   const std::string head = R"({"schema": "treble.temperature_profile/1", )";
   const std::vector<std::pair<std::string, std::string>> lies = {

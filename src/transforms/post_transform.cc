@@ -80,7 +80,9 @@ PostTransform PostTransform::load(const std::filesystem::path& path) {
                       text_field(json, "temperature"),
                       text_field(json, "pooling"),
                       0,
-                      text_field(json, "treble_version")};
+                      text_field(json, "treble_version"),
+                      text_field(json, "temperature_canonical"),
+                      json.contains("vectors") ? json["vectors"].dump() : std::string()};
   if (const auto texts = json.find("texts"); texts != json.end() && texts->is_number_integer()) {
     impl->provenance.texts = texts->get<std::int64_t>();
   }
@@ -95,7 +97,7 @@ PostTransform PostTransform::load(const std::filesystem::path& path) {
   return PostTransform(std::move(impl));
 }
 
-void PostTransform::save(const std::filesystem::path& path) const {
+void PostTransform::save(const std::filesystem::path& path, Existing existing) const {
   const PostProvenance& from = impl_->provenance;
   const Json json = {{"schema", kSchema},
                      {"transform", impl_->spec.to_string()},
@@ -104,11 +106,14 @@ void PostTransform::save(const std::filesystem::path& path) const {
                      {"temperature", from.temperature},
                      {"pooling", from.pooling},
                      {"texts", from.texts},
-                     {"treble_version", from.treble_version}};
+                     {"treble_version", from.treble_version},
+                     {"temperature_canonical", from.temperature_canonical},
+                     {"vectors", Json::parse(from.vectors.empty() ? "{}" : from.vectors, nullptr, false)}};
   const std::vector<TensorToWrite> tensors = {
       {"mean", DType::kF32, {impl_->dim()}, bytes_of(impl_->mean)},
       {"matrix", DType::kF32, {impl_->rows, impl_->dim()}, bytes_of(impl_->matrix)}};
-  write_safetensors(path, tensors, {{kMetadataKey, json.dump(-1, ' ', false, Json::error_handler_t::replace)}});
+  write_safetensors(path, tensors, {{kMetadataKey, json.dump(-1, ' ', false, Json::error_handler_t::replace)}},
+                    existing);
 }
 
 std::vector<float> PostTransform::apply(std::span<const float> vectors, bool normalize) const {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -188,7 +189,7 @@ class Memory(CliCase):
     def peak_kilobytes(self, tokens: int) -> int:
         """After one text of that many tokens, its word vectors and all."""
         texts = self.write("long.txt", "the " * (tokens - 2) + "\n")
-        summary = self.folder / "summary.json"
+        summary = self.folder / f"summary-{tokens}.json"
         arguments = ["embed", "--model", ARGUMENTS.model, "--extend", "interpolate", "--max-length", "8192"]
         arguments += ["--threads", "1", "--json-summary", str(summary), "--quiet", str(texts)]
         process = subprocess.Popen([ARGUMENTS.treble, *arguments], stdout=subprocess.DEVNULL)
@@ -256,6 +257,16 @@ class Errors(CliCase):
         self.assertEqual(done.returncode, code, message)
         self.assertIn(words, message)
 
+    def test_version_names_commit_cpu_and_libraries(self) -> None:
+        result = treble("--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(
+            result.stdout.decode(),
+            r"\Atreble \d+\.\d+\.\d+ \(commit ([0-9a-f]{12}|unknown)\)\n"
+            r"CPU path: .*(AVX|SSE|instruction set).* \(products with weights\), [A-Z0-9_]+ \(attention.*\)\n"
+            r"libraries: oneDNN \d+\.\d+\.\d+, Highway \d+\.\d+\.\d+, tokenizers \d+\.\d+\.\d+\n\Z",
+        )
+
     def test_exit_codes(self) -> None:
         path = self.write("a.txt", "a " * 200 + "\n")
         model = ("--model", ARGUMENTS.model)
@@ -283,6 +294,22 @@ class Reports(CliCase):
         info = json.loads(treble("info", "--model", ARGUMENTS.model, "--json").stdout)
         self.assertEqual(info["tempered_layers"], 2)
         self.assertIn("tempera", treble("info", "--model", ARGUMENTS.model).stdout.decode())
+
+    def test_warnings_of_the_model_are_said_once_on_stderr_and_in_info(self) -> None:
+        model = self.folder / "model"
+        shutil.copytree(ARGUMENTS.model, model)
+        (model / "sentence_bert_config.json").write_text('{"max_seq_length": 500, "rerank": true}')
+        path = self.write("a.txt", "the ferry\n")
+        done = treble("embed", "--model", model, path, "-o", self.folder / "a.npy")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count(b'"rerank" is not used'), 1, done.stderr)
+        info = json.loads(treble("info", "--model", model, "--json").stdout)
+        self.assertEqual(len(info["warnings"]), 2)
+        self.assertEqual((info["max_length"], info["max_length_source"]), (96, "the position table"))
+        self.assertEqual(info["similarity"], "cosine")
+        table = treble("info", "--model", model).stdout.decode()
+        self.assertIn('"rerank" is not used', table)
+        self.assertIn("96 tokens: the position table", table)
 
     def test_inspect_with_fitted_steps(self) -> None:
         lines = [f"{'the ferry leaves ' * (i % 9)}harbour {i} {i * i % 71}" for i in range(200)]

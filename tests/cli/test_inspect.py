@@ -104,7 +104,7 @@ class Files(Case):
         for kind, command in self.commands():
             page, report = self.folder / f"{kind}.html", self.folder / f"{kind}.json"
             page.write_text("what was there before, and longer\n" * 100_000)
-            done = run(*command, "--html", page, "--json", report)
+            done = run(*command, "--html", page, "--json", report, "--force")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stderr, f"wrote {report}\nwrote {page}\n")
             self.assertIn("tau = 0.8" if kind == "inspect" else "0.8", done.stdout)  # the table still goes to stdout

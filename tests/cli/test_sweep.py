@@ -7,12 +7,17 @@ Needs nothing but the standard library: `test_sweep.py --treble PROGRAM --golden
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import random
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -123,6 +128,252 @@ class Sweep(unittest.TestCase):
         path.write_text("".join(json.dumps(line | {"score": int(line["score"] > 3)}) + "\n" for line in lines))
         self.assertEqual(self.sweep(path, *FAST)["metric"], "average precision")
 
+    def run_sweep(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return treble("sweep", "--model", Path(ARGUMENTS.golden) / "bert" / "model", *arguments)
+
+    def write_pairs(self, *scores: float) -> Path:
+        path = self.folder / "pairs.jsonl"
+        lines = [{"sentence1": self.text(4), "sentence2": self.text(4), "score": score} for score in scores]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    def test_what_the_judgements_lack_is_counted_aloud(self) -> None:
+        folder = self.write_beir()
+        qrels = folder / "qrels" / "test.tsv"
+        tidy = self.sweep(folder, *FAST, "--post", "none")
+        self.assertEqual((tidy["notes"], tidy["queries_apart"]), ([], 0))
+        # A grade that a later one replaces, a document that is not there, a query with nothing to find.
+        qrels.write_text(qrels.read_text().replace("q0\td0\t1\n", "q0\td1\t1\nq0\td1\t0\nq0\td0\t1\n"))
+        qrels.write_text(qrels.read_text().replace("q39\td39\t1", "q39\td39\t0"))
+        qrels.write_text(qrels.read_text().replace("q5\td5\t1", "q5\tgone\t1"))
+        done = self.run_sweep(folder, *FAST, "--post", "none", "--json", "-")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual((report["items"], report["queries_apart"]), (39, 1))
+        for words in (
+            "1 judgement is of a query and document that were judged before; the last grade counts",
+            '1 judged document is not in the corpus (the first: "gone"); relevant ones count as never found, 1 in all; '
+            "1 query has nothing else to find",
+            "1 of 40 judged queries have no document of a grade above 0; they stand apart",
+        ):
+            self.assertIn("treble: warning: " + words, done.stderr)
+            self.assertTrue(any(note.startswith(words) for note in report["notes"]), report["notes"])
+        self.assertEqual(sum(bucket["items"] for bucket in report["buckets"]), 38)
+        table = self.run_sweep(folder, *FAST, "--post", "none").stdout
+        self.assertIn("1 more with nothing to find stand apart, in no average", table)
+
+    def test_queries_out_of_the_corpus(self) -> None:
+        """As in ArguAna: each finds itself first, and that is no find."""
+        folder = self.write_beir()
+        documents = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()[:40]]
+        longer = [{"_id": f"e{i}", "text": row["text"] + " sea"} for i, row in enumerate(documents)]
+        for name, rows in (("queries", documents), ("corpus", documents + longer)):
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "qrels" / "test.tsv").write_text("".join(f"d{i}\te{i}\t1\n" for i in range(40)))
+        done = self.run_sweep(folder, *FAST, "--post", "none", "--json", "-")
+        self.assertIn(
+            "warning: 40 queries have the id of a document (40 its text too); if queries stand in the corpus "
+            "themselves, as in ArguAna and Quora, --ignore-identical-ids keeps each from finding itself",
+            done.stderr,
+        )
+        first = json.loads(done.stdout)["settings"][0]
+        self.assertLessEqual(first["others"]["MRR@10"], 0.5)  # the first place is taken
+        ignoring = self.run_sweep(folder, *FAST, "--post", "none", "--json", "-", "--ignore-identical-ids")
+        self.assertEqual(ignoring.stderr, "")
+        report = json.loads(ignoring.stdout)
+        self.assertIs(report["ignore_identical_ids"], True)
+        # Without itself in front, what was found at place p stands at p - 1.
+        self.assertGreater(report["settings"][0]["value"], 1.2 * first["value"])
+        done = self.run_sweep(self.write_beir(), *FAST, "--post", "none", "--ignore-identical-ids")
+        self.assertIn("--ignore-identical-ids changes nothing", done.stderr)
+        done = self.run_sweep(self.write_pairs(1, 2, 3, 4, 5), *FAST, "--ignore-identical-ids")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("has no ids of queries and documents", done.stderr)
+
+    def test_the_similarity_is_the_models_own_unless_given(self) -> None:
+        folder = self.write_beir()
+        model = self.folder / "model"
+        shutil.copytree(Path(ARGUMENTS.golden) / "bert" / "model", model)
+        values = {}
+        for name in ("cosine", "dot", "euclidean", "manhattan"):
+            (model / "config_sentence_transformers.json").write_text(json.dumps({"similarity_fn_name": name}))
+            arguments = ("sweep", "--model", model, folder, *FAST, "--post", "none", "--no-normalize", "--json", "-")
+            report = json.loads(treble(*arguments).stdout)
+            self.assertEqual(report["similarity"], name)
+            values[name] = report["settings"]
+            given = json.loads(treble(*arguments, "--similarity", "cosine").stdout)
+            self.assertEqual(given["similarity"], "cosine")
+            self.assertEqual(given["settings"], values["cosine"])
+        self.assertEqual(len({row[0]["value"] for row in values.values()}), 4, values)
+        done = self.run_sweep(folder, "--similarity", "cos")
+        self.assertEqual(done.returncode, 64)
+
+    def test_undefined_metrics_are_errors_of_the_data(self) -> None:
+        folder = self.write_beir()
+        qrels = folder / "qrels" / "test.tsv"
+        qrels.write_text(qrels.read_text().replace("\t1\n", "\t0\n"))
+        alike = self.folder / "alike.jsonl"
+        row = {"sentence1": "the sea", "sentence2": "the wind"}
+        alike.write_text("".join(json.dumps(row | {"score": i % 3}) + "\n" for i in range(12)))
+        same = self.folder / "same"
+        same.mkdir()
+        (same / "qrels").mkdir()
+        for name, count in (("corpus", 30), ("queries", 8)):
+            (same / f"{name}.jsonl").write_text("".join(f'{{"_id": "{i}x", "text": "sea"}}\n' for i in range(count)))
+        (same / "qrels" / "test.tsv").write_text("".join(f"{i}x\t{i + 9}x\t1\n" for i in range(8)))
+        rare = self.write_pairs(*[1.0] + [0.0] * 19)
+        for code, words, data in (
+            (65, "test.tsv: no query has a document of a grade above 0 (40 queries judged)", folder),
+            (65, "alike.jsonl: under the setting 1 all 12 pairs are equally similar", alike),
+            (65, "same: under the setting 1 every query finds all its documents equally similar", same),
+            (64, "pairs.jsonl: the metric is not defined on fold", rare),
+        ):
+            done = self.run_sweep(data, *FAST, "--json", "-")
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(words, done.stderr)
+            self.assertEqual(done.stdout, "")
+        done = self.run_sweep(self.write_pairs(*[2.0] * 20), *FAST)
+        self.assertEqual(done.returncode, 65)
+        self.assertIn("pairs.jsonl: all 20 pairs have the score 2; nothing tells them apart", done.stderr)
+
+    def test_without_variance_there_is_no_nan(self) -> None:
+        """Everything is relevant, so that every setting finds it."""
+        folder = self.write_beir()
+        judgements = "".join(f"q{query}\td{document}\t1\n" for query in range(40) for document in range(60))
+        (folder / "qrels" / "test.tsv").write_text(judgements)
+        page = self.folder / "page.html"
+        done = self.run_sweep(folder, *FAST, "--post", "none", "--json", "-", "--html", page)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("nan", page.read_text()[page.read_text().index('id="report"') :].lower())
+        report = json.loads(done.stdout, parse_constant=lambda name: self.fail(name))
+        for row in report["settings"]:
+            self.assertEqual(row["value"], 1.0)
+            self.assertEqual(row["gain"], {"value": 0.0, "low": 0.0, "high": 0.0, "no_variance": True})
+        self.assertEqual(report["held_out_gain"]["no_variance"], True)
+        self.assertIn("The interval has no width", report["verdict"])
+        table = self.run_sweep(folder, *FAST, "--post", "none").stdout
+        self.assertIn("+0.00 [no variance]", table)
+        self.assertNotIn("nan", table)
+
+    def test_prompts(self) -> None:
+        folder = self.write_beir()
+        model = self.folder / "model"
+        shutil.copytree(Path(ARGUMENTS.golden) / "bert" / "model", model)
+        prompts = {"prompts": {"query": "the sea ", "other": "wind "}}
+        (model / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+
+        def settings(*arguments: str) -> dict[str, object]:
+            fixed = ("sweep", "--model", model, folder, *FAST, "--post", "none", "--json", "-")
+            done = treble(*fixed, *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)
+
+        plain = settings()
+        self.assertEqual(plain["query_prompt"], {"name": None, "text": ""})
+        named = settings("--query-prompt-name", "query")
+        self.assertEqual(named["query_prompt"], {"name": "query", "text": "the sea "})
+        self.assertEqual(named["document_prompt"], {"name": None, "text": ""})
+        written = settings("--query-prompt", "the sea ")
+        self.assertEqual(written["query_prompt"], {"name": None, "text": "the sea "})
+        self.assertEqual(written["settings"], named["settings"])
+        self.assertNotEqual(written["settings"], plain["settings"])
+        # One side's own prompt goes before what is for all texts.
+        both = settings("--prompt", "wind ", "--query-prompt-name", "query")
+        self.assertEqual(both["document_prompt"], {"name": None, "text": "wind "})
+        self.assertEqual(
+            both["settings"], settings("--query-prompt", "the sea ", "--document-prompt", "wind ")["settings"]
+        )
+        self.assertEqual(settings("--prompt", "wind ", "--query-prompt", "", "--document-prompt-name", "")["settings"],
+                         plain["settings"])  # fmt: skip
+        done = self.run_sweep(folder, "--query-prompt", "a", "--query-prompt-name", "query")
+        self.assertEqual(done.returncode, 64)
+        done = self.run_sweep(self.write_pairs(1, 2, 3, 4, 5), "--query-prompt", "a")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("pairs, which have no queries and documents", done.stderr)
+
+    def test_ctrl_c_keeps_what_is_in_the_cache(self) -> None:
+        path = self.folder / "rank.jsonl"
+        lines = [
+            {"query": self.text(2), "positive": [self.text(20)], "negative": [self.text(20) for _ in range(4)]}
+            for _ in range(1200)
+        ]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        cache = self.folder / "cache"
+        model = Path(ARGUMENTS.golden) / "bert" / "model"
+        arguments = ["sweep", "--model", model, path, *FAST, "--post", "none", "--threads", "1", "--json", "-"]
+        for with_cache in (True, False):
+            command = [ARGUMENTS.treble, *map(str, arguments), *(["--cache", str(cache)] if with_cache else [])]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                deadline = time.monotonic() + 60
+                while with_cache and time.monotonic() < deadline and not any(cache.glob("*")):
+                    time.sleep(0.002)
+                if not with_cache:
+                    time.sleep(0.5)
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, out), (130, ""), err)
+            if with_cache:
+                kept = re.search(r"stopped with 0 of 3 settings encoded: ([\d,]+) vectors are kept in (.*), and", err)
+                self.assertTrue(kept, err)
+                files = [file for file in cache.iterdir() if ".part" not in file.name]
+                self.assertEqual(int(kept[1].replace(",", "")), 128 * len(files))
+                self.assertEqual(kept[2], str(cache))
+            else:
+                self.assertIn("stopped, and nothing is kept; with --cache DIR", err)
+        times = {file: file.stat().st_mtime_ns for file in files}
+        whole = self.sweep(*arguments[3:-2], "--cache", cache)
+        self.assertEqual(times, {file: file.stat().st_mtime_ns for file in files})
+        self.assertEqual(whole, self.sweep(*arguments[3:-2]))
+
+    def test_ctrl_c_in_the_bootstrap(self) -> None:
+        cache = self.folder / "cache"
+        model = Path(ARGUMENTS.golden) / "bert" / "model"
+        arguments = (self.write_beir(), "-t", "0.8", "--post", "none", "--bootstrap", "1000000", "--cache", cache)
+        command = [ARGUMENTS.treble, "sweep", "--model", str(model), *map(str, arguments)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and len(list(cache.glob("*"))) < 4:
+                time.sleep(0.002)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (130, ""), err)
+        self.assertIn("stopped with 2 of 2 settings encoded: 200 vectors are kept", err)
+
+    def test_compressed_data(self) -> None:
+        path = self.write_pairs(*[float(i % 5) for i in range(30)])
+        plain = self.sweep(path, *FAST)
+        packed = self.folder / "packed.jsonl.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        self.assertEqual(self.sweep(packed, *FAST)["settings"], plain["settings"])
+        packed.write_bytes(packed.read_bytes()[:-20])
+        done = self.run_sweep(packed, *FAST)
+        self.assertEqual(done.returncode, 65, done.stderr)
+        self.assertIn("packed.jsonl.gz", done.stderr)
+
+    def test_steps_do_not_scale_vectors_that_the_model_does_not(self) -> None:
+        """Distances are the same behind a shift, and no longer once vectors have been given length 1."""
+        fixed = (self.write_beir(), *FAST, "--post", "centring", "--similarity", "euclidean")
+        row = self.sweep(*fixed, "--no-normalize")["settings"][3]
+        self.assertEqual((row["name"], row["overlap"]), ("centring", 1.0))
+        self.assertLess(self.sweep(*fixed)["settings"][3]["overlap"], 1.0)
+
+    def test_lengths_where_the_metric_is_not_defined(self) -> None:
+        path = self.folder / "labels.jsonl"
+        lines = [
+            {"sentence1": self.text(3 if i < 24 else 60), "sentence2": self.text(3), "label": int(i < 24 and i % 2)}
+            for i in range(40)
+        ]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        report = self.sweep(path, *FAST, "--post", "none", "--bucket-edges", "32")
+        self.assertEqual([bucket["items"] for bucket in report["buckets"]], [24, 16])
+        self.assertNotIn(None, report["buckets"][0]["values"])
+        self.assertEqual(report["buckets"][1]["values"], [None] * 3)
+        self.assertEqual(report["buckets"][1]["gains"], [None] * 3)
+        table = self.run_sweep(path, *FAST, "--post", "none", "--bucket-edges", "32").stdout
+        self.assertNotIn("nan", table)
+        self.assertIn("\u2013", table)
+
     def write_reranking(self) -> Path:
         path = self.folder / "rerank.jsonl"
         lines = []
@@ -154,7 +405,7 @@ class Sweep(unittest.TestCase):
     def test_pieces_and_other_forms_of_the_model(self) -> None:
         folder = self.write_beir()
         report = self.sweep(
-            folder, "--bootstrap", "50", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8", "--try-dtype", "int8",
+            folder, "--bootstrap", "100", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8", "--try-dtype", "int8",
             "--try-extend", "interpolate:64",
         )  # fmt: skip
         names = [row["name"] for row in report["settings"]]
@@ -175,7 +426,7 @@ class Sweep(unittest.TestCase):
     def test_a_step_that_cannot_be_fitted_is_left_out_and_said(self) -> None:
         path = self.folder / "sts.jsonl"
         lines = [
-            {"sentence1": "the sea", "sentence2": f"wind {'again' if i % 2 else 'sea'}", "score": i % 5}
+            {"sentence1": WORDS[i % 7], "sentence2": f"wind {'again' if i % 2 else 'sea'}", "score": i % 5}
             for i in range(20)
         ]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -211,6 +462,10 @@ class Sweep(unittest.TestCase):
             (64, "--side query", (empty, "--side", "query")),
             (64, "0.8x", (empty, "-t", "0.8x")),
             (64, "centering", (empty, "--post", "centering")),
+            (64, "--bootstrap", (empty, "--bootstrap", "99")),
+            (64, "--bootstrap", (empty, "--bootstrap", "0")),
+            (64, "--folds", (empty, "--folds", "1")),
+            (64, "--sample", (empty, "--sample", "-1")),
         ):
             done = treble("sweep", "--model", model, *arguments)
             self.assertEqual(done.returncode, code, done.stderr)

@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     attempt([&] { treble::parse_pooling_config(config, 8); });
     attempt([&] { treble::parse_dense_config(config); });
     attempt([&] { treble::parse_layer_norm_config(config); });
-    attempt([&] { treble::check_normalize_config(config); });
+    attempt([&] { treble::read_normalize_config(config); });
   });
   return 0;
 }

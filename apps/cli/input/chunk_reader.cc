@@ -5,6 +5,7 @@
 
 #include "fail.h"
 #include "input/text_hash.h"
+#include "progress.h"
 
 namespace treble::cli {
 
@@ -61,15 +62,15 @@ void ChunkReader::skip_done(TextHash& hash) {
   for (; read_ < done_.count; ++read_) {
     check_stop();
     if (!source_.next(record)) {
-      fail(ErrorCode::invalid_argument, "the input has {} texts, and the output has vectors for {}: not the same input",
-           read_, done_.count);
+      fail(ErrorCode::invalid_argument, "the input has {}, and the output has vectors for {}: not the same input",
+           counted(read_, "text"), grouped(done_.count));
     }
     hash.add(record);
   }
   if (done_.count > 0 && hash.digest() != done_.sha256) {
     fail(ErrorCode::invalid_argument,
-         "the first {} texts of the input are not those of the output (texts_sha256 is {}, and {} in the output)",
-         done_.count, hash.digest(), done_.sha256);
+         "the input does not begin with the {} of the output (texts_sha256 is {}, and {} in the output)",
+         counted(done_.count, "text"), hash.digest(), done_.sha256);
   }
 }
 

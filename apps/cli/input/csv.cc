@@ -1,57 +1,12 @@
 #include "input/csv.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <utility>
+#include <charconv>
 
 #include "fail.h"
+#include "input/json_value.h"
 
 namespace treble::cli {
-
-void CsvRecord::end_field() {
-  fields_.push_back(std::move(field_));
-  field_.clear();
-  state_ = State::field_start;
-}
-
-void CsvRecord::add(char c) {
-  switch (state_) {
-    case State::field_start:
-      if (c == '"') {
-        state_ = State::quoted;
-        return;
-      }
-      state_ = State::plain;
-      [[fallthrough]];
-    case State::plain:
-      // A quote inside a plain field is not RFC 4180, but everyone takes it as it stands (5" disk).
-      if (c == ',') return end_field();
-      break;
-    case State::quoted:
-      if (c == '"') {
-        state_ = State::closing_quote;
-        return;
-      }
-      break;
-    case State::closing_quote:
-      if (c == ',') return end_field();
-      fault_ |= c != '"';
-      state_ = State::quoted;
-      break;
-  }
-  field_ += c;
-}
-
-bool CsvRecord::add_line(std::string_view line) {
-  const std::string_view content = without_ending(line);
-  for (const char c : content) add(c);
-  if (state_ == State::quoted) {
-    field_.append(line.substr(content.size()));
-    return false;
-  }
-  end_field();
-  return true;
-}
 
 bool CsvSource::next_record() {
   std::string line;
@@ -75,45 +30,98 @@ bool CsvSource::next_record() {
   }
 }
 
+std::string CsvSource::list_columns() const {
+  constexpr std::size_t kMost = 30;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(columns_.size(), kMost); ++i) {
+    list += (i == 0 ? "\"" : ", \"") + columns_[i].substr(0, 60) + "\"";
+  }
+  return list + (columns_.size() > kMost ? ", …" : "");
+}
+
 std::optional<std::size_t> CsvSource::find_column(std::string_view name) const {
-  const auto found = std::find(header_.begin(), header_.end(), name);
-  if (found == header_.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - header_.begin());
+  if (!options_.header) {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error != std::errc() || end != name.data() + name.size() || number < 1 || number > columns_.size()) {
+      return std::nullopt;
+    }
+    return number - 1;
+  }
+  const auto found = std::find(columns_.begin(), columns_.end(), name);
+  if (found == columns_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - columns_.begin());
 }
 
 std::size_t CsvSource::require_column(const std::string& name, const char* option) const {
+  if (options_.header && std::count(columns_.begin(), columns_.end(), name) > 1) {
+    fail(ErrorCode::invalid_file, "{}: several columns are called \"{}\"; rename all but one of them", lines_.name(),
+         name);
+  }
   if (const auto column = find_column(name)) return *column;
-  std::string columns;
-  for (const auto& column : header_) columns += (columns.empty() ? "\"" : ", \"") + column + "\"";
-  fail(ErrorCode::invalid_file, "{}: no column \"{}\" in the header row, which has {}; choose one with {}",
-       lines_.name(), name, columns, option);
+  if (!options_.header) {
+    fail(ErrorCode::invalid_file,
+         "{}:{}: no column \"{}\"; without a header row, columns are numbers, here 1 to {} (separated by {}: {}); "
+         "choose one with {}",
+         lines_.name(), record_line_, name, columns_.size(), name_delimiter(record_.delimiter()), list_columns(),
+         option);
+  }
+  fail(ErrorCode::invalid_file,
+       "{}: no column \"{}\" in the header row, which has {} (separated by {}); choose one with {}, or say --no-header "
+       "if it is a text",
+       lines_.name(), name, list_columns(), name_delimiter(record_.delimiter()), option);
 }
 
-void CsvSource::read_header() {
-  header_ = record_.fields();
-  if (options_.text_field || header_.size() > 1) {
-    text_column_ = require_column(options_.text_field.value_or("text"), "--text-field");
+/// One long heading is more likely a header row whose delimiter was not seen.
+void CsvSource::check_one_column() const {
+  if (!options_.header || columns_.size() != 1 || options_.text_field == columns_.front()) return;
+  const char hidden = hidden_delimiter(columns_.front());
+  if (hidden == 0) return;
+  fail(ErrorCode::invalid_file,
+       "{}: the header row has one column, \"{:.200}\", which looks like several separated by {}; say so with "
+       "--delimiter, or name that column with --text-field",
+       lines_.name(), columns_.front(), name_delimiter(hidden));
+}
+
+/// False for a file without records.
+bool CsvSource::start() {
+  started_ = true;
+  const std::string wanted = options_.text_field.value_or("text");
+  if (!delimiter_) delimiter_ = find_delimiter(lines_, options_.header ? &wanted : nullptr);
+  record_ = CsvRecord(*delimiter_);
+  if (!next_record()) return false;
+  columns_ = record_.fields();
+  pending_ = !options_.header;
+  check_one_column();
+  if (options_.text_field || columns_.size() > 1) {
+    text_column_ = require_column(wanted, "--text-field");
   }
   const std::string title = options_.title_field.value_or("");
   if (!title.empty()) title_column_ = require_column(title, "--title-field");
+  if (!options_.header) return true;
   id_column_ = find_column("_id");
   if (!id_column_) id_column_ = find_column("id");
   if (id_column_ == text_column_) id_column_.reset();
+  return true;
+}
+
+void CsvSource::check_width() const {
+  const std::size_t found = record_.fields().size();
+  if (found == columns_.size()) return;
+  fail(ErrorCode::invalid_file, "{}:{}: the record has {} field{}, the {} has {} (separated by {}); {}", lines_.name(),
+       record_line_, found, found == 1 ? "" : "s", options_.header ? "header row" : "first record", columns_.size(),
+       name_delimiter(*delimiter_),
+       found > columns_.size() ? "a text that holds the delimiter must stand in quotes" : "another --delimiter?");
 }
 
 bool CsvSource::next(TextRecord& record) {
-  if (header_.empty()) {
-    if (!next_record()) return false;
-    read_header();
-  }
-  if (!next_record()) return false;
+  if (!started_ && !start()) return false;
+  if (!pending_ && !next_record()) return false;
+  pending_ = false;
+  check_width();
   const auto& fields = record_.fields();
-  if (fields.size() != header_.size()) {
-    fail(ErrorCode::invalid_file, "{}:{}: the record has {} fields, the header row has {}", lines_.name(), record_line_,
-         fields.size(), header_.size());
-  }
   record.text = title_column_ ? join_title(fields[*title_column_], fields[text_column_]) : fields[text_column_];
-  record.id = id_column_ ? nlohmann::json(fields[*id_column_]).dump() : std::string();
+  record.id = id_column_ ? json_string(fields[*id_column_]) : std::string();
   record.line = record_line_;
   return true;
 }

@@ -1,11 +1,17 @@
 #include "input/directory.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
+#include <set>
 #include <string_view>
 #include <system_error>
 
+#include "base/decompress.h"
 #include "fail.h"
 
 namespace treble::cli {
@@ -17,37 +23,151 @@ namespace {
 constexpr std::array<std::string_view, 8> kTextExtensions = {".txt", ".text", ".md",  ".markdown",
                                                              ".rst", ".adoc", ".org", ".tex"};
 
-bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
+std::string lower_extension(const std::string& path) {
+  std::string extension = fs::path(without_compression_extension(path)).extension().string();
+  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  return extension;
+}
+
+/// Reads the tree below a folder; the folders that are only linked come last, so that a real path names what has one.
+class FolderWalk {
+ public:
+  FolderWalk(fs::path root, bool skip_unreadable) : root_(std::move(root)), skip_unreadable_(skip_unreadable) {}
+
+  FolderListing run() {
+    struct stat status = {};
+    if (::stat(root_.c_str(), &status) != 0) fail_errno("read", root_.native());
+    enter("", status);
+    for (std::size_t i = 0; i < links_.size(); ++i) {  // reading one may find more
+      const std::string name = links_[i];
+      if (::stat((root_ / name).c_str(), &status) != 0) {
+        skip(name, errno);
+      } else if (enter(name, status)) {
+        listing_.rest.linked.push_back(name + "/");
+      } else {
+        listing_.rest.repeated.push_back(name + "/");
+      }
+    }
+    std::sort(listing_.documents.begin(), listing_.documents.end());
+    return std::move(listing_);
+  }
+
+ private:
+  /// False when the folder was read already.
+  bool enter(const std::string& name, const struct stat& status) {
+    if (!seen_.emplace(status.st_dev, status.st_ino).second) return false;
+    std::error_code error;
+    std::vector<std::string> names;
+    fs::directory_iterator entry(root_ / name, error);
+    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+      names.push_back(entry->path().filename().string());
+    }
+    if (error) {
+      skip(name.empty() ? name : name + "/", error.value());
+      return true;
+    }
+    std::sort(names.begin(), names.end());
+    for (const auto& one : names) visit(name.empty() ? one : name + "/" + one, one.starts_with('.'));
+    return true;
+  }
+
+  void visit(const std::string& name, bool hidden) {
+    struct stat status = {};
+    struct stat link = {};
+    const std::string path = (root_ / name).string();
+    if (hidden) {
+      ++listing_.rest.hidden;
+    } else if (::lstat(path.c_str(), &link) != 0) {
+      skip(name, errno);
+    } else if (::stat(path.c_str(), &status) != 0) {
+      const bool broken = S_ISLNK(link.st_mode) && (errno == ENOENT || errno == ELOOP);
+      broken ? listing_.rest.broken_links.push_back(name) : skip(name, errno);
+    } else if (S_ISDIR(status.st_mode)) {
+      S_ISLNK(link.st_mode) ? links_.push_back(name) : static_cast<void>(enter(name, status));
+    } else if (S_ISREG(status.st_mode)) {
+      add_file(name, path, status);
+    } else {
+      ++listing_.rest.special;
+    }
+  }
+
+  void add_file(const std::string& name, const std::string& path, const struct stat& status) {
+    if (!has_text_extension(name)) {
+      ++listing_.rest.other_kinds[lower_extension(name)];
+    } else if (status.st_size == 0) {
+      ++listing_.rest.empty;
+    } else if (::access(path.c_str(), R_OK) != 0) {
+      skip(name, errno);
+    } else {
+      listing_.documents.push_back(name);
+    }
+  }
+
+  void skip(const std::string& name, int error) {
+    if (!skip_unreadable_) {
+      fail(ErrorCode::io, "cannot read {}: {}; --skip-unreadable passes over such files and folders",
+           (root_ / name).string(), std::generic_category().message(error));
+    }
+    listing_.rest.unreadable.push_back(name);
+  }
+
+  fs::path root_;
+  bool skip_unreadable_;
+  FolderListing listing_;
+  std::set<std::pair<dev_t, ino_t>> seen_;
+  std::vector<std::string> links_;
+};
+
+/// "a, b, …"
+std::string first_names(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 5;
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kMost));
+  return fmt::format("{}{}", fmt::join(names.begin(), end, ", "), names.size() > kMost ? ", …" : "");
+}
+
+std::string other_kinds(const FolderRest& rest) {
+  std::size_t count = 0;
+  std::string kinds;
+  for (const auto& [extension, files] : rest.other_kinds) {
+    count += files;
+    kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", extension.empty() ? "no extension" : extension, files);
+  }
+  return fmt::format("{} of other kinds ({})", count, kinds);
+}
 
 }  // namespace
 
 bool has_text_extension(const std::string& path) {
-  std::string extension = fs::path(path).extension().string();
-  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return std::find(kTextExtensions.begin(), kTextExtensions.end(), extension) != kTextExtensions.end();
+  return std::find(kTextExtensions.begin(), kTextExtensions.end(), lower_extension(path)) != kTextExtensions.end();
 }
 
-std::vector<std::string> list_documents(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code error;
-  fs::recursive_directory_iterator walk(folder, error);
-  for (; !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-    if (is_hidden(walk->path())) {
-      walk.disable_recursion_pending();
-      continue;
-    }
-    std::error_code ignored;  // a link to nowhere is no document
-    if (walk->is_regular_file(ignored) && has_text_extension(walk->path().native())) {
-      found.push_back(walk->path().lexically_relative(folder).string());
-    }
+FolderListing list_documents(const std::string& folder, bool skip_unreadable) {
+  FolderListing listing = FolderWalk(folder, skip_unreadable).run();
+  if (listing.documents.empty()) {
+    const std::string rest = describe(listing.rest);
+    fail(ErrorCode::not_found, "{}: no text files in this folder; looked for names in {}{}{}", folder,
+         fmt::join(kTextExtensions, " "), rest.empty() ? "" : "; ", rest);
   }
-  if (error) fail(ErrorCode::io, "cannot list {}: {}", folder, error.message());
-  if (found.empty()) {
-    fail(ErrorCode::not_found, "{}: no text files in this folder; looked for names in {}", folder,
-         fmt::join(kTextExtensions, " "));
+  return listing;
+}
+
+std::string describe(const FolderRest& rest) {
+  std::vector<std::string> parts;
+  if (!rest.other_kinds.empty()) parts.push_back(other_kinds(rest));
+  if (rest.hidden > 0) parts.push_back(fmt::format("{} hidden", rest.hidden));
+  if (rest.empty > 0) parts.push_back(fmt::format("{} empty", rest.empty));
+  if (rest.special > 0) parts.push_back(fmt::format("{} pipes, sockets or devices", rest.special));
+  const auto add = [&](const std::vector<std::string>& names, const char* what) {
+    if (!names.empty()) parts.push_back(fmt::format("{} {} ({})", names.size(), what, first_names(names)));
+  };
+  add(rest.broken_links, "links to nowhere");
+  add(rest.unreadable, "unreadable");
+  add(rest.repeated, "links to folders that are read already");
+  std::string text = parts.empty() ? "" : fmt::format("not read: {}", fmt::join(parts, ", "));
+  if (!rest.linked.empty()) {
+    text += fmt::format("{}linked folders read: {}", text.empty() ? "" : "; ", first_names(rest.linked));
   }
-  std::sort(found.begin(), found.end());
-  return found;
+  return text;
 }
 
 bool DocumentSource::next(TextRecord& record) {
@@ -56,7 +176,7 @@ bool DocumentSource::next(TextRecord& record) {
   record.text.clear();
   // The mark at the start is dropped with the first look, so the offset has to be asked for after it.
   std::string_view piece = bytes_.peek();
-  const std::uint64_t offset = bytes_.position();
+  const std::uint64_t offset = bytes_.offset();
   for (; !piece.empty(); piece = bytes_.peek()) {
     record.text.append(piece);
     bytes_.consume(piece.size());

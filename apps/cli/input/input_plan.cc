@@ -10,11 +10,15 @@
 #include <string_view>
 #include <utility>
 
+#include "base/decompress.h"
 #include "fail.h"
 #include "input/csv.h"
 #include "input/directory.h"
+#include "input/json_list.h"
+#include "input/json_value.h"
 #include "input/jsonl.h"
 #include "input/lines.h"
+#include "input/parquet.h"
 
 namespace treble::cli {
 
@@ -22,24 +26,36 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kFormatOfExtension = {{{".txt", "txt"},
-                                                                                               {".text", "txt"},
-                                                                                               {".jsonl", "jsonl"},
-                                                                                               {".ndjson", "jsonl"},
-                                                                                               {".jsonlines", "jsonl"},
-                                                                                               {".csv", "csv"},
-                                                                                               {".md", "dir"},
-                                                                                               {".markdown", "dir"},
-                                                                                               {".rst", "dir"},
-                                                                                               {".adoc", "dir"},
-                                                                                               {".org", "dir"},
-                                                                                               {".tex", "dir"}}};
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kUnpackers = {
-    {{".gz", "zcat"}, {".zst", "zstdcat"}, {".bz2", "bzcat"}, {".xz", "xzcat"}}};
+using Names = std::pair<std::string_view, std::string_view>;
+
+constexpr std::array<Names, 15> kFormatOfExtension = {{{".txt", "txt"},
+                                                       {".text", "txt"},
+                                                       {".jsonl", "jsonl"},
+                                                       {".ndjson", "jsonl"},
+                                                       {".jsonlines", "jsonl"},
+                                                       {".json", "json"},
+                                                       {".csv", "csv"},
+                                                       {".tsv", "tsv"},
+                                                       {".parquet", "parquet"},
+                                                       {".md", "dir"},
+                                                       {".markdown", "dir"},
+                                                       {".rst", "dir"},
+                                                       {".adoc", "dir"},
+                                                       {".org", "dir"},
+                                                       {".tex", "dir"}}};
+/// What is not read, and a program that makes plain text of it.
+constexpr std::array<Names, 9> kUnpackers = {{{".bz2", "bzcat"},
+                                              {".xz", "xzcat"},
+                                              {".lzma", "xzcat"},
+                                              {".lz4", "lz4cat"},
+                                              {".br", "brotli -dc"},
+                                              {".zip", "unzip -p"},
+                                              {".7z", "7z x -so"},
+                                              {".tar", "tar -xOf"},
+                                              {".tgz", "tar -xzOf"}}};
 
 template <std::size_t N>
-std::string_view look_up(const std::array<std::pair<std::string_view, std::string_view>, N>& table,
-                         std::string_view key) {
+std::string_view look_up(const std::array<Names, N>& table, std::string_view key) {
   for (const auto& [name, value] : table) {
     if (name == key) return value;
   }
@@ -52,28 +68,28 @@ std::string lower_extension(const std::string& path) {
   return extension;
 }
 
-std::string json_string(const std::string& bytes) {
-  // A file name need not be UTF-8.
-  return Json(bytes).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string format_of(const std::string& path, const std::string& chosen) {
   if (!chosen.empty()) return chosen;
   if (path == "-") return "txt";
-  const std::string extension = lower_extension(path);
+  const std::string extension = lower_extension(without_compression_extension(path));
   if (const auto unpacker = look_up(kUnpackers, extension); !unpacker.empty()) {
-    fail(ErrorCode::unsupported, "{}: compressed input is not read; pipe it in: {} {} | treble … --format jsonl -",
-         path, unpacker, path);
+    fail(ErrorCode::unsupported, "{}: {} files are not read; pipe what is in it: {} {} | treble … --format jsonl -",
+         path, extension, unpacker, path);
   }
   const auto format = look_up(kFormatOfExtension, extension);
   if (!format.empty()) return std::string(format);
-  fail(ErrorCode::invalid_argument, "{}: its name does not tell the format; say --format txt, jsonl, csv or dir", path);
+  fail(ErrorCode::invalid_argument, "{}: its name does not tell the format; say --format {}", path,
+       fmt::join(kFormats, "|"));
 }
 
-InputFormat parse_format(const std::string& name) {
-  if (name == "jsonl") return InputFormat::jsonl;
-  if (name == "csv") return InputFormat::csv;
-  return name == "dir" ? InputFormat::document : InputFormat::txt;
+InputFile describe_file(const std::string& path, const std::string& format) {
+  if (format == "jsonl") return {path, InputFormat::jsonl, {}, {}};
+  if (format == "json") return {path, InputFormat::json, {}, {}};
+  if (format == "csv") return {path, InputFormat::csv, {}, {}};
+  if (format == "tsv") return {path, InputFormat::csv, {}, '\t'};
+  if (format == "parquet") return {path, InputFormat::parquet, {}, {}};
+  if (format == "dir") return {path, InputFormat::document, json_string(path), {}};
+  return {path, InputFormat::txt, {}, {}};
 }
 
 std::optional<std::uint64_t> size_of(const struct stat& status) {
@@ -81,41 +97,78 @@ std::optional<std::uint64_t> size_of(const struct stat& status) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-void add_folder(const std::string& folder, const std::string& format, InputPlan& plan) {
-  if (!format.empty() && format != "dir") {
+void add_folder(const std::string& folder, const PlanOptions& options, InputPlan& plan) {
+  if (!options.format.empty() && options.format != "dir") {
     fail(ErrorCode::invalid_argument,
-         "{} is a folder, whose files are read as one text each; with --format {} name files", folder, format);
+         "{} is a folder, whose files are read as one text each; with --format {} name files", folder, options.format);
   }
-  InputArgument argument = {folder, "dir", 0, 0};
-  for (const auto& name : list_documents(folder)) {
+  FolderListing listing = list_documents(folder, options.skip_unreadable);
+  InputArgument argument = {folder, "dir", 0, 0, std::move(listing.rest)};
+  for (const auto& name : listing.documents) {
     const std::string path = (std::filesystem::path(folder) / name).string();
     struct stat status = {};
     if (::stat(path.c_str(), &status) != 0) fail_errno("read", path);
     *argument.bytes += size_of(status).value_or(0);
     ++argument.files;
-    plan.files.push_back({path, InputFormat::document, json_string(name)});
+    plan.files.push_back({path, InputFormat::document, json_string(name), {}});
   }
   plan.arguments.push_back(std::move(argument));
 }
 
-void add_argument(const std::string& path, const std::string& format, InputPlan& plan) {
+/// Fails for a file that cannot be read, or notes that it is passed over.
+void pass_over(const std::string& path, const PlanOptions& options, InputPlan& plan) {
+  if (!options.skip_unreadable || path == "-") fail_errno("read", path == "-" ? "stdin" : path);
+  InputArgument argument = {path, "unreadable", 0, 0, {}};
+  argument.rest.unreadable.push_back(path);
+  plan.arguments.push_back(std::move(argument));
+}
+
+void add_argument(const std::string& path, const PlanOptions& options, InputPlan& plan) {
   struct stat status = {};
   const bool is_stdin = path == "-";
   if (is_stdin ? ::fstat(STDIN_FILENO, &status) != 0 : ::stat(path.c_str(), &status) != 0) {
+    if (errno == EACCES) return pass_over(path, options, plan);
     fail_errno("read", is_stdin ? "stdin" : path);
   }
-  if (S_ISDIR(status.st_mode)) return add_folder(path, format, plan);
-  if (!is_stdin && ::access(path.c_str(), R_OK) != 0) fail_errno("read", path);
-  const std::string found = format_of(path, format);
-  const InputFormat parsed = parse_format(found);
-  plan.arguments.push_back({path, found, size_of(status), 1});
-  plan.files.push_back({path, parsed, parsed == InputFormat::document ? json_string(path) : std::string()});
+  if (S_ISDIR(status.st_mode) && !is_stdin) return add_folder(path, options, plan);
+  if (!is_stdin && ::access(path.c_str(), R_OK) != 0) return pass_over(path, options, plan);
+  const std::string format = format_of(path, options.format);
+  plan.arguments.push_back({path, format, size_of(status), 1, {}});
+  plan.files.push_back(describe_file(path, format));
+  if (format != "parquet") return;
+  if (is_stdin) fail(ErrorCode::unsupported, "Parquet is read from its end, so not from stdin; name the file");
+  // Looking for it takes a second, so it is looked for once.
+  const auto known =
+      std::find_if(plan.files.begin(), plan.files.end(), [](const auto& f) { return !f.python.empty(); });
+  plan.files.back().python = known == plan.files.end() ? find_parquet_reader(path) : known->python;
+}
+
+/// Counts of a folder that are not 0.
+Json describe_rest(const FolderRest& rest) {
+  Json json = Json::object();
+  if (!rest.other_kinds.empty()) {
+    for (const auto& [extension, count] : rest.other_kinds) {
+      json["other_kinds"][extension.empty() ? "none" : Json::parse(json_string(extension)).get<std::string>()] = count;
+    }
+  }
+  const auto add = [&](const char* name, std::size_t count) {
+    if (count > 0) json[name] = count;
+  };
+  add("hidden", rest.hidden);
+  add("empty", rest.empty);
+  add("special", rest.special);
+  add("broken_links", rest.broken_links.size());
+  add("unreadable", rest.unreadable.size());
+  add("repeated_links", rest.repeated.size());
+  return json;
 }
 
 std::unique_ptr<TextSource> open_file(const InputFile& file, const InputOptions& options, const StopSignal* stop) {
   switch (file.format) {
     case InputFormat::jsonl: return std::make_unique<JsonlSource>(file.path, options, stop);
-    case InputFormat::csv: return std::make_unique<CsvSource>(file.path, options, stop);
+    case InputFormat::json: return std::make_unique<JsonListSource>(file.path, options, stop);
+    case InputFormat::csv: return std::make_unique<CsvSource>(file.path, options, file.delimiter, stop);
+    case InputFormat::parquet: return std::make_unique<ParquetSource>(file.path, file.python, options, stop);
     case InputFormat::document: return std::make_unique<DocumentSource>(file.path, file.id, options, stop);
     case InputFormat::txt: break;
   }
@@ -171,19 +224,38 @@ Json InputPlan::describe() const {
     }
     Json entry = {{"path", Json::parse(json_string(argument.path))}, {"format", argument.format}};
     if (argument.format == "dir") entry["files"] = argument.files;
+    if (Json rest = describe_rest(argument.rest); !rest.empty()) entry["not_read"] = std::move(rest);
+    if (!argument.rest.linked.empty()) entry["linked_folders"] = argument.rest.linked.size();
     entry["bytes"] = argument.bytes ? Json(*argument.bytes) : Json();
     list.push_back(std::move(entry));
   }
   return list;
 }
 
-InputPlan plan_inputs(const std::vector<std::string>& arguments, const std::string& format) {
+std::string InputPlan::notes() const {
+  std::string text;
+  for (const auto& argument : arguments) {
+    const std::string rest = treble::cli::describe(argument.rest);
+    if (rest.empty()) continue;
+    text += argument.format == "dir" ? fmt::format("{}: {} text{}; {}\n", argument.path, argument.files,
+                                                   argument.files == 1 ? "" : "s", rest)
+                                     : fmt::format("{}\n", rest);
+  }
+  return text;
+}
+
+InputPlan plan_inputs(const std::vector<std::string>& arguments, const PlanOptions& options) {
   InputPlan plan;
   if (std::count(arguments.begin(), arguments.end(), "-") > 1) {
     fail(ErrorCode::invalid_argument, "stdin (-) can be read only once");
   }
   for (const auto& argument : arguments.empty() ? std::vector<std::string>{"-"} : arguments) {
-    add_argument(argument, format, plan);
+    add_argument(argument, options, plan);
+  }
+  if (plan.files.empty()) fail(ErrorCode::io, "none of the inputs can be read ({})", arguments.front());
+  const auto is_csv = [](const InputFile& file) { return file.format == InputFormat::csv; };
+  if (options.csv_only && std::none_of(plan.files.begin(), plan.files.end(), is_csv)) {
+    fail(ErrorCode::invalid_argument, "--delimiter and --no-header are for CSV, and no input is one; --format csv?");
   }
   plan.total_bytes = 0;
   for (const auto& argument : plan.arguments) {

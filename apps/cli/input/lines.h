@@ -14,7 +14,7 @@ class LinesSource : public TextSource {
       : lines_(path, stop), invalid_utf8_(options.invalid_utf8) {}
 
   bool next(TextRecord& record) override;
-  std::uint64_t bytes_read() const override { return lines_.position(); }
+  std::uint64_t bytes_read() const override { return lines_.file_bytes(); }
   std::int64_t replaced() const override { return replaced_; }
 
  private:

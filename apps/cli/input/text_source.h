@@ -19,12 +19,17 @@ struct TextRecord {
 
 /// How inputs are understood.
 struct InputOptions {
-  /// JSONL field or CSV column that holds the text. Unset: "text", or the only column of a CSV.
+  /// JSON field (or "a.b": a field within one) or column that holds the text; of a CSV without a header row, its number
+  /// from 1. Unset: "text", or the only column of a CSV.
   std::optional<std::string> text_field;
-  /// Field put before the text, with a space, where it is there and not empty. Unset: "title" for JSONL, as BEIR does,
-  /// and none for CSV. "": none.
+  /// Field put before the text, with a space, where it is there and not empty. Unset: "title" for JSON and
+  /// Parquet, as BEIR does, and none for CSV. "": none.
   std::optional<std::string> title_field;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
+  /// Between the fields of a CSV. Unset: found (see CsvSource).
+  std::optional<char> delimiter;
+  /// Whether a CSV begins with a header row.
+  bool header = true;
 };
 
 /// One input. Used by one thread.

@@ -50,13 +50,6 @@ std::uint64_t line_of(std::string_view bytes, std::size_t offset, const Place& p
 
 [[noreturn]] void fail_utf8(std::string_view bytes, const Utf8Fault& fault, const Place& place) {
   const auto byte = [&](std::size_t at) { return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0U; };
-  const bool utf16 = place.offset + fault.offset == 0 &&
-                     ((byte(0) == 0xFF && byte(1) == 0xFE) || (byte(0) == 0xFE && byte(1) == 0xFF));
-  if (utf16) {
-    fail(ErrorCode::invalid_file,
-         "{}: the file is UTF-16, and UTF-8 is needed; convert it: iconv -f UTF-16 -t UTF-8 {}", *place.file,
-         *place.file);
-  }
   fail(ErrorCode::invalid_file,
        "{}:{}: not valid UTF-8: byte 0x{:02x} at offset {} of the file; --invalid-utf8=replace puts U+FFFD there",
        *place.file, line_of(bytes, fault.offset, place), byte(fault.offset), place.offset + fault.offset);

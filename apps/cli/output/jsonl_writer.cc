@@ -7,6 +7,7 @@
 
 #include "fail.h"
 #include "input/line_reader.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -42,15 +43,15 @@ void append_row(std::int64_t index, const TextRecord& record, std::span<const fl
   out.push_back('\n');
 }
 
-JsonlWriter::JsonlWriter(const std::string& path, OutputFile::Mode mode, Json metadata)
-    : file_(path, mode), metadata_(std::move(metadata)) {
+JsonlWriter::JsonlWriter(RowFile& rows, Json metadata) : file_(rows.file()), metadata_(std::move(metadata)) {
   header_size_ = header_line(with_state(metadata_, {}, 0)).size() + kHeaderRoom;
   end_ = header_size_;
   checkpoint({});
 }
 
-JsonlWriter::JsonlWriter(const std::string& path, Json metadata, const SavedState& saved)
-    : file_(path, OutputFile::Mode::resume), metadata_(std::move(metadata)) {
+JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved)
+    : file_(rows.file()), metadata_(std::move(metadata)) {
+  const std::string& path = file_.path();
   std::string header;
   LineReader(path).next(header);
   header_size_ = header.size();
@@ -79,6 +80,8 @@ void JsonlWriter::checkpoint(const RunState& state) {
     fail(ErrorCode::internal, "{}: a header of {} bytes does not fit into {}", file_.path(), header.size(),
          header_size_);
   }
+  // Rows first: those that the header counts are there, also after a power cut.
+  file_.sync();
   header.resize(header_size_ - 1, ' ');
   header += '\n';
   file_.write_at(0, header);
@@ -90,14 +93,12 @@ void JsonlWriter::roll_back() noexcept {
   end_ = safe_end_;
 }
 
-JsonlStream::JsonlStream(int fd, const Json& metadata) : fd_(fd) {
-  write_all(fd_, "stdout", header_line(metadata) + "\n");
-}
+JsonlStream::JsonlStream(const Json& metadata) { print_out(header_line(metadata) + "\n"); }
 
 void JsonlStream::write(const Chunk& chunk, const Embeddings& embeddings) {
   fmt::memory_buffer rows;
   append_rows(chunk, embeddings, rows);
-  write_all(fd_, "stdout", {rows.data(), rows.size()});
+  print_out({rows.data(), rows.size()});
 }
 
 Json read_jsonl_header(const std::string& path) {

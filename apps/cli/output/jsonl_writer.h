@@ -7,7 +7,7 @@
 #include <string>
 
 #include "output/embedding_writer.h"
-#include "output/output_file.h"
+#include "output/row_file.h"
 
 namespace treble::cli {
 
@@ -19,17 +19,17 @@ void append_row(std::int64_t index, const TextRecord& record, std::span<const fl
 /// Into a file. Its header line keeps room at the end, so that counts can be brought up to date in place.
 class JsonlWriter : public EmbeddingWriter {
  public:
-  /// A new file. Mode::create or Mode::overwrite.
-  JsonlWriter(const std::string& path, OutputFile::Mode mode, Json metadata);
+  /// A file with no rows yet. `rows` must outlive the writer.
+  JsonlWriter(RowFile& rows, Json metadata);
   /// Goes on after `saved`; whatever lies behind is dropped. Throws Error{invalid_file}.
-  JsonlWriter(const std::string& path, Json metadata, const SavedState& saved);
+  JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved);
 
   void write(const Chunk& chunk, const Embeddings& embeddings) override;
   void checkpoint(const RunState& state) override;
   void roll_back() noexcept override;
 
  private:
-  OutputFile file_;
+  OutputFile& file_;
   Json metadata_;
   std::size_t header_size_ = 0;
   std::uint64_t end_ = 0;
@@ -39,13 +39,10 @@ class JsonlWriter : public EmbeddingWriter {
 /// To stdout. The header cannot be brought up to date, so it says nothing about counts.
 class JsonlStream : public EmbeddingWriter {
  public:
-  JsonlStream(int fd, const Json& metadata);
+  explicit JsonlStream(const Json& metadata);
 
   void write(const Chunk& chunk, const Embeddings& embeddings) override;
   void checkpoint(const RunState& /*state*/) override {}
-
- private:
-  int fd_;
 };
 
 /// The metadata in the first line of a JSONL output. Throws Error{invalid_file, not_found, io}.

@@ -3,10 +3,10 @@
 #include <array>
 #include <chrono>
 #include <ctime>
-#include <optional>
+#include <utility>
 
 #include "fail.h"
-#include "treble/version.h"
+#include "treble/provenance.h"
 
 namespace treble::cli {
 
@@ -22,27 +22,6 @@ std::string now_utc() {
   std::array<char, 32> text = {};
   std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text.data();
-}
-
-const char* truncation_name(Truncation truncation) {
-  switch (truncation) {
-    case Truncation::start: return "start";
-    case Truncation::error: return "error";
-    case Truncation::end: break;
-  }
-  return "end";
-}
-
-/// The prompt that the engine puts before each text, by name and in full.
-void add_prompt(const EncodeOptions& options, const ModelInfo& model, Json& json) {
-  json["prompt_name"] = nullptr;
-  json["prompt"] = options.prompt.value_or("");
-  if (options.prompt) return;
-  const std::string name = options.prompt_name.value_or(model.default_prompt_name);
-  if (const auto found = model.prompts.find(name); found != model.prompts.end()) {
-    json["prompt_name"] = name;
-    json["prompt"] = found->second;
-  }
 }
 
 template <typename T>
@@ -71,39 +50,14 @@ void RunState::add(const Embeddings& embeddings) {
   }
 }
 
-Json describe_run(const RunDescription& description) {
-  const ModelInfo& model = *description.model;
-  const EncodeOptions& options = description.options;
-  Json json;
-  json["treble"] = version();
+Json describe_vectors(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  return Json::parse(provenance_json(encoder, options));
+}
+
+Json describe_run(const SentenceEncoder& encoder, const EncodeOptions& options, Json inputs) {
+  Json json = describe_vectors(encoder, options);
   json["created"] = now_utc();
-  json["model"] = {{"name", model.name},
-                   {"path", model.path},
-                   {"type", model.model_type},
-                   {"weights_dtype", model.weights_dtype},
-                   {"weights_sha256", description.weights_sha256}};
-  json["temperature"] = options.temperature.to_string();
-  // One number says it all only for a constant.
-  const bool constant =
-      !options.temperature.depends_on_length() && !options.temperature.to_string().starts_with("match:");
-  json["logit_scale"] = constant ? Json(options.temperature.logit_scale(0, 0, 1)) : Json();
-  json["baked_temperature"] = model.baked_temperature.empty() ? Json() : Json(model.baked_temperature);
-  json["temper_position_bias"] = options.temper_position_bias;
-  json["tempered_layers"] = model.tempered_layers;
-  json["pooling"] = model.pooling;
-  json["normalized"] = options.normalize.value_or(model.normalizes);
-  json["dtype"] = "float32";
-  json["compute_dtype"] = model.compute_dtype;
-  json["dtype_reason"] = model.dtype_reason;
-  json["cpu_isa"] = model.cpu_isa;
-  json["dim"] = description.dim;
-  json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
-  json["max_length"] = options.max_length.value_or(model.max_length);
-  json["position_extension"] = model.extension;
-  json["truncation"] = truncation_name(options.truncation.value_or(model.truncation));
-  add_prompt(options, model, json);
-  json["special_tokens_as_text"] = description.special_tokens_as_text;
-  json["inputs"] = description.inputs;
+  json["inputs"] = std::move(inputs);
   return json;
 }
 

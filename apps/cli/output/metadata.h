@@ -31,18 +31,11 @@ struct RunState {
   void add(const Embeddings& embeddings);
 };
 
-/// Everything about a run that is known before it begins.
-struct RunDescription {
-  const ModelInfo* model = nullptr;  ///< never null when used
-  std::string weights_sha256;
-  EncodeOptions options;
-  bool special_tokens_as_text = false;
-  std::int64_t dim = 0;
-  Json inputs;
-};
+/// provenance_json of treble/provenance.h: what vectors depend on, and what it is called.
+Json describe_vectors(const SentenceEncoder& encoder, const EncodeOptions& options);
 
-/// `description` as JSON, without a state; "created" is now, in UTC.
-Json describe_run(const RunDescription& description);
+/// Everything about a run that is known before it begins, without a state; "created" is now, in UTC.
+Json describe_run(const SentenceEncoder& encoder, const EncodeOptions& options, Json inputs);
 
 /// `metadata` with the fields of `state` behind. `bytes`: the size of the output up to its last row.
 Json with_state(const Json& metadata, const RunState& state, std::uint64_t bytes);

@@ -1,12 +1,11 @@
 #include "output/npy_writer.h"
 
-#include <unistd.h>
-
 #include <bit>
 #include <string_view>
 #include <utility>
 
 #include "fail.h"
+#include "treble/whole_file.h"
 
 namespace treble::cli {
 
@@ -37,15 +36,14 @@ std::string npy_header(std::int64_t count, std::int64_t dim) {
   return header + dict;
 }
 
-NpyWriter::NpyWriter(const std::string& path, OutputFile::Mode mode, Json metadata, std::int64_t dim)
-    : file_(path, mode), metadata_(std::move(metadata)), dim_(dim) {
-  // An old sidecar must not outlive the rows it speaks of.
-  ::unlink(sidecar_path(path).c_str());
+NpyWriter::NpyWriter(RowFile& rows, Json metadata, std::int64_t dim)
+    : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), dim_(dim) {
   checkpoint({});
 }
 
-NpyWriter::NpyWriter(const std::string& path, Json metadata, const SavedState& saved, std::int64_t dim)
-    : file_(path, OutputFile::Mode::resume), metadata_(std::move(metadata)), dim_(dim) {
+NpyWriter::NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std::int64_t dim)
+    : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), dim_(dim) {
+  const std::string& path = file_.path();
   if (!file_.read_at(0, kMagic.size()).starts_with(kMagic)) {
     fail(ErrorCode::invalid_file, "{} is no npy file that treble wrote; start again with --force", path);
   }
@@ -66,9 +64,11 @@ void NpyWriter::write(const Chunk& /*chunk*/, const Embeddings& embeddings) {
 }
 
 void NpyWriter::checkpoint(const RunState& state) {
-  // Rows first, the sidecar last: whenever the process is killed, the rows that the sidecar counts are there.
+  // Rows first, the sidecar last: whenever the process is killed or the power fails, the rows that the sidecar counts
+  // are there.
   file_.write_at(0, npy_header(state.count, dim_));
-  replace_file(sidecar_path(file_.path()), dump(with_state(metadata_, state, end_), 2) + "\n");
+  file_.sync();
+  write_whole_file(sidecar_, dump(with_state(metadata_, state, end_), 2) + "\n");
   safe_end_ = end_;
 }
 

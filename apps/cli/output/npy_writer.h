@@ -5,7 +5,7 @@
 #include <string>
 
 #include "output/embedding_writer.h"
-#include "output/output_file.h"
+#include "output/row_file.h"
 
 namespace treble::cli {
 
@@ -19,18 +19,19 @@ std::string npy_header(std::int64_t count, std::int64_t dim);
 
 class NpyWriter : public EmbeddingWriter {
  public:
-  /// A new file with no rows. Mode::create or Mode::overwrite.
-  NpyWriter(const std::string& path, OutputFile::Mode mode, Json metadata, std::int64_t dim);
+  /// A file with no rows yet. `rows` must outlive the writer.
+  NpyWriter(RowFile& rows, Json metadata, std::int64_t dim);
   /// Goes on after `saved.run.count` rows; whatever lies behind them is dropped. Throws Error{invalid_file} when the
   /// file is not the one that `metadata` was written for.
-  NpyWriter(const std::string& path, Json metadata, const SavedState& saved, std::int64_t dim);
+  NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std::int64_t dim);
 
   void write(const Chunk& chunk, const Embeddings& embeddings) override;
   void checkpoint(const RunState& state) override;
   void roll_back() noexcept override;
 
  private:
-  OutputFile file_;
+  OutputFile& file_;
+  std::string sidecar_;
   Json metadata_;
   std::int64_t dim_;
   std::uint64_t end_ = kNpyHeaderSize;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 
 #include "fail.h"
 
@@ -82,43 +81,9 @@ void OutputFile::try_truncate(std::uint64_t size) noexcept {
   [[maybe_unused]] const int ignored = ::ftruncate(fd_, static_cast<off_t>(size));
 }
 
-void write_all(int fd, const std::string& name, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      fail_errno("write", name);
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-void check_replaceable(const std::string& path) {
-  struct stat status = {};
-  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file", path,
-         S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
-  }
-  const std::string temporary = path + ".tmp";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) fail_errno("write", path);
-  ::close(fd);
-  ::unlink(temporary.c_str());
-}
-
-void replace_file(const std::string& path, std::string_view content) {
-  const std::string temporary = path + ".tmp";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail_errno("write", temporary);
-  try {
-    write_all(fd, temporary, content);
-  } catch (...) {
-    ::close(fd);
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  if (::close(fd) != 0) fail_errno("write", temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail_errno("write", path);
+void OutputFile::sync() {
+  // Some file systems cannot and say so.
+  if (::fdatasync(fd_) != 0 && errno != EINVAL) fail_errno("write", path_);
 }
 
 }  // namespace treble::cli

@@ -28,6 +28,8 @@ class OutputFile {
   /// Up to `size` bytes from `offset` on.
   std::string read_at(std::uint64_t offset, std::size_t size) const;
   void truncate(std::uint64_t size);
+  /// Waits until what was written is on the disk.
+  void sync();
   /// The same for clean-up, where nothing can be done about a failure.
   void try_truncate(std::uint64_t size) noexcept;
 
@@ -35,15 +37,5 @@ class OutputFile {
   std::string path_;
   int fd_;
 };
-
-/// All of `bytes` to a descriptor that cannot seek. Throws Error{io}.
-void write_all(int fd, const std::string& name, std::string_view bytes);
-
-/// Before long work: whether replace_file could write `path`. Throws Error{invalid_argument} for a folder, and
-/// Error{not_found, io}.
-void check_replaceable(const std::string& path);
-
-/// Replaces `path` in one step: at no moment is there half a file. Throws Error{io}.
-void replace_file(const std::string& path, std::string_view content);
 
 }  // namespace treble::cli

@@ -115,6 +115,14 @@ export interface Interval {
   value?: Maybe;
   low?: Maybe;
   high?: Maybe;
+  /** No resample strays from the value: the interval has no width. */
+  no_variance?: boolean | null;
+}
+
+/** What stands before texts. */
+export interface Prompt {
+  name?: string | null;
+  text?: string | null;
 }
 
 export interface SweepSetting {
@@ -143,6 +151,13 @@ export interface SweepReport {
   labelled?: boolean | null;
   metric?: string | null;
   side?: string | null;
+  similarity?: string | null;
+  query_prompt?: Prompt | null;
+  document_prompt?: Prompt | null;
+  ignore_identical_ids?: boolean | null;
+  queries_apart?: Maybe;
+  /** On the data, for whoever relies on it. */
+  notes?: (string | null)[] | null;
   items?: Maybe;
   folds?: Maybe;
   seed?: Maybe;

@@ -59,14 +59,14 @@ const run = promisify(execFile);
 /** `treble COMMAND TEXTS … --html NAME.html` */
 async function writeReport(name, command, texts, ...options) {
   const html = path.join(folder, `${name}.html`);
-  await run(TREBLE, [command, texts, ...options, "--model", MODEL, "--html", html], {
+  await run(TREBLE, [command, texts, ...options, "--model", MODEL, "--html", html, "--force"], {
     cwd: folder,
     timeout: 400_000,
     maxBuffer: 1 << 26,
   });
 }
 
-const QUICK = ["--bootstrap", "50", "--sample"];
+const QUICK = ["--bootstrap", "100", "--sample"];
 const INSPECT = [...QUICK, "12", "--bucket-edges", "16,32,64", "--cut-lengths", "16,32,48", "-t", "0.8"];
 const SWEEP = [...QUICK, "60", "--unlabelled", "--bucket-edges", "64", "-t", "0.8", "-t", "0.5"];
 
@@ -538,6 +538,33 @@ describe("the page of reports", { concurrency: 2 }, () => {
       );
       assert.match(text, /1 length has fewer than 10 items and no plot/);
       assert.match(text, /A clear gain: τ\s=\s0\.9 at 65–130 and 129–258 tokens; centring at/);
+    });
+  });
+
+  test("a sweep says how it compared and what its data lacks", madeUp, async () => {
+    await open(pageOf(sweepReport()), {}, async (page) => {
+      const text = await page.innerText("main");
+      assert.match(text, /Similarity\s+dot/);
+      assert.match(text, /Query prompt\s+“query: ” \(query\)/);
+      assert.doesNotMatch(text, /Document prompt/);
+      assert.match(text, /300; 7 more with nothing to find stand apart/);
+      assert.match(text, /On the data\s+7 of 307 judged queries/);
+      assert.match(text, /2 judged documents are not in the corpus/);
+    });
+  });
+
+  test("gains without variance are said to be so", madeUp, async () => {
+    const still = { value: 0, low: 0, high: 0, no_variance: true };
+    const change = (report) => {
+      report.held_out_gain = still;
+      for (const setting of report.settings) setting.gain = still;
+      for (const bucket of report.buckets) bucket.gains = bucket.gains.map((gain) => gain && still);
+    };
+    await open(pageOf(sweepReport(change)), {}, async (page) => {
+      const text = await page.innerText("main");
+      assert.match(text, /Held out: 0\.00 \[no variance\] points/);
+      assert.match(text, /points, no variance/);
+      assert.doesNotMatch(text, /NaN|undefined|Infinity/);
     });
   });
 

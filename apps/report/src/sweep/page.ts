@@ -16,6 +16,7 @@ import {
   isNumber,
   type Interval,
   type Maybe,
+  type Prompt,
   type SweepBucket,
   type SweepReport,
   type SweepSetting,
@@ -28,7 +29,7 @@ const ENOUGH_ITEMS = 10;
 /** Metrics are shares of 1; people speak of points. */
 const points = (value: Maybe): string => signed(isNumber(value) ? 100 * value : value, 2);
 const pointsText = (i: Interval | null | undefined): string =>
-  withInterval(i?.value, i?.low, i?.high, points);
+  i?.no_variance ? `${points(i.value)} [no variance]` : withInterval(i?.value, i?.low, i?.high, points);
 const score = (value: Maybe): string => decimal(value, 4);
 
 export function nameOf(setting: SweepSetting): string {
@@ -255,6 +256,29 @@ function claimFirst(text: string): string {
     );
 }
 
+/** Prompts of queries and documents, where there are any. */
+function prompts(report: SweepReport): [string, string][] {
+  const rows: [string, Prompt | null | undefined][] = [
+    ["Query prompt", report.query_prompt],
+    ["Document prompt", report.document_prompt],
+  ];
+  return rows.flatMap(([name, prompt]) =>
+    prompt?.text ? [[name, `“${prompt.text}”${prompt.name ? ` (${prompt.name})` : ""}`]] : [],
+  );
+}
+
+function itemsText(report: SweepReport): string {
+  const apart = isNumber(report.queries_apart) && report.queries_apart > 0 ? report.queries_apart : 0;
+  const ignored = report.ignore_identical_ids ? "; documents with a query's own id ignored" : "";
+  return `${whole(report.items)}${apart ? `; ${whole(apart)} more with nothing to find stand apart` : ""}${ignored}`;
+}
+
+/** What the data lacks. */
+function notes(report: SweepReport): [string, string][] {
+  const sentences = (report.notes ?? []).filter(Boolean).map((note) => `${note}.`);
+  return sentences.length > 0 ? [["On the data", sentences.join(" ")]] : [];
+}
+
 export function sweepPage(report: SweepReport): Page {
   const names = (report.settings ?? []).map(nameOf);
   const chosen = choices(report);
@@ -272,7 +296,7 @@ export function sweepPage(report: SweepReport): Page {
     facts.push({
       name: "Gain, held out",
       value: points(gain.value),
-      note: `points [${points(gain.low)}, ${points(gain.high)}]`,
+      note: gain.no_variance ? "points, no variance" : `points [${points(gain.low)}, ${points(gain.high)}]`,
     });
   }
   if (chosen.length > 0) {
@@ -297,10 +321,13 @@ export function sweepPage(report: SweepReport): Page {
           `${report.data ?? "–"}${report.labelled === false ? " (no labels: first halves find second halves)" : ""}`,
         ],
         ["Metric", report.metric ?? "–"],
+        ["Similarity", report.similarity ?? "–"],
+        ...prompts(report),
         ["Settings", listed(names.map(settingName))],
         ["Acts on", side],
-        ["Items", whole(report.items)],
+        ["Items", itemsText(report)],
         ["Folds", `${whole(report.folds)}, seed ${report.seed ?? "–"}`],
+        ...notes(report),
       ]),
     ],
     sections: [

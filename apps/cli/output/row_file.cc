@@ -1,0 +1,159 @@
+#include "output/row_file.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "fail.h"
+#include "output/jsonl_writer.h"
+#include "output/npy_writer.h"
+#include "treble/whole_file.h"
+
+namespace treble::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kPartial = ".partial";
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return !path.empty() && fs::exists(fs::symlink_status(path, ignored));
+}
+
+bool is_empty(const std::string& path) {
+  std::error_code error;
+  return fs::file_size(path, error) == 0 && !error;
+}
+
+Json read_sidecar(const std::string& sidecar, const std::string& path) {
+  const std::ifstream file(sidecar, std::ios::binary);
+  if (!file) {
+    fail(ErrorCode::not_found, "cannot resume {}: {}, which says how it was made, is missing; start again with --force",
+         path, sidecar);
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  Json json = Json::parse(text.str(), nullptr, false);
+  if (!json.is_object() || !json.contains("resume")) {
+    fail(ErrorCode::invalid_file, "cannot resume {}: {} is not what treble wrote; start again with --force", path,
+         sidecar);
+  }
+  return json;
+}
+
+Json read_metadata(const std::string& path, const std::string& sidecar) {
+  return sidecar.empty() ? read_jsonl_header(path) : read_sidecar(sidecar, path);
+}
+
+/// Someone's file of that name is not ours to write into.
+void check_ours(const std::string& partial, const std::string& sidecar) {
+  if (is_empty(partial)) return;
+  try {
+    read_metadata(partial, sidecar);
+  } catch (const Error&) {
+    fail(ErrorCode::invalid_argument,
+         "{} exists and is no unfinished output of treble, which would have that name; move it away", partial);
+  }
+}
+
+void check_regular(const std::string& path) {
+  if (!exists(path) || fs::is_regular_file(path)) return;
+  fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file, or - for stdout", path,
+       fs::is_directory(path) ? "a folder" : "no regular file");
+}
+
+}  // namespace
+
+OutputKind output_kind(const std::string& path) {
+  if (path.empty() || path == "-") return OutputKind::stream;
+  const auto extension = fs::path(path).extension();
+  if (extension == ".npy") return OutputKind::npy;
+  if (extension == ".jsonl" || extension == ".ndjson") return OutputKind::jsonl;
+  fail(ErrorCode::invalid_argument, "{}: an output ends in .npy (numpy) or .jsonl; - is stdout, as JSONL", path);
+}
+
+RowFile::RowFile(const std::string& path, OutputKind kind, Options options)
+    : kind_(kind),
+      target_(link_target(path).string()),
+      target_sidecar_(kind == OutputKind::npy ? sidecar_path(path) : ""),
+      path_(target_),
+      sidecar_(target_sidecar_) {
+  check_regular(target_);
+  check_regular(target_sidecar_);
+  const bool there = exists(target_);
+  if (options.resume) {
+    go_on(there);
+  } else if (!there && !exists(target_sidecar_)) {
+    open_new(there);
+  } else if (options.force) {
+    open_beside();
+  } else {
+    fail(ErrorCode::invalid_argument, "{} exists; --resume goes on with it, --force replaces it",
+         there ? path : target_sidecar_);
+  }
+}
+
+RowFile::~RowFile() {
+  if (keep_) return;
+  ::unlink(path_.c_str());
+  if (!sidecar_.empty()) ::unlink(sidecar_.c_str());
+}
+
+void RowFile::use_partial() {
+  path_ = target_ + kPartial;
+  if (kind_ == OutputKind::npy) sidecar_ = sidecar_path(path_);
+}
+
+void RowFile::open_new(bool exists) {
+  file_ = std::make_unique<OutputFile>(path_, exists ? OutputFile::Mode::overwrite : OutputFile::Mode::create);
+}
+
+void RowFile::open_beside() {
+  if (exists(target_)) old_ = std::make_unique<OutputFile>(target_, OutputFile::Mode::resume);
+  use_partial();
+  check_regular(path_);
+  const bool left_over = exists(path_);
+  if (left_over) check_ours(path_, sidecar_);
+  open_new(left_over);
+}
+
+void RowFile::go_on(bool there) {
+  const std::string partial = target_ + kPartial;
+  const std::string partial_sidecar = kind_ == OutputKind::npy ? sidecar_path(partial) : "";
+  if (exists(partial)) {
+    if (there) old_ = std::make_unique<OutputFile>(target_, OutputFile::Mode::resume);
+    use_partial();
+  } else if (there && exists(partial_sidecar)) {
+    // Killed between the two renames of `finish`: the rows have their name already.
+    replace_with(partial_sidecar, link_target(target_sidecar_));
+  } else if (!there) {
+    return open_new(false);
+  }
+  if (is_empty(path_)) return open_new(true);
+  file_ = std::make_unique<OutputFile>(path_, OutputFile::Mode::resume);
+  resumes_ = keep_ = true;
+}
+
+std::optional<SavedRun> RowFile::saved() const {
+  if (!resumes_) return std::nullopt;
+  Json metadata = read_metadata(path_, sidecar_);
+  const SavedState state = read_state(metadata, sidecar_.empty() ? path_ : sidecar_);
+  return SavedRun{without_state(std::move(metadata)), state};
+}
+
+void RowFile::finish() {
+  keep();
+  file_->sync();
+  if (path_ == target_) return;
+  replace_with(path_, target_);
+  if (!sidecar_.empty()) replace_with(sidecar_, link_target(target_sidecar_));
+  path_ = target_;
+  sidecar_ = target_sidecar_;
+  old_.reset();
+}
+
+}  // namespace treble::cli

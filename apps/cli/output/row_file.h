@@ -1,0 +1,76 @@
+// The file that the rows of `treble embed` go to, and how it gets its name.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "output/metadata.h"
+#include "output/output_file.h"
+
+namespace treble::cli {
+
+enum class OutputKind { npy, jsonl, stream };
+
+/// By the name: ".npy", ".jsonl"; "" and "-" are stdout. Throws Error{invalid_argument} for anything else.
+OutputKind output_kind(const std::string& path);
+
+/// What an earlier run left behind.
+struct SavedRun {
+  Json metadata;  ///< without the state
+  SavedState state;
+};
+
+/// A new output grows under its own name and is valid as it stands at every checkpoint. One that replaces an existing
+/// output grows beside it under NAME.partial, with a sidecar of its own, and takes the old one's place when it is
+/// whole; until then the old output and its sidecar stay as they are. A run that was stopped leaves either, and
+/// resuming goes on with NAME.partial if there is one.
+class RowFile {
+ public:
+  struct Options {
+    bool force = false;   ///< an existing output is replaced
+    bool resume = false;  ///< an existing output is gone on with
+  };
+
+  /// Opens and locks, so that nothing stands in the way later. Throws Error{invalid_argument} when the output exists
+  /// and neither option is given, when it is no regular file, when a NAME.partial is not one of ours, and when another
+  /// process writes it; Error{not_found, io}.
+  RowFile(const std::string& path, OutputKind kind, Options options);
+  /// Takes away what this run created, unless there is something in it to keep.
+  ~RowFile();
+  RowFile(const RowFile&) = delete;
+  RowFile& operator=(const RowFile&) = delete;
+
+  OutputFile& file() noexcept { return *file_; }
+  /// Of the file that is being written now.
+  const std::string& path() const noexcept { return path_; }
+  /// Where that file's metadata go; "" where it holds them itself.
+  const std::string& sidecar() const noexcept { return sidecar_; }
+  /// An earlier run's rows, to go on with. Throws Error{invalid_file, not_found}, saying what to do.
+  std::optional<SavedRun> saved() const;
+  /// True while an output of that name waits to be replaced.
+  bool replaces() const noexcept { return old_ != nullptr; }
+
+  /// What is in the file counts: it stays whatever happens.
+  void keep() noexcept { keep_ = true; }
+  /// The output is whole: it gets its name. Throws Error{io}.
+  void finish();
+
+ private:
+  void open_new(bool exists);
+  void open_beside();
+  void go_on(bool exists);
+  void use_partial();
+
+  OutputKind kind_;
+  std::string target_;          ///< what the name given leads to
+  std::string target_sidecar_;  ///< "" for JSONL
+  std::string path_;
+  std::string sidecar_;
+  std::unique_ptr<OutputFile> file_;
+  std::unique_ptr<OutputFile> old_;  ///< locked while it waits to be replaced
+  bool resumes_ = false;
+  bool keep_ = false;
+};
+
+}  // namespace treble::cli

@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "fail.h"
+#include "sweep_vectors.h"
+
+namespace treble::cli {
+
+namespace {
+
+constexpr std::int64_t kCut = 10;
+
+class RetrievalTask : public SweepTask {
+ public:
+  RetrievalTask(RetrievalData data, const CachedEncoder& encoder, SweepTaskOptions options)
+      : data_(std::move(data)),
+        options_(std::move(options)),
+        normalize_(encoder.normalizes()),
+        documents_(encoder, data_.documents, options_.prompts.document),
+        queries_(encoder, data_.queries, options_.prompts.query) {}
+
+  std::string metric_name() const override { return reranks() ? "MAP" : "nDCG@10"; }
+  std::size_t items() const override { return data_.queries.size(); }
+  const std::vector<std::int64_t>& lengths() const override { return lengths_; }
+  bool ranks() const override { return true; }
+
+  void add(const SweepSetting& setting) override {
+    const CachedVectors documents = documents_.encode(setting, options_.side != SweepSide::query);
+    const CachedVectors queries = queries_.encode(setting, options_.side != SweepSide::document);
+    if (lengths_.empty()) note_lengths(documents);
+    Scores scores(data_.queries.size());
+    const auto all = first_numbers(items());
+    if (!setting.post) {
+      score(documents, queries, all, scores);
+    } else {
+      // A corpus belongs to no fold, so all of it is fitted on. Leaving out what a fold's queries look for would tell
+      // the labels: what was not fitted on looks different afterwards. Candidates of one query belong to its fold,
+      // whole.
+      const std::vector<std::vector<std::size_t>> one = {all};
+      for (const auto& fold : reranks() ? deal_folds(items(), options_.folds) : one) {
+        const PostTransform transform = fit(*setting.post, documents, fold);
+        score(applied(transform, documents, normalize_), applied(transform, queries, normalize_), fold, scores);
+      }
+    }
+    if (!scores.vary) {
+      fail(ErrorCode::invalid_file,
+           "{}: under the setting {} every query finds all its documents equally similar; "
+           "there is nothing to rank",
+           options_.data, setting.name());
+    }
+    rankings_.push_back(std::move(scores.rankings));
+    metrics_.push_back(std::move(scores.metrics));
+  }
+
+  std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override {
+    return mean(items, [&](std::size_t item) {
+      const Judged& judged = metrics_[setting][item];
+      return reranks() ? judged.whole.average_precision : judged.cut.ndcg;
+    });
+  }
+
+  std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const override {
+    const auto all = first_numbers(items());
+    const auto& m = metrics_[setting];
+    const auto of = [&](const auto& field) { return mean(all, [&](std::size_t i) { return field(m[i].cut); }); };
+    const double reciprocal = of([](const RankingMetrics& x) { return x.reciprocal_rank; });
+    if (reranks()) return {{"nDCG@10", of([](const RankingMetrics& x) { return x.ndcg; })}, {"MRR@10", reciprocal}};
+    return {{"recall@10", of([](const RankingMetrics& x) { return x.recall; })},
+            {"MAP@10", of([](const RankingMetrics& x) { return x.average_precision; })},
+            {"MRR@10", reciprocal}};
+  }
+
+  double overlap(std::size_t setting, std::span<const std::size_t> items) const override {
+    return mean(items, [&](std::size_t item) {
+      const auto& before = rankings_.front()[item];
+      const auto& after = rankings_[setting][item];
+      double shared = 0;
+      for (const std::int64_t d : after) shared += std::find(before.begin(), before.end(), d) != before.end() ? 1 : 0;
+      return before.empty() ? 1.0 : shared / static_cast<double>(before.size());
+    });
+  }
+
+ private:
+  struct Judged {
+    RankingMetrics cut;    ///< at 10
+    RankingMetrics whole;  ///< of all candidates, when reranking
+  };
+  struct Scores {
+    explicit Scores(std::size_t count) : rankings(count), metrics(count) {}
+    std::vector<std::vector<std::int64_t>> rankings;  ///< the first 10
+    std::vector<Judged> metrics;
+    bool vary = false;  ///< of any query
+  };
+
+  template <typename Value>
+  static double mean(std::span<const std::size_t> items, const Value& value) {
+    double sum = 0;
+    for (const std::size_t item : items) sum += value(item);
+    return items.empty() ? 0 : sum / static_cast<double>(items.size());
+  }
+
+  bool reranks() const { return !data_.candidates.empty(); }
+
+  PostTransform fit(const PostSpec& spec, const CachedVectors& documents, std::span<const std::size_t> fold) const {
+    std::vector<bool> held(data_.documents.size());
+    for (const std::size_t query : reranks() ? fold : std::span<const std::size_t>()) {
+      for (const std::int64_t document : data_.candidates[query]) held[static_cast<std::size_t>(document)] = true;
+    }
+    const CachedVectors chosen = rows_of(documents, numbers_outside(held));
+    PostFitter fitter(documents.dim);
+    fitter.add(chosen.values, chosen.tokens);
+    return fitter.fit(spec, {});
+  }
+
+  /// The queries' rankings.
+  void score(CachedVectors documents, CachedVectors queries, std::span<const std::size_t> chosen,
+             Scores& result) const {
+    prepare(options_.similarity, documents.values, documents.dim);
+    prepare(options_.similarity, queries.values, queries.dim);
+    std::vector<std::int64_t> everything(data_.documents.size());
+    std::iota(everything.begin(), everything.end(), 0);
+    for (const std::size_t query : chosen) {
+      const auto& candidates = reranks() ? data_.candidates[query] : everything;
+      const std::int64_t excluded = data_.same_id.empty() ? -1 : data_.same_id[query];
+      std::vector<float> scores;
+      scores.reserve(candidates.size());
+      Variation variation;
+      for (const std::int64_t d : candidates) {
+        scores.push_back(
+            compare(options_.similarity, row(queries, query), row(documents, static_cast<std::size_t>(d))));
+        if (d != excluded) variation.add(scores.back(), "a query and a document");
+      }
+      result.vary = result.vary || variation.any();
+      note_ranking(query, ranking_of(query, scores, candidates, excluded), result);
+    }
+  }
+
+  /// The documents in order: the first 10, or all candidates when reranking; never `excluded`.
+  std::vector<std::int64_t> ranking_of(std::size_t query, std::span<const float> scores,
+                                       std::span<const std::int64_t> candidates, std::int64_t excluded) const {
+    if (!reranks()) {
+      auto ranking = rank(scores, data_.document_ids, kCut + 1);
+      std::erase(ranking, excluded);
+      ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
+      return ranking;
+    }
+    std::vector<std::string> ids;
+    for (const std::int64_t d : data_.candidates[query]) ids.push_back(data_.document_ids[static_cast<std::size_t>(d)]);
+    auto ranking = rank(scores, ids, static_cast<std::int64_t>(ids.size()));
+    for (std::int64_t& place : ranking) place = candidates[static_cast<std::size_t>(place)];
+    return ranking;
+  }
+
+  void note_ranking(std::size_t query, std::vector<std::int64_t> ranking, Scores& result) const {
+    const auto& relevant = data_.relevant[query];
+    result.metrics[query] = {judge(ranking, relevant, kCut),
+                             judge(ranking, relevant, static_cast<std::int64_t>(ranking.size()))};
+    ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
+    result.rankings[query] = std::move(ranking);
+  }
+
+  /// Of the longest relevant document; −1 when the corpus has none of them.
+  void note_lengths(const CachedVectors& documents) {
+    for (const auto& relevant : data_.relevant) {
+      std::int64_t longest = -1;
+      for (const auto& [document, grade] : relevant) {
+        if (document >= 0) longest = std::max(longest, documents.tokens[static_cast<std::size_t>(document)]);
+      }
+      lengths_.push_back(longest);
+    }
+  }
+
+  RetrievalData data_;
+  SweepTaskOptions options_;
+  bool normalize_;  ///< vectors behind a fitted step
+  Untempered documents_;
+  Untempered queries_;
+  std::vector<std::int64_t> lengths_;
+  std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
+  std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
+};
+
+}  // namespace
+
+std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
+                                               SweepTaskOptions options) {
+  return std::make_unique<RetrievalTask>(std::move(data), encoder, std::move(options));
+}
+
+}  // namespace treble::cli

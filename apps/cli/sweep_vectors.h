@@ -1,0 +1,63 @@
+// The vectors that a sweep's tasks work with.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "evaluation/similarity.h"
+#include "sweep_task.h"
+
+namespace treble::cli {
+
+/// 0, 1, … count − 1.
+std::vector<std::size_t> first_numbers(std::size_t count);
+
+/// Some rows of vectors.
+CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t> rows);
+
+/// The numbers of those that are not held.
+std::vector<std::size_t> numbers_outside(const std::vector<bool>& held);
+
+/// Behind a fitted step, of length 1 where `normalize`.
+CachedVectors applied(const PostTransform& transform, const CachedVectors& vectors, bool normalize);
+
+inline std::span<const float> row(const CachedVectors& vectors, std::size_t index) {
+  const auto dim = static_cast<std::size_t>(vectors.dim);
+  return std::span(vectors.values).subspan(index * dim, dim);
+}
+
+/// Whether scores differ by more than rounding does: the same texts in two batches differ by up to 1e-6.
+class Variation {
+ public:
+  /// Throws Error{non_finite} naming `what` when a score overflows.
+  void add(float score, const char* what);
+  bool any() const noexcept;
+
+ private:
+  float low_ = 0;
+  float high_ = 0;
+  bool empty_ = true;
+};
+
+/// Vectors at temperature 1 are asked for more than once: by sides and fitted steps that leave it so.
+class Untempered {
+ public:
+  /// All of it must outlive this but the prompt.
+  Untempered(const CachedEncoder& encoder, const std::vector<std::string>& texts, SweepPrompt prompt)
+      : encoder_(encoder), texts_(texts), prompt_(std::move(prompt)) {}
+
+  /// `tempered`: whether the setting's temperature acts on these texts.
+  CachedVectors encode(SweepSetting setting, bool tempered);
+
+ private:
+  const CachedEncoder& encoder_;
+  const std::vector<std::string>& texts_;
+  SweepPrompt prompt_;
+  std::map<std::string, CachedVectors> kept_;
+};
+
+}  // namespace treble::cli

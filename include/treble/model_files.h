@@ -1,0 +1,25 @@
+// The files that make a model what it is.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace treble {
+
+struct ModelFile {
+  std::string name;  ///< relative to the model's folder, with "/": "1_Pooling/config.json"
+  std::filesystem::path path;
+  bool encoder_weights = false;  ///< a safetensors file in the folder of the encoder
+};
+
+/// The files of a model (a folder or a name, as ModelOptions::model) that what it computes depends on, in the order of
+/// their names: configs, tokenizer files, weights, each module's config and weights, treble.json. Other files, such as
+/// README.md, are not among them. Opens none but modules.json. Throws Error{not_found, invalid_file}.
+std::vector<ModelFile> model_files(const std::string& model);
+
+/// True for the last part of a path that would be read as part of a model if a file of that name lay in its folder.
+bool is_model_file_name(std::string_view name);
+
+}  // namespace treble

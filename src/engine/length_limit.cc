@@ -1,0 +1,63 @@
+#include "engine/length_limit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace {
+
+/// Those of config.json, or the family's default where it states none. Families without such a number (T5) have none.
+std::optional<StatedLimit> positions_of(const StatedLimits& stated, const EncoderConfig& config) {
+  if (stated.positions) return stated.positions;
+  if (config.num_positions >= EncoderConfig::kPracticalLimit) return std::nullopt;
+  return StatedLimit{config.num_positions, "the positions of the model"};
+}
+
+StatedLimit stated_limit(const StatedLimits& stated, const EncoderConfig& config) {
+  if (stated.call) return *stated.call;
+  if (stated.own) return *stated.own;
+  StatedLimit limit = stated.tokenizer.value_or(StatedLimit{kNoLimit, {}});
+  if (const auto positions = positions_of(stated, config); positions && positions->tokens < limit.tokens) {
+    limit = *positions;
+  }
+  return limit;
+}
+
+}  // namespace
+
+std::optional<StatedLimit> read_limit(const JsonObject& json, const char* key) {
+  const auto number = json.number(key);
+  if (!number) return std::nullopt;
+  if (!(*number >= 1) || std::floor(*number) != *number) {
+    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be a whole number of at least 1", json.origin(), key,
+         *number);
+  }
+  const double tokens = std::min(*number, static_cast<double>(kNoLimit));
+  const std::string file = std::filesystem::path(json.origin()).filename().string();
+  return StatedLimit{static_cast<std::int64_t>(tokens), fmt::format("{} of {}", key, file)};
+}
+
+LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& config) {
+  const StatedLimit limit = stated_limit(stated, config);
+  const std::int64_t table = config.learned_positions ? config.max_tokens() : EncoderConfig::kPracticalLimit;
+  LengthLimit chosen{std::min(limit.tokens, table), limit.source, config.max_tokens(), {}};
+  if (!config.learned_positions) chosen.position_limit = std::max(chosen.position_limit, chosen.tokens);
+  if (limit.tokens <= table) return chosen;
+  if (!config.learned_positions) {
+    chosen.source = fmt::format("the most that Treble reads, as the model has no limit");
+    return chosen;
+  }
+  chosen.source = "the position table";
+  const bool asked_for = limit.tokens < kNoLimit && (stated.call || stated.own);
+  if (asked_for) {
+    chosen.warning = fmt::format("{} is {}, but the position table ends at {} tokens: longer texts are cut there",
+                                 limit.source, limit.tokens, table);
+  }
+  return chosen;
+}
+
+}  // namespace treble

@@ -1,0 +1,80 @@
+#include "treble/model_files.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "base/json_file.h"
+#include "models/model_location.h"
+
+namespace treble {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 17> kNames = {"added_tokens.json",
+                                                     "chat_template.jinja",
+                                                     "chat_template.json",
+                                                     "config.json",
+                                                     "config_sentence_transformers.json",
+                                                     "merges.txt",
+                                                     "model.safetensors.index.json",
+                                                     "modules.json",
+                                                     "sentencepiece.bpe.model",
+                                                     "special_tokens_map.json",
+                                                     "spiece.model",
+                                                     "tokenizer.json",
+                                                     "tokenizer.model",
+                                                     "tokenizer_config.json",
+                                                     "treble.json",
+                                                     "vocab.json",
+                                                     "vocab.txt"};
+constexpr std::string_view kWeights = ".safetensors";
+
+/// sentence_bert_config.json, and under the names of other transformers.
+bool is_sentence_config(std::string_view name) {
+  return name.starts_with("sentence_") && name.ends_with("_config.json");
+}
+
+/// The folders of modules.json, "" for the model's own. What is wrong with it is said by whoever needs the modules.
+std::set<std::string> module_folders(const fs::path& folder) {
+  std::set<std::string> folders = {""};
+  if (!fs::exists(folder / "modules.json")) return folders;
+  for (const auto& module : parse_json_file(folder / "modules.json")) {
+    if (!module.is_object()) continue;
+    const auto path = module.find("path");
+    if (path != module.end() && path->is_string()) folders.insert(path->get<std::string>());
+  }
+  return folders;
+}
+
+}  // namespace
+
+bool is_model_file_name(std::string_view name) {
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || is_sentence_config(name) ||
+         name.ends_with(kWeights);
+}
+
+std::vector<ModelFile> model_files(const std::string& model) {
+  const fs::path folder = find_model_folder(model);
+  const fs::path encoder = transformer_folder(folder);
+  std::map<std::string, ModelFile> files;
+  for (const std::string& part : module_folders(folder)) {
+    const fs::path inner = folder / part;
+    std::error_code error;
+    const bool holds_encoder = fs::equivalent(inner, encoder, error);
+    for (const auto& entry : fs::directory_iterator(inner, error)) {
+      const std::string name = entry.path().filename().string();
+      if (!is_model_file_name(name) || entry.is_directory(error)) continue;
+      const std::string full = (fs::path(part) / name).lexically_normal().generic_string();
+      files[full] = {full, entry.path(), holds_encoder && name.ends_with(kWeights)};
+    }
+  }
+  std::vector<ModelFile> result;
+  for (auto& [name, file] : files) result.push_back(std::move(file));
+  return result;
+}
+
+}  // namespace treble

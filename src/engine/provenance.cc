@@ -1,0 +1,85 @@
+#include "treble/provenance.h"
+
+#include <nlohmann/json.hpp>
+
+#include "treble/version.h"
+
+namespace treble {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* truncation_name(Truncation truncation) {
+  switch (truncation) {
+    case Truncation::start: return "start";
+    case Truncation::error: return "error";
+    case Truncation::end: break;
+  }
+  return "end";
+}
+
+Json describe_model(const SentenceEncoder& encoder) {
+  const ModelInfo& model = encoder.info();
+  const ModelFingerprint& fingerprint = encoder.fingerprint();
+  return {{"name", model.name},
+          {"path", model.path},
+          {"type", model.model_type},
+          {"weights_dtype", model.weights_dtype},
+          {"weights_sha256", encoder.weights_sha256()},
+          {"sha256", fingerprint.sha256},
+          {"files", fingerprint.files}};
+}
+
+void add_temperature(const Temperature& temperature, const ModelInfo& model, Json& json) {
+  json["temperature"] = temperature.to_string();
+  json["temperature_canonical"] = temperature.canonical();
+  // One number says it all only for a constant.
+  const bool constant = !temperature.depends_on_length() && temperature.canonical() == temperature.to_string();
+  json["logit_scale"] = constant ? Json(temperature.logit_scale(0, 0, 1)) : Json();
+  json["baked_temperature"] = model.baked_temperature.empty() ? Json() : Json(model.baked_temperature);
+}
+
+/// The prompt that the engine puts before each text, by name and in full.
+void add_prompt(const EncodeOptions& options, const ModelInfo& model, Json& json) {
+  json["prompt_name"] = nullptr;
+  json["prompt"] = options.prompt.value_or("");
+  if (options.prompt) return;
+  const std::string name = options.prompt_name.value_or(model.default_prompt_name);
+  if (const auto found = model.prompts.find(name); found != model.prompts.end()) {
+    json["prompt_name"] = name;
+    json["prompt"] = found->second;
+  }
+}
+
+}  // namespace
+
+std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  const ModelInfo& model = encoder.info();
+  // Encoding nothing checks every option.
+  const std::int64_t dim = encoder.encode({}, options).dim;
+  Json json;
+  json["treble"] = version();
+  json["numerics"] = numerics_version();
+  json["model"] = describe_model(encoder);
+  add_temperature(options.temperature, model, json);
+  json["temper_position_bias"] = options.temper_position_bias;
+  json["tempered_layers"] = model.tempered_layers;
+  json["pooling"] = model.pooling;
+  json["normalized"] = options.normalize.value_or(model.normalizes);
+  json["similarity"] = model.similarity;
+  json["dtype"] = "float32";
+  json["compute_dtype"] = model.compute_dtype;
+  json["dtype_reason"] = model.dtype_reason;
+  json["cpu_isa"] = model.cpu_isa;
+  json["dim"] = dim;
+  json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
+  json["max_length"] = options.max_length.value_or(model.max_length);
+  json["position_extension"] = model.extension;
+  json["truncation"] = truncation_name(options.truncation.value_or(model.truncation));
+  add_prompt(options, model, json);
+  json["special_tokens_as_text"] = model.special_tokens_as_text;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace treble

@@ -1,0 +1,281 @@
+#include "engine/sentence_config.h"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <string_view>
+#include <system_error>
+
+#include "base/fail.h"
+#include "base/file_presence.h"
+
+namespace treble {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+// sentence-transformers wrote this file under the name of the transformer for a while; in the order in which it looks.
+constexpr std::array kNames = {"sentence_bert_config.json",       "sentence_roberta_config.json",
+                               "sentence_distilbert_config.json", "sentence_camembert_config.json",
+                               "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+                               "sentence_xlnet_config.json"};
+
+using Names = std::initializer_list<std::string_view>;
+
+bool is_one_of(std::string_view name, Names names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The object under `key`, or nullptr when it is absent, null or empty.
+const Json* object_under(const JsonObject& json, const char* key) {
+  const auto found = json.value().find(key);
+  if (found == json.value().end() || found->is_null() || found->empty()) return nullptr;
+  if (!found->is_object()) {
+    fail(ErrorCode::invalid_file, "{}: \"{}\" must be an object, found {}", json.origin(), key, found->type_name());
+  }
+  return &*found;
+}
+
+/// Reads the members of a file's inner object as if they were a file's own.
+JsonObject inner(const Json& object, const JsonObject& json) {
+  return JsonObject::from_text(object.dump(-1, ' ', false, Json::error_handler_t::replace), json.origin());
+}
+
+// ---- modality_config --------------------------------------------------------------------------------------------
+
+void require_text(const Json& params, const JsonObject& json) {
+  const auto says = [&](const char* key, const char* wanted) {
+    const auto found = params.find(key);
+    return found != params.end() && (*found == Json(wanted) || *found == Json::array({wanted}));
+  };
+  if (!params.is_object() || !says("method", "forward") || !says("method_output_name", "last_hidden_state")) {
+    fail(ErrorCode::unsupported,
+         R"({}: "modality_config" takes texts as {:.200}; Treble gives the last_hidden_state of forward)",
+         json.origin(), params.dump());
+  }
+}
+
+/// Which output of the model stands for a text. Absent: the last hidden state, as in files written before release 5.4.
+void check_modality(const JsonObject& json) {
+  const std::string task = json.string("transformer_task").value_or("feature-extraction");
+  if (task != "feature-extraction") {
+    fail(ErrorCode::unsupported, R"({}: "transformer_task" is "{:.40}"; Treble serves "feature-extraction")",
+         json.origin(), task);
+  }
+  const Json* modalities = object_under(json, "modality_config");
+  if (modalities == nullptr) return;
+  if (modalities->contains("message")) {
+    fail(ErrorCode::unsupported,
+         "{}: \"modality_config\" has \"message\": sentence-transformers puts every text into the model's chat "
+         "template, "
+         "which Treble does not have; remove \"message\" there if the model was trained on plain texts",
+         json.origin());
+  }
+  if (!modalities->contains("text")) {
+    fail(ErrorCode::unsupported, "{}: \"modality_config\" has no \"text\"", json.origin());
+  }
+  require_text(modalities->at("text"), json);
+  const std::string output = json.required_string("module_output_name");
+  if (output != "token_embeddings") {
+    fail(ErrorCode::unsupported, R"({}: "module_output_name" is "{:.40}"; Treble pools "token_embeddings")",
+         json.origin(), output);
+  }
+}
+
+// ---- processing_kwargs: arguments of every call of the tokenizer ------------------------------------------------
+
+/// Nothing when texts are cut as ever.
+std::optional<StatedLimit> limit_by_truncation(const JsonObject& arguments) {
+  const auto found = arguments.value().find("truncation");
+  if (found == arguments.value().end()) return std::nullopt;
+  if (*found == Json(true) || *found == Json("longest_first") || *found == Json("only_first")) return std::nullopt;
+  if (found->is_null() || *found == Json(false) || *found == Json("do_not_truncate")) {
+    return StatedLimit{kNoLimit, "truncation of sentence_bert_config.json"};
+  }
+  fail(ErrorCode::unsupported, R"({}: "truncation" of "processing_kwargs" is {:.40}; Treble cuts "longest_first")",
+       arguments.origin(), found->dump());
+}
+
+std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const Json& given, const char* section) {
+  const JsonObject arguments = inner(given, json);
+  for (const auto& [key, value] : given.items()) {
+    if (is_one_of(key, {"max_length", "truncation", "padding", "pad_to_multiple_of", "return_tensors", "verbose"}))
+      continue;
+    if (key == "add_special_tokens" && value == Json(true)) continue;
+    fail(ErrorCode::unsupported,
+         R"({}: "processing_kwargs" gives "{:.60}": {:.60} to the tokenizer ("{}"), which Treble does not obey)",
+         json.origin(), key, value.dump(), section);
+  }
+  if (const auto unlimited = limit_by_truncation(arguments)) return unlimited;
+  return read_limit(arguments, "max_length");
+}
+
+std::optional<StatedLimit> read_processing(const JsonObject& json, std::vector<std::string>& warnings) {
+  const Json* processing = object_under(json, "processing_kwargs");
+  if (processing == nullptr) return std::nullopt;
+  const JsonObject sections = inner(*processing, json);
+  std::optional<StatedLimit> limit;
+  // Of the same argument in both, that of "common" counts.
+  for (const char* section : {"text", "common"}) {
+    const Json* given = object_under(sections, section);
+    if (given == nullptr) continue;
+    if (auto stated = read_call_arguments(json, *given, section)) limit = std::move(stated);
+  }
+  for (const auto& [section, value] : processing->items()) {
+    // The others are for what is no text, and for chat templates, which are refused where they are used.
+    if (is_one_of(section, {"text", "common", "audio", "image", "video", "chat_template"})) continue;
+    warnings.push_back(fmt::format("{}: \"processing_kwargs\" has an unknown part \"{:.60}\", which is not used",
+                                   json.origin(), section));
+  }
+  return limit;
+}
+
+// ---- arguments with which the model, its config and its tokenizer are loaded ------------------------------------
+
+/// Whether loading with these gives the same vectors as without: where the files come from, how they are read, how
+/// attention is computed. Of types: Treble computes in the one that --dtype says.
+bool is_harmless(const std::string& key, const Json& value) {
+  if (key == "quantization_config") return value.is_null();
+  if (is_one_of(key, {"load_in_4bit", "load_in_8bit"})) return value.is_null() || value == Json(false);
+  return is_one_of(key, {"trust_remote_code",
+                         "revision",
+                         "token",
+                         "use_auth_token",
+                         "cache_dir",
+                         "local_files_only",
+                         "force_download",
+                         "resume_download",
+                         "proxies",
+                         "subfolder",
+                         "use_fast",
+                         "clean_up_tokenization_spaces",
+                         "padding",
+                         "padding_side",
+                         "truncation",
+                         "max_length",
+                         "torch_dtype",
+                         "dtype",
+                         "attn_implementation",
+                         "use_flash_attention_2",
+                         "device_map",
+                         "low_cpu_mem_usage",
+                         "use_safetensors",
+                         "add_pooling_layer",
+                         "use_cache",
+                         "max_memory",
+                         "offload_folder",
+                         "torchscript",
+                         "unpad_inputs",
+                         "use_memory_efficient_attention",
+                         "output_hidden_states",
+                         "output_attentions",
+                         "return_dict"});
+}
+
+/// Arguments under one of two names, the older of which wins; `file` holds what they would override.
+struct LoadArguments {
+  std::vector<std::string> names;
+  const char* file;
+  const char* obeyed;  ///< the argument that is read elsewhere; may be empty
+};
+
+const Json* find_arguments(const JsonObject& json, const LoadArguments& arguments) {
+  for (const std::string& name : arguments.names) {
+    if (json.contains(name)) return object_under(json, name.c_str());
+  }
+  return nullptr;
+}
+
+/// Refuses what neither changes nothing nor repeats what the file says already.
+void check_arguments(const JsonObject& json, const fs::path& folder, const LoadArguments& arguments) {
+  const Json* given = find_arguments(json, arguments);
+  if (given == nullptr) return;
+  const fs::path path = folder / arguments.file;
+  const Json file = is_there(path) ? JsonObject::from_file(path).value() : Json::object();
+  for (const auto& [key, value] : given->items()) {
+    const auto said = file.find(key);
+    if (key == arguments.obeyed || is_harmless(key, value) || (said != file.end() && *said == value)) continue;
+    fail(ErrorCode::unsupported,
+         "{}: \"{}\" gives \"{:.60}\": {:.60}, which Treble does not obey; write it into {} instead", json.origin(),
+         arguments.names.front(), key, value.dump(), arguments.file);
+  }
+}
+
+const LoadArguments kTokenizerArguments = {
+    {"tokenizer_args", "processor_kwargs", "tokenizer_kwargs"}, "tokenizer_config.json", "model_max_length"};
+
+/// The limit that the module's own config states; that of the tokenizer's arguments wins.
+std::optional<StatedLimit> read_own_limit(const JsonObject& json) {
+  if (const Json* given = find_arguments(json, kTokenizerArguments)) {
+    if (auto limit = read_limit(inner(*given, json), "model_max_length")) return limit;
+  }
+  return read_limit(json, "max_seq_length");
+}
+
+void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings) {
+  constexpr std::array<std::string_view, 16> kRead = {
+      "max_seq_length",   "do_lower_case",     "modality_config", "module_output_name",
+      "transformer_task", "processing_kwargs", "model_args",      "model_kwargs",
+      "config_args",      "config_kwargs",     "tokenizer_args",  "unpad_inputs",
+      "tokenizer_kwargs", "cache_dir",         "backend",         "processor_kwargs"};
+  for (const auto& [key, value] : json.value().items()) {
+    if (value.is_null() || std::find(kRead.begin(), kRead.end(), key) != kRead.end()) continue;
+    if (is_one_of(key, {"query_expansion", "tokenizer_name_or_path"})) {
+      fail(ErrorCode::unsupported, "{}: Treble does not obey \"{}\" ({:.100})", json.origin(), key, value.dump());
+    }
+    const char* why = is_one_of(key, {"query_length", "document_length"})
+                          ? "sentence-transformers uses it in encode_query and encode_document only"
+                          : "nothing is known of it";
+    warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: {}", json.origin(), key, why));
+  }
+}
+
+SentenceConfig parse(const JsonObject& json, const fs::path& folder) {
+  SentenceConfig config;
+  check_modality(json);
+  check_arguments(json, folder, {{"model_args", "model_kwargs"}, "config.json", ""});
+  check_arguments(json, folder, {{"config_args", "config_kwargs"}, "config.json", ""});
+  check_arguments(json, folder, kTokenizerArguments);
+  check_other_keys(json, config.warnings);
+  config.lowercase = json.boolean("do_lower_case").value_or(false);
+  config.own = read_own_limit(json);
+  config.call = read_processing(json, config.warnings);
+  return config;
+}
+
+}  // namespace
+
+std::vector<std::string> sentence_config_names(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("sentence_") && name.ends_with("_config.json")) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+SentenceConfig read_sentence_config(const fs::path& folder) {
+  SentenceConfig config;
+  std::string read;
+  for (const char* name : kNames) {
+    if (!is_there(folder / name)) continue;
+    const auto json = JsonObject::from_file(folder / name);
+    if (json.value().empty()) continue;
+    config = parse(json, folder);
+    read = name;
+    break;
+  }
+  for (const std::string& name : sentence_config_names(folder)) {
+    if (name == read || (read.empty() && std::find(kNames.begin(), kNames.end(), name) != kNames.end())) continue;
+    config.warnings.push_back(fmt::format("{}: not read, as sentence-transformers does not: {}",
+                                          (folder / name).string(),
+                                          read.empty() ? "it does not know the name" : read + " comes first"));
+  }
+  return config;
+}
+
+}  // namespace treble

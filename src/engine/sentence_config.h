@@ -1,0 +1,29 @@
+// sentence_bert_config.json (or its older names): what sentence-transformers tells its Transformer module.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "engine/length_limit.h"
+
+namespace treble {
+
+struct SentenceConfig {
+  bool lowercase = false;           ///< do_lower_case: before tokenising
+  std::optional<StatedLimit> own;   ///< see StatedLimits
+  std::optional<StatedLimit> call;  ///< see StatedLimits
+  /// Keys that are not used, and files that sentence-transformers would not read either.
+  std::vector<std::string> warnings;
+};
+
+/// Reads the first file of sentence-transformers' list of names that is there and not empty; all defaults when there is
+/// none. Throws Error{invalid_file} for values of another type, Error{unsupported} naming the key for what would change
+/// vectors and is not obeyed: chat templates, other outputs and tasks, arguments of the model, config or tokenizer that
+/// differ from what the files say.
+SentenceConfig read_sentence_config(const std::filesystem::path& transformer_folder);
+
+/// The files of the folder that look like one: sentence_*_config.json, sorted.
+std::vector<std::string> sentence_config_names(const std::filesystem::path& transformer_folder);
+
+}  // namespace treble

@@ -1,0 +1,12 @@
+// What a folder without safetensors has instead, and how to come from there to weights that can be read.
+#pragma once
+
+#include <filesystem>
+
+namespace treble {
+
+/// Throws Error{not_found} naming the folder, the weights of other formats in it (PyTorch, TensorFlow, Flax, Rust,
+/// GGUF, ONNX, OpenVINO, Core ML, MLX, an adapter, shards without their index) and the way out.
+[[noreturn]] void fail_without_weights(const std::filesystem::path& folder);
+
+}  // namespace treble

@@ -1,0 +1,9 @@
+#include "tokenizer/crate_version.h"
+
+#include "treble_tokenizers.h"
+
+namespace treble {
+
+std::string tokenizers_crate_version() { return treble_tok_crate_version(); }
+
+}  // namespace treble

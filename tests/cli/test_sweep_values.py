@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Holds the numbers of `treble sweep` to metrics written out in plain Python, on generated data that is not tidy.
+
+The vectors are those of `treble embed`; similarity, ranking, judgements and metrics are golden.naive_metrics'.
+Needs nothing but the standard library: `test_sweep_values.py --treble PROGRAM --golden tests/golden`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from golden import naive_metrics
+
+ARGUMENTS = argparse.Namespace(treble="", golden="")
+WORDS = ("the", "ferry", "leaves", "harbour", "a", "letter", "port", "again", "sea", "wind")
+SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+NAMES = {"nDCG@10": "ndcg", "recall@10": "recall", "MAP@10": "map", "MRR@10": "mrr"}
+
+
+def treble(*arguments: str | Path) -> str:
+    """What the program prints; it has to succeed."""
+    command = [ARGUMENTS.treble, *map(str, arguments), "--threads", "1"]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=120, check=False, env=dict(os.environ))
+    if done.returncode:
+        raise AssertionError(f"{command}\n{done.stderr}")
+    return done.stdout
+
+
+class Values(unittest.TestCase):
+    """A folder of its own for each test."""
+
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def vectors(self, texts: list[str]) -> list[list[float]]:
+        path = self.folder / "texts.jsonl"
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        lines = treble("embed", "--model", self.model(), "--no-normalize", "--quiet", path).splitlines()
+        rows = [json.loads(line) for line in lines]
+        found = [row["embedding"] for row in rows if "embedding" in row]
+        self.assertEqual(len(found), len(texts))
+        return found
+
+    def sweep(self, data: Path, *arguments: str) -> dict[str, object]:
+        fixed = ("-t", "0.8", "--post", "none", "--bootstrap", "100", "--no-normalize", "--json", "-")
+        return json.loads(treble("sweep", "--model", self.model(), data, *fixed, *arguments))
+
+    def model(self) -> Path:
+        return Path(ARGUMENTS.golden) / "bert" / "model"
+
+    def write(self, name: str, content: str, packed: bool) -> None:
+        path = self.folder / (name + ".gz" if packed else name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+
+
+class Corpus:
+    """Texts and judgements of one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        self.shared_ids = seed % 3 == 0
+        texts = [self.text(self.draw.randrange(2, 12)) for _ in range(self.draw.randrange(12, 70))]
+        texts += self.draw.choices(texts, k=8)  # equal texts: equal scores
+        self.documents = {self.identifier("d", number): text for number, text in enumerate(texts)}
+        names = list(self.documents)
+        self.queries = {}
+        for number in range(14):
+            source = self.draw.choice(names)
+            name = source if self.shared_ids and number % 2 else self.identifier("q", number)
+            self.queries[name] = " ".join(self.documents[source].split()[:3])
+        known = [*names, *(f"absent{number}" for number in range(3))]
+        self.judgements = [
+            (query, self.draw.choice(known), self.draw.choice([0, 1, 1, 2, 3]))
+            for query in self.queries
+            for _ in range(self.draw.randrange(1, 9))
+        ]
+        self.judgements += [(query, document, 1) for query, document, _ in self.draw.choices(self.judgements, k=5)]
+        self.judgements += [(query, self.draw.choice(names), 2) for query in list(self.queries)[:8]]
+
+    def text(self, words: int) -> str:
+        return " ".join(self.draw.choice(WORDS) + str(self.draw.randrange(50)) for _ in range(words))
+
+    def identifier(self, kind: str, number: int) -> str:
+        """Half of them are 30 digits, of which a double would keep 16."""
+        return f"{'12' if kind == 'd' else '34'}{number:028d}" if number % 2 else f"{kind}{number}"
+
+    def lines(self, texts: dict[str, str]) -> str:
+        """Digits stand as a JSON number, or as a text."""
+        rows = []
+        for name, text in texts.items():
+            bare = name.isdigit() and self.draw.random() < 0.5
+            rows.append(f'{{"_id": {name if bare else json.dumps(name)}, "text": {json.dumps(text)}}}\n')
+        return "".join(rows)
+
+    def qrels(self) -> str:
+        form = self.draw.randrange(4)
+        if form < 2:
+            heading = "query-id\tcorpus-id\tscore\n" if form else "\ufeff"
+            return heading + "".join(f"{query}\t{document}\t{grade}\n" for query, document, grade in self.judgements)
+        gap = "\t" if form == 2 else "  "
+        return "".join(gap.join((query, "0", document, f"{grade}\r\n")) for query, document, grade in self.judgements)
+
+
+class Retrieval(Values):
+    def expected(self, corpus: Corpus, kind: str, ignore: bool) -> tuple[dict[str, float], int]:
+        """Means of the metrics, and how many queries stand apart."""
+        documents = dict(zip(corpus.documents, self.vectors(list(corpus.documents.values())), strict=True))
+        queries = dict(zip(corpus.queries, self.vectors(list(corpus.queries.values())), strict=True))
+        rows, apart = [], 0
+        for query, grades in naive_metrics.last_grades(corpus.judgements).items():
+            if max(grades.values()) <= 0:
+                apart += 1
+                continue
+            scores = {
+                name: naive_metrics.similarity(kind, queries[query], vector)
+                for name, vector in documents.items()
+                if not (ignore and name == query)
+            }
+            # Sums in another order differ in the last digits: equal texts have to stay equal.
+            by_text: dict[str, float] = {}
+            scores = {n: by_text.setdefault(corpus.documents[n], score) for n, score in scores.items()}
+            rows.append(naive_metrics.ranking_metrics(naive_metrics.ranked(scores), grades))
+        return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}, apart
+
+    def test_generated_data(self) -> None:
+        apart = notes = 0
+        for seed in range(8):
+            corpus = Corpus(seed)
+            kind, ignore = SIMILARITIES[seed % 4], seed % 2 == 0
+            packed = seed % 2 == 1
+            for name in (*self.folder.glob("*"), *self.folder.glob("qrels/*")):
+                if name.is_file():
+                    name.unlink()
+            self.write("corpus.jsonl", corpus.lines(corpus.documents), packed)
+            self.write("queries.jsonl", corpus.lines(corpus.queries), packed)
+            self.write("qrels/test.tsv", corpus.qrels(), packed)
+            expected, alone = self.expected(corpus, kind, ignore)
+            report = self.sweep(self.folder, "--similarity", kind, *(["--ignore-identical-ids"] if ignore else []))
+            first = report["settings"][0]
+            values = {"nDCG@10": first["value"], **first["others"]}
+            for name, key in NAMES.items():
+                self.assertAlmostEqual(values[name], expected[key], places=9, msg=f"seed {seed}, {kind}, {name}")
+            self.assertEqual((report["similarity"], report["queries_apart"]), (kind, alone))
+            apart += alone
+            notes += any("never found" in note for note in report["notes"])
+        self.assertGreater(apart, 0)
+        self.assertGreater(notes, 4)
+
+
+class Pairs(Values):
+    def test_generated_pairs(self) -> None:
+        for seed, kind in enumerate(SIMILARITIES):
+            draw = random.Random(seed)
+            texts = [" ".join(draw.choices(WORDS, k=draw.randrange(1, 9))) for _ in range(60)]
+            first, second = draw.choices(texts, k=40), draw.choices(texts, k=40)
+            a, b = self.vectors(first), self.vectors(second)
+            scores = [naive_metrics.similarity(kind, x, y) for x, y in zip(a, b, strict=True)]
+            # The same two texts again are a tie, whatever the order of the sums.
+            by_texts: dict[frozenset[str], float] = {}
+            scores = [by_texts.setdefault(frozenset(pair), s) for *pair, s in zip(first, second, scores, strict=True)]
+            for graded in (True, False):
+                labels = [float(draw.randrange(6 if graded else 2)) for _ in scores]
+                rows = zip(first, second, labels, strict=True)
+                path = self.folder / "pairs.jsonl"
+                path.write_text(
+                    "".join(json.dumps({"sentence1": x, "sentence2": y, "score": s}) + "\n" for x, y, s in rows)
+                )
+                report = self.sweep(path, "--similarity", kind)
+                metric = naive_metrics.spearman if graded else naive_metrics.average_precision
+                self.assertAlmostEqual(
+                    report["settings"][0]["value"], metric(scores, labels), places=9, msg=f"{kind}, graded: {graded}"
+                )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--treble", required=True)
+    parser.add_argument("--golden", required=True)
+    parsed, rest = parser.parse_known_args()
+    ARGUMENTS.treble, ARGUMENTS.golden = parsed.treble, parsed.golden
+    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
