@@ -4,7 +4,7 @@ MODEL ?= all-MiniLM-L6-v2
 JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 
-.PHONY: demo test bench bench-peers bench-scaling soak lint fuzz sanitize build setup install clean
+.PHONY: demo test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup install clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS)
@@ -27,6 +27,18 @@ test: SETUP_OPTIONS := --browser
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
+
+## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
+SEEDS ?= 300
+START ?= 0
+differential: build
+	@tools/setup_golden.sh
+	@.venv-golden/bin/python tools/run_differential.py --seeds $(SEEDS) --start $(START) --jobs $(JOBS)
+
+## Rewrites the slice of it that `make test` checks.
+differential-store: build
+	@tools/setup_golden.sh
+	@.venv-golden/bin/python tools/run_differential.py --store
 
 ## Tokens per second against sentence-transformers, same texts, same threads, one run.
 bench: build models/$(MODEL)

@@ -1,0 +1,1 @@
+"""The differential test: random configurations, each held against sentence-transformers (docs/differential.md)."""
