@@ -22,6 +22,7 @@ except ModuleNotFoundError:
     sys.exit(77)
 
 from differential import stored  # noqa: E402
+from differential.families import FAMILIES  # noqa: E402
 
 ARGUMENTS = argparse.Namespace(treble=Path())
 
@@ -35,6 +36,12 @@ class StoredCases(unittest.TestCase):
             with self.subTest(case.name), tempfile.TemporaryDirectory() as scratch:
                 problem = case.problem(ARGUMENTS.treble, Path(scratch))
                 self.assertEqual(problem, "", f"{case.name}: {case.case.switches}")
+
+    def test_every_family_is_there(self) -> None:
+        """At least two cases a family with vectors."""
+        families = [case.case.family for case in stored.load() if not case.refused]
+        for family in FAMILIES:
+            self.assertGreaterEqual(families.count(family), 2, family)
 
 
 if __name__ == "__main__":

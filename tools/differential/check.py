@@ -17,8 +17,19 @@ from differential.reference import Reference, with_tensors
 # Refusals that are as they should be: what the message says, and why.
 REFUSED: tuple[tuple[str, str], ...] = (
     (r'"inner_group_num" is 2', "no published ALBERT has more than one layer in a group"),
-    (r"sinusoidal", "published DistilBERTs carry their position table in the weights"),
-    (r"chat template|modality_config", "chat templates are refused rather than half rendered"),
+    (
+        r'"(hidden_act|activation|hidden_activation)" is "quick_gelu"',
+        "of CLIP; no published text encoder has it",
+    ),
+    (r'"embedding_size" is 16', "no published DeBERTa v2 or v3 has embeddings narrower than its layers"),
+    (r'"modality_config" has "message', "chat templates are refused rather than half rendered"),
+    (r'"chat_template": without modules.json', "the same: there sentence-transformers applies it by itself"),
+    (r'"(tokenizer_args|config_args)" gives', "arguments that sentence-transformers passes on are obeyed or named"),
+    (r"the prompt .* alone has", "nothing of any text would be read"),
+    (
+        r'has no prompt "query"; it has none',
+        "a query prompt that nobody defined is none to sentence-transformers",
+    ),
 )
 
 

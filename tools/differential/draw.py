@@ -12,6 +12,7 @@ from differential.families import FAMILIES, Table
 from differential.folder import SAVING
 
 CHANCES = {"config": 0.2, "saving": 0.15, "tokenizer": 0.15, "modules": 0.12}
+SELDOM = {"modules.chat-template": 0.01, "tokenizer.form-chat-template": 0.05}  # mostly refused: little is compared
 
 
 def stem(family: str) -> str:
@@ -62,7 +63,8 @@ def draw(seed: int) -> Case:
         for name in shuffled:
             option = random_numbers.choice(table[name])
             keys = keys_of(area, option)
-            if random_numbers.random() < CHANCES[area] and not keys & touched:
+            chance = SELDOM.get(f"{area}.{name}", CHANCES[area])
+            if random_numbers.random() < chance and not keys & touched:
                 switches[f"{area}.{name}"] = option
                 touched |= keys
     return Case(family, seed, switches, texts.draw(random_numbers))

@@ -22,32 +22,55 @@ SEEDS = range(10_000, 10_000 + 4 * len(FAMILIES))  # apart from those that `make
 LONGEST_TEXT = 900  # characters: the file stays small
 # Read wrongly once: (family, switch). All options of the switch are stored, each alone.
 FOUND_WRONG: tuple[tuple[str, str], ...] = (
-    ("umt5", "config.layers"),
-    ("mt5", "config.form-feed-forward"),
     ("albert", "config.embedding-size"),
     ("albert", "config.sizes"),
+    ("albert", "tokenizer.lower-case"),
+    ("bert", "modules.limit"),
+    ("bert", "modules.no-modules"),
+    ("bert", "modules.other-keys"),
+    ("bert", "tokenizer.added"),
+    ("bert", "tokenizer.chinese"),
+    ("bert", "tokenizer.lower-case"),
+    ("bert", "tokenizer.map"),
+    ("bert", "tokenizer.side"),
+    ("bert", "tokenizer.stored-side"),
+    ("bert", "tokenizer.word-length"),
+    ("camembert", "tokenizer.prefix-space"),
+    ("deberta-v2", "config.form-attention-type"),
+    ("deberta-v2", "config.no-relative"),
+    ("gemma3", "config.pattern"),
+    ("gemma3", "config.rope-scaling"),
+    ("gemma3", "config.rope-theta"),
+    ("gte-native", "config.form-token-types"),
+    ("gte-native", "config.rope-absent"),
+    ("gte-native", "saving.form-head"),
+    ("gte-new", "config.token-types"),
     ("llama", "config.form-window"),
-    ("qwen2", "config.bidirectional-window"),
+    ("llama", "config.rope-both"),
+    ("llama", "config.rope-scaling"),
     ("mistral", "config.bidirectional-window"),
     ("modernbert", "config.rope-scaling"),
-    ("gemma3", "config.rope-scaling"),
-    ("gemma3", "config.pattern"),
-    ("deberta-v2", "config.no-relative"),
+    ("modernbert", "config.rope-theta"),
+    ("mpnet", "tokenizer.accents"),
+    ("mt5", "config.form-feed-forward"),
     ("nomic-native", "config.rope-absent"),
-    ("gte-native", "config.rope-absent"),
-    ("gte-native", "config.form-token-types"),
-    ("bert", "tokenizer.side"),
-    ("bert", "modules.limit"),
+    ("nomic-native", "saving.form-head"),
+    ("qwen2", "config.bidirectional-window"),
+    ("qwen2", "config.form-window"),
+    ("qwen3", "modules.chat-template"),
+    ("qwen3", "tokenizer.prefix-space"),
+    ("t5", "config.form-positions"),
+    ("umt5", "config.layers"),
 )
 
 
 def found_wrong() -> list[Case]:
     """Each option alone."""
-    few = texts.standard(every_kind=False)
     cases = []
     for family, name in FOUND_WRONG:
         area, switch = name.split(".")
-        cases += [Case(family, 1, {name: option}, few) for option in tables(family)[area][switch]]
+        chosen = texts.stored(tokenizer=area == "tokenizer")
+        cases += [Case(family, 1, {name: option}, chosen) for option in tables(family)[area][switch]]
     return cases
 
 

@@ -46,3 +46,9 @@ def standard(every_kind: bool) -> tuple[str, ...]:
     random_numbers = random.Random(7)
     few = (words(random_numbers, 90), words(random_numbers, 25), FIXED[3], FIXED[0])
     return (*few, *FIXED) if every_kind else few
+
+
+def stored(tokenizer: bool) -> tuple[str, ...]:
+    """Four texts for a stored case of one option: a model's windows and positions, or a tokenizer's rules."""
+    long = words(random.Random(7), 90)
+    return (long, FIXED[3], FIXED[6], FIXED[-1]) if tokenizer else (long, FIXED[3], FIXED[0], FIXED[9])

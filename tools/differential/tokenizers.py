@@ -137,8 +137,17 @@ KINDS: dict[str, Table] = {
 
 
 def table(family: str) -> Table:
-    """The tokenizer's switches for a family."""
-    return COMMON | KINDS[FAMILIES[family].tokenizer]
+    """The tokenizer's switches for a family.
+
+    Which class an absent tokenizer_class means depends on published code that a twin cannot stand for: left out there.
+    """
+    options = COMMON | KINDS[FAMILIES[family].tokenizer]
+    if not FAMILIES[family].twin:
+        return options
+    return {
+        name: [option for option in listed if option.get("config", {}).get("tokenizer_class") != ABSENT]
+        for name, listed in options.items()
+    }
 
 
 def source(case: Case) -> Path:

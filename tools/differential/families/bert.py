@@ -50,10 +50,10 @@ ROBERTA = BERT | {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "pad_token_id": 
 
 ROBERTA_SWITCHES = without(
     BERT_SWITCHES,
-    "token-types",
+    "form-token-types",
     "form-eps",
     "positions",
-    token_types=[{"type_vocab_size": 2}, {"type_vocab_size": ABSENT}],
+    form_token_types=[{"type_vocab_size": 2}, {"type_vocab_size": ABSENT}],
     eps_absent=[{"layer_norm_eps": 1e-3}],
     padding_id=each("pad_token_id", 0),
     form_padding_id=each("pad_token_id", ABSENT),
@@ -130,7 +130,7 @@ FAMILIES: dict[str, Family] = {
             "activation": each("activation", *ACTIVATIONS),
             "form-activation": each("activation", ABSENT),
             "positions": each("max_position_embeddings", 40, 64),
-            "sinusoidal": each("sinusoidal_pos_embds", True),
+            "form-sinusoidal": each("sinusoidal_pos_embds", True),
             "form-tie": each("tie_weights_", True),
         },
         BERT_HEADS,
@@ -151,7 +151,7 @@ FAMILIES: dict[str, Family] = {
         without(
             BERT_SWITCHES,
             "form-eps",
-            "token-types",
+            "form-token-types",
             "positions",
             form_positions=each("max_position_embeddings", 400, 514),
             form_buckets=each(
@@ -196,5 +196,6 @@ FAMILIES: dict[str, Family] = {
         },
         ALBERT_SWITCHES,
         BERT_HEADS,
+        gain=0.9,
     ),
 }

@@ -176,10 +176,6 @@ FAMILIES: dict[str, Family] = {
             "window": each("sliding_window", 16, 9),
             "bidirectional-window": [{"is_causal": False, "sliding_window": 12}],
             "form-window": each("sliding_window", ABSENT, 4096),
-            "form-layer-types": [{"layer_types": ["full_attention", "full_attention"]}],
-            "window-layer-types": [
-                {"sliding_window": 12, "layer_types": ["full_attention", "sliding_attention"]},
-            ],
             "head-dim": each("head_dim", 12),
             "form-head-dim": each("head_dim", 8, None),
             "kv-heads-absent": [{"num_key_value_heads": ABSENT, "num_attention_heads": 8}],

@@ -29,7 +29,7 @@ T5_SWITCHES: Table = COMMON | {
         {"d_model": 16, "num_heads": 8, "d_kv": 8, "d_ff": 20},
     ],
     "layers": each("num_layers", 1, 4),
-    "feed-forward": each("feed_forward_proj", "gated-silu", "gated-relu", "silu", "gelu", "gelu_new", "gated-gelu_new"),
+    "feed-forward": each("feed_forward_proj", "gated-silu", "gated-relu", "silu", "gelu", "gelu_new"),
     "buckets": each("relative_attention_num_buckets", 8, 64),
     "distance": each("relative_attention_max_distance", 20, 64),
     "form-distance": each("relative_attention_max_distance", 128),
@@ -102,7 +102,7 @@ FAMILIES: dict[str, Family] = {
         T5 | {"model_type": "t5", "architectures": ["T5EncoderModel"], "feed_forward_proj": "relu"},
         without(
             T5_SWITCHES,
-            gated=each("feed_forward_proj", "gated-gelu"),
+            gated=each("feed_forward_proj", "gated-gelu", "gated-gelu_new"),
             form_feed_forward=each("feed_forward_proj", ABSENT),
         ),
         T5_HEADS,
@@ -112,7 +112,7 @@ FAMILIES: dict[str, Family] = {
     "mt5": Family(
         "t5",
         T5 | {"model_type": "mt5", "architectures": ["MT5EncoderModel"], "feed_forward_proj": "gated-gelu"},
-        without(T5_SWITCHES, "form-old", form_feed_forward=each("feed_forward_proj", ABSENT)),
+        without(T5_SWITCHES, "form-old", form_feed_forward=each("feed_forward_proj", ABSENT, "gated-gelu_new")),
         T5_HEADS,
         gain=0.75,
         width_key="d_model",
@@ -120,7 +120,7 @@ FAMILIES: dict[str, Family] = {
     "umt5": Family(
         "t5",
         T5 | {"model_type": "umt5", "architectures": ["UMT5EncoderModel"], "feed_forward_proj": "gated-gelu"},
-        without(T5_SWITCHES, "form-old", form_feed_forward=each("feed_forward_proj", ABSENT)),
+        without(T5_SWITCHES, "form-old", form_feed_forward=each("feed_forward_proj", ABSENT, "gated-gelu_new")),
         T5_HEADS,
         gain=0.75,
         width_key="d_model",

@@ -49,7 +49,7 @@ NOMIC_NATIVE: dict[str, Any] = {
     "layer_norm_eps": 1e-12,
     "max_position_embeddings": POSITIONS,
     "type_vocab_size": 2,
-    "rope_parameters": {"rope_theta": 1000.0, "rope_type": "default"},
+    "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"},
     "pad_token_id": 0,
     "dtype": "float32",
 }
