@@ -19,7 +19,6 @@ constexpr const char* kModelConfig = "config_sentence_transformers.json";
 
 void read_prompts(const JsonObject& json, ModelSettings& settings) {
   settings.default_prompt_name = json.string("default_prompt_name").value_or("");
-  settings.similarity = json.string("similarity_fn_name").value_or("cosine");
   if (const auto prompts = json.value().find("prompts"); prompts != json.value().end() && !prompts->is_null()) {
     if (!prompts->is_object()) fail(ErrorCode::invalid_file, "{}: \"prompts\" must be an object", json.origin());
     for (const auto& [name, prompt] : prompts->items()) {

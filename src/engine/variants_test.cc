@@ -77,6 +77,8 @@ void write_model(const fs::path& folder, const Json& variant, const std::vector<
                       std::as_bytes(std::span(tensor.values))});
   }
   write_safetensors(folder / "model.safetensors", stored);
+  // Nothing is tokenized, but a folder without a tokenizer is no model to bake.
+  std::ofstream(folder / "tokenizer.json") << "{}";
 }
 
 std::vector<std::int32_t> text_ids(std::int64_t length, std::int64_t vocab) {

@@ -42,7 +42,7 @@ EncoderConfig read_config(const JsonObject& json) {
   config.num_heads = read_size(json, {"num_attention_heads", "num_heads"}, first ? 8 : 6);
   config.head_dim = read_size(json, {"head_dim", "d_kv"}, 64);
   config.intermediate_size = json.integer("d_ff").value_or(first ? 2048 : 1024);
-  // "n_positions" of older configs is read by nobody.
+  // transformers does nothing with the "n_positions" of older configs.
   config.num_positions = EncoderConfig::kPracticalLimit;
   config.unlimited_positions = true;
   config.relative_buckets.num_buckets = read_divisor(json, "relative_attention_num_buckets", 32);

@@ -105,8 +105,8 @@ class Examples(Folder):
         corpus = "".join(json.dumps({"_id": f"d{i}", "text": text}) + "\n" for i, text in enumerate(lines_of(90, 50)))
         self.write("corpus.jsonl", corpus)
         self.write("scifact/corpus.jsonl", corpus)
-        with gzip.open(self.folder / "big.jsonl.gz", "wt") as file:
-            file.write(corpus)
+        with gzip.open(self.folder / "papers.jsonl.gz", "wt") as file:
+            file.writelines(json.dumps({"meta": {"abstract": text}}) + "\n" for text in lines_of(9, 50))
         for i, text in enumerate(lines_of(20, 9)):
             self.write(f"notes/{i}.md", text)
         queries = "".join(
@@ -149,7 +149,7 @@ class Examples(Folder):
 
     def test_embed(self) -> None:
         self.run_examples("embed")
-        self.assertTrue((self.folder / "big.npy.json").exists())
+        self.assertTrue((self.folder / "papers.npy.json").exists())
 
     def test_inspect(self) -> None:
         self.run_examples("inspect")
@@ -192,7 +192,7 @@ class Usage(Folder):
             ("did you mean --normalize?", ("embed", "--normalise")),
             ("did you mean bfloat16?", ("embed", "--dtype", "bfloat", "-")),
             (
-                '"grupo" is none of group, interpolate, none, ntk, recur; did you mean group?',
+                '"grupo" is none of group, group-long, interpolate, interpolate-long, none, ntk, ntk-long, recur; did you mean group?',
                 ("info", "--extend", "grupo"),
             ),
             ('"left" is none of end, start, error', ("embed", "--truncate", "left")),

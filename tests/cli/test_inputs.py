@@ -379,8 +379,10 @@ class Extension(InputCase):
             kept, message = rows("--extend", f"{kind}-long", "--max-length", "200")
             self.assertEqual(kept, plain)
             self.assertNotIn("warning", message)
-        for arguments in (("--extend", "recur", "--max-length", "200"), ("--extend", "interpolate")):
-            self.assertNotIn("warning", rows(*arguments)[1])
+        self.assertNotIn("warning", rows("--extend", "recur", "--max-length", "200")[1])
+        message = rows("--extend", "interpolate")[1]
+        self.assertIn("--extend interpolate has no effect", message)
+        self.assertNotIn("short texts", message)
 
 
 class Compressed(InputCase):

@@ -94,7 +94,7 @@ class Files(Case):
     """--html and --json."""
 
     def commands(self, extra: str = "") -> list[tuple[str, tuple[str | Path, ...]]]:
-        fast = ("--bootstrap", "20", "-t", "0.8")
+        fast = ("--bootstrap", "100", "-t", "0.8")
         return [
             ("inspect", ("inspect", *self.model, *fast, "--cut-lengths", "8", self.texts(60, extra))),
             ("sweep", ("sweep", *self.model, *fast, "--post", "none", self.pairs(extra))),
@@ -141,7 +141,7 @@ class Files(Case):
         data = folder / "script>.jsonl"
         self.pairs().rename(data)
         page = self.folder / "sweep.html"
-        done = run("sweep", *self.model, "--bootstrap", "20", "-t", "0.8", "--post", "none", data, "--html", page)
+        done = run("sweep", *self.model, "--bootstrap", "100", "-t", "0.8", "--post", "none", data, "--html", page)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("<script>alert", page.read_text())
         self.assertEqual(self.data_of(page.read_text())["data"], str(data))
@@ -201,7 +201,7 @@ class ProgressLine(Case):
         path = self.folder / "pairs.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         code, sent = on_terminal(
-            "sweep", *self.model, path, "-t", "0.8", "-t", "0.7", "--post", "none", "--bootstrap", "10"
+            "sweep", *self.model, path, "-t", "0.8", "-t", "0.7", "--post", "none", "--bootstrap", "100"
         )
         self.assertEqual(code, 0, sent)
         drawn = self.visible(sent)
