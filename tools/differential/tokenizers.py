@@ -40,39 +40,40 @@ def added(content: str, index: int, **flags: bool) -> Option:
     return {"id": index, "content": content} | plain | flags
 
 
+# transformers makes these tokenizers anew from the vocabulary and tokenizer_config.json, whatever tokenizer.json says.
+JSON_ONLY: list[Option] = [
+    {"tokenizer": {"normalizer/lowercase": False}},
+    {"tokenizer": {"normalizer/lowercase": False}, "config": {"do_lower_case": ABSENT}},
+    {"tokenizer": {"normalizer/strip_accents": False}},
+    {"tokenizer": {"normalizer/strip_accents": False}, "config": {"strip_accents": ABSENT}},
+    {"tokenizer": {"normalizer/handle_chinese_chars": False}},
+    {"tokenizer": {"normalizer/clean_text": False}},
+    {"tokenizer": {"model/max_input_chars_per_word": 10}},
+]
 WORDPIECE: Table = {
-    "lower-case": [config(do_lower_case=False), config(do_lower_case=False, tokenizer_class=ABSENT)],
-    "lower-case-json": [
-        {"tokenizer": {"normalizer/lowercase": False}},
-        {"tokenizer": {"normalizer/lowercase": False}, "config": {"do_lower_case": ABSENT}},
+    "lower-case": [
+        config(do_lower_case=False),
+        config(do_lower_case=False, tokenizer_class=ABSENT),
         {"tokenizer": {"normalizer/lowercase": False}, "config": {"do_lower_case": False}},
     ],
-    "accents": [
-        config(strip_accents=False),
-        config(strip_accents=True, do_lower_case=False),
-        {"tokenizer": {"normalizer/strip_accents": False}},
-        {"tokenizer": {"normalizer/strip_accents": False}, "config": {"strip_accents": ABSENT}},
-    ],
-    "chinese": [config(tokenize_chinese_chars=False), {"tokenizer": {"normalizer/handle_chinese_chars": False}}],
-    "absent-keys": [config(do_lower_case=ABSENT, strip_accents=ABSENT, tokenize_chinese_chars=ABSENT)],
-    "basic": [config(do_basic_tokenize=True, never_split=None)],
-    "clean-text": [{"tokenizer": {"normalizer/clean_text": False}}],
-    "word-length": [{"tokenizer": {"model/max_input_chars_per_word": 10}}],
+    "accents": [config(strip_accents=False), config(strip_accents=True, do_lower_case=False)],
+    "chinese": [config(tokenize_chinese_chars=False)],
+    "form-json": JSON_ONLY,
+    "form-absent": [config(do_lower_case=ABSENT, strip_accents=ABSENT, tokenize_chinese_chars=ABSENT)],
+    "form-basic": [config(do_basic_tokenize=True, never_split=None)],
 }
 BYTE_LEVEL: Table = {
-    "prefix-space": [
-        config(add_prefix_space=True),
-        config(add_prefix_space=False),
-        config(add_prefix_space=ABSENT),
-        config(add_prefix_space=True, tokenizer_class="PreTrainedTokenizerFast"),
-    ],
+    "prefix-space": [config(add_prefix_space=True)],
+    "form-prefix-space": [config(add_prefix_space=ABSENT)],
 }
 METASPACE: Table = {
-    "prefix-space": [config(add_prefix_space=False), config(add_prefix_space=ABSENT)],
-    "legacy": [config(legacy=False), config(legacy=True)],
+    "prefix-space": [config(add_prefix_space=False)],
+    "form-prefix-space": [config(add_prefix_space=ABSENT)],
+    "form-legacy": [config(legacy=False), config(legacy=True)],
 }
+# Without effect in the classes that transformers takes for these tokenizers.
 CLOSING: Table = {
-    "closing": [
+    "form-closing": [
         config(add_eos_token=True),
         config(add_eos_token=False),
         config(add_bos_token=True),
@@ -109,10 +110,9 @@ COMMON: Table = {
         {"config": {"extra_special_tokens": ["newtoken"]}},
     ],
     "form-chat-template": [config(chat_template=CHAT_TEMPLATE)],
-    "form-map": [{"files": {"special_tokens_map.json": {}}}],
+    "form-map": [{"files": {"special_tokens_map.json": {}}}, {"map-marks": {"lstrip": True}}],
     "map": [
         {"files": {"special_tokens_map.json": {"additional_special_tokens": ["<special>"]}}},
-        {"map-marks": {"lstrip": True}},
     ],
 }
 KINDS: dict[str, Table] = {
@@ -125,13 +125,14 @@ KINDS: dict[str, Table] = {
     "qwen2": BYTE_LEVEL | CLOSING,
     "qwen3": BYTE_LEVEL | CLOSING,
     "llama": BYTE_LEVEL | CLOSING,
-    "mistral": CLOSING | {"legacy": [config(legacy=False), config(legacy=True)]},
+    "mistral": CLOSING | {"form-legacy": METASPACE["form-legacy"]},
     "gemma3-text": CLOSING,
     "xlm-roberta": METASPACE,
     "camembert": METASPACE,
     "t5": METASPACE,
     "albert": METASPACE
-    | {"lower-case": [config(do_lower_case=False), config(keep_accents=True), config(do_lower_case=ABSENT)]},
+    | {"lower-case": [config(do_lower_case=False), config(keep_accents=True)]}
+    | {"form-lower-case": [config(do_lower_case=ABSENT)]},
     "deberta-v3": METASPACE | {"lower-case": [config(do_lower_case=True), config(split_by_punct=True)]},
 }
 
