@@ -29,12 +29,7 @@ void read_prompts(const JsonObject& json, ModelSettings& settings) {
     }
   }
   const std::string& name = settings.default_prompt_name;
-  if (name.empty() || settings.prompts.contains(name)) return;
-  // These two are there in every model of sentence-transformers, and empty.
-  if (name == "query" || name == "document") {
-    settings.prompts[name] = "";
-    return;
-  }
+  if (name.empty() || find_prompt(settings, name)) return;
   fail(ErrorCode::invalid_file, "{}: default_prompt_name \"{:.100}\" is not among the prompts", json.origin(), name);
 }
 
@@ -117,6 +112,12 @@ void read_position_limit(const fs::path& folder, StatedLimits& limits) {
 }
 
 }  // namespace
+
+std::optional<std::string> find_prompt(const ModelSettings& settings, const std::string& name) {
+  if (const auto found = settings.prompts.find(name); found != settings.prompts.end()) return found->second;
+  if (name == "query" || name == "document") return std::string();
+  return std::nullopt;
+}
 
 ModelSettings read_model_settings(const fs::path& folder) {
   ModelSettings settings;

@@ -28,4 +28,8 @@ struct ModelSettings {
 /// sentence-transformers, which then reads none of its own files; so does this.
 ModelSettings read_model_settings(const std::filesystem::path& folder);
 
+/// The prompt of that name. "query" and "document" are there in every model of sentence-transformers, empty where the
+/// model's files do not say otherwise.
+std::optional<std::string> find_prompt(const ModelSettings& settings, const std::string& name);
+
 }  // namespace treble

@@ -361,9 +361,12 @@ TEST(ModelConfig, PromptsMayBeNullAndQueryIsAlwaysThere) {
   const ModelCopy model("bert");
   model.set("config_sentence_transformers.json", "prompts", {{"passage", nullptr}});
   model.set("config_sentence_transformers.json", "default_prompt_name", "query");
-  const auto info = model.load().info();
-  EXPECT_EQ(info.prompts.at("passage"), "");
-  EXPECT_EQ(info.prompts.at("query"), "");
+  const SentenceEncoder encoder = model.load();
+  EXPECT_EQ(encoder.info().prompts.at("passage"), "");
+  const std::vector<std::string_view> texts = {"the harbour"};
+  const auto values = [&](const char* name) { return encoder.encode(texts, {.prompt_name = name}).values; };
+  EXPECT_EQ(values("query"), values(""));
+  EXPECT_EQ(values("document"), values(""));
   model.set("config_sentence_transformers.json", "default_prompt_name", "other");
   expect_words(model.load_error(), {"invalid_file: ", "other"});
 }

@@ -175,7 +175,7 @@ std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) 
   if (options.prompt) return *options.prompt;
   const std::string name = options.prompt_name.value_or(settings.default_prompt_name);
   if (name.empty()) return {};
-  if (const auto found = settings.prompts.find(name); found != settings.prompts.end()) return found->second;
+  if (auto found = find_prompt(settings, name)) return *found;
   std::string known;
   for (const auto& [known_name, prompt] : settings.prompts) known += (known.empty() ? "" : ", ") + known_name;
   fail(ErrorCode::not_found, "the model has no prompt \"{}\"; it has {}", name, known.empty() ? "none" : known);

@@ -353,7 +353,7 @@ TEST(SentenceEncoder, BadOptionsAreNamed) {
   };
   EXPECT_EQ(error([](auto& o) { o.dimensions = 0; }).find("invalid_argument"), 0U);
   EXPECT_EQ(error([](auto& o) { o.dimensions = 33; }).find("invalid_argument"), 0U);
-  EXPECT_EQ(error([](auto& o) { o.prompt_name = "query"; }).find("not_found"), 0U);
+  EXPECT_EQ(error([](auto& o) { o.prompt_name = "passage"; }).find("not_found"), 0U);
   EXPECT_EQ(error([](auto& o) { o.max_length = 65; }).find("invalid_argument"), 0U);
   EXPECT_EQ(error([](auto& o) { o.max_length = 2; }).find("invalid_argument"), 0U);
   EXPECT_EQ(error([](auto& o) { o.batch_tokens = -1; }).find("invalid_argument"), 0U);

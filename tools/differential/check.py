@@ -26,10 +26,6 @@ REFUSED: tuple[tuple[str, str], ...] = (
     (r'"chat_template": without modules.json', "the same: there sentence-transformers applies it by itself"),
     (r'"(tokenizer_args|config_args)" gives', "arguments that sentence-transformers passes on are obeyed or named"),
     (r"the prompt .* alone has", "nothing of any text would be read"),
-    (
-        r'has no prompt "query"; it has none',
-        "a query prompt that nobody defined is none to sentence-transformers",
-    ),
 )
 
 

@@ -18,7 +18,7 @@ from differential.reference import Reference, with_tensors
 from differential.stored import Stored
 
 DRAWN = 2  # cases a family
-SEEDS = range(10_000, 10_000 + 4 * len(FAMILIES))  # apart from those that `make differential` begins with
+SEEDS = range(10_000, 10_000 + 6 * len(FAMILIES))  # apart from those that `make differential` begins with
 LONGEST_TEXT = 900  # characters: the file stays small
 # Read wrongly once: (family, switch). All options of the switch are stored, each alone.
 FOUND_WRONG: tuple[tuple[str, str], ...] = (
