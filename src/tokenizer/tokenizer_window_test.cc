@@ -21,13 +21,19 @@ constexpr std::size_t kNoWindow = std::numeric_limits<std::size_t>::max() / 4;
 
 /// Words, scripts, punctuation, white space, added tokens and marks, in an order of chance.
 std::string random_text(std::mt19937& chance) {
-  static const std::vector<std::string> pieces = {
-      "the",    "ferry",  "Harbour", " ",      " ",      " ",         " ",     "  ",
-      "\n",     "\t",     ".",       ",",      "!",      "(",         "'s",    "'",
-      "12345",  "3",      "漢",      "字",     "かな",   "한국",      "été",   "Straße",
-      "Ж",      "ش",      "न",       "ा",      "\u0301", "</s>",      "[SEP]", "<s>",
-      "[MASK]", "<mask>", "<pad>",   "。",     "、",     "▁",         "``",    "½",
-      "ﬁ",      "İ",      "😀",      "\u200d", "a",      "b c d e f", "x y",   "<|endoftext|>"};
+  static const std::vector<std::string> pieces = {"the",    "ferry",     "Harbour", " ",
+                                                  " ",      " ",         " ",       "  ",
+                                                  "\n",     "\t",        ".",       ",",
+                                                  "!",      "(",         "'s",      "'",
+                                                  "12345",  "3",         "漢",      "字",
+                                                  "山",     "水",        "山水",    "漢字",
+                                                  "かな",   "한국",      "été",     "Straße",
+                                                  "Ж",      "ش",         "न",       "ा",
+                                                  "\u0301", "</s>",      "[SEP]",   "<s>",
+                                                  "[MASK]", "<mask>",    "<pad>",   "。",
+                                                  "、",     "▁",         "``",      "½",
+                                                  "ﬁ",      "İ",         "😀",      "\u200d",
+                                                  "a",      "b c d e f", "x y",     "<|endoftext|>"};
   std::string text;
   const std::size_t count = 1 + chance() % 60;
   for (std::size_t i = 0; i < count; ++i) text += pieces[chance() % pieces.size()];
@@ -45,6 +51,32 @@ Tokenizer changed(const std::string& family, const nlohmann::json& parts) {
   nlohmann::json json = nlohmann::json::parse(file);
   json.update(parts);
   return Tokenizer::from_json(json.dump(), family + " changed");
+}
+
+/// A vocabulary that has Chinese characters, and some of them side by side.
+Tokenizer with_chinese(const std::string& family) {
+  std::ifstream file(golden_dir / family / "model/tokenizer.json");
+  nlohmann::json json = nlohmann::json::parse(file);
+  nlohmann::json& model = json["model"];
+  const std::vector<std::string> tokens = {"漢", "字", "山", "水", "漢字", "山水", "水山漢"};
+  if (model["type"] == "Unigram") {
+    double score = -5;
+    for (const std::string& token : tokens) model["vocab"].push_back({token, score -= 0.37});
+  } else {
+    // Above the added tokens.
+    std::int64_t id = 5000;
+    for (const std::string& token : tokens) model["vocab"][token] = id++;
+    const bool pairs = !model["merges"].empty() && model["merges"].front().is_array();
+    const auto merge = [&](const char* left, const char* right) {
+      model["merges"].push_back(pairs ? nlohmann::json{left, right} : nlohmann::json(std::string(left) + " " + right));
+    };
+    merge("漢", "字");
+    merge("山", "水");
+    model["vocab"]["水山"] = id;
+    merge("水", "山");
+    merge("水山", "漢");
+  }
+  return Tokenizer::from_json(json.dump(), family + " with Chinese");
 }
 
 /// Every family as it is, and forms that published files have besides.
@@ -72,6 +104,12 @@ std::vector<Kind> kinds() {
   result.push_back({"prefix space", changed("roberta", {{"pre_tokenizer", bytes}})});
   result.push_back({"no Chinese", changed("bert", {{"normalizer", uncased}})});
   result.push_back({"no pre-tokenizer", changed("roberta", {{"pre_tokenizer", nullptr}})});
+  for (const char* family : {"xlm-roberta", "t5", "albert"}) {
+    result.push_back({std::string(family) + " with Chinese", with_chinese(family)});
+  }
+  for (const char* family : {"mistral", "gemma3-text", "llama"}) {
+    result.push_back({std::string(family) + " with Chinese", with_chinese(family)});
+  }
   return result;
 }
 
@@ -120,6 +158,26 @@ void expect_same_tokens(const Kind& kind, std::uint32_t seed, int texts) {
 
 TEST(TokenizerWindow, PiecesHaveTheTokensOfTheWhole) {
   for (const Kind& kind : kinds()) expect_same_tokens(kind, 16, 120);
+}
+
+// Without a space anywhere, as such texts are written.
+TEST(TokenizerWindow, ChineseWithoutSpacesIsCutWhereNoTokenReaches) {
+  const std::vector<std::string> characters = {"漢", "字", "山", "水", "山水", "漢字", "火", "a", "。"};
+  for (const char* family : {"xlm-roberta", "t5", "albert", "mistral", "gemma3-text", "llama"}) {
+    const Tokenizer tokenizer = with_chinese(family);
+    std::mt19937 chance(18);
+    for (int i = 0; i < 100; ++i) {
+      std::string text;
+      for (std::size_t n = 1 + chance() % 200; n > 0; --n) text += characters[chance() % characters.size()];
+      TokenizeOptions options;
+      options.window_bytes = kNoWindow;
+      const TokenizedText whole = tokenizer.encode(text, options);
+      for (const std::size_t window : {1, 7, 40}) {
+        options.window_bytes = window;
+        ASSERT_EQ(tokenizer.encode(text, options).ids, whole.ids) << family << ", window " << window << ": " << text;
+      }
+    }
+  }
 }
 
 TEST(TokenizerWindow, NoPieceEndsInsideAnAddedToken) {

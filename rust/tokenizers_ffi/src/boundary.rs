@@ -1,14 +1,17 @@
 //! Where a text may be cut so that the tokens of its pieces, one after the other, are the tokens of the whole.
 //!
-//! Three kinds of places, each between two characters of which no step of the tokenizer looks at both:
+//! Four kinds of places, each between two characters of which no step of the tokenizer looks at both:
 //! * before a single space between two letters or digits: pre-tokenizers split there, and so does a BPE model without a
 //!   pre-tokenizer whose vocabulary has no token with "▁" after a letter;
 //! * beside a Chinese character, where BertNormalizer puts spaces around it;
-//! * before punctuation after a letter or digit.
+//! * before punctuation after a letter or digit;
+//! * between two Chinese characters that a Unigram or BPE vocabulary has, but in no token side by side: such a model
+//!   joins characters into tokens of its vocabulary only (`han_vocabulary.rs`).
 //!
 //! What is not known to be safe is not cut: every normalizer, pre-tokenizer and pattern is on a list here, and added
 //! tokens are looked through for one that could reach across.
 
+use crate::han_vocabulary::HanVocabulary;
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
@@ -16,7 +19,7 @@ use tokenizers::{
 };
 
 /// The places that are safe for one tokenizer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boundaries {
     /// Before a space between two letters.
     pub space: bool,
@@ -26,6 +29,8 @@ pub struct Boundaries {
     pub han: bool,
     /// Before punctuation that follows a letter.
     pub punctuation: bool,
+    /// Between two Chinese characters that no token joins.
+    pub vocabulary: Option<HanVocabulary>,
 }
 
 /// A place to cut: where the first piece ends and where the next begins.
@@ -33,6 +38,9 @@ pub struct Boundaries {
 pub struct Cut {
     pub end: usize,
     pub next: usize,
+    /// Bytes before `next` that the next piece begins with, and whose tokens are then left out: what a pre-tokenizer
+    /// puts before a piece stands before them.
+    pub overlap: usize,
 }
 
 /// Patterns of byte-level BPE tokenizers: GPT-2, Llama 3, Qwen 2 and Qwen 3.5. None of them matches a letter or digit
@@ -49,7 +57,7 @@ const SPACE_PATTERNS: [&str; 2] = [r"\s{2,}|[\n\r\t]", " {2,}"];
 
 const META: char = '▁';
 
-fn is_han(c: char) -> bool {
+pub(crate) fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}')
 }
 
@@ -253,6 +261,7 @@ impl Boundaries {
                 && !split.prefixes
                 && normal.keeps_punctuation
                 && !marked,
+            vocabulary: HanVocabulary::of(tokenizer),
         };
         for token in tokenizer.get_added_tokens_decoder().values() {
             places.allow_for(token, tokenizer.get_normalizer());
@@ -281,11 +290,14 @@ impl Boundaries {
                 && !(self.drop_space && begins(is_letter));
             self.han &= !form.contains(is_han) && !token.single_word;
             self.punctuation &= !has_pair(form, is_letter, is_punctuation) && !token.single_word;
+            if form.contains(is_han) || token.single_word {
+                self.vocabulary = None;
+            }
         }
     }
 
     pub fn any(&self) -> bool {
-        self.space || self.han || self.punctuation
+        self.space || self.han || self.punctuation || self.vocabulary.is_some()
     }
 
     /// The first safe place at or behind byte `from`; None: none before the end.
@@ -309,11 +321,23 @@ impl Boundaries {
                     return Some(Cut {
                         end: at,
                         next: at + usize::from(self.drop_space),
+                        overlap: 0,
                     });
                 }
                 let beside_han = self.han && is_letter(c) && (is_han(before) || is_han(c));
                 if beside_han || (self.punctuation && is_punctuation(c)) {
-                    return Some(Cut { end: at, next: at });
+                    return Some(Cut {
+                        end: at,
+                        next: at,
+                        overlap: 0,
+                    });
+                }
+                if self.vocabulary.as_ref().is_some_and(|v| v.parts(before, c)) {
+                    return Some(Cut {
+                        end: at,
+                        next: at,
+                        overlap: before.len_utf8(),
+                    });
                 }
             }
             before = c;
@@ -331,6 +355,7 @@ mod tests {
         drop_space: false,
         han: true,
         punctuation: true,
+        vocabulary: None,
     };
 
     fn ends(places: Boundaries, text: &str) -> Vec<usize> {
@@ -348,7 +373,10 @@ mod tests {
         assert_eq!(ends(ALL, "ab cd  ef g"), [2, 9]);
         assert_eq!(ends(ALL, "a漢字b"), [1, 4, 7]);
         assert_eq!(ends(ALL, "a.b! c,"), [1, 3, 6]);
-        assert_eq!(ends(ALL, "it's \u{301}x\u{301} a\u{301} b"), Vec::<usize>::new());
+        assert_eq!(
+            ends(ALL, "it's \u{301}x\u{301} a\u{301} b"),
+            Vec::<usize>::new()
+        );
         let spaces = Boundaries {
             han: false,
             punctuation: false,
@@ -357,15 +385,24 @@ mod tests {
         };
         assert_eq!(
             spaces.find("漢字 ab.c de", 1),
-            Some(Cut { end: 6, next: 7 })
+            Some(Cut {
+                end: 6,
+                next: 7,
+                overlap: 0
+            })
         );
         assert_eq!(Boundaries::default().find("a b c", 1), None);
     }
 
     #[test]
     fn begins_at_a_character() {
-        assert_eq!(ALL.find("漢字", 1), Some(Cut { end: 3, next: 3 }));
-        assert_eq!(ALL.find("漢字", 3), Some(Cut { end: 3, next: 3 }));
+        let between = Some(Cut {
+            end: 3,
+            next: 3,
+            overlap: 0,
+        });
+        assert_eq!(ALL.find("漢字", 1), between);
+        assert_eq!(ALL.find("漢字", 3), between);
         assert_eq!(ALL.find("漢", 0), None);
         assert_eq!(ALL.find("", 0), None);
     }

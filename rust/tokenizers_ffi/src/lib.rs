@@ -12,6 +12,7 @@ mod classes;
 mod encode;
 mod entry;
 mod guard;
+mod han_vocabulary;
 mod load;
 mod rebuild;
 mod side_files;

@@ -1,6 +1,5 @@
 //! A long text, tokenized piece by piece: the tokens are those of the whole, the memory that of a piece.
 
-use crate::boundary::Cut;
 use crate::encode::{TrebleTokEncodeOptions, cut};
 use crate::load::TrebleTokTokenizer;
 use crate::status::{Failure, TrebleTokStatus};
@@ -109,16 +108,18 @@ pub(crate) fn tokenize_in_windows(
         room,
         at_start: options.cut_at_start,
     };
-    let (mut begin, mut len) = (0, 0);
+    let (mut begin, mut overlap, mut len) = (0, 0, 0);
     while begin < text.len() {
-        let cut = handle.boundaries.find(text, begin + window).unwrap_or(Cut {
-            end: text.len(),
-            next: text.len(),
-        });
-        let piece = tokenize(&text[begin..cut.end])?;
+        let place = handle.boundaries.find(text, begin + window);
+        let end = place.map_or(text.len(), |place| place.end);
+        let mut piece = tokenize(&text[begin - overlap..end])?;
+        if overlap > 0 {
+            let repeated = tokenize(&text[begin - overlap..begin])?.len();
+            piece = cut(&piece, piece.len() - repeated, true);
+        }
         len += piece.len();
         kept.add(piece);
-        begin = cut.next;
+        (begin, overlap) = place.map_or((end, 0), |place| (place.next, place.overlap));
     }
     Ok(kept.finish(len))
 }
