@@ -278,7 +278,7 @@ class Errors(CliCase):
         self.expect(65, "202", "embed", *model, path, "--truncate", "error")
         self.expect(66, "absent", "embed", "--model", self.folder / "absent", path)
         self.expect(66, "none.txt", "embed", *model, self.folder / "none.txt")
-        self.expect(66, "query", "embed", *model, path, "--prompt-name", "query")
+        self.expect(66, "passage", "embed", *model, path, "--prompt-name", "passage")
 
     def test_help_and_version(self) -> None:
         for arguments in (("--help",), ("--version",), ("embed", "--help"), ("inspect", "--help"), ("info", "--help")):
