@@ -210,12 +210,12 @@ TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts
   TokenizePlan result;
   result.texts = texts;
   result.prompt = resolve_prompt(options);
-  result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt);
   const std::int64_t limit_in_force = resolve_max_length(options);
   if (options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
     check_prompt_fits(result.prompt, limit_in_force);
   result.options.max_length = static_cast<std::size_t>(limit_in_force);
   result.options.truncation = options.truncation;
+  result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.options);
   return result;
 }
 

@@ -237,11 +237,12 @@ DetailedText Tokenizer::encode_with_details(std::string_view text, const Tokeniz
   return result;
 }
 
-std::int32_t Tokenizer::count_prompt_tokens(std::string_view prompt) const {
+std::int32_t Tokenizer::count_prompt_tokens(std::string_view prompt, TokenizeOptions options) const {
   if (prompt.empty()) {
     return 0;
   }
-  const TokenizedText text = encode(prompt);
+  if (options.truncation == Truncation::error) options.max_length.reset();
+  const TokenizedText text = encode(prompt, options);
   const bool ends_special = !text.ids.empty() && is_special(text.ids.back());
   return static_cast<std::int32_t>(text.ids.size()) - (ends_special ? 1 : 0);
 }

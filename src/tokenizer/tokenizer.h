@@ -99,7 +99,8 @@ class Tokenizer {
 
   /// Tokens that `prompt` occupies at the head of "prompt + text", counted as sentence-transformers does for
   /// include_prompt=false: all tokens of the prompt alone, without a special token at its end. 0 for an empty prompt.
-  std::int32_t count_prompt_tokens(std::string_view prompt) const;
+  /// Under a limit in `options` the prompt is cut as a text would be; a limit that is an error for texts is none here.
+  std::int32_t count_prompt_tokens(std::string_view prompt, TokenizeOptions options = {}) const;
 
   /// The text of `ids`. Throws Error{invalid_argument} for a negative id; ids without a token are left out.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;

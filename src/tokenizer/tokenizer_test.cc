@@ -211,6 +211,9 @@ TEST(Tokenizer, PromptTokensAreCountedWithoutTheClosingSpecialToken) {
   const Tokenizer tokenizer = bert();
   EXPECT_EQ(tokenizer.count_prompt_tokens(""), 0);
   EXPECT_EQ(tokenizer.count_prompt_tokens("a a "), 3);
+  // Cut as a text is, so that what is kept of a text behind a long prompt is not taken for the prompt.
+  EXPECT_EQ(tokenizer.count_prompt_tokens("a a a a a", {.max_length = 4, .truncation = Truncation::start}), 3);
+  EXPECT_EQ(tokenizer.count_prompt_tokens("a a a a a", {.max_length = 4, .truncation = Truncation::error}), 6);
 }
 
 TEST(Tokenizer, VocabularyAndDecode) {
