@@ -44,7 +44,10 @@ std::optional<StatedLimit> read_limit(const JsonObject& json, const char* key) {
 LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& config) {
   const StatedLimit limit = stated_limit(stated, config);
   const std::int64_t table = config.learned_positions ? config.max_tokens() : EncoderConfig::kPracticalLimit;
-  LengthLimit chosen{std::min(limit.tokens, table), limit.source, config.max_tokens(), {}};
+  LengthLimit chosen;
+  chosen.tokens = std::min(limit.tokens, table);
+  chosen.source = limit.source;
+  chosen.position_limit = config.max_tokens();
   if (!config.learned_positions) chosen.position_limit = std::max(chosen.position_limit, chosen.tokens);
   if (limit.tokens <= table) return chosen;
   if (!config.learned_positions) {
@@ -52,6 +55,7 @@ LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& confi
     return chosen;
   }
   chosen.source = "the position table";
+  if (config.uncounted_id) chosen.uncounted_tokens = std::min(limit.tokens, EncoderConfig::kPracticalLimit) - table;
   const bool asked_for = limit.tokens < kNoLimit && (stated.call || stated.own);
   if (asked_for) {
     chosen.warning = fmt::format("{} is {}, but the position table ends at {} tokens: longer texts are cut there",

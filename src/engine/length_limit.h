@@ -36,6 +36,9 @@ struct LengthLimit {
   std::string source;
   /// What max_length may be raised to without an extension.
   std::int64_t position_limit = 0;
+  /// Where the stated limit goes beyond the position table: how many tokens more a text may have if that many of its
+  /// tokens are padding_idx, which takes no row of the table (RoBERTa).
+  std::int64_t uncounted_tokens = 0;
   /// Where a file asks for more than the model has positions for; empty: nothing to say.
   std::string warning;
 };

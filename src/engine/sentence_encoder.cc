@@ -80,14 +80,34 @@ struct TokenizePlan {
   std::string prompt;
   std::int32_t prompt_tokens = 0;
   TokenizeOptions options;
+  /// Of how many tokens that are not `padding_idx` a text may have; unset: every token counts.
+  std::optional<std::int32_t> padding_idx = {};
+  std::int64_t max_counted = 0;
 };
+
+/// Cut to options.max_length, then further until no more than max_counted tokens take a row of the position table.
+TokenizedText encode_in_plan(const Tokenizer& tokenizer, const TokenizePlan& plan, std::string_view text) {
+  TokenizedText result = tokenizer.encode(text, plan.options);
+  result.prompt_tokens = plan.prompt_tokens;
+  if (!plan.padding_idx) return result;
+  TokenizeOptions shorter = plan.options;
+  for (;;) {
+    const auto size = std::ssize(result.ids);
+    const std::int64_t too_many =
+        size - std::count(result.ids.begin(), result.ids.end(), *plan.padding_idx) - plan.max_counted;
+    if (too_many <= 0) return result;
+    shorter.max_length = static_cast<std::size_t>(size - too_many);
+    result = tokenizer.encode(text, shorter);
+    result.prompt_tokens = tokenizer.count_prompt_tokens(plan.prompt, shorter);
+  }
+}
 
 TokenizedText tokenize_one(const Tokenizer& tokenizer, const TokenizePlan& plan, std::int64_t index) {
   const std::string_view text = plan.texts[static_cast<std::size_t>(index)];
   try {
-    TokenizedText result = plan.prompt.empty() ? tokenizer.encode(text, plan.options)
-                                               : tokenizer.encode(plan.prompt + std::string(text), plan.options);
-    result.prompt_tokens = std::min(plan.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
+    TokenizedText result = plan.prompt.empty() ? encode_in_plan(tokenizer, plan, text)
+                                               : encode_in_plan(tokenizer, plan, plan.prompt + std::string(text));
+    result.prompt_tokens = std::min(result.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
     return result;
   } catch (const Error& error) {
     fail(error.code(), "text {}: {}", index, error.what());
@@ -214,6 +234,11 @@ TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts
   if (options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
     check_prompt_fits(result.prompt, limit_in_force);
   result.options.max_length = static_cast<std::size_t>(limit_in_force);
+  if (!options.max_length && limit.uncounted_tokens > 0 && lengths.max_tokens == limit.tokens) {
+    result.padding_idx = encoder.config().uncounted_id;
+    result.max_counted = limit_in_force;
+    *result.options.max_length += static_cast<std::size_t>(limit.uncounted_tokens);
+  }
   result.options.truncation = options.truncation;
   result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.options);
   return result;

@@ -179,6 +179,42 @@ EncodeOptions with_temperature(const Temperature& temperature) {
   return options;
 }
 
+/// RoBERTa's positions are those of tokens that are not padding_idx, so a text with "<pad>" in it may be longer than
+/// the position table (72 tokens here); transformers reads it whole.
+TEST(SentenceEncoder, PaddingTokensTakeNoRowOfThePositionTable) {
+  const ModelCopy model("roberta");
+  model.set("sentence_bert_config.json", "max_seq_length", 90);
+  const SentenceEncoder encoder = model.load();
+  EXPECT_EQ(encoder.info().max_length, 72);
+  std::string plain;
+  std::string padded;
+  for (int i = 0; i < 120; ++i) {
+    plain += " the";
+    padded += i % 8 == 7 ? "<pad>" : " the";
+  }
+  std::string short_padded;
+  for (int i = 0; i < 20; ++i) short_padded += " the<pad>";
+  const std::vector<std::string_view> texts = {plain, padded, short_padded};
+  const Embeddings all = encoder.encode(texts);
+  EXPECT_EQ(all.token_counts[0].used, 72);
+  // 72 positions and every token between them that takes none.
+  EXPECT_GE(all.token_counts[1].used, 80);
+  EXPECT_LE(all.token_counts[1].used, 82);
+  EXPECT_EQ(all.token_counts[2].used, all.token_counts[2].tokens);
+  for (const Truncation side : {Truncation::start, Truncation::end}) {
+    EncodeOptions options;
+    options.truncation = side;
+    EXPECT_GE(encoder.encode(texts, options).token_counts[1].used, 80);
+  }
+  EncodeOptions strict;
+  strict.truncation = Truncation::error;
+  const std::vector<std::string_view> only_padded = {padded};
+  EXPECT_THROW(encoder.encode(only_padded, strict), Error);
+  EncodeOptions given;
+  given.max_length = 72;
+  EXPECT_EQ(encoder.encode(texts, given).token_counts[1].used, 72);
+}
+
 TEST(Schedules, LogLengthLeavesShortTextsUntouchedBitForBit) {
   for (const char* family : {"bert", "mpnet", "qwen3", "modernbert"}) {
     const auto encoder = SentenceEncoder::load({.model = model_path(family), .threads = 1});

@@ -54,11 +54,19 @@ std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t te
   return row;
 }
 
+/// Tokens that take a position.
+std::int64_t EmbeddingLayer::num_counted(std::span<const std::int32_t> ids) const {
+  const auto padding = parts_.uncounted_id ? std::count(ids.begin(), ids.end(), *parts_.uncounted_id) : 0;
+  return std::ssize(ids) - padding;
+}
+
 void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const {
   const auto s = static_cast<std::size_t>(sequence);
-  if (batch.length(sequence) > parts_.max_tokens) {
+  if (const std::int64_t counted = num_counted(std::span(batch.ids).subspan(
+          static_cast<std::size_t>(batch.offsets[s]), static_cast<std::size_t>(batch.length(sequence))));
+      counted > parts_.max_tokens) {
     fail(ErrorCode::invalid_argument, "text {}: {} tokens, the model has positions for {}", batch.text_index[s],
-         batch.length(sequence), parts_.max_tokens);
+         counted, parts_.max_tokens);
   }
   const float* next_position = positions_for(batch.length(sequence)).data();
   for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {

@@ -31,7 +31,7 @@ class EmbeddingLayer {
     AlignedBuffer<float> positions;
     /// The same for texts of at most so many tokens, where they are numbered otherwise; empty: they are not.
     AlignedBuffer<float> short_positions = {};
-    /// Most tokens of a text.
+    /// Most tokens of a text, those with `uncounted_id` not counted.
     std::int64_t max_tokens = 0;
     /// Added to every token where there are no positions (the token type's row); empty: nothing.
     std::vector<float> constant = {};
@@ -54,6 +54,7 @@ class EmbeddingLayer {
  private:
   void embed(const PackedBatch& batch, MatrixView out) const;
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
+  std::int64_t num_counted(std::span<const std::int32_t> ids) const;
   std::span<const float> word_row(std::int32_t id, std::int64_t text) const;
   const AlignedBuffer<float>& positions_for(std::int64_t length) const;
   void add_position(std::int32_t id, const float*& next_position, std::span<float> row) const;

@@ -35,6 +35,7 @@ FOUND_WRONG: tuple[tuple[str, str], ...] = (
     ("bert", "tokenizer.map"),
     ("bert", "tokenizer.side"),
     ("bert", "tokenizer.stored-side"),
+    ("camembert", "config.padding-id"),
     ("camembert", "tokenizer.prefix-space"),
     ("deberta-v2", "config.form-attention-type"),
     ("deberta-v2", "config.no-relative"),
@@ -61,6 +62,7 @@ FOUND_WRONG: tuple[tuple[str, str], ...] = (
     ("qwen3", "tokenizer.prefix-space"),
     ("t5", "config.form-positions"),
     ("umt5", "config.layers"),
+    ("xlm-roberta", "config.padding-id"),
 )
 
 

@@ -55,7 +55,7 @@ ROBERTA_SWITCHES = without(
     "positions",
     form_token_types=[{"type_vocab_size": 2}, {"type_vocab_size": ABSENT}],
     eps_absent=[{"layer_norm_eps": 1e-3}],
-    padding_id=each("pad_token_id", 0),
+    padding_id=each("pad_token_id", 0, 3),
     form_padding_id=each("pad_token_id", ABSENT),
     form_positions=each("max_position_embeddings", 400, 514),
 )
