@@ -160,22 +160,68 @@ TEST(TokenizerWindow, PiecesHaveTheTokensOfTheWhole) {
   for (const Kind& kind : kinds()) expect_same_tokens(kind, 16, 120);
 }
 
-// Without a space anywhere, as such texts are written.
-TEST(TokenizerWindow, ChineseWithoutSpacesIsCutWhereNoTokenReaches) {
-  const std::vector<std::string> characters = {"漢", "字", "山", "水", "山水", "漢字", "火", "a", "。"};
-  for (const char* family : {"xlm-roberta", "t5", "albert", "mistral", "gemma3-text", "llama"}) {
-    const Tokenizer tokenizer = with_chinese(family);
+// Without a space anywhere, as Chinese, Japanese and Thai are written and as base64 is.
+TEST(TokenizerWindow, WordsWithoutEndAreCutWhereNoTokenReaches) {
+  const std::vector<std::string> pieces = {"漢",  "字",     "山",      "水", "山水", "漢字", "火", "a", "Q",
+                                           "zq",  "x7",     "42",      "か", "な",   "カ",   "ガ", "ก", "า",
+                                           "한",  "é",      "e\u0301", "İ",  "'s",   "'ll",  "’",  "ﬁ", "the",
+                                           "ing", "<mask>", "[SEP]",   "。", "▁",    "ß"};
+  std::vector<Kind> all = kinds();
+  for (Kind& kind : kinds_with_reaching_tokens()) all.push_back(std::move(kind));
+  for (const Kind& kind : all) {
     std::mt19937 chance(18);
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 60; ++i) {
       std::string text;
-      for (std::size_t n = 1 + chance() % 200; n > 0; --n) text += characters[chance() % characters.size()];
+      for (std::size_t n = 1 + chance() % 120; n > 0; --n) text += pieces[chance() % pieces.size()];
       TokenizeOptions options;
       options.window_bytes = kNoWindow;
-      const TokenizedText whole = tokenizer.encode(text, options);
+      const TokenizedText whole = kind.tokenizer.encode(text, options);
       for (const std::size_t window : {1, 7, 40}) {
         options.window_bytes = window;
-        ASSERT_EQ(tokenizer.encode(text, options).ids, whole.ids) << family << ", window " << window << ": " << text;
+        ASSERT_EQ(kind.tokenizer.encode(text, options).ids, whole.ids)
+            << kind.name << ", window " << window << ": " << text;
       }
+    }
+  }
+}
+
+/// Most bytes that are tokenized in one piece of a text of `bytes` bytes without a space, with the alphabet's letters
+/// in an order of chance: a text that has a long piece is refused.
+TEST(TokenizerWindow, MegabytesWithoutASpaceAreTokenizedInPieces) {
+  const std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  std::mt19937 chance(19);
+  std::string text;
+  for (int i = 0; i < 4'500'000; ++i) text += letters[chance() % letters.size()];
+  for (const char* family : {"roberta", "xlm-roberta", "qwen2"}) {
+    const Tokenizer tokenizer = Tokenizer::from_folder(golden_dir / family / "model");
+    const TokenizedText part = tokenizer.encode(std::string_view(text).substr(0, 100'000), {.max_length = 64});
+    const TokenizedText all = tokenizer.encode(text, {.max_length = 64});
+    EXPECT_EQ(all.ids, part.ids) << family;
+    EXPECT_GT(all.num_tokens, 40 * part.num_tokens) << family;
+  }
+}
+
+TEST(TokenizerWindow, AWordThatHasNoPlaceAndNoRoomIsRefused) {
+  const std::string text(5 << 20, 'e');
+  for (const char* family : {"bert", "xlm-roberta", "roberta"}) {
+    std::ifstream file(golden_dir / family / "model/tokenizer.json");
+    nlohmann::json json = nlohmann::json::parse(file);
+    nlohmann::json& model = json["model"];
+    if (model["type"] == "Unigram") {
+      model["vocab"].push_back({"ee", -3.0});
+    } else if (model["type"] == "BPE") {
+      model["vocab"]["ee"] = 5000;
+      model["merges"].insert(model["merges"].begin(), nlohmann::json{"e", "e"});
+    }
+    const Tokenizer tokenizer = Tokenizer::from_json(json.dump(), family);
+    try {
+      tokenizer.encode(text, {.max_length = 64});
+      ADD_FAILURE() << family << " encodes";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      const std::string message = error.what();
+      EXPECT_NE(message.find("5242880 bytes in a row"), std::string::npos) << message;
+      EXPECT_NE(message.find("4 MB"), std::string::npos) << message;
     }
   }
 }
@@ -203,13 +249,18 @@ TEST(TokenizerWindow, AMegabyteIsCountedExactly) {
 TEST(TokenizerWindow, TenMillionSpacesAreAnErrorThatSaysSo) {
   const Tokenizer tokenizer = Tokenizer::from_folder(golden_dir / "qwen2/model");
   const std::string text = "a" + std::string(10'000'100, ' ') + "b";
-  try {
-    tokenizer.encode(text, {.max_length = 64});
-    ADD_FAILURE() << "encodes";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-    EXPECT_NE(std::string(error.what()).find("white-space characters in a row"), std::string::npos) << error.what();
-  }
+  const auto expect_refused = [&](const auto& encode, const std::string& part) {
+    try {
+      encode();
+      ADD_FAILURE() << "encodes";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  };
+  expect_refused([&] { tokenizer.encode(text, {.max_length = 64}); }, "10000102 bytes in a row");
+  // In one piece: Oniguruma gives up.
+  expect_refused([&] { tokenizer.encode_with_details(text, {.max_length = 64}); }, "white-space characters in a row");
 }
 
 }  // namespace

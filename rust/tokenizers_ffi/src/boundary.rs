@@ -5,13 +5,13 @@
 //!   pre-tokenizer whose vocabulary has no token with "▁" after a letter;
 //! * beside a Chinese character, where BertNormalizer puts spaces around it;
 //! * before punctuation after a letter or digit;
-//! * between two Chinese characters that a Unigram or BPE vocabulary has, but in no token side by side: such a model
-//!   joins characters into tokens of its vocabulary only (`han_vocabulary.rs`).
+//! * between two letters (or a letter and a digit) that no entry of a Unigram or BPE vocabulary reaches across
+//!   (`vocabulary.rs`); slower to find, so only where a long stretch has none of the others.
 //!
 //! What is not known to be safe is not cut: every normalizer, pre-tokenizer and pattern is on a list here, and added
 //! tokens are looked through for one that could reach across.
 
-use crate::han_vocabulary::HanVocabulary;
+use crate::vocabulary::{self, Vocabulary};
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
@@ -29,8 +29,8 @@ pub struct Boundaries {
     pub han: bool,
     /// Before punctuation that follows a letter.
     pub punctuation: bool,
-    /// Between two Chinese characters that no token joins.
-    pub vocabulary: Option<HanVocabulary>,
+    /// Between two letters that no token joins.
+    pub vocabulary: bool,
 }
 
 /// A place to cut: where the first piece ends and where the next begins.
@@ -261,7 +261,7 @@ impl Boundaries {
                 && !split.prefixes
                 && normal.keeps_punctuation
                 && !marked,
-            vocabulary: HanVocabulary::of(tokenizer),
+            vocabulary: vocabulary::serves(tokenizer.get_model()),
         };
         for token in tokenizer.get_added_tokens_decoder().values() {
             places.allow_for(token, tokenizer.get_normalizer());
@@ -284,66 +284,83 @@ impl Boundaries {
             let ends_in_letter = form.ends_with(is_letter);
             let begins =
                 |what: fn(char) -> bool| form.chars().find(|c| *c != META).is_some_and(what);
+            let reaches_on = token.rstrip && ends_in_letter;
             self.space &= !has_pair(form, is_letter, is_space)
-                && !(token.rstrip && ends_in_letter)
+                && !reaches_on
                 && !(token.single_word && form.starts_with(is_space))
                 && !(self.drop_space && begins(is_letter));
             self.han &= !form.contains(is_han) && !token.single_word;
             self.punctuation &= !has_pair(form, is_letter, is_punctuation) && !token.single_word;
-            if form.contains(is_han) || token.single_word {
-                self.vocabulary = None;
-            }
+            self.vocabulary &= !token.single_word;
         }
     }
 
-    pub fn any(&self) -> bool {
-        self.space || self.han || self.punctuation || self.vocabulary.is_some()
-    }
-
-    /// The first safe place at or behind byte `from`; None: none before the end.
-    pub fn find(&self, text: &str, from: usize) -> Option<Cut> {
-        if !self.any() || from >= text.len() {
+    /// The first safe place at or behind byte `from` and before `to`, without looking into the vocabulary.
+    pub fn find(&self, text: &str, from: usize, to: usize) -> Option<Cut> {
+        if !(self.space || self.han || self.punctuation) {
             return None;
         }
-        let start = (from.max(1)..text.len()).find(|&at| text.is_char_boundary(at))?;
-        let mut before = text[..start].chars().next_back()?;
-        let mut rest = text[start..].char_indices().peekable();
-        while let Some((offset, c)) = rest.next() {
-            let at = start + offset;
-            if is_letter(before) {
-                let next_is_letter = || {
-                    text[at + c.len_utf8()..]
-                        .chars()
-                        .next()
-                        .is_some_and(is_letter)
-                };
-                if self.space && c == ' ' && next_is_letter() {
-                    return Some(Cut {
-                        end: at,
-                        next: at + usize::from(self.drop_space),
-                        overlap: 0,
-                    });
-                }
-                let beside_han = self.han && is_letter(c) && (is_han(before) || is_han(c));
-                if beside_han || (self.punctuation && is_punctuation(c)) {
-                    return Some(Cut {
-                        end: at,
-                        next: at,
-                        overlap: 0,
-                    });
-                }
-                if self.vocabulary.as_ref().is_some_and(|v| v.parts(before, c)) {
-                    return Some(Cut {
-                        end: at,
-                        next: at,
-                        overlap: before.len_utf8(),
-                    });
-                }
+        between_characters(text, from, to).find_map(|(before, at, c)| {
+            if !is_letter(before) {
+                return None;
             }
-            before = c;
-        }
-        None
+            let next_is_letter = || text[at + c.len_utf8()..].starts_with(is_letter);
+            if self.space && c == ' ' && next_is_letter() {
+                return Some(Cut {
+                    end: at,
+                    next: at + usize::from(self.drop_space),
+                    overlap: 0,
+                });
+            }
+            let beside_han = self.han && is_letter(c) && (is_han(before) || is_han(c));
+            (beside_han || (self.punctuation && is_punctuation(c))).then_some(Cut {
+                end: at,
+                next: at,
+                overlap: 0,
+            })
+        })
     }
+
+    /// The first place at or behind byte `from` and before `to` that no token of the vocabulary reaches across. Never
+    /// between two digits: patterns take those in threes.
+    pub fn find_in_vocabulary(
+        &self,
+        tokenizer: &Tokenizer,
+        vocabulary: &Vocabulary,
+        text: &str,
+        (from, to): (usize, usize),
+    ) -> Option<Cut> {
+        let is_place = |before: char, at: usize, c: char| {
+            is_letter(before)
+                && is_letter(c)
+                && !(before.is_numeric() && c.is_numeric())
+                && vocabulary.parts(tokenizer, text, at)
+        };
+        between_characters(text, from, to)
+            .find(|&(before, at, c)| is_place(before, at, c))
+            .map(|(before, at, _)| Cut {
+                end: at,
+                next: at,
+                overlap: before.len_utf8(),
+            })
+    }
+}
+
+/// Each place of `text` from byte `from` on and before `to`, with the characters before and behind it.
+fn between_characters(
+    text: &str,
+    from: usize,
+    to: usize,
+) -> impl Iterator<Item = (char, usize, char)> {
+    let to = to.min(text.len());
+    let start = (from.max(1)..to).find(|&at| text.is_char_boundary(at));
+    let start = start.unwrap_or(text.len());
+    let mut before = text[..start].chars().next_back();
+    text[start..]
+        .char_indices()
+        .map(move |(offset, c)| (start + offset, c))
+        .take_while(move |&(at, _)| at < to)
+        .filter_map(move |(at, c)| before.replace(c).map(|before| (before, at, c)))
 }
 
 #[cfg(test)]
@@ -355,13 +372,13 @@ mod tests {
         drop_space: false,
         han: true,
         punctuation: true,
-        vocabulary: None,
+        vocabulary: false,
     };
 
     fn ends(places: Boundaries, text: &str) -> Vec<usize> {
         let mut found = Vec::new();
         let mut from = 1;
-        while let Some(cut) = places.find(text, from) {
+        while let Some(cut) = places.find(text, from, text.len()) {
             found.push(cut.end);
             from = cut.end + 1;
         }
@@ -384,14 +401,14 @@ mod tests {
             ..ALL
         };
         assert_eq!(
-            spaces.find("漢字 ab.c de", 1),
+            spaces.find("漢字 ab.c de", 1, 99),
             Some(Cut {
                 end: 6,
                 next: 7,
                 overlap: 0
             })
         );
-        assert_eq!(Boundaries::default().find("a b c", 1), None);
+        assert_eq!(Boundaries::default().find("a b c", 1, 5), None);
     }
 
     #[test]
@@ -401,9 +418,9 @@ mod tests {
             next: 3,
             overlap: 0,
         });
-        assert_eq!(ALL.find("漢字", 1), between);
-        assert_eq!(ALL.find("漢字", 3), between);
-        assert_eq!(ALL.find("漢", 0), None);
-        assert_eq!(ALL.find("", 0), None);
+        assert_eq!(ALL.find("漢字", 1, 6), between);
+        assert_eq!(ALL.find("漢字", 3, 6), between);
+        assert_eq!(ALL.find("漢", 0, 3), None);
+        assert_eq!(ALL.find("", 0, 0), None);
     }
 }

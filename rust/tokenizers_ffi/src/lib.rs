@@ -12,11 +12,11 @@ mod classes;
 mod encode;
 mod entry;
 mod guard;
-mod han_vocabulary;
 mod load;
 mod rebuild;
 mod side_files;
 mod status;
+mod vocabulary;
 mod window;
 
 pub use bytes::{TrebleTokBytes, treble_tok_bytes_free};

@@ -6,9 +6,11 @@ use crate::encode::check_columns;
 use crate::rebuild::{Call, component, default_tokens};
 use crate::side_files::{NAMED_TOKENS, Settings, SideFiles, Token, object_from};
 use crate::status::{Failure, TrebleTokStatus};
+use crate::vocabulary::Vocabulary;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::{
@@ -38,6 +40,8 @@ pub struct TrebleTokTokenizer {
     pub(crate) cuts_at_start: bool,
     /// Where a long text may be cut for tokenizing.
     pub(crate) boundaries: Boundaries,
+    /// Sorted when a text first needs it.
+    pub(crate) vocabulary: OnceLock<Vocabulary>,
     /// Where files disagree, a sentence each.
     pub(crate) warnings: Vec<String>,
 }
@@ -120,6 +124,7 @@ impl TrebleTokTokenizer {
             num_special,
             cuts_at_start,
             boundaries,
+            vocabulary: OnceLock::new(),
             warnings,
         })
     }

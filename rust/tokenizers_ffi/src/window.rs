@@ -1,8 +1,10 @@
 //! A long text, tokenized piece by piece: the tokens are those of the whole, the memory that of a piece.
 
+use crate::boundary::Cut;
 use crate::encode::{TrebleTokEncodeOptions, cut};
 use crate::load::TrebleTokTokenizer;
 use crate::status::{Failure, TrebleTokStatus};
+use crate::vocabulary::Vocabulary;
 use std::collections::VecDeque;
 use tokenizers::Encoding;
 
@@ -11,6 +13,8 @@ const DEFAULT_WINDOW_BYTES: usize = 1 << 16;
 const MEMORY_PER_BYTE: usize = 450;
 /// Below this, memory is not asked for beforehand.
 const SMALL_PIECE_BYTES: usize = 1 << 20;
+/// A piece without a safe place may be so long; so no text takes more than about two gigabytes.
+const MAX_PIECE_BYTES: usize = 4 << 20;
 
 /// The tokens of a text without those that the post-processor adds.
 pub(crate) struct Content {
@@ -38,16 +42,38 @@ fn check_memory(bytes: usize) -> Result<(), Failure> {
         return Ok(());
     }
     let needed = bytes.saturating_mul(MEMORY_PER_BYTE);
-    Vec::<u8>::new().try_reserve_exact(needed).map_err(|_| {
-        Failure::new(
-            TrebleTokStatus::OutOfMemory,
-            format!(
-                "not enough memory: {bytes} bytes of the text have no place where they can be cut for tokenizing, and \
-                 take up to {} MB; split the text",
-                needed >> 20
-            ),
-        )
-    })
+    let has_room = bytes <= MAX_PIECE_BYTES && Vec::<u8>::new().try_reserve_exact(needed).is_ok();
+    if has_room {
+        return Ok(());
+    }
+    Err(Failure::new(
+        TrebleTokStatus::OutOfMemory,
+        format!(
+            "not enough memory: {bytes} bytes in a row of the text have no place where they can be cut for tokenizing, \
+             and take up to {} MB; at most {} MB of text in a row are tokenized so, where there is memory for it: put \
+             spaces into the text, or split it",
+            needed >> 20,
+            MAX_PIECE_BYTES >> 20
+        ),
+    ))
+}
+
+/// The first place at or behind byte `from` where a piece may end. The vocabulary is looked into where the next
+/// `window` bytes have no other place.
+fn next_place(handle: &TrebleTokTokenizer, text: &str, from: usize, window: usize) -> Option<Cut> {
+    let places = &handle.boundaries;
+    let near = from.saturating_add(window);
+    places
+        .find(text, from, near)
+        .or_else(|| {
+            if !places.vocabulary || near >= text.len() {
+                return None;
+            }
+            let tokenizer = &handle.tokenizer;
+            let vocabulary = handle.vocabulary.get_or_init(|| Vocabulary::of(tokenizer));
+            places.find_in_vocabulary(tokenizer, vocabulary, text, (from, near))
+        })
+        .or_else(|| places.find(text, near, text.len()))
 }
 
 /// Pieces that hold the first or the last `room` tokens.
@@ -110,7 +136,7 @@ pub(crate) fn tokenize_in_windows(
     };
     let (mut begin, mut overlap, mut len) = (0, 0, 0);
     while begin < text.len() {
-        let place = handle.boundaries.find(text, begin + window);
+        let place = next_place(handle, text, begin + window, window);
         let end = place.map_or(text.len(), |place| place.end);
         let mut piece = tokenize(&text[begin - overlap..end])?;
         if overlap > 0 {
