@@ -284,11 +284,11 @@ impl Boundaries {
             let ends_in_letter = form.ends_with(is_letter);
             let begins =
                 |what: fn(char) -> bool| form.chars().find(|c| *c != META).is_some_and(what);
-            let reaches_on = token.rstrip && ends_in_letter;
-            self.space &= !has_pair(form, is_letter, is_space)
-                && !reaches_on
-                && !(token.single_word && form.starts_with(is_space))
-                && !(self.drop_space && begins(is_letter));
+            let crosses = has_pair(form, is_letter, is_space)
+                || (token.rstrip && ends_in_letter)
+                || (token.single_word && form.starts_with(is_space))
+                || (self.drop_space && begins(is_letter));
+            self.space &= !crosses;
             self.han &= !form.contains(is_han) && !token.single_word;
             self.punctuation &= !has_pair(form, is_letter, is_punctuation) && !token.single_word;
             self.vocabulary &= !token.single_word;
