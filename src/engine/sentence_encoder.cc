@@ -356,7 +356,7 @@ void SentenceEncoder::Impl::correct_rounding() {
         // Layers note what they see from one thread alone, as they do where threads share outputs.
         const Execution shared{&pool};
         const Execution alone;
-        encoder.run({.execution = Linear::shares_outputs(shared, batch.total_tokens()) ? shared : alone,
+        encoder.run({.execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone,
                      .workspace = workers.front().layers,
                      .temperature = options.temperature},
                     batch);
