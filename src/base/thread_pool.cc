@@ -13,13 +13,13 @@ namespace treble {
 
 namespace {
 
-/// Longer than what lies between two loops of one text.
-constexpr std::chrono::microseconds kLookOut{50};
-/// Then others may have the core, but to wake a thread takes 0.1 to 0.2 ms on a virtual machine, more than most threads
-/// wait for the last one's part of a loop. Shorter than anybody minds.
-constexpr std::chrono::microseconds kYieldOut{500};
-/// Looks between two looks at the clock.
-constexpr int kLooks = 32;
+/// A waiting thread spins that long: longer than the gap between two parallel loops of one text.
+constexpr std::chrono::microseconds kSpinTime{50};
+/// Then it yields its core between checks before it sleeps: waking a thread takes 0.1 to 0.2 ms on a virtual machine,
+/// longer than most threads wait for the slowest part of a loop.
+constexpr std::chrono::microseconds kYieldTime{500};
+/// Spins between two reads of the clock.
+constexpr int kSpinsPerClockRead = 32;
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -48,15 +48,15 @@ ThreadPool::~ThreadPool() {
 template <typename Ready>
 void ThreadPool::wait(std::condition_variable& condition, const Ready& ready) {
   const auto begin = std::chrono::steady_clock::now();
-  for (auto waited = begin - begin; waited < kYieldOut; waited = std::chrono::steady_clock::now() - begin) {
-    for (int look = 0; look < kLooks; ++look) {
+  for (auto waited = begin - begin; waited < kYieldTime; waited = std::chrono::steady_clock::now() - begin) {
+    for (int spin = 0; spin < kSpinsPerClockRead; ++spin) {
       if (ready()) return;
       pause_briefly();
     }
-    if (waited >= kLookOut) std::this_thread::yield();
+    if (waited >= kSpinTime) std::this_thread::yield();
   }
   std::unique_lock lock(sleep_mutex_);
-  // Counted before the last look, and wakers count after they have stored: one of the two sees the other.
+  // Incremented before the last check, and wakers read it after they have stored: one of the two sees the other.
   ++sleepers_;
   condition.wait(lock, ready);
   --sleepers_;
@@ -64,7 +64,7 @@ void ThreadPool::wait(std::condition_variable& condition, const Ready& ready) {
 
 void ThreadPool::wake(std::condition_variable& condition) {
   if (sleepers_ == 0) return;
-  // A sleeper holds the mutex from its last look until it sleeps.
+  // A sleeper holds the mutex from its last check until it sleeps.
   {
     const std::scoped_lock lock(sleep_mutex_);
   }
@@ -104,16 +104,16 @@ void ThreadPool::work(int worker) {
     try {
       (*body_)(index, worker);
     } catch (...) {
-      note_failure(std::current_exception());
+      record_failure(std::current_exception());
     }
   }
   if (--busy_ == 0) wake(done_);
 }
 
-void ThreadPool::note_failure(std::exception_ptr failure) {
+void ThreadPool::record_failure(std::exception_ptr failure) {
   const std::scoped_lock lock(failure_mutex_);
   if (!failure_) failure_ = std::move(failure);
-  next_ = count_;  // nothing more is handed out
+  next_ = count_;  // no further index is handed out
 }
 
 }  // namespace treble

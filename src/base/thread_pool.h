@@ -13,12 +13,11 @@
 
 namespace treble {
 
-/// `threads` workers, the caller of parallel_for being worker 0. One loop runs at a time: callers on several threads
-/// take turns, and a loop must not start another on the same pool.
+/// `threads` workers, the caller of parallel_for being worker 0. One loop runs at a time: concurrent callers are
+/// serialised, and a loop must not start another on the same pool.
 ///
-/// Between loops workers look out for the next one for half a millisecond before they sleep, most of it ready to give
-/// their core to others: a single text goes through dozens of short loops, and waking a sleeping thread takes longer
-/// than such a loop.
+/// Between loops workers spin-wait for the next one for half a millisecond before they sleep, most of it yielding their
+/// core: a single text goes through dozens of short loops, and waking a sleeping thread takes longer than such a loop.
 class ThreadPool {
  public:
   /// Throws Error{invalid_argument} unless 1 ≤ threads ≤ 4096.
@@ -30,7 +29,8 @@ class ThreadPool {
   int size() const noexcept { return static_cast<int>(threads_.size()) + 1; }
 
   /// Calls body(index, worker) once for every index in [0, count), indices handed out in order to whichever worker is
-  /// free; 0 ≤ worker < size(). Returns when all are done. The first exception stops the handing out and is rethrown.
+  /// free; 0 ≤ worker < size(). Returns when all are done. After the first exception no further index is handed out,
+  /// and it is rethrown.
   void parallel_for(std::int64_t count, const std::function<void(std::int64_t index, int worker)>& body);
 
  private:
@@ -38,8 +38,8 @@ class ThreadPool {
 
   void run_worker(int worker);
   void work(int worker);
-  void note_failure(std::exception_ptr failure);
-  /// Looks out for `ready` for a while, then sleeps until it is so.
+  void record_failure(std::exception_ptr failure);
+  /// Spin-waits for `ready`, then sleeps until it holds.
   template <typename Ready>
   void wait(std::condition_variable& condition, const Ready& ready);
   /// Wakes those who sleep on `condition`; what they wait for has been stored.
@@ -51,9 +51,9 @@ class ThreadPool {
   std::condition_variable start_;
   std::condition_variable done_;
   std::atomic<int> sleepers_{0};
-  /// The loop. Written by its caller while no worker is in it, published by `generation_`. What workers look out for,
-  /// what they take and what the caller looks out for lie on lines of their own: each write takes a line from the other
-  /// cores, which may be a microsecond away.
+  /// The loop. Written by its caller while no worker is in it, published by `generation_`. What workers spin on, what
+  /// they take and what the caller spins on have cache lines of their own (no false sharing): each write invalidates
+  /// the line in the other cores, and fetching it back may take a microsecond.
   alignas(kCacheLine) std::atomic<std::uint64_t> generation_{0};
   const std::function<void(std::int64_t, int)>* body_ = nullptr;
   std::int64_t count_ = 0;

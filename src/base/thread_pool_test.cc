@@ -65,7 +65,7 @@ TEST(ThreadPool, CallersTakeTurns) {
 }
 
 TEST(ThreadPool, ManyShortLoopsWithPausesBetween) {
-  // Loops begin while workers look out, while they fall asleep and while they sleep.
+  // Loops begin while workers spin, while they go to sleep and while they sleep.
   ThreadPool pool(3);
   std::atomic<std::int64_t> sum{0};
   for (int round = 0; round < 2000; ++round) {

@@ -68,7 +68,7 @@ HeadLogits::HeadLogits(const AttentionInputs& inputs, std::int64_t sequence, std
   length_ = inputs.offsets[s + 1] - begin;
   const std::int64_t d = inputs.head_dim();
   const std::int64_t kv_head = head / (inputs.num_heads / inputs.num_kv_heads);
-  const bool biased = inputs.bias_reach > 0;
+  const bool biased = inputs.bias_max_length > 0;
   tempered_.resize(static_cast<std::size_t>(length_ * length_));
   if (biased && !inputs.temper_position_bias) untempered_.resize(tempered_.size());
   for (std::int64_t i = 0; i < length_; ++i) {
@@ -77,14 +77,14 @@ HeadLogits::HeadLogits(const AttentionInputs& inputs, std::int64_t sequence, std
     for (std::int64_t j = 0; j < length_; ++j) {
       row[j] = inputs.qk_scale * dot(q, inputs.k.row(begin + j) + kv_head * d, d);
       if (!biased) continue;
-      const float bias = inputs.position_bias.row(head)[j - i + inputs.bias_reach - 1];
+      const float bias = inputs.position_bias.row(head)[j - i + inputs.bias_max_length - 1];
       (inputs.temper_position_bias ? row[j] : untempered_[static_cast<std::size_t>(i * length_ + j)]) += bias;
     }
     if (inputs.logit_bias != nullptr) {
       inputs.logit_bias->add(sequence, head, i, 0, 1.0F, {row, static_cast<std::size_t>(length_)});
     }
     for (std::int64_t j = 0; j < length_; ++j) {
-      if (i - j > inputs.reach_back || j - i > inputs.reach_ahead) row[j] = kHidden;
+      if (i - j > inputs.window_left || j - i > inputs.window_right) row[j] = kHidden;
     }
   }
 }

@@ -110,8 +110,8 @@ TEST(FilterRate, UniformAttentionPassesNothingAndIdentityEverything) {
 
 TEST(HeadLogits, KeysThatAreNotSeenHaveNoWeight) {
   Head head(10);
-  head.inputs.reach_ahead = 0;
-  head.inputs.reach_back = 3;
+  head.inputs.window_right = 0;
+  head.inputs.window_left = 3;
   const auto a = HeadLogits(head.inputs, 0, 0).probabilities(1.0);
   for (std::size_t i = 0; i < 10; ++i) {
     double sum = 0;

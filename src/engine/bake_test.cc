@@ -91,8 +91,8 @@ class BakedModel : public ::testing::TestWithParam<std::string> {
     const auto original = encode(model(), tempered);
     const auto baked = encode(folder / "out", {});
     EXPECT_EQ(original.count, baked.count);
-    return test::greatest_difference({original.values.data(), original.count, original.dim},
-                                     {baked.values.data(), baked.count, baked.dim});
+    return test::max_abs_difference({original.values.data(), original.count, original.dim},
+                                    {baked.values.data(), baked.count, baked.dim});
   }
 };
 
@@ -100,7 +100,7 @@ TEST_P(BakedModel, EqualsTheTemperedOriginal) {
   const double greatest =
       difference(Temperature::constant(0.7), {.temper_position_bias = !has_alibi(), .dtype = BakedDType::float32});
   EXPECT_LE(greatest, kTolerance);
-  RecordProperty("greatest_difference", std::to_string(greatest));
+  RecordProperty("max_abs_difference", std::to_string(greatest));
 }
 
 TEST_P(BakedModel, APowerOfTwoIsExactInEveryType) {

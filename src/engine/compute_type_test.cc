@@ -24,8 +24,8 @@ SentenceEncoder load(ComputeType type) {
 
 std::vector<std::string> texts() { return test::read_texts(test::source_path("tests/golden/bert/cases.json")); }
 
-double greatest_difference(const Embeddings& a, const Embeddings& b) {
-  return test::greatest_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
+double max_abs_difference(const Embeddings& a, const Embeddings& b) {
+  return test::max_abs_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
 }
 
 TEST(ComputeTypes, Int8DoesNotDependOnCompanionsBitForBit) {
@@ -64,14 +64,14 @@ TEST(ComputeTypes, TemperatureActsInEachOfThem) {
   sharp.temperature = Temperature::constant(0.5);
   const auto plain_float = load(ComputeType::float32).encode(test::views(words));
   const auto sharp_float = load(ComputeType::float32).encode(test::views(words), sharp);
-  const double change = greatest_difference(plain_float, sharp_float);
+  const double change = max_abs_difference(plain_float, sharp_float);
   for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
     const auto encoder = load(type);
     const auto plain = encoder.encode(test::views(words));
     const auto tempered = encoder.encode(test::views(words), sharp);
-    EXPECT_GT(greatest_difference(plain, tempered), 0.5 * change);
+    EXPECT_GT(max_abs_difference(plain, tempered), 0.5 * change);
     // What the type loses is less than what the temperature changes.
-    EXPECT_LT(greatest_difference(tempered, sharp_float), change);
+    EXPECT_LT(max_abs_difference(tempered, sharp_float), change);
   }
 }
 
@@ -131,7 +131,7 @@ TEST(ComputeTypes, EveryInstructionSetGivesTheSameVectors) {
     const auto encoder = load(type);
     const auto wanted = encoder.encode(test::views(words));
     test::on_every_target(
-        [&] { EXPECT_LE(greatest_difference(encoder.encode(test::views(words)), wanted), tolerance); });
+        [&] { EXPECT_LE(max_abs_difference(encoder.encode(test::views(words)), wanted), tolerance); });
   }
 }
 

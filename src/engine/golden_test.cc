@@ -105,13 +105,13 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     const auto& states = recorder.layers.at(layer);
     ASSERT_EQ(states.size(), golden.values.size()) << name;
     const ConstMatrixView ours(states.data(), golden.shape[0], golden.shape[1]);
-    const double difference = test::greatest_difference(ours, golden.view());
+    const double difference = test::max_abs_difference(ours, golden.view());
     EXPECT_LE(difference, layer_tolerance(GetParam())) << name;
     greatest = std::max(greatest, difference);
     ++compared;
   }
   EXPECT_GE(compared, 4);
-  RecordProperty("greatest_difference", std::to_string(greatest));
+  RecordProperty("max_abs_difference", std::to_string(greatest));
 }
 
 TEST_P(GoldenModel, VectorsEqualSentenceTransformersAtEveryTemperature) {
@@ -129,7 +129,7 @@ TEST_P(GoldenModel, VectorsEqualSentenceTransformersAtEveryTemperature) {
     const auto ours = encoder.encode(test::views(texts), options);
     const auto golden = read_golden(archive, name);
     ASSERT_EQ(golden.shape, (std::vector<std::int64_t>{ours.count, ours.dim}));
-    EXPECT_LE(test::greatest_difference({ours.values.data(), ours.count, ours.dim}, golden.view()), kTolerance) << name;
+    EXPECT_LE(test::max_abs_difference({ours.values.data(), ours.count, ours.dim}, golden.view()), kTolerance) << name;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       EXPECT_EQ(ours.token_counts[i].used, cases.at("used").at(i).get<std::int64_t>());
       EXPECT_EQ(ours.token_counts[i].tokens, static_cast<std::int64_t>(cases.at("ids").at(i).size()));
@@ -154,8 +154,8 @@ TEST_P(GoldenModel, ATemperatureChangesTheVectors) {
   options.temperature = Temperature::constant(0.5);
   const auto plain = encoder.encode(test::views(texts));
   const auto tempered = encoder.encode(test::views(texts), options);
-  EXPECT_GT(test::greatest_difference({plain.values.data(), plain.count, plain.dim},
-                                      {tempered.values.data(), plain.count, plain.dim}),
+  EXPECT_GT(test::max_abs_difference({plain.values.data(), plain.count, plain.dim},
+                                     {tempered.values.data(), plain.count, plain.dim}),
             1e-3);
 }
 
@@ -234,7 +234,7 @@ TEST(GoldenPooling, EveryModuleEqualsSentenceTransformers) {
     // Vectors that are not normalised are compared relative to their size.
     double scale = 1;
     for (const float value : golden.values) scale = std::max(scale, std::abs(double{value}));
-    EXPECT_LE(test::greatest_difference({ours.values.data(), ours.count, ours.dim}, golden.view()) / scale, kTolerance);
+    EXPECT_LE(test::max_abs_difference({ours.values.data(), ours.count, ours.dim}, golden.view()) / scale, kTolerance);
   }
 }
 

@@ -55,7 +55,7 @@ LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& confi
     return chosen;
   }
   chosen.source = "the position table";
-  if (config.uncounted_id) chosen.uncounted_tokens = std::min(limit.tokens, EncoderConfig::kPracticalLimit) - table;
+  if (config.padding_idx) chosen.uncounted_tokens = std::min(limit.tokens, EncoderConfig::kPracticalLimit) - table;
   const bool asked_for = limit.tokens < kNoLimit && (stated.call || stated.own);
   if (asked_for) {
     chosen.warning = fmt::format("{} is {}, but the position table ends at {} tokens: longer texts are cut there",

@@ -235,7 +235,7 @@ TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts
     check_prompt_fits(result.prompt, limit_in_force);
   result.options.max_length = static_cast<std::size_t>(limit_in_force);
   if (!options.max_length && limit.uncounted_tokens > 0 && lengths.max_tokens == limit.tokens) {
-    result.padding_idx = encoder.config().uncounted_id;
+    result.padding_idx = encoder.config().padding_idx;
     result.max_counted = limit_in_force;
     *result.options.max_length += static_cast<std::size_t>(limit.uncounted_tokens);
   }
@@ -381,7 +381,7 @@ void SentenceEncoder::Impl::correct_rounding() {
         // Layers note what they see from one thread alone, as they do where threads share outputs.
         const Execution shared{&pool};
         const Execution alone;
-        encoder.run({.execution = Linear::shares_outputs(shared, batch.total_tokens()) ? shared : alone,
+        encoder.run({.execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone,
                      .workspace = workers.front().layers,
                      .temperature = options.temperature},
                     batch);

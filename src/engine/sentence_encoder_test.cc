@@ -49,7 +49,7 @@ std::string words(int count) {
 
 double difference(const Embeddings& a, const Embeddings& b) {
   if (a.count != b.count || a.dim != b.dim) return HUGE_VAL;
-  return test::greatest_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
+  return test::max_abs_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
 }
 
 class Invariance : public ::testing::TestWithParam<std::string> {
@@ -67,7 +67,7 @@ TEST_P(Invariance, AloneIsAsInABatch) {
     const std::vector<std::string_view> one = {texts[i]};
     const auto alone = encoder.encode(one);
     const ConstMatrixView row(together.values.data() + static_cast<std::int64_t>(i) * together.dim, 1, together.dim);
-    EXPECT_LE(test::greatest_difference({alone.values.data(), 1, alone.dim}, row), kInvariance) << i;
+    EXPECT_LE(test::max_abs_difference({alone.values.data(), 1, alone.dim}, row), kInvariance) << i;
   }
 }
 
@@ -89,7 +89,7 @@ TEST_P(Invariance, OrderBatchSizeAndThreadsDoNotMatter) {
   for (std::int64_t i = 0; i < plain.count; ++i) {
     const ConstMatrixView row(plain.values.data() + i * plain.dim, 1, plain.dim);
     const ConstMatrixView other(backwards.values.data() + (plain.count - 1 - i) * plain.dim, 1, plain.dim);
-    EXPECT_LE(test::greatest_difference(row, other), kInvariance);
+    EXPECT_LE(test::max_abs_difference(row, other), kInvariance);
   }
 }
 
@@ -103,7 +103,7 @@ TEST(SentenceEncoder, AHundredEqualTextsGiveEqualVectors) {
   const auto alone = encoder.encode(one);
   for (std::int64_t i = 0; i < all.count; ++i) {
     EXPECT_LE(
-        test::greatest_difference({all.values.data() + i * all.dim, 1, all.dim}, {alone.values.data(), 1, all.dim}),
+        test::max_abs_difference({all.values.data() + i * all.dim, 1, all.dim}, {alone.values.data(), 1, all.dim}),
         kInvariance);
   }
 }
@@ -156,8 +156,8 @@ TEST(SentenceEncoder, TruncationKeepsTheEndThatWasAskedFor) {
   const auto end = encoder.encode(whole, options);
   options.truncation = Truncation::start;
   const auto start = encoder.encode(whole, options);
-  EXPECT_LE(test::greatest_difference({end.values.data(), 1, 32}, {wanted.values.data(), 1, 32}), kInvariance);
-  EXPECT_LE(test::greatest_difference({start.values.data(), 1, 32}, {wanted.values.data() + 32, 1, 32}), kInvariance);
+  EXPECT_LE(test::max_abs_difference({end.values.data(), 1, 32}, {wanted.values.data(), 1, 32}), kInvariance);
+  EXPECT_LE(test::max_abs_difference({start.values.data(), 1, 32}, {wanted.values.data() + 32, 1, 32}), kInvariance);
 }
 
 TEST(SentenceEncoder, MaxLengthGoesUpToThePositionTable) {

@@ -29,7 +29,7 @@ std::string_view activation_name(Activation activation) noexcept;
 /// How close to its definition an activation comes.
 enum class ActivationAccuracy {
   float32,   ///< within 2e-6
-  bfloat16,  ///< within 1.2e-4, for what is then rounded to 8 bits; gelu takes half the time
+  bfloat16,  ///< within 1.2e-4, for results that are then rounded to 8 bits; gelu takes half the time
 };
 
 }  // namespace treble

@@ -20,7 +20,8 @@ class LogitBias {
                    std::span<float> logits) const = 0;
 };
 
-/// For each sequence, head and query row i, over the keys j with i − reach_back ≤ j ≤ i + reach_ahead:
+/// For each sequence, head and query row i, over the keys j with i − window_left ≤ j ≤ i + window_right (sliding
+/// window):
 ///   logit_j = s · qk_scale · q_i·k_j + b · bias[head, j − i],   out_i = Σ_j softmax(logit)_j v_j
 /// where s is the logit scale (1/τ) of that row and head, and b is s when the bias is tempered, else 1.
 template <typename T>
@@ -37,16 +38,17 @@ struct BasicAttentionInputs {
   float qk_scale = 1;  ///< 1 / sqrt(head_dim) in most models
   /// [num_heads, total_tokens], each > 0.
   std::span<const float> logit_scales;
-  std::int64_t reach_back = kUnlimited;   ///< keys before the query that it sees
-  std::int64_t reach_ahead = kUnlimited;  ///< keys after it; 0: causal
-  /// [num_heads, 2 · bias_reach − 1], the column of distance j − i being j − i + bias_reach − 1; empty for none.
-  /// bias_reach is at least the longest sequence's length.
+  std::int64_t window_left = kUnlimited;   ///< keys before the query that it attends to
+  std::int64_t window_right = kUnlimited;  ///< keys after it; 0: causal mask
+  /// [num_heads, 2 · bias_max_length − 1], the column of distance j − i being j − i + bias_max_length − 1; empty for
+  /// none. bias_max_length is at least the longest sequence's length.
   ConstMatrixView position_bias;
-  std::int64_t bias_reach = 0;
+  std::int64_t bias_max_length = 0;
   bool temper_position_bias = true;
   const LogitBias* logit_bias = nullptr;  ///< always tempered
-  /// q, k, v and the softmax's weights may be rounded to bfloat16, which is done where the CPU multiplies it.
-  bool bfloat16 = false;  // of float32 inputs
+  /// Of float32 inputs: q, k, v and the attention weights may be rounded to bfloat16, which is done where
+  /// supports_bf16_attention.
+  bool bfloat16 = false;
 
   std::int64_t head_dim() const noexcept { return q.cols / num_heads; }
 };
@@ -63,11 +65,11 @@ using AttentionScratch = AlignedBuffer<float>;
 void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
                MatrixView out);
 
-/// Whether this CPU, within ONEDNN_MAX_CPU_ISA, computes attention in bfloat16 for heads of that width: it multiplies
-/// bfloat16 and has VBMI, and the width is even.
-bool attends_in_bfloat16(std::int64_t head_dim);
+/// Whether this CPU, within ONEDNN_MAX_CPU_ISA, computes attention in bfloat16 for heads of that width: it has
+/// AVX512-BF16 and VBMI, and the width is even.
+bool supports_bf16_attention(std::int64_t head_dim);
 
-/// The same from and to bfloat16, where attends_in_bfloat16; no logit_bias.
+/// The same from and to bfloat16, where supports_bf16_attention; no logit_bias.
 void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs,
                std::vector<AttentionScratch>& scratch, Bfloat16View out);
 

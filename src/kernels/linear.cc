@@ -10,9 +10,9 @@
 
 #include "base/fail.h"
 #include "kernels/activation_ops.h"
-#include "kernels/onednn/product.h"
+#include "kernels/onednn/matmul.h"
 #include "kernels/quantize_ops.h"
-#include "kernels/simd/int8_product.h"
+#include "kernels/simd/int8_gemm.h"
 #include "kernels/weight_rounding.h"
 #include "tensor/aligned_buffer.h"
 
@@ -20,25 +20,25 @@ namespace treble {
 
 namespace {
 
-using onednn::Product;
-using onednn::ProductKind;
-using simd::Int8Product;
+using onednn::Matmul;
+using onednn::MatmulKind;
+using simd::Int8Gemm;
 
 /// Up to so many rows, threads share the outputs rather than the rows: reading the weights is then what takes long, and
 /// so each is read once.
-constexpr std::int64_t kFewRows = 48;
+constexpr std::int64_t kMaxSplitOutputRows = 48;
 /// Row counts of a call are multiples of this, but for what is left over.
 constexpr std::int64_t kRowStep = 16;
 /// Rows of 8-bit codes and their outputs that stay in the second-level cache.
 constexpr std::int64_t kTypicalInt8Rows = 64;
 /// Outputs that are not worth a thread of their own.
-constexpr std::int64_t kLeastColumns = 64;
+constexpr std::int64_t kMinColumnsPerThread = 64;
 
 /// Room for rows in the form that products read, and for what comes out. One a thread, kept from call to call, bounded
 /// by the widest layer.
 struct Scratch {
   AlignedBuffer<std::uint8_t> codes;
-  std::vector<RowCodes> rows;
+  std::vector<RowQuantParams> rows;
   AlignedBuffer<std::uint16_t> halves;
   AlignedBuffer<float> rounded;
   AlignedBuffer<std::int32_t> sums;
@@ -57,7 +57,7 @@ Scratch& thread_scratch() {
 /// x in the form that the product reads.
 struct Source {
   const void* data = nullptr;
-  std::span<const RowCodes> codes = {};  ///< of int8
+  std::span<const RowQuantParams> codes = {};  ///< of int8
 };
 
 /// Outputs [begin, end).
@@ -69,11 +69,11 @@ struct Columns {
 
 std::size_t elements(std::int64_t rows, std::int64_t cols) { return static_cast<std::size_t>(rows * cols); }
 
-Product pack_float32(ConstMatrixView weight, std::span<const float> bias, bool accumulate) {
-  return {ProductKind::float32, {weight.cols, weight.rows, weight.data, weight.stride, bias, accumulate}};
+Matmul pack_float32(ConstMatrixView weight, std::span<const float> bias, bool accumulate) {
+  return {MatmulKind::float32, {weight.cols, weight.rows, weight.data, weight.stride, bias, accumulate}};
 }
 
-Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, const Linear::Options& options) {
+Matmul pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, const Linear::Options& options) {
   const auto cols = static_cast<std::size_t>(weight.cols);
   if (!onednn::has_bfloat16()) {
     AlignedBuffer<float> rounded(elements(weight.rows, weight.cols));
@@ -85,7 +85,7 @@ Product pack_bfloat16(ConstMatrixView weight, std::span<const float> bias, const
   for (std::int64_t row = 0; row < weight.rows; ++row) {
     to_bfloat16(weight.row_span(row), {halves.data() + row * weight.cols, cols});
   }
-  const auto kind = options.bfloat16_output ? ProductKind::bfloat16_narrow : ProductKind::bfloat16;
+  const auto kind = options.bfloat16_output ? MatmulKind::bfloat16_output_bfloat16 : MatmulKind::bfloat16;
   return {kind, {weight.cols, weight.rows, halves.data(), weight.cols, bias, options.accumulate}};
 }
 
@@ -96,7 +96,7 @@ struct Dequantizer {
   std::vector<float> sum;
   std::vector<float> bias;
 
-  ColumnScales of(const Columns& columns) const {
+  ColumnQuantParams of(const Columns& columns) const {
     const auto first = static_cast<std::size_t>(columns.begin);
     const auto count = static_cast<std::size_t>(columns.count());
     return {std::span(scale).subspan(first, count), std::span(offset).subspan(first, count),
@@ -105,10 +105,10 @@ struct Dequantizer {
 };
 
 /// Larger blocks keep vectors no closer to float32's, and take more steps.
-constexpr std::int64_t kMostRotated = 128;
+constexpr std::int64_t kMaxHadamardBlock = 128;
 
 /// The largest power of two that divides the width, up to that.
-std::int64_t rotation_block(std::int64_t cols) { return std::min(kMostRotated, cols & -cols); }
+std::int64_t rotation_block(std::int64_t cols) { return std::min(kMaxHadamardBlock, cols & -cols); }
 
 /// [out, in]. Weights are rotated as their inputs will be, which leaves the products as they were but for a factor.
 /// `rounding` may be null.
@@ -120,8 +120,8 @@ AlignedBuffer<std::int8_t> encode_int8(ConstMatrixView weight, Dequantizer& colu
   std::vector<float> rotated(cols);
   for (std::int64_t row = 0; row < weight.rows; ++row) {
     const std::span<std::int8_t> target{codes.data() + row * weight.cols, cols};
-    rotate_blocks(block, weight.row_span(row), rotated);
-    const WeightCodes meaning = quantize_weights(rotated, range.weight, range.pair, target);
+    hadamard_transform(block, weight.row_span(row), rotated);
+    const WeightQuantParams meaning = quantize_weights(rotated, range.weight, range.pair, target);
     if (rounding != nullptr) rounding->note(row, rotated, meaning, target);
     const float scale = meaning.scale / static_cast<float>(block);
     columns.scale.push_back(scale);
@@ -147,7 +147,7 @@ std::string compute_isa() { return onednn::isa_name(); }
 
 bool is_native(ComputeType type) { return type != ComputeType::bfloat16 || onednn::has_bfloat16(); }
 
-bool hands_on_bfloat16(ComputeType type) {
+bool supports_bf16_activations(ComputeType type) {
   if (!onednn::has_avx512_bfloat16()) return false;
   return type == ComputeType::bfloat16 || (type == ComputeType::int8 && simd::int8_isa() == simd::Int8Isa::avx512_vnni);
 }
@@ -157,9 +157,9 @@ struct Linear::Impl : RoundingCorrection::Layer {
       : in(weight.cols), out(weight.rows), options(chosen) {
     switch (options.type) {
       case ComputeType::float32:
-        product = std::make_unique<Product>(pack_float32(weight, bias, options.accumulate));
+        product = std::make_unique<Matmul>(pack_float32(weight, bias, options.accumulate));
         return;
-      case ComputeType::bfloat16: product = std::make_unique<Product>(pack_bfloat16(weight, bias, options)); return;
+      case ComputeType::bfloat16: product = std::make_unique<Matmul>(pack_bfloat16(weight, bias, options)); return;
       case ComputeType::int8: pack_int8(weight, bias); return;
       case ComputeType::automatic: break;
     }
@@ -174,10 +174,10 @@ struct Linear::Impl : RoundingCorrection::Layer {
     const AlignedBuffer<std::int8_t> codes = encode_int8(weight, dequantizer, rounding.get());
     dequantizer.bias.assign(bias.begin(), bias.end());
     dequantizer.bias.resize(static_cast<std::size_t>(out));
-    if (const simd::Int8Isa isa = simd::int8_isa(); isa != simd::Int8Isa::none && Int8Product::suits(in)) {
-      int8_product = std::make_unique<Int8Product>(isa, in, out, std::span(codes.data(), elements(out, in)));
+    if (const simd::Int8Isa isa = simd::int8_isa(); isa != simd::Int8Isa::none && Int8Gemm::suits(in)) {
+      int8_gemm = std::make_unique<Int8Gemm>(isa, in, out, std::span(codes.data(), elements(out, in)));
     } else {
-      product = std::make_unique<Product>(ProductKind::int8, onednn::ProductWeights{in, out, codes.data(), in});
+      product = std::make_unique<Matmul>(MatmulKind::int8, onednn::MatmulWeights{in, out, codes.data(), in});
     }
   }
 
@@ -197,8 +197,8 @@ struct Linear::Impl : RoundingCorrection::Layer {
   void finish_correction() override {
     // Where neighbouring pairs of codes are limited, a weight cannot be rounded by itself.
     std::vector<std::int64_t> sums(static_cast<std::size_t>(out));
-    const bool free = int8_product != nullptr && int8_product->takes_any_codes();
-    const bool again = free && rounding->round_again(*int8_product, sums);
+    const bool free = int8_gemm != nullptr && int8_gemm->takes_any_codes();
+    const bool again = free && rounding->round_again(*int8_gemm, sums);
     for (std::int64_t output = 0; output < out; ++output) {
       const auto o = static_cast<std::size_t>(output);
       if (again) dequantizer.sum[o] = dequantizer.scale[o] * static_cast<float>(sums[o]);
@@ -209,12 +209,12 @@ struct Linear::Impl : RoundingCorrection::Layer {
 
   /// As the weights are.
   static void rotate(std::span<const float> x, std::span<float> rotated) {
-    rotate_blocks(rotation_block(std::ssize(x)), x, rotated);
+    hadamard_transform(rotation_block(std::ssize(x)), x, rotated);
   }
 
   static void rotate(std::span<const std::uint16_t> x, std::span<float> rotated) {
     from_bfloat16(x, rotated);
-    rotate_blocks(rotation_block(std::ssize(x)), rotated, rotated);
+    hadamard_transform(rotation_block(std::ssize(x)), rotated, rotated);
   }
 
   Source convert(ConstBfloat16View x, Scratch& scratch) const {
@@ -273,28 +273,30 @@ struct Linear::Impl : RoundingCorrection::Layer {
 
   template <typename Y>
   void run_int8(const Source& source, const Columns& columns, BasicMatrixView<Y> y) const {
-    const ColumnScales scales = dequantizer.of(columns);
+    const ColumnQuantParams scales = dequantizer.of(columns);
     const BasicMatrixView<Y> target = y.col_range(columns.begin, columns.end);
-    if (int8_product) {
-      run_int8_product(source, columns, scales, target);
+    if (int8_gemm) {
+      run_int8_gemm(source, columns, scales, target);
     } else {
       run_onednn_int8(source, columns, scales, target);
     }
     activate(options.activation, target, accuracy());
   }
 
-  void run_int8_product(const Source& source, const Columns& columns, const ColumnScales& scales, MatrixView y) const {
+  void run_int8_gemm(const Source& source, const Columns& columns, const ColumnQuantParams& scales,
+                     MatrixView y) const {
     const auto* codes = static_cast<const std::uint8_t*>(source.data);
-    int8_product->run(codes, source.codes, columns.begin, scales, options.accumulate, y);
+    int8_gemm->run(codes, source.codes, columns.begin, scales, options.accumulate, y);
   }
 
-  void run_int8_product(const Source& source, const Columns& columns, const ColumnScales& scales,
-                        Bfloat16View y) const {
+  void run_int8_gemm(const Source& source, const Columns& columns, const ColumnQuantParams& scales,
+                     Bfloat16View y) const {
     const auto* codes = static_cast<const std::uint8_t*>(source.data);
-    int8_product->run(codes, source.codes, columns.begin, scales, y);
+    int8_gemm->run(codes, source.codes, columns.begin, scales, y);
   }
 
-  void run_onednn_int8(const Source& source, const Columns& columns, const ColumnScales& scales, MatrixView y) const {
+  void run_onednn_int8(const Source& source, const Columns& columns, const ColumnQuantParams& scales,
+                       MatrixView y) const {
     const auto width = static_cast<std::size_t>(columns.count());
     std::int32_t* sums = thread_scratch().sums.ensure(elements(y.rows, columns.count()));
     product->run_columns(y.rows, columns.begin, columns.end, source.data, sums);
@@ -304,7 +306,8 @@ struct Linear::Impl : RoundingCorrection::Layer {
     }
   }
 
-  void run_onednn_int8(const Source& source, const Columns& columns, const ColumnScales& scales, Bfloat16View y) const {
+  void run_onednn_int8(const Source& source, const Columns& columns, const ColumnQuantParams& scales,
+                       Bfloat16View y) const {
     const MatrixView wide(thread_scratch().part.ensure(elements(y.rows, y.cols)), y.rows, y.cols);
     run_onednn_int8(source, columns, scales, wide);
     for (std::int64_t row = 0; row < y.rows; ++row) treble::to_bfloat16(wide.row_span(row), y.row_span(row));
@@ -328,11 +331,11 @@ struct Linear::Impl : RoundingCorrection::Layer {
            x.rows, x.cols, x.stride, y.rows, y.cols, y.stride);
     }
     if (rounding) see(execution, x);
-    if (shares_outputs(execution, x.rows)) {
-      run_few_rows(execution, x, y);
+    if (splits_outputs(execution, x.rows)) {
+      run_split_outputs(execution, x, y);
       return;
     }
-    execution.for_ranges(x.rows, kFewRows / 2, [&](std::int64_t begin, std::int64_t end, int) {
+    execution.for_ranges(x.rows, kMaxSplitOutputRows / 2, [&](std::int64_t begin, std::int64_t end, int) {
       run_rows(x.row_range(begin, end), y.row_range(begin, end));
     });
   }
@@ -355,7 +358,7 @@ struct Linear::Impl : RoundingCorrection::Layer {
 
   /// Threads share the outputs.
   template <typename X, typename Y>
-  void run_few_rows(const Execution& execution, BasicMatrixView<const X> x, BasicMatrixView<Y> y) const {
+  void run_split_outputs(const Execution& execution, BasicMatrixView<const X> x, BasicMatrixView<Y> y) const {
     const std::int64_t width = part_columns(parts(execution));
     execution.for_ranges((y.cols + width - 1) / width, 1, [&](std::int64_t begin, std::int64_t end, int) {
       // Each thread for itself: one would keep the others waiting, who would then fetch its lines.
@@ -367,14 +370,14 @@ struct Linear::Impl : RoundingCorrection::Layer {
   }
 
   int parts(const Execution& execution) const {
-    return static_cast<int>(std::clamp<std::int64_t>(out / kLeastColumns, 1, std::int64_t{execution.threads()}));
+    return static_cast<int>(std::clamp<std::int64_t>(out / kMinColumnsPerThread, 1, std::int64_t{execution.threads()}));
   }
 
   /// Outputs of one of `parts` parts.
   std::int64_t part_columns(int parts) const {
-    if (!int8_product) return product->part_columns(parts);
-    const std::int64_t panels = (out + int8_product->panel() - 1) / int8_product->panel();
-    return (panels + parts - 1) / parts * int8_product->panel();
+    if (!int8_gemm) return product->part_columns(parts);
+    const std::int64_t panels = (out + int8_gemm->panel() - 1) / int8_gemm->panel();
+    return (panels + parts - 1) / parts * int8_gemm->panel();
   }
 
   ActivationAccuracy accuracy() const {
@@ -389,8 +392,8 @@ struct Linear::Impl : RoundingCorrection::Layer {
   Dequantizer dequantizer;                   // of int8 alone
   std::unique_ptr<WeightRounding> rounding;  // until it is corrected
   // One of the two.
-  std::unique_ptr<const Product> product;
-  std::unique_ptr<Int8Product> int8_product;
+  std::unique_ptr<const Matmul> product;
+  std::unique_ptr<Int8Gemm> int8_gemm;
 };
 
 Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Options& options) {
@@ -401,7 +404,7 @@ Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Option
     fail(ErrorCode::internal, "linear: a residual cannot be added before the activation {}",
          activation_name(options.activation));
   }
-  if (options.bfloat16_output && (options.accumulate || !hands_on_bfloat16(options.type))) {
+  if (options.bfloat16_output && (options.accumulate || !supports_bf16_activations(options.type))) {
     fail(ErrorCode::internal, "linear: a {} layer cannot write bfloat16 here",
          options.accumulate ? "residual" : "float32");
   }
@@ -423,12 +426,13 @@ void Linear::run(const Execution& execution, ConstMatrixView x, Bfloat16View y) 
 }
 
 void Linear::run(const Execution& execution, ConstBfloat16View x, MatrixView y) const {
-  if (!hands_on_bfloat16(impl_->options.type)) fail(ErrorCode::internal, "linear: the layer cannot read bfloat16");
+  if (!supports_bf16_activations(impl_->options.type))
+    fail(ErrorCode::internal, "linear: the layer cannot read bfloat16");
   impl_->run(execution, x, y);
 }
 
-bool Linear::shares_outputs(const Execution& execution, std::int64_t rows) {
-  return execution.threads() > 1 && rows <= kFewRows;
+bool Linear::splits_outputs(const Execution& execution, std::int64_t rows) {
+  return execution.threads() > 1 && rows <= kMaxSplitOutputRows;
 }
 
 bool Linear::has_bfloat16_output() const noexcept { return impl_->options.bfloat16_output; }
@@ -438,7 +442,7 @@ std::int64_t Linear::in_features() const noexcept { return impl_->in; }
 std::int64_t Linear::out_features() const noexcept { return impl_->out; }
 
 const char* Linear::implementation(std::int64_t rows) const {
-  return impl_->product ? impl_->product->implementation(rows) : impl_->int8_product->name();
+  return impl_->product ? impl_->product->implementation(rows) : impl_->int8_gemm->name();
 }
 
 }  // namespace treble

@@ -27,10 +27,10 @@ bool is_native(ComputeType type);
 
 /// Whether layers of this type can hand numbers on in bfloat16 on this CPU, which halves what goes through memory:
 /// bfloat16, and int8 with VNNI, where the CPU has AVX512-BF16.
-bool hands_on_bfloat16(ComputeType type);
+bool supports_bf16_activations(ComputeType type);
 
 /// A linear layer with its weights packed for the CPU at construction. Products are oneDNN's, but for int8
-/// with AVX2 or AVX-512 VNNI (simd/int8_product.h). Immutable; `run` may be called from several threads at once.
+/// with AVX2 or AVX-512 VNNI (simd/int8_gemm.h). Immutable; `run` may be called from several threads at once.
 ///
 ///   float32   as stored
 ///   bfloat16  weights and x rounded to bfloat16, sums in float32. Where the CPU cannot, the rounded numbers are
@@ -47,7 +47,7 @@ class Linear {
     bool accumulate = false;
     /// Not `automatic`.
     ComputeType type = ComputeType::float32;
-    /// y is bfloat16. Only of types that hands_on_bfloat16, without `accumulate`.
+    /// y is bfloat16. Only of types that supports_bf16_activations, without `accumulate`.
     bool bfloat16_output = false;
     /// Of int8: corrects the layer's rounding by the inputs that it sees until the correction is finished; up to then
     /// it may run from one thread alone. It outlives that.
@@ -65,12 +65,12 @@ class Linear {
   void run(const Execution& execution, ConstMatrixView x, MatrixView y) const;
   /// With Options::bfloat16_output.
   void run(const Execution& execution, ConstMatrixView x, Bfloat16View y) const;
-  /// Of types that hands_on_bfloat16.
+  /// Of types that supports_bf16_activations.
   void run(const Execution& execution, ConstBfloat16View x, MatrixView y) const;
 
   /// Whether the threads of a call of so few rows divide the outputs among them, each reading its share of the weights,
   /// and not the rows.
-  static bool shares_outputs(const Execution& execution, std::int64_t rows);
+  static bool splits_outputs(const Execution& execution, std::int64_t rows);
   bool has_bfloat16_output() const noexcept;
   /// Of the activations that come before or after a product of this type.
   ActivationAccuracy accuracy() const noexcept;

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <thread>
 
-#include "kernels/onednn/product.h"
+#include "kernels/onednn/matmul.h"
 #include "kernels/reference/reference.h"
-#include "kernels/simd/int8_product.h"
+#include "kernels/simd/int8_gemm.h"
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
@@ -38,7 +38,7 @@ struct Problem {
     build(options).run(execution, input, MatrixView(fast.data(), rows, out));
     reference::linear(ConstMatrixView(weight.data(), out, in), bias, options.activation, options.accumulate, input,
                       MatrixView(slow.data(), rows, out));
-    return test::greatest_difference(ConstMatrixView(fast.data(), rows, out), ConstMatrixView(slow.data(), rows, out));
+    return test::max_abs_difference(ConstMatrixView(fast.data(), rows, out), ConstMatrixView(slow.data(), rows, out));
   }
 
   std::int64_t rows;
@@ -50,7 +50,7 @@ struct Problem {
   std::vector<float> y;
 };
 
-TEST(Linear, EqualsNaiveTwinForOddSizes) {
+TEST(Linear, MatchesReferenceForOddSizes) {
   for (const std::int64_t rows : {1, 2, 17, 128, 131}) {
     for (const auto& [in, out] : {std::pair{1, 1}, {12, 7}, {48, 36}, {33, 192}, {384, 65}}) {
       SCOPED_TRACE(::testing::Message() << rows << " rows, " << in << " → " << out);
@@ -59,7 +59,7 @@ TEST(Linear, EqualsNaiveTwinForOddSizes) {
   }
 }
 
-TEST(Linear, EveryActivationEqualsItsTwin) {
+TEST(Linear, EveryActivationMatchesTheReference) {
   for (const auto activation : {Activation::identity, Activation::gelu, Activation::gelu_tanh, Activation::relu,
                                 Activation::silu, Activation::tanh, Activation::sigmoid}) {
     SCOPED_TRACE(std::string(activation_name(activation)));
@@ -69,7 +69,7 @@ TEST(Linear, EveryActivationEqualsItsTwin) {
 
 TEST(Linear, AccumulatesIntoTheResidual) { EXPECT_LE(Problem(50, 96, 48).difference({.accumulate = true}), 1e-5); }
 
-TEST(Linear, ThreadsShareTheRows) {
+TEST(Linear, SplitsRowsOverThreads) {
   ThreadPool pool(3);
   const Problem problem(100, 48, 36);
   EXPECT_LE(problem.difference({}, Execution{&pool}), 1e-5);
@@ -113,7 +113,7 @@ std::vector<float> run_rows(const Linear& linear, const Problem& problem, std::i
   return y;
 }
 
-TEST(ReducedLinear, StaysCloseToItsFloat32Twin) {
+TEST(ReducedLinear, StaysCloseToFloat32) {
   for (const auto& [type, tolerance] : {std::pair{ComputeType::bfloat16, 0.03}, {ComputeType::int8, 0.1}}) {
     for (const std::int64_t rows : {1, 17, 131}) {
       for (const auto& [in, out] : {std::pair{1, 1}, {12, 7}, {48, 36}, {33, 192}, {384, 65}}) {
@@ -253,11 +253,11 @@ TEST(ReducedLinear, NoReferenceImplementationRunsARealLayer) {
   }
 }
 
-/// What a layer hands on to the next in bfloat16 is what it would have handed on in float32, rounded.
-TEST(ReducedLinear, HandsOnBfloat16) {
+/// The bfloat16 output of a layer is its float32 output, rounded.
+TEST(ReducedLinear, WritesBfloat16) {
   ThreadPool pool(3);
   for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
-    if (!hands_on_bfloat16(type)) continue;
+    if (!supports_bf16_activations(type)) continue;
     for (const std::int64_t rows : {1, 17, 131}) {
       for (const auto& [in, out] : {std::pair{1, 1}, {12, 7}, {33, 192}, {384, 130}}) {
         SCOPED_TRACE(::testing::Message() << rows << " rows, " << in << " → " << out);
@@ -283,18 +283,18 @@ TEST(ReducedLinear, HandsOnBfloat16) {
 TEST(ReducedLinear, ReadsBfloat16) {
   ThreadPool pool(3);
   for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
-    if (!hands_on_bfloat16(type)) continue;
+    if (!supports_bf16_activations(type)) continue;
     for (const std::int64_t rows : {1, 17, 131}) {
       Problem problem(rows, 384, 65);
-      const auto halves = test::to_halves(problem.x);
-      problem.x = test::to_floats(halves);
+      const auto bf16 = test::to_bf16(problem.x);
+      problem.x = test::to_floats(bf16);
       for (const bool accumulate : {false, true}) {
         const Linear linear = problem.build({.accumulate = accumulate, .type = type});
         for (const Execution& execution : {Execution{}, Execution{&pool}}) {
           auto wanted = problem.y;
           auto found = problem.y;
           linear.run(execution, ConstMatrixView(problem.x.data(), rows, 384), MatrixView(wanted.data(), rows, 65));
-          linear.run(execution, ConstBfloat16View(halves.data(), rows, 384), MatrixView(found.data(), rows, 65));
+          linear.run(execution, ConstBfloat16View(bf16.data(), rows, 384), MatrixView(found.data(), rows, 65));
           EXPECT_EQ(found, wanted);
         }
       }
@@ -304,21 +304,21 @@ TEST(ReducedLinear, ReadsBfloat16) {
 
 TEST(ReducedLinear, RefusesBfloat16WhereItCannot) {
   const Problem problem(2, 16, 16);
-  std::vector<std::uint16_t> halves(32);
+  std::vector<std::uint16_t> bf16(32);
   std::vector<float> y(32);
-  const Bfloat16View narrow(halves.data(), 2, 16);
+  const Bfloat16View narrow(bf16.data(), 2, 16);
   const ConstMatrixView x(problem.x.data(), 2, 16);
   EXPECT_THROW(problem.build({.bfloat16_output = true}), Error);
   EXPECT_THROW(problem.build({.accumulate = true, .type = ComputeType::bfloat16, .bfloat16_output = true}), Error);
   EXPECT_THROW(problem.build({}).run({}, x, narrow), Error);
   EXPECT_THROW(problem.build({}).run({}, ConstBfloat16View(narrow), MatrixView(y.data(), 2, 16)), Error);
-  if (!hands_on_bfloat16(ComputeType::bfloat16)) return;
+  if (!supports_bf16_activations(ComputeType::bfloat16)) return;
   const Linear linear = problem.build({.type = ComputeType::bfloat16, .bfloat16_output = true});
   EXPECT_THROW(linear.run({}, x, MatrixView(y.data(), 2, 16)), Error);
 }
 
-/// Within int8_range() every sum is exact, on every instruction set, pairs of greatest codes included.
-TEST(Product, Int8IsExactWithinItsRange) {
+/// Within int8_range() every sum is exact, on every instruction set, pairs of maximal codes included.
+TEST(Matmul, Int8IsExactWithinItsRange) {
   const onednn::Int8Range range = onednn::int8_range();
   constexpr std::int64_t kIn = 384;
   constexpr std::int64_t kOut = 48;
@@ -340,7 +340,7 @@ TEST(Product, Int8IsExactWithinItsRange) {
         static_cast<std::uint8_t>(i < 2 * kIn ? range.source : static_cast<std::int32_t>(i * 13) % (range.source + 1));
   }
   std::vector<std::int32_t> y(kRows * kOut);
-  onednn::Product(onednn::ProductKind::int8, {kIn, kOut, weight.data(), kIn}).run(kRows, x.data(), y.data());
+  onednn::Matmul(onednn::MatmulKind::int8, {kIn, kOut, weight.data(), kIn}).run(kRows, x.data(), y.data());
   for (std::int64_t row = 0; row < kRows; ++row) {
     for (std::int64_t o = 0; o < kOut; ++o) {
       std::int32_t sum = 0;

@@ -21,7 +21,7 @@ void rms_norm(const Execution& execution, std::span<const float> gain, float eps
 /// y += x, element by element; equal sizes.
 void add_row(std::span<const float> x, std::span<float> y);
 
-/// Rotary position embedding in place (Su et al., arXiv 2104.09864), halves rotated against each other as in GPT-NeoX:
+/// Rotary position embedding in place (Su et al., arXiv 2104.09864), in the rotate-half form of GPT-NeoX:
 /// (x₁, x₂) → (x₁ cos − x₂ sin, x₂ cos + x₁ sin). `head` is one head of one token, `cos` and `sin` its position's
 /// head.size() / 2 values.
 void rotate_halves(std::span<const float> cos, std::span<const float> sin, std::span<float> head);

@@ -21,27 +21,27 @@ inline std::vector<float> random_values(std::int64_t count, unsigned seed, float
   return values;
 }
 
-inline std::vector<std::uint16_t> to_halves(const std::vector<float>& values) {
-  std::vector<std::uint16_t> halves(values.size());
-  to_bfloat16(values, halves);
-  return halves;
+inline std::vector<std::uint16_t> to_bf16(const std::vector<float>& values) {
+  std::vector<std::uint16_t> bf16(values.size());
+  to_bfloat16(values, bf16);
+  return bf16;
 }
 
-inline std::vector<float> to_floats(const std::vector<std::uint16_t>& halves) {
-  std::vector<float> values(halves.size());
-  from_bfloat16(halves, values);
+inline std::vector<float> to_floats(const std::vector<std::uint16_t>& bf16) {
+  std::vector<float> values(bf16.size());
+  from_bfloat16(bf16, values);
   return values;
 }
 
-inline double greatest_difference(ConstMatrixView a, ConstMatrixView b) {
-  double greatest = 0;
+inline double max_abs_difference(ConstMatrixView a, ConstMatrixView b) {
+  double max_difference = 0;
   for (std::int64_t row = 0; row < a.rows; ++row) {
     for (std::int64_t col = 0; col < a.cols; ++col) {
       const double difference = std::abs(double{a.row(row)[col]} - double{b.row(row)[col]});
-      greatest = std::isnan(difference) ? HUGE_VAL : std::max(greatest, difference);
+      max_difference = std::isnan(difference) ? HUGE_VAL : std::max(max_difference, difference);
     }
   }
-  return greatest;
+  return max_difference;
 }
 
 }  // namespace treble::test

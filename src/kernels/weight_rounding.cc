@@ -74,7 +74,7 @@ struct WeightRounding::Tile {
   std::int64_t outputs;
   std::int64_t first_input;
   std::int64_t inputs;
-  RoundingTile numbers;
+  LdlqTile numbers;
 };
 
 WeightRounding::WeightRounding(std::int64_t in, std::int64_t out, std::int32_t most)
@@ -84,10 +84,10 @@ WeightRounding::WeightRounding(std::int64_t in, std::int64_t out, std::int32_t m
       pairs_(static_cast<std::size_t>(out * blocks_) * kHalf),
       total_(static_cast<std::size_t>(blocks_ * kBlock)),
       moments_(static_cast<std::size_t>(blocks_ * kBlock * kBlock)) {
-  static_assert(kBlock == RoundingTile::kInputs);
+  static_assert(kBlock == LdlqTile::kInputs);
 }
 
-void WeightRounding::note(std::int64_t output, std::span<const float> weights, const WeightCodes& meaning,
+void WeightRounding::note(std::int64_t output, std::span<const float> weights, const WeightQuantParams& meaning,
                           std::span<const std::int8_t> codes) {
   const float inverse = meaning.scale > 0 && std::isfinite(1.0F / meaning.scale) ? 1.0F / meaning.scale : 0.0F;
   for (std::int64_t block = 0; block < blocks_; ++block) {
@@ -159,7 +159,7 @@ void WeightRounding::factor_moments() {
   }
 }
 
-void WeightRounding::load(const simd::Int8Product& product, Tile& tile) const {
+void WeightRounding::load(const simd::Int8Gemm& product, Tile& tile) const {
   std::array<std::int8_t, kBlock> codes = {};
   std::array<float, kBlock> errors;
   for (std::int64_t o = 0; o < tile.outputs; ++o) {
@@ -171,9 +171,9 @@ void WeightRounding::load(const simd::Int8Product& product, Tile& tile) const {
   }
 }
 
-void WeightRounding::store(simd::Int8Product& product, const Tile& tile, std::span<std::int64_t> code_sums) {
+void WeightRounding::store(simd::Int8Gemm& product, const Tile& tile, std::span<std::int64_t> code_sums) {
   // As the tile lies first, 16 outputs side by side.
-  constexpr std::size_t kOutputs = RoundingTile::kOutputs;
+  constexpr std::size_t kOutputs = LdlqTile::kOutputs;
   std::array<std::array<std::uint8_t, kOutputs>, kHalf> pairs;
   std::array<std::array<std::int8_t, kOutputs>, kBlock> numbers;
   const auto& [weights, rounded, wanted] = tile.numbers;
@@ -199,20 +199,20 @@ void WeightRounding::store(simd::Int8Product& product, const Tile& tile, std::sp
   }
 }
 
-bool WeightRounding::round_again(simd::Int8Product& product, std::span<std::int64_t> code_sums) {
+bool WeightRounding::round_again(simd::Int8Gemm& product, std::span<std::int64_t> code_sums) {
   if (!(weight_ > 0)) return false;
   factor_moments();
   std::fill(code_sums.begin(), code_sums.end(), 0);
   Tile tile = {};
-  for (std::int64_t output = 0; output < out_; output += RoundingTile::kOutputs) {
+  for (std::int64_t output = 0; output < out_; output += LdlqTile::kOutputs) {
     tile.first_output = output;
-    tile.outputs = std::min<std::int64_t>(RoundingTile::kOutputs, out_ - output);
+    tile.outputs = std::min<std::int64_t>(LdlqTile::kOutputs, out_ - output);
     for (std::int64_t input = 0; input < in_; input += kBlock) {
       tile.first_input = input;
       tile.inputs = std::min(kBlock, in_ - input);
       load(product, tile);
-      round_in_turn(ConstMatrixView(moments_.data() + input * kBlock, tile.inputs, tile.inputs, kBlock), most_,
-                    tile.numbers);
+      ldlq_round(ConstMatrixView(moments_.data() + input * kBlock, tile.inputs, tile.inputs, kBlock), most_,
+                 tile.numbers);
       store(product, tile, code_sums);
     }
   }

@@ -8,7 +8,7 @@
 
 #include "kernels/execution.h"
 #include "kernels/quantize_ops.h"
-#include "kernels/simd/int8_product.h"
+#include "kernels/simd/int8_gemm.h"
 #include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
@@ -26,7 +26,7 @@ class WeightRounding {
   WeightRounding(std::int64_t in, std::int64_t out, std::int32_t most);
 
   /// One output's weights, and what they were rounded to.
-  void note(std::int64_t output, std::span<const float> weights, const WeightCodes& meaning,
+  void note(std::int64_t output, std::span<const float> weights, const WeightQuantParams& meaning,
             std::span<const std::int8_t> codes);
 
   /// Inputs, a row each, of which those that are not finite, or 0 throughout, are left out. Each row weighs 1 / |x|².
@@ -37,7 +37,7 @@ class WeightRounding {
 
   /// New codes, in the product and here. False, and nothing changed, where no inputs have been seen. `code_sums` [out]
   /// become Σ of an output's codes.
-  bool round_again(simd::Int8Product& product, std::span<std::int64_t> code_sums);
+  bool round_again(simd::Int8Gemm& product, std::span<std::int64_t> code_sums);
 
  private:
   /// Second moments are kept of so many neighbouring inputs: wider blocks take longer and round little better.
@@ -51,8 +51,8 @@ class WeightRounding {
     return static_cast<std::size_t>(output * blocks_ + block) * kHalf;
   }
   void factor_moments();
-  void load(const simd::Int8Product& product, Tile& tile) const;
-  void store(simd::Int8Product& product, const Tile& tile, std::span<std::int64_t> code_sums);
+  void load(const simd::Int8Gemm& product, Tile& tile) const;
+  void store(simd::Int8Gemm& product, const Tile& tile, std::span<std::int64_t> code_sums);
 
   std::int64_t in_;
   std::int64_t out_;

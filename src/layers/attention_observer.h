@@ -1,4 +1,4 @@
-// Looking into a forward pass. Nobody looks by default, and then nothing is paid.
+// A hook into the forward pass; without an observer it costs a null check a layer.
 #pragma once
 
 #include <cstdint>

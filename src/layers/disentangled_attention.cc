@@ -71,8 +71,8 @@ class PreparedBias : public LogitBias {
   PreparedBias(const RelativePositions& positions, float scale, const PackedBatch& batch, PositionScores queries,
                PositionScores keys)
       : offsets_(batch.offsets), scale_(scale), queries_(std::move(queries)), keys_(std::move(keys)) {
-    for (std::int64_t s = 0; s < batch.num_sequences(); ++s) longest_ = std::max(longest_, batch.length(s));
-    for (std::int64_t d = 1 - longest_; d < longest_; ++d) rows_.push_back(positions.row(d));
+    for (std::int64_t s = 0; s < batch.num_sequences(); ++s) max_length_ = std::max(max_length_, batch.length(s));
+    for (std::int64_t d = 1 - max_length_; d < max_length_; ++d) rows_.push_back(positions.row(d));
   }
 
   void add(std::int64_t sequence, std::int64_t head, std::int64_t row, std::int64_t first_key, float scale,
@@ -80,7 +80,7 @@ class PreparedBias : public LogitBias {
     const std::int64_t begin = offsets_[static_cast<std::size_t>(sequence)];
     for (std::size_t j = 0; j < logits.size(); ++j) {
       const std::int64_t key = first_key + static_cast<std::int64_t>(j);
-      const std::int64_t position = rows_[static_cast<std::size_t>(row - key + longest_ - 1)];
+      const std::int64_t position = rows_[static_cast<std::size_t>(row - key + max_length_ - 1)];
       logits[j] += scale * scale_ * (queries_.at(head, begin + row, position) + keys_.at(head, begin + key, position));
     }
   }
@@ -90,8 +90,8 @@ class PreparedBias : public LogitBias {
   float scale_;
   PositionScores queries_;
   PositionScores keys_;
-  std::int64_t longest_ = 0;
-  std::vector<std::int64_t> rows_;  ///< by distance + longest − 1
+  std::int64_t max_length_ = 0;
+  std::vector<std::int64_t> rows_;  ///< by distance + max_length − 1
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace treble {
 
 namespace {
 
-/// Integers throughout, so that the compiler makes vectors of it.
+/// On integers, so that the compiler vectorises it.
 bool all_finite(std::span<const float> values) {
   constexpr std::uint32_t kExponent = 0x7F800000U;
   std::uint32_t bad = 0;
@@ -24,15 +24,15 @@ bool all_finite(std::span<const float> values) {
 }  // namespace
 
 const AlignedBuffer<float>& EmbeddingLayer::positions_for(std::int64_t length) const {
-  const auto needed = static_cast<std::size_t>(length * parts_.words.cols);
+  const auto needed = static_cast<std::size_t>(length * parts_.word_embeddings.cols);
   return needed <= parts_.short_positions.size() ? parts_.short_positions : parts_.positions;
 }
 
 void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, std::span<float> row) const {
   if (parts_.positions.size() == 0) {
     if (!parts_.constant.empty()) add_row(parts_.constant, row);
-  } else if (parts_.uncounted_id == id) {
-    add_row(parts_.uncounted_row, row);
+  } else if (parts_.padding_idx == id) {
+    add_row(parts_.padding_row, row);
   } else {
     add_row({next_position, row.size()}, row);
     next_position += row.size();
@@ -40,23 +40,23 @@ void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, 
 }
 
 std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
-  if (id < 0 || id >= parts_.words.rows) {
+  if (id < 0 || id >= parts_.word_embeddings.rows) {
     fail(ErrorCode::invalid_file,
          "{} has {} rows, but tokenizer.json gave text {} the token id {}: the tokenizer is another model's, or the "
          "weights are; fetch both again",
-         parts_.words_place, parts_.words.rows, text, id);
+         parts_.word_embeddings_source, parts_.word_embeddings.rows, text, id);
   }
-  const std::span<const float> row = parts_.words.row_span(id);
+  const std::span<const float> row = parts_.word_embeddings.row_span(id);
   if (!all_finite(row)) {
     fail(ErrorCode::invalid_file, "{}: row {}, which text {} needs, has a NaN or infinity; the weights are damaged",
-         parts_.words_place, id, text);
+         parts_.word_embeddings_source, id, text);
   }
   return row;
 }
 
 /// Tokens that take a position.
 std::int64_t EmbeddingLayer::num_counted(std::span<const std::int32_t> ids) const {
-  const auto padding = parts_.uncounted_id ? std::count(ids.begin(), ids.end(), *parts_.uncounted_id) : 0;
+  const auto padding = parts_.padding_idx ? std::count(ids.begin(), ids.end(), *parts_.padding_idx) : 0;
   return std::ssize(ids) - padding;
 }
 
@@ -86,7 +86,7 @@ void EmbeddingLayer::embed(const PackedBatch& batch, MatrixView out) const {
 }
 
 void EmbeddingLayer::run(const LayerCall& call, MatrixView hidden) const {
-  const std::int64_t width = parts_.words.cols;
+  const std::int64_t width = parts_.word_embeddings.cols;
   MatrixView target = hidden;
   if (parts_.projection) {
     target = {call.workspace.embedded.ensure(static_cast<std::size_t>(hidden.rows * width)), hidden.rows, width};

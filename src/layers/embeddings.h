@@ -16,29 +16,29 @@
 
 namespace treble {
 
-/// projection(norm(scale · word + position + token type)), each part but the words being optional.
+/// projection(norm(scale · word embedding + position + token type)), all but the word embedding being optional.
 class EmbeddingLayer {
  public:
   struct Parts {
     /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer. Rows are checked when they are
     /// used, since reading all of a large table would take most of the time of loading.
-    ConstMatrixView words;
-    /// File and tensor of the words, for messages.
-    std::string words_place = {};
+    ConstMatrixView word_embeddings;
+    /// File and tensor of the word embeddings, for messages.
+    std::string word_embeddings_source = {};
     float scale = 1;
     /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
     /// empty for models without learned positions.
     AlignedBuffer<float> positions;
-    /// The same for texts of at most so many tokens, where they are numbered otherwise; empty: they are not.
+    /// The same for texts of at most that many tokens, where an extension keeps their positions; empty: it does not.
     AlignedBuffer<float> short_positions = {};
-    /// Most tokens of a text, those with `uncounted_id` not counted.
+    /// Maximum tokens of a text, those that are `padding_idx` not counted.
     std::int64_t max_tokens = 0;
     /// Added to every token where there are no positions (the token type's row); empty: nothing.
     std::vector<float> constant = {};
-    /// RoBERTa numbers only tokens that are not its padding token: a "<pad>" written in a text gets `uncounted_row`
-    /// instead of a position and is not counted. Unset: every token is counted.
-    std::optional<std::int32_t> uncounted_id = {};
-    std::vector<float> uncounted_row = {};
+    /// RoBERTa gives positions only to tokens that are not its padding token: a "<pad>" written in a text gets
+    /// `padding_row` (the table's row `padding_idx`) and does not advance the position. Unset: every token advances it.
+    std::optional<std::int32_t> padding_idx = {};
+    std::vector<float> padding_row = {};
     Norm norm = {};
     /// embedding size → hidden, where these differ (ALBERT, ELECTRA).
     std::optional<Linear> projection = {};

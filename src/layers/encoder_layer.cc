@@ -10,8 +10,8 @@ MatrixView like(AlignedBuffer<float>& buffer, MatrixView hidden) {
   return {buffer.ensure(static_cast<std::size_t>(hidden.rows * hidden.cols)), hidden.rows, hidden.cols};
 }
 
-/// What a half works on.
-ConstMatrixView half_input(const LayerCall& call, const BlockNorms& norms, MatrixView hidden) {
+/// The input of a sublayer.
+ConstMatrixView sublayer_input(const LayerCall& call, const BlockNorms& norms, MatrixView hidden) {
   if (!norms.before) return hidden;
   const MatrixView normed = like(call.workspace.normed, hidden);
   norms.before.run(call.execution, hidden, normed);
@@ -20,7 +20,7 @@ ConstMatrixView half_input(const LayerCall& call, const BlockNorms& norms, Matri
 
 /// hidden ← after(hidden + inside(f)), f being called as f(y) and adding to y unless `inside` is there.
 template <typename Function>
-void add_half(const LayerCall& call, const BlockNorms& norms, const Function& f, MatrixView hidden) {
+void add_sublayer(const LayerCall& call, const BlockNorms& norms, const Function& f, MatrixView hidden) {
   if (norms.inside) {
     const MatrixView result = like(call.workspace.result, hidden);
     f(result);
@@ -36,11 +36,11 @@ void add_half(const LayerCall& call, const BlockNorms& norms, const Function& f,
 
 MatrixView EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixView hidden,
                              std::span<const std::int64_t> kept) const {
-  parts_.attention.attend(call, layer, half_input(call, parts_.attention_norms, hidden));
+  parts_.attention.attend(call, layer, sublayer_input(call, parts_.attention_norms, hidden));
   const MatrixView rows = keep_rows(kept, hidden);
-  add_half(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, kept, y); }, rows);
-  const ConstMatrixView input = half_input(call, parts_.feed_forward_norms, rows);
-  add_half(call, parts_.feed_forward_norms, [&](MatrixView y) { parts_.feed_forward.run(call, input, y); }, rows);
+  add_sublayer(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, kept, y); }, rows);
+  const ConstMatrixView input = sublayer_input(call, parts_.feed_forward_norms, rows);
+  add_sublayer(call, parts_.feed_forward_norms, [&](MatrixView y) { parts_.feed_forward.run(call, input, y); }, rows);
   return rows;
 }
 

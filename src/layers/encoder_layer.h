@@ -1,4 +1,4 @@
-// One transformer block: attention and feed-forward, each with its residual and the norms around it.
+// One transformer block: the attention and feed-forward sublayers, each with its residual and the norms around it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ class EncoderLayer {
     BlockNorms feed_forward_norms;
   };
 
-  /// The output layers of both halves accumulate exactly where their norms have nothing inside.
+  /// The output layers of both sublayers accumulate exactly where their norms have nothing inside.
   explicit EncoderLayer(Parts parts) : parts_(std::move(parts)) {}
 
   /// In place. `layer` is its number from 0, for the temperature and the observer. Returns the rows of `hidden` that

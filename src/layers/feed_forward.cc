@@ -8,24 +8,24 @@ namespace treble {
 
 namespace {
 
-/// Fewer rows are not worth a thread of their own.
-constexpr std::int64_t kLeastRows = 8;
+/// A thread gets at least that many rows.
+constexpr std::int64_t kMinRowsPerThread = 8;
 
 }  // namespace
 
-/// Some rows up and down again, by way of `between`.
+/// Up and down projection of some rows.
 template <typename T>
-void FeedForward::run_through(const Execution& execution, ConstMatrixView x, T* between, MatrixView y) const {
+void FeedForward::run_through(const Execution& execution, ConstMatrixView x, T* buffer, MatrixView y) const {
   const std::int64_t up_width = parts_.up.out_features();
-  BasicMatrixView<T> intermediate(between, x.rows, up_width);
+  BasicMatrixView<T> intermediate(buffer, x.rows, up_width);
   parts_.up.run(execution, x, intermediate);
   if (parts_.gated) {
-    // The product is written behind the pair it is made of, as matrices for oneDNN are dense.
+    // The gated product goes behind its two operands, as oneDNN takes dense matrices.
     const std::int64_t width = parts_.down.in_features();
-    const BasicMatrixView<T> product(between + x.rows * up_width, x.rows, width);
+    const BasicMatrixView<T> gated(buffer + x.rows * up_width, x.rows, width);
     activate_gated(parts_.gate, BasicMatrixView<const T>(intermediate.col_range(0, width)),
-                   BasicMatrixView<const T>(intermediate.col_range(width, 2 * width)), product, parts_.down.accuracy());
-    intermediate = product;
+                   BasicMatrixView<const T>(intermediate.col_range(width, 2 * width)), gated, parts_.down.accuracy());
+    intermediate = gated;
   }
   parts_.down.run(execution, BasicMatrixView<const T>(intermediate), y);
 }
@@ -44,13 +44,13 @@ void FeedForward::run_chunk(const Execution& execution, ConstMatrixView x, Align
 void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) const {
   auto& buffers = call.workspace.intermediate;
   buffers.resize(std::max(buffers.size(), static_cast<std::size_t>(call.execution.threads())));
-  if (Linear::shares_outputs(call.execution, x.rows)) {
+  if (Linear::splits_outputs(call.execution, x.rows)) {
     run_chunk(call.execution, x, buffers.front(), y);
     return;
   }
   // Few enough rows at a time for the wide intermediate ones to stay close to the core.
   const std::int64_t chunk = parts_.up.typical_rows();
-  call.execution.for_ranges(x.rows, kLeastRows, [&](std::int64_t begin, std::int64_t end, int worker) {
+  call.execution.for_ranges(x.rows, kMinRowsPerThread, [&](std::int64_t begin, std::int64_t end, int worker) {
     for (std::int64_t first = begin; first < end; first += chunk) {
       const std::int64_t last = std::min(end, first + chunk);
       run_chunk({}, x.row_range(first, last), buffers[static_cast<std::size_t>(worker)], y.row_range(first, last));

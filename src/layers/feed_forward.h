@@ -9,9 +9,9 @@ namespace treble {
 
 class FeedForward {
  public:
-  /// What lies between is bfloat16 where `up` writes that.
+  /// The intermediate activations are bfloat16 where `up` writes that.
   /// Plain: `up` maps hidden → intermediate with the activation, `gate` is identity.
-  /// Gated: `up` maps hidden → 2 · intermediate, gates first, without activation; what passes is gate(first) · second
+  /// Gated: `up` maps hidden → 2 · intermediate, gates first, without activation; `down` reads gate(first) · second
   /// (Shazeer, arXiv 2002.05202).
   struct Parts {
     Linear up;

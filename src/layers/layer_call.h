@@ -17,8 +17,8 @@ namespace treble {
 struct LayerWorkspace {
   AlignedBuffer<float> hidden;      ///< [total_tokens, hidden]
   AlignedBuffer<float> embedded;    ///< [total_tokens, embedding size], where that is not the hidden size
-  AlignedBuffer<float> normed;      ///< [total_tokens, hidden], the input of a pre-norm half
-  AlignedBuffer<float> result;      ///< [total_tokens, hidden], the output of a half with a norm inside
+  AlignedBuffer<float> normed;      ///< [total_tokens, hidden], the input of a pre-norm sublayer
+  AlignedBuffer<float> result;      ///< [total_tokens, hidden], the output of a sublayer with a norm inside
   AlignedBuffer<float> windows;     ///< [total_tokens, kernel · hidden], of a convolution
   AlignedBuffer<float> qkv;         ///< [total_tokens, (num_heads + 2 · num_kv_heads) · head_dim], maybe of bfloat16
   AlignedBuffer<float> observed;    ///< the same in float32, for the observer
@@ -29,10 +29,10 @@ struct LayerWorkspace {
   std::vector<AttentionScratch> attention_scratch;
 };
 
-/// The position bias added to the logits, expanded over distances; reach 0 means there is none.
+/// The position bias added to the logits, expanded over distances; max_length 0 means there is none.
 struct PositionBiasView {
-  ConstMatrixView values;  ///< [num_heads, 2 · reach − 1]
-  std::int64_t reach = 0;
+  ConstMatrixView values;  ///< [num_heads, 2 · max_length − 1]
+  std::int64_t max_length = 0;
 };
 
 struct LayerCall {

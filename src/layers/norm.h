@@ -32,7 +32,7 @@ struct Norm {
   }
 };
 
-/// The norms around one half of a block (attention or feed-forward), each of which may be missing:
+/// The norms around one sublayer of a block (attention or feed-forward), each of which may be missing:
 ///   x ← after(x + inside(f(before(x))))
 /// BERT has `after` alone (post-norm), T5 and ModernBERT `before` alone (pre-norm), Gemma `before` and `inside`.
 struct BlockNorms {

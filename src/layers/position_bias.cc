@@ -22,25 +22,26 @@ std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& bucke
   return base + std::min(exact + static_cast<std::int64_t>(steps), half - 1);
 }
 
-PositionBias::PositionBias(std::int64_t num_heads, std::int64_t reach) : num_heads_(num_heads), reach_(reach) {
-  values_.ensure(static_cast<std::size_t>(num_heads * (2 * reach - 1)));
+PositionBias::PositionBias(std::int64_t num_heads, std::int64_t max_length)
+    : num_heads_(num_heads), max_length_(max_length) {
+  values_.ensure(static_cast<std::size_t>(num_heads * (2 * max_length - 1)));
 }
 
 float& PositionBias::at(std::int64_t head, std::int64_t distance) {
-  return values_.data()[head * (2 * reach_ - 1) + distance + reach_ - 1];
+  return values_.data()[head * (2 * max_length_ - 1) + distance + max_length_ - 1];
 }
 
 PositionBiasView PositionBias::view() const {
-  if (reach_ == 0) return {};
-  return {ConstMatrixView(values_.data(), num_heads_, 2 * reach_ - 1), reach_};
+  if (max_length_ == 0) return {};
+  return {ConstMatrixView(values_.data(), num_heads_, 2 * max_length_ - 1), max_length_};
 }
 
-PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach) {
+PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t max_length) {
   if (table.rows != buckets.rows()) {
     fail(ErrorCode::internal, "position bias: {} rows for {} buckets", table.rows, buckets.num_buckets);
   }
-  PositionBias bias(table.cols, reach);
-  for (std::int64_t distance = 1 - reach; distance < reach; ++distance) {
+  PositionBias bias(table.cols, max_length);
+  for (std::int64_t distance = 1 - max_length; distance < max_length; ++distance) {
     const std::int64_t bucket = relative_bucket(distance, buckets);
     for (std::int64_t head = 0; head < table.cols; ++head) bias.at(head, distance) = table.row(bucket)[head];
   }
@@ -60,12 +61,12 @@ std::vector<double> alibi_slopes(std::int64_t num_heads) {
   return slopes;
 }
 
-PositionBias alibi_bias(std::int64_t num_heads, std::int64_t reach) {
+PositionBias alibi_bias(std::int64_t num_heads, std::int64_t max_length) {
   const auto slopes = alibi_slopes(num_heads);
-  PositionBias bias(num_heads, reach);
+  PositionBias bias(num_heads, max_length);
   for (std::int64_t head = 0; head < num_heads; ++head) {
     const double slope = slopes[static_cast<std::size_t>(head)];
-    for (std::int64_t distance = 1 - reach; distance < reach; ++distance) {
+    for (std::int64_t distance = 1 - max_length; distance < max_length; ++distance) {
       bias.at(head, distance) = static_cast<float>(-slope * static_cast<double>(std::abs(distance)));
     }
   }

@@ -9,11 +9,11 @@
 
 namespace treble {
 
-/// Expanded over all distances of texts of up to `reach` tokens.
+/// Expanded over all distances of texts of up to `max_length` tokens.
 class PositionBias {
  public:
   PositionBias() = default;
-  PositionBias(std::int64_t num_heads, std::int64_t reach);
+  PositionBias(std::int64_t num_heads, std::int64_t max_length);
 
   /// Of head and key − query.
   float& at(std::int64_t head, std::int64_t distance);
@@ -22,7 +22,7 @@ class PositionBias {
  private:
   AlignedBuffer<float> values_;
   std::int64_t num_heads_ = 0;
-  std::int64_t reach_ = 0;
+  std::int64_t max_length_ = 0;
 };
 
 struct RelativeBuckets {
@@ -38,10 +38,10 @@ struct RelativeBuckets {
 std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& buckets);
 
 /// The learned bias of T5 and MPNet; `table` is [buckets.rows(), num_heads].
-PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t reach);
+PositionBias bucketed_bias(ConstMatrixView table, const RelativeBuckets& buckets, std::int64_t max_length);
 
 /// ALiBi in both directions (Press et al., arXiv 2108.12409): −slope(head) · |distance|.
-PositionBias alibi_bias(std::int64_t num_heads, std::int64_t reach);
+PositionBias alibi_bias(std::int64_t num_heads, std::int64_t max_length);
 
 /// The published slopes: powers of 2^(−8/n) for n a power of two, else those of the next lower power and every other
 /// one of the next higher.

@@ -9,14 +9,14 @@ namespace treble {
 
 namespace {
 
-double trained_position(PositionExtension extension, std::int64_t p, std::int64_t wanted, std::int64_t trained) {
+double trained_position(PositionExtension extension, std::int64_t p, std::int64_t length, std::int64_t trained) {
   const auto position = static_cast<double>(p);
   switch (extension) {
     case PositionExtension::interpolate:
     case PositionExtension::interpolate_long:
-      return position * static_cast<double>(trained) / static_cast<double>(wanted);
+      return position * static_cast<double>(trained) / static_cast<double>(length);
     case PositionExtension::group:
-    case PositionExtension::group_long: return static_cast<double>(p / ((wanted + trained - 1) / trained));
+    case PositionExtension::group_long: return static_cast<double>(p / ((length + trained - 1) / trained));
     case PositionExtension::recur: return static_cast<double>(p % trained);
     case PositionExtension::none:
     case PositionExtension::ntk:
@@ -27,15 +27,15 @@ double trained_position(PositionExtension extension, std::int64_t p, std::int64_
 
 }  // namespace
 
-PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained) {
-  if (wanted < 1 || (extension == PositionExtension::none && wanted > trained)) {
-    fail(ErrorCode::invalid_argument, "{} positions are wanted, the model has 1 to {}; --extend gives it more", wanted,
+PositionPlan make_position_plan(PositionExtension extension, std::int64_t length, std::int64_t trained) {
+  if (length < 1 || (extension == PositionExtension::none && length > trained)) {
+    fail(ErrorCode::invalid_argument, "{} positions are length, the model has 1 to {}; --extend gives it more", length,
          trained);
   }
-  PositionPlan plan(static_cast<std::size_t>(wanted));
-  const auto kind = wanted <= trained ? PositionExtension::none : extension;
-  for (std::int64_t p = 0; p < wanted; ++p) {
-    plan[static_cast<std::size_t>(p)] = trained_position(kind, p, wanted, trained);
+  PositionPlan plan(static_cast<std::size_t>(length));
+  const auto kind = length <= trained ? PositionExtension::none : extension;
+  for (std::int64_t p = 0; p < length; ++p) {
+    plan[static_cast<std::size_t>(p)] = trained_position(kind, p, length, trained);
   }
   return plan;
 }
@@ -49,9 +49,9 @@ bool changes_rotary_base(PositionExtension extension) {
   return extension == PositionExtension::ntk || extension == PositionExtension::ntk_long;
 }
 
-double ntk_base(double base, std::int64_t dim, std::int64_t wanted, std::int64_t trained) {
-  if (wanted <= trained || dim <= 2) return base;
-  const double stretch = static_cast<double>(wanted) / static_cast<double>(trained);
+double ntk_base(double base, std::int64_t dim, std::int64_t length, std::int64_t trained) {
+  if (length <= trained || dim <= 2) return base;
+  const double stretch = static_cast<double>(length) / static_cast<double>(trained);
   return base * std::pow(stretch, static_cast<double>(dim) / static_cast<double>(dim - 2));
 }
 

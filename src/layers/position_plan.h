@@ -12,15 +12,15 @@ namespace treble {
 /// Entry p is the trained position, possibly between two, that position p of a text gets.
 using PositionPlan = std::vector<double>;
 
-/// The first `wanted` positions of a model trained with `trained`:
-///   none         p; wanted must not exceed trained
-///   interpolate  p · trained / wanted      (Chen et al., arXiv 2306.15595)
-///   group        ⌊p / g⌋, g = ⌈wanted / trained⌉
+/// Positions for texts of `length` tokens, of a model trained with `trained`:
+///   none         p; length must not exceed trained
+///   interpolate  p · trained / length      (Chen et al., arXiv 2306.15595)
+///   group        ⌊p / g⌋, g = ⌈length / trained⌉
 ///   recur        p mod trained
 ///   ntk          p: the rotary base changes instead (see ntk_base)
 /// Up to `trained` positions every plan is p itself. Throws Error{invalid_argument} naming both sizes.
 /// The …_long kinds as those without: this is the plan of their long texts.
-PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained);
+PositionPlan make_position_plan(PositionExtension extension, std::int64_t length, std::int64_t trained);
 
 /// Whether an extension leaves texts of up to the trained positions as they are (…_long).
 bool keeps_short_texts(PositionExtension extension);
@@ -28,8 +28,8 @@ bool keeps_short_texts(PositionExtension extension);
 /// Whether an extension changes the rotary base (ntk, ntk_long).
 bool changes_rotary_base(PositionExtension extension);
 
-/// base · (wanted / trained)^(dim / (dim − 2)), and base itself up to `trained` (NTK-aware scaling of rotary
+/// base · (length / trained)^(dim / (dim − 2)), and base itself up to `trained` (NTK-aware scaling of rotary
 /// embeddings).
-double ntk_base(double base, std::int64_t dim, std::int64_t wanted, std::int64_t trained);
+double ntk_base(double base, std::int64_t dim, std::int64_t length, std::int64_t trained);
 
 }  // namespace treble

@@ -21,10 +21,10 @@ class RotaryTable {
   /// For heads `dim` wide and texts of up to `positions.size()` tokens.
   RotaryTable(const RotaryConfig& rotary, std::int64_t dim, const PositionPlan& positions);
 
-  /// Turns every head of `heads` [total_tokens, num_heads · head_dim] by its token's position within its sequence.
+  /// Rotates every head of `heads` [total_tokens, num_heads · head_dim] by its token's position within its sequence.
   void rotate(const Execution& execution, const PackedBatch& batch, MatrixView heads) const;
 
-  /// Texts of up to short_texts.num_positions() tokens are turned by `short_texts` from now on.
+  /// Texts of up to short_texts.num_positions() tokens are rotated by `short_texts` from now on.
   void set_short_texts(RotaryTable short_texts) {
     short_texts_ = std::make_shared<const RotaryTable>(std::move(short_texts));
   }

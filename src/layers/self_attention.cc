@@ -20,7 +20,7 @@ void normalize_heads(const Execution& execution, const Norm& norm, std::int64_t 
 
 }  // namespace
 
-/// A row's n counts the keys that it really attends to.
+/// A row's n is the number of keys it attends to.
 void SelfAttention::fill_logit_scales(const LayerCall& call, std::int64_t layer) const {
   const PackedBatch& batch = call.batch;
   auto& scales = call.workspace.logit_scales;
@@ -32,8 +32,8 @@ void SelfAttention::fill_logit_scales(const LayerCall& call, std::int64_t layer)
       std::int64_t last_n = -1;
       float scale = 1;
       for (std::int64_t row = 0; row < length; ++row) {
-        const std::int64_t first = std::max<std::int64_t>(0, row - parts_.shape.reach_back);
-        const std::int64_t end = std::min(length, row + parts_.shape.reach_ahead + 1);
+        const std::int64_t first = std::max<std::int64_t>(0, row - parts_.shape.window_left);
+        const std::int64_t end = std::min(length, row + parts_.shape.window_right + 1);
         if (end - first != last_n) {
           last_n = end - first;
           scale = static_cast<float>(call.temperature.logit_scale(layer, head, last_n));
@@ -74,11 +74,11 @@ BasicAttentionInputs<T> SelfAttention::inputs(const LayerCall& call, BasicMatrix
   inputs.num_heads = shape.num_heads;
   inputs.num_kv_heads = shape.num_kv_heads;
   inputs.qk_scale = shape.qk_scale;
-  inputs.reach_back = shape.reach_back;
-  inputs.reach_ahead = shape.reach_ahead;
+  inputs.window_left = shape.window_left;
+  inputs.window_right = shape.window_right;
   inputs.logit_scales = call.workspace.logit_scales;
   inputs.position_bias = call.position_bias.values;
-  inputs.bias_reach = call.position_bias.reach;
+  inputs.bias_max_length = call.position_bias.max_length;
   inputs.temper_position_bias = call.temper_position_bias;
   inputs.bfloat16 = shape.bfloat16;
   return inputs;

@@ -26,8 +26,8 @@ struct AttentionShape {
   std::int64_t num_kv_heads = 0;
   std::int64_t head_dim = 0;
   float qk_scale = 1;
-  std::int64_t reach_back = AttentionInputs::kUnlimited;
-  std::int64_t reach_ahead = AttentionInputs::kUnlimited;
+  std::int64_t window_left = AttentionInputs::kUnlimited;
+  std::int64_t window_right = AttentionInputs::kUnlimited;
   bool bfloat16 = false;  ///< as in AttentionInputs
 };
 
@@ -36,7 +36,7 @@ class SelfAttention {
   struct Parts {
     AttentionShape shape;
     /// hidden → (num_heads + 2 · num_kv_heads) · head_dim: queries, keys, values side by side. In bfloat16 only where
-    /// attends_in_bfloat16 and nothing below changes them on the way; `output` then reads bfloat16.
+    /// supports_bf16_attention and neither QK-norm nor rotary positions change them; `output` then reads bfloat16.
     Linear qkv;
     /// num_heads · head_dim → hidden.
     Linear output;

@@ -17,7 +17,7 @@ MatrixView windows_of(const LayerCall& call, std::int64_t width) {
 
 void TokenConvolution::gather(const LayerCall& call, ConstMatrixView embedded) const {
   const std::int64_t cols = embedded.cols;
-  const std::int64_t reach = parts_.kernel / 2;
+  const std::int64_t radius = parts_.kernel / 2;
   const MatrixView windows = windows_of(call, parts_.kernel * cols);
   for (std::int64_t sequence = 0; sequence < call.batch.num_sequences(); ++sequence) {
     const auto at = static_cast<std::size_t>(sequence);
@@ -25,9 +25,9 @@ void TokenConvolution::gather(const LayerCall& call, ConstMatrixView embedded) c
     const std::int64_t end = call.batch.offsets[at + 1];
     for (std::int64_t token = begin; token < end; ++token) {
       float* window = windows.row(token);
-      for (std::int64_t seen = token - reach; seen <= token + reach; ++seen, window += cols) {
-        if (seen >= begin && seen < end) {
-          std::copy_n(embedded.row(seen), cols, window);
+      for (std::int64_t source = token - radius; source <= token + radius; ++source, window += cols) {
+        if (source >= begin && source < end) {
+          std::copy_n(embedded.row(source), cols, window);
         } else {
           std::fill_n(window, cols, 0.0F);
         }

@@ -13,16 +13,16 @@ Activation read_activation(const JsonObject& json, const char* key, const char* 
        fmt::join(activation_names(), ", "));
 }
 
-void require_value(const JsonObject& json, const char* key, const std::string& wanted) {
+void require_value(const JsonObject& json, const char* key, const std::string& required) {
   const auto value = json.string(key);
-  if (!value || *value == wanted) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; only \"{}\" is supported", json.origin(), key, *value, wanted);
+  if (!value || *value == required) return;
+  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; only \"{}\" is supported", json.origin(), key, *value, required);
 }
 
-void require_flag(const JsonObject& json, const char* key, bool wanted) {
+void require_flag(const JsonObject& json, const char* key, bool required) {
   const auto value = json.boolean(key);
-  if (!value || *value == wanted) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported", json.origin(), key, *value, wanted);
+  if (!value || *value == required) return;
+  fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported", json.origin(), key, *value, required);
 }
 
 std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*> keys, std::int64_t fallback) {

@@ -15,9 +15,9 @@ namespace treble {
 /// The activation named by `key`, `fallback` when absent. Throws Error{unsupported} for one that is not known.
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback = "gelu");
 
-/// Throws Error{unsupported} unless `key` is absent or has the value `wanted`.
-void require_value(const JsonObject& json, const char* key, const std::string& wanted);
-void require_flag(const JsonObject& json, const char* key, bool wanted);
+/// Throws Error{unsupported} unless `key` is absent or has the value `required`.
+void require_value(const JsonObject& json, const char* key, const std::string& required);
+void require_flag(const JsonObject& json, const char* key, bool required);
 
 /// The first of `keys` that is there: the names that transformers takes for the same size, the one that wins first.
 std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*> keys, std::int64_t fallback);

@@ -76,10 +76,10 @@ void read_disentangled(const JsonObject& json, EncoderConfig& config) {
   }
 }
 
-void require_hidden_width(const JsonObject& json, const char* key, std::int64_t value, std::int64_t wanted) {
-  if (json.integer(key).value_or(wanted) == wanted && value > 0) return;
+void require_hidden_width(const JsonObject& json, const char* key, std::int64_t value, std::int64_t required) {
+  if (json.integer(key).value_or(required) == required && value > 0) return;
   fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported for a hidden size of {}", json.origin(), key,
-       json.integer(key).value_or(0), wanted, value);
+       json.integer(key).value_or(0), required, value);
 }
 
 EncoderConfig read_config(const JsonObject& json) {

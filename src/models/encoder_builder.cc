@@ -94,18 +94,18 @@ void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
   };
   parts.positions = rows_at(plan_);
   if (keeps_short_texts()) parts.short_positions = rows_at(trained_plan());
-  if (config_.uncounted_id) {
-    parts.uncounted_id = config_.uncounted_id;
-    parts.uncounted_row.assign(rows.row(config_.position_offset - 1), rows.row(config_.position_offset - 1) + width);
-    add_row(type, parts.uncounted_row);
+  if (config_.padding_idx) {
+    parts.padding_idx = config_.padding_idx;
+    parts.padding_row.assign(rows.row(config_.position_offset - 1), rows.row(config_.position_offset - 1) + width);
+    add_row(type, parts.padding_row);
   }
 }
 
 EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   const std::int64_t width = config_.embedding_width();
   EmbeddingLayer::Parts parts;
-  parts.words = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
-  parts.words_place = loader_.place(names_.word_embeddings + ".weight");
+  parts.word_embeddings = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
+  parts.word_embeddings_source = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
   parts.max_tokens = lengths_.max_tokens;
   add_positions(parts);
@@ -147,7 +147,7 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
   return table;
 }
 
-/// Whether texts within the trained positions are numbered otherwise than longer ones.
+/// Whether texts within the trained positions keep them while longer ones do not.
 bool EncoderBuilder::keeps_short_texts() const {
   return treble::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > lengths_.trained(config_);
 }
@@ -180,7 +180,7 @@ Linear EncoderBuilder::qkv(std::int64_t group, bool rotates) const {
   const bool untouched = !rotates && !config_.qk_norm && !config_.disentangled.enabled;
   const Linear::Options options = {
       .type = type_,
-      .bfloat16_output = untouched && hands_on_bfloat16(type_) && attends_in_bfloat16(config_.head_width()),
+      .bfloat16_output = untouched && supports_bf16_activations(type_) && supports_bf16_attention(config_.head_width()),
       .correction = correction_};
   if (!names_.qkv.empty()) {
     return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias, options);
@@ -189,10 +189,10 @@ Linear EncoderBuilder::qkv(std::int64_t group, bool rotates) const {
                 {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, options);
 }
 
-/// Of a layer whose numbers only another layer reads.
-Linear::Options EncoderBuilder::between_options() const {
+/// Of a layer whose output is the input of another Linear.
+Linear::Options EncoderBuilder::intermediate_options() const {
   return {.type = type_,
-          .bfloat16_output = type_ == ComputeType::bfloat16 && hands_on_bfloat16(type_),
+          .bfloat16_output = type_ == ComputeType::bfloat16 && supports_bf16_activations(type_),
           .correction = correction_};
 }
 
@@ -200,11 +200,11 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   if (names_.gate_up.empty()) {
     return linear({name_of(names_.gate, group), name_of(names_.up, group)}, {wide, wide}, config_.hidden_size,
-                  config_.up_bias, between_options());
+                  config_.up_bias, intermediate_options());
   }
   if (names_.gate_first) {
     return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias,
-                  between_options());
+                  intermediate_options());
   }
   const std::string stem = name_of(names_.gate_up, group);
   const auto stored = loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size);
@@ -215,7 +215,7 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
     bias = loader_.vector(stem + ".bias", 2 * wide);
     swap_halves(bias);
   }
-  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, between_options()};
+  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, intermediate_options()};
 }
 
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
@@ -230,10 +230,10 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
   shape.qk_scale = config_.qk_scale > 0 ? static_cast<float>(config_.qk_scale)
                                         : 1.0F / std::sqrt(static_cast<float>(head_dim * terms));
   if (local) {
-    shape.reach_back = config_.window.back;
-    shape.reach_ahead = config_.window.ahead;
+    shape.window_left = config_.window.left;
+    shape.window_right = config_.window.right;
   }
-  if (config_.causal) shape.reach_ahead = 0;
+  if (config_.causal) shape.window_right = 0;
   shape.bfloat16 = type_ != ComputeType::float32;
   SelfAttention::Parts parts{
       .shape = shape,
@@ -255,7 +255,7 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
                        {.accumulate = accumulate, .type = type_, .correction = correction_});
   if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
-  Linear::Options options = between_options();
+  Linear::Options options = intermediate_options();
   options.activation = config_.activation;
   Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias, options);
   return FeedForward({std::move(up), std::move(down)});

@@ -36,7 +36,7 @@ class EncoderBuilder {
   Linear linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs, std::int64_t in,
                 bool bias, const Linear::Options& options) const;
   Linear qkv(std::int64_t group, bool rotates) const;
-  Linear::Options between_options() const;
+  Linear::Options intermediate_options() const;
   Linear gate_up(std::int64_t group) const;
   SelfAttention attention(std::int64_t group, bool local, const RotaryTable* rotary) const;
   FeedForward feed_forward(std::int64_t group) const;

@@ -35,8 +35,8 @@ std::string describe_positions(const EncoderConfig& config) {
 std::string describe_norm(const EncoderConfig& config) {
   const char* kind = config.norm_kind == NormKind::layer ? "layer norm" : "RMS norm";
   const char* place = config.norm_placement == NormPlacement::post  ? "after each residual"
-                      : config.norm_placement == NormPlacement::pre ? "before each half of a block"
-                                                                    : "before each half of a block and on its result";
+                      : config.norm_placement == NormPlacement::pre ? "before each sublayer"
+                                                                    : "before each sublayer and on its output";
   return fmt::format("{} {}, eps {:g}", kind, place, config.norm_eps);
 }
 
@@ -48,8 +48,8 @@ std::string describe_attention(const EncoderConfig& config) {
   if (config.disentangled.enabled) text += ", disentangled";
   const auto local = std::count(config.window.layers.begin(), config.window.layers.end(), true);
   if (local > 0) {
-    text += fmt::format(", {} of {} layers see {} tokens back", local, config.num_layers, config.window.back);
-    if (!config.causal) text += fmt::format(" and {} ahead", config.window.ahead);
+    text += fmt::format(", {} of {} layers attend to {} tokens before", local, config.num_layers, config.window.left);
+    if (!config.causal) text += fmt::format(" and {} after", config.window.right);
   }
   return text;
 }

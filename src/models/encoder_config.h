@@ -18,10 +18,10 @@ namespace treble {
 /// Where the norms of a block stand; see BlockNorms.
 enum class NormPlacement { post, pre, sandwich };
 
-/// What layers with a local window see: keys at most so far from the query.
+/// The sliding window of local layers: how far from the query its keys are at most.
 struct LocalWindow {
-  std::int64_t back = AttentionInputs::kUnlimited;
-  std::int64_t ahead = AttentionInputs::kUnlimited;
+  std::int64_t left = AttentionInputs::kUnlimited;
+  std::int64_t right = AttentionInputs::kUnlimited;
   /// One a layer: true where the window holds.
   std::vector<bool> layers = {};
 };
@@ -58,8 +58,8 @@ struct EncoderConfig {
   std::int64_t num_positions = 0;
   bool learned_positions = false;
   std::int64_t position_offset = 0;  ///< row of the first token in the learned table
-  /// A token that is not counted when positions are given out (RoBERTa's padding token).
-  std::optional<std::int32_t> uncounted_id = {};
+  /// A token that gets no position of its own and does not advance it (RoBERTa's padding token).
+  std::optional<std::int32_t> padding_idx = {};
   /// No table, rotation or training limit forbids longer texts (relative bias, ALiBi).
   bool unlimited_positions = false;
   RotaryConfig rotary = {};
@@ -111,12 +111,12 @@ struct EncoderConfig {
   bool is_local(std::int64_t layer) const {
     return !window.layers.empty() && window.layers.at(static_cast<std::size_t>(layer));
   }
-  /// Most tokens of a text without an extension.
+  /// Max tokens of a text without an extension.
   std::int64_t max_tokens() const noexcept {
     return unlimited_positions ? kPracticalLimit : num_positions - position_offset;
   }
 
-  /// For models whose positions have no end: what one text may have, so that sizes stay sensible.
+  /// Token limit of one text for models without a position limit of their own, so that sizes stay sensible.
   static constexpr std::int64_t kPracticalLimit = std::int64_t{1} << 17;
 };
 

@@ -1,5 +1,5 @@
 // Gemma 3 text (arXiv 2503.19786) as EmbeddingGemma (arXiv 2509.20354) uses it: attention both ways, norms before and
-// inside each half, QK-norm, most layers with a local window and a rotary base of their own.
+// inside each sublayer, QK-norm, most layers with a local window and a rotary base of their own.
 #include <algorithm>
 #include <cmath>
 
@@ -30,10 +30,10 @@ void read_window(const JsonObject& json, EncoderConfig& config) {
   const std::int64_t window = json.integer("sliding_window").value_or(4096);
   // Both ways, a window of w means w / 2 keys on each side; causal, the w last keys.
   const bool both_ways = json.boolean("use_bidirectional_attention").value_or(false);
-  config.window.back = both_ways ? window / 2 : window - 1;
-  config.window.ahead = both_ways ? window / 2 : AttentionInputs::kUnlimited;
+  config.window.left = both_ways ? window / 2 : window - 1;
+  config.window.right = both_ways ? window / 2 : AttentionInputs::kUnlimited;
   if (!json.boolean("is_causal").value_or(true)) {
-    config.window.back = config.window.ahead = both_ways ? window / 2 + 1 : window;
+    config.window.left = config.window.right = both_ways ? window / 2 + 1 : window;
   }
 }
 

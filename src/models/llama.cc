@@ -60,8 +60,8 @@ void read_window(const JsonObject& json, const std::string& model_type, EncoderC
   if (std::find(config.window.layers.begin(), config.window.layers.end(), true) == config.window.layers.end()) return;
   const std::int64_t window = json.integer("sliding_window").value_or(4096);
   // Causal, a window of w means the w last keys; both ways, w keys on each side.
-  config.window.back = config.causal ? window - 1 : window;
-  config.window.ahead = config.causal ? AttentionInputs::kUnlimited : window;
+  config.window.left = config.causal ? window - 1 : window;
+  config.window.right = config.causal ? AttentionInputs::kUnlimited : window;
 }
 
 void read_biases(const JsonObject& json, const std::string& model_type, EncoderConfig& config) {

@@ -35,12 +35,12 @@ Family find_family(const JsonObject& json) {
        supported_model_types());
 }
 
-void check_range(const JsonObject& json, const char* what, std::int64_t value, std::int64_t least, std::int64_t most) {
-  if (value >= least && value <= most) return;
-  fail(ErrorCode::invalid_file, "{}: {} is {}, it must be between {} and {}", json.origin(), what, value, least, most);
+void check_range(const JsonObject& json, const char* what, std::int64_t value, std::int64_t min, std::int64_t max) {
+  if (value >= min && value <= max) return;
+  fail(ErrorCode::invalid_file, "{}: {} is {}, it must be between {} and {}", json.origin(), what, value, min, max);
 }
 
-/// Bounds that every real model keeps by far; they make products of sizes safe from overflow.
+/// Bounds far beyond every real model, so that products of sizes cannot overflow.
 void check_sizes(const JsonObject& json, const EncoderConfig& config) {
   check_range(json, "the vocabulary size", config.vocab_size, 1, std::int64_t{1} << 24);
   check_range(json, "the hidden size", config.hidden_size, 1, std::int64_t{1} << 16);
@@ -86,9 +86,9 @@ void check_positions(const JsonObject& json, const EncoderConfig& config) {
   }
   if (buckets.num_buckets != 0)
     check_range(json, "the rows of relative bias", buckets.rows(), buckets.num_buckets, 4096);
-  if (config.window.back < 0 || config.window.ahead < 0) {
-    fail(ErrorCode::invalid_file, "{}: a local window of {} back and {} ahead", json.origin(), config.window.back,
-         config.window.ahead);
+  if (config.window.left < 0 || config.window.right < 0) {
+    fail(ErrorCode::invalid_file, "{}: a local window of {} back and {} ahead", json.origin(), config.window.left,
+         config.window.right);
   }
   if (config.disentangled.enabled) {
     check_range(json, "position_buckets", config.disentangled.buckets, 0, std::int64_t{1} << 16);
@@ -153,11 +153,11 @@ namespace {
 
 void check_layers(const std::filesystem::path& folder, const TensorArchive& archive, const ModelLayout& layout) {
   const std::int64_t stored = count_layers(archive, layout.found);
-  const std::int64_t wanted = layout.config.layer_groups();
-  if (stored == wanted) return;
+  const std::int64_t expected = layout.config.layer_groups();
+  if (stored == expected) return;
   fail(ErrorCode::invalid_file,
        "{}: the weights hold {} layers, config.json asks for {}; the two belong to different models", folder.string(),
-       stored, wanted);
+       stored, expected);
 }
 
 /// A tensor that nobody read is a part of the model that is not computed, unless it is known to be none.

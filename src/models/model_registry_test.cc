@@ -79,7 +79,7 @@ TEST(EncoderConfigDefaults, OfSingleSwitches) {
   EXPECT_EQ(read(R"("model_type": "qwen3")").head_width(), 128);
   EXPECT_EQ(read(R"("model_type": "mistral")").kv_heads(), 8);
   EXPECT_EQ(read(R"("model_type": "mistral", "num_key_value_heads": null)").kv_heads(), 32);
-  EXPECT_EQ(read(R"("model_type": "mistral")").window.back, 4095);
+  EXPECT_EQ(read(R"("model_type": "mistral")").window.left, 4095);
   EXPECT_FALSE(read(R"("model_type": "mistral", "sliding_window": null)").is_local(0));
   EXPECT_TRUE(read(R"("model_type": "mt5")").gated);
   EXPECT_EQ(read(R"("model_type": "electra")").embedding_width(), 128);

@@ -25,7 +25,7 @@ EncoderConfig read_config(const JsonObject& json) {
                        config);
   const std::int64_t half_window = json.integer("local_attention").value_or(128) / 2;
   // transformers takes it for half of "local_attention", whatever that says.
-  config.window.back = config.window.ahead = json.integer("sliding_window").value_or(half_window);
+  config.window.left = config.window.right = json.integer("sliding_window").value_or(half_window);
   if (const auto layers = read_layer_types(json, config.num_layers)) {
     config.window.layers = *layers;
   } else {

@@ -12,7 +12,7 @@ EncoderConfig read_config(const JsonObject& json) {
   constexpr std::int32_t kPaddingId = 1;  // fixed by the published model, whatever the config says
   config.num_token_types = 0;
   config.position_offset = kPaddingId + 1;
-  config.uncounted_id = kPaddingId;
+  config.padding_idx = kPaddingId;
   // The table has as many rows as the config says, of which the published code uses these 32.
   config.relative_buckets.num_buckets = 32;
   config.relative_buckets.table_rows = json.integer("relative_attention_num_buckets").value_or(32);

@@ -18,7 +18,7 @@ EncoderConfig read_config(const JsonObject& json) {
          json.origin(), padding_id);
   }
   config.position_offset = padding_id + 1;
-  config.uncounted_id = static_cast<std::int32_t>(padding_id);
+  config.padding_idx = static_cast<std::int32_t>(padding_id);
   return config;
 }
 

@@ -14,8 +14,8 @@ namespace treble {
 
 namespace {
 
-/// A tensor that tells a form from the others: of the feed-forward network of layer 0.
-std::string telling_tensor(const WeightNames& names) {
+/// A tensor by which a naming scheme is recognised: of the feed-forward network of layer 0.
+std::string signature_tensor(const WeightNames& names) {
   const std::string& stem = !names.gate_up.empty() ? names.gate_up : !names.gate.empty() ? names.gate : names.up;
   return fmt::format(fmt::runtime(stem), 0) + ".weight";
 }
@@ -31,7 +31,7 @@ FoundNames find_names(const TensorArchive& archive, const std::vector<WeightName
       const std::string words = prefix + names.word_embeddings + ".weight";
       looked_for.push_back(words);
       if (archive.find(words) == nullptr) continue;
-      if (forms.size() > 1 && archive.find(prefix + telling_tensor(names)) == nullptr) continue;
+      if (forms.size() > 1 && archive.find(prefix + signature_tensor(names)) == nullptr) continue;
       return {names, prefix};
     }
   }
@@ -67,10 +67,10 @@ const StoredTensor* WeightLoader::find(const std::string& name) const { return a
 const StoredTensor& WeightLoader::require(const std::string& name, std::initializer_list<std::int64_t> shape) const {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr) fail(ErrorCode::invalid_file, "{}: the weights lack the tensor {}{}", folder_, prefix_, name);
-  const std::vector<std::int64_t> wanted(shape);
-  if (tensor->shape != wanted) {
+  const std::vector<std::int64_t> expected(shape);
+  if (tensor->shape != expected) {
     fail(ErrorCode::invalid_file, "{}: tensor {}{} is [{}], config.json asks for [{}]", tensor->file, prefix_, name,
-         fmt::join(tensor->shape, ", "), fmt::join(wanted, ", "));
+         fmt::join(tensor->shape, ", "), fmt::join(expected, ", "));
   }
   const std::scoped_lock lock(read_mutex_);
   read_.insert(prefix_ + name);

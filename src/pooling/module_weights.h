@@ -21,7 +21,7 @@ class ModuleWeights {
   /// copy_as_float.
   std::vector<float> take(const std::string& name, const std::vector<std::int64_t>& shape);
 
-  /// Throws Error{invalid_file} naming a tensor that nobody took: the config and the weights are of two minds.
+  /// Throws Error{invalid_file} naming a tensor that nobody took: the config and the weights disagree.
   void check_all_taken() const;
 
  private:

@@ -11,10 +11,10 @@ namespace treble {
 
 namespace {
 
-/// Variance below that share of the greatest is rounding, and dividing by it would make noise of it.
-constexpr double kLeastVarianceShare = 1e-9;
+/// Variance below that share of the maximum is rounding error; whitening would amplify it.
+constexpr double kMinVarianceShare = 1e-9;
 
-/// The sign that makes the entry of greatest size positive, so that a fit does not depend on the solver's mood.
+/// The sign that makes the entry of largest magnitude positive, so that a fit does not depend on the eigensolver.
 double orientation(const Eigen::VectorXd& axis) {
   Eigen::Index largest = 0;
   axis.cwiseAbs().maxCoeff(&largest);
@@ -55,11 +55,11 @@ struct Axes {
 Axes principal_axes(const Eigen::MatrixXd& covariance, const std::string& name, std::int64_t texts) {
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
   Axes result{solver.eigenvalues().reverse(), solver.eigenvectors().rowwise().reverse()};
-  const double greatest = result.variances(0);
-  if (!(greatest > 0)) {
+  const double max_variance = result.variances(0);
+  if (!(max_variance > 0)) {
     fail(ErrorCode::invalid_argument, "{} needs texts whose vectors differ; all {} are the same", name, texts);
   }
-  while (result.rank < result.variances.size() && result.variances(result.rank) > kLeastVarianceShare * greatest) {
+  while (result.rank < result.variances.size() && result.variances(result.rank) > kMinVarianceShare * max_variance) {
     ++result.rank;
   }
   return result;

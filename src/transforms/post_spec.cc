@@ -11,7 +11,7 @@ namespace treble {
 namespace {
 
 constexpr std::array<const char*, 4> kNames = {"centring", "whitening", "all-but-the-top", "length-direction"};
-constexpr std::int64_t kMostComponents = 1 << 20;
+constexpr std::int64_t kMaxComponents = 1 << 20;
 
 bool takes_components(PostKind kind) { return kind == PostKind::whitening || kind == PostKind::all_but_the_top; }
 
@@ -35,7 +35,7 @@ PostSpec PostSpec::parse(std::string_view text) {
   const std::string_view number = text.substr(colon + 1);
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), spec.components);
   const bool whole = error == std::errc() && end == number.data() + number.size();
-  if (!whole || spec.components < 1 || spec.components > kMostComponents || !takes_components(spec.kind)) refuse(text);
+  if (!whole || spec.components < 1 || spec.components > kMaxComponents || !takes_components(spec.kind)) refuse(text);
   return spec;
 }
 

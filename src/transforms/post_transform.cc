@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kMetadataKey = "treble_post_transform";
 constexpr const char* kSchema = "treble.post_transform/1";
 /// Of a vector of length 1, rounding leaves about that; a direction made of it would be noise.
-constexpr double kLeastLength = 1e-6;
+constexpr double kMinLength = 1e-6;
 
 double dot(const float* a, const float* b, std::int64_t size) {
   double sum = 0;
@@ -146,7 +146,7 @@ std::vector<float> PostTransform::apply(std::span<const float> vectors, bool nor
       std::copy(centred.begin(), centred.end(), y);
     }
     const double length = std::sqrt(dot(y, y, out_dim));
-    if (!std::isfinite(length) || (normalize && length < kLeastLength)) {
+    if (!std::isfinite(length) || (normalize && length < kMinLength)) {
       fail(ErrorCode::non_finite,
            "text {}: {} leaves nothing of its vector that has a direction; was it fitted on texts that are all alike?",
            row, self.spec.to_string());

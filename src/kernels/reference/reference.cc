@@ -62,8 +62,8 @@ struct Head {
   std::int64_t kv_column() const { return head / (inputs.num_heads / inputs.num_kv_heads) * inputs.head_dim(); }
 };
 
-bool sees(const AttentionInputs& inputs, std::int64_t i, std::int64_t j) {
-  return i - j <= inputs.reach_back && j - i <= inputs.reach_ahead;
+bool is_visible(const AttentionInputs& inputs, std::int64_t i, std::int64_t j) {
+  return i - j <= inputs.window_left && j - i <= inputs.window_right;
 }
 
 std::vector<double> logits(const Head& h, std::int64_t i) {
@@ -76,7 +76,7 @@ std::vector<double> logits(const Head& h, std::int64_t i) {
   }
   for (std::int64_t j = 0; j < h.length; ++j) {
     double& logit = result[static_cast<std::size_t>(j)];
-    if (!sees(h.inputs, i, j)) {
+    if (!is_visible(h.inputs, i, j)) {
       logit = -std::numeric_limits<double>::infinity();
       continue;
     }
@@ -85,8 +85,8 @@ std::vector<double> logits(const Head& h, std::int64_t i) {
     double dot = 0;
     for (std::int64_t c = 0; c < d; ++c) dot += double{q[c]} * double{k[c]};
     logit = scale * h.inputs.qk_scale * dot + extra[static_cast<std::size_t>(j)];
-    if (h.inputs.bias_reach > 0) {
-      const double bias = h.inputs.position_bias.row(h.head)[j - i + h.inputs.bias_reach - 1];
+    if (h.inputs.bias_max_length > 0) {
+      const double bias = h.inputs.position_bias.row(h.head)[j - i + h.inputs.bias_max_length - 1];
       logit += (h.inputs.temper_position_bias ? scale : 1.0) * bias;
     }
   }
@@ -94,10 +94,10 @@ std::vector<double> logits(const Head& h, std::int64_t i) {
 }
 
 void softmax(std::vector<double>& values) {
-  double largest = values.front();
-  for (const double value : values) largest = std::max(largest, value);
+  double max = values.front();
+  for (const double value : values) max = std::max(max, value);
   double sum = 0;
-  for (double& value : values) sum += value = std::exp(value - largest);
+  for (double& value : values) sum += value = std::exp(value - max);
   for (double& value : values) value /= sum;
 }
 

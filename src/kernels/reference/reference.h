@@ -1,5 +1,5 @@
-// Naive twins of the fast kernels: a few loops each, in double where it costs nothing to be sure. Always built; the
-// kernels' tests compare against them.
+// Reference implementations of the fast kernels: a few loops each, in double where it costs nothing to be sure. Always
+// built; the kernels' tests compare against them.
 #pragma once
 
 #include <span>

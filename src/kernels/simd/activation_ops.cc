@@ -28,7 +28,7 @@ using V = hn::Vec<D>;
 /// erf(z) = z P(z²) / Q(z²) on [−4, 4], beyond which erf is ±1 in float32. Minimax in relative error by iteratively
 /// reweighted least squares; 2.5e-8 before rounding.
 HWY_INLINE V Erf(D d, V z) {
-  const V clamped = AtMost(hn::Set(d, 4.0F), AtLeast(hn::Set(d, -4.0F), z));
+  const V clamped = ClampMax(hn::Set(d, 4.0F), ClampMin(hn::Set(d, -4.0F), z));
   const V t = hn::Mul(clamped, clamped);
   V p = hn::Set(d, 1.9869692096108338e-06F);
   p = hn::MulAdd(p, t, hn::Set(d, 0.0002845449198503047F));
@@ -49,7 +49,7 @@ HWY_INLINE V Erf(D d, V z) {
 HWY_INLINE V Sigmoid(D d, V x) {
   const V one = hn::Set(d, 1.0F);
   const V lowest = hn::Set(d, -88.0F);
-  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(AtLeast(lowest, x)))));
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(ClampMin(lowest, x)))));
 }
 
 struct Identity {
@@ -61,10 +61,10 @@ struct Gelu {
     return hn::MulAdd(half, Erf(d, hn::Mul(x, hn::Set(d, 0.70710678118654752F))), half);
   }
 };
-/// max(x, 0) − |x| Φ(−|x|), the latter as a minimax polynomial of degree 9 on [0, 4.2]; off by 1.1e-4 at most.
-struct RoughGelu {
+/// max(x, 0) − |x| Φ(−|x|), the latter as a minimax polynomial of degree 9 on [0, 4.2]; max absolute error 1.1e-4.
+struct PolynomialGelu {
   HWY_INLINE V operator()(D d, V x) const {
-    const V a = AtMost(hn::Set(d, 4.2F), hn::Abs(x));
+    const V a = ClampMax(hn::Set(d, 4.2F), hn::Abs(x));
     V p = hn::Set(d, 3.65830092e-05F);
     p = hn::MulAdd(p, a, hn::Set(d, -0.000597911479F));
     p = hn::MulAdd(p, a, hn::Set(d, 0.00330490875F));
@@ -74,7 +74,7 @@ struct RoughGelu {
     p = hn::MulAdd(p, a, hn::Set(d, -0.0402027704F));
     p = hn::MulAdd(p, a, hn::Set(d, -0.385131359F));
     p = hn::MulAdd(p, a, hn::Set(d, 0.498419404F));
-    return hn::NegMulAdd(a, p, AtLeast(hn::Zero(d), x));
+    return hn::NegMulAdd(a, p, ClampMin(hn::Zero(d), x));
   }
 };
 struct GeluTanh {
@@ -85,7 +85,7 @@ struct GeluTanh {
   }
 };
 struct Relu {
-  HWY_INLINE V operator()(D d, V x) const { return AtLeast(hn::Zero(d), x); }
+  HWY_INLINE V operator()(D d, V x) const { return ClampMin(hn::Zero(d), x); }
 };
 struct Silu {
   HWY_INLINE V operator()(D d, V x) const { return hn::Mul(x, Sigmoid(d, x)); }
@@ -103,8 +103,8 @@ HWY_INLINE V LoadFloats(const float* from) { return hn::LoadU(D(), from); }
 HWY_INLINE V LoadFloats(const std::uint16_t* from) {
   const D d;
   const hn::RebindToUnsigned<D> bits;
-  const auto halves = hn::LoadU(hn::Rebind<std::uint16_t, D>(), from);
-  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, halves)));
+  const auto bf16 = hn::LoadU(hn::Rebind<std::uint16_t, D>(), from);
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, bf16)));
 }
 
 HWY_INLINE void StoreFloats(V values, float* to) { hn::StoreU(values, D(), to); }
@@ -114,8 +114,8 @@ HWY_INLINE void StoreFloats(V values, float* to) { hn::StoreU(values, D(), to); 
 HWY_INLINE void StoreFloats(V values, std::uint16_t* to) {
   const hn::RebindToUnsigned<D> bits;
   const auto rounded = hn::Add(hn::BitCast(bits, values), hn::Set(bits, 0x8000U));
-  const hn::Rebind<std::uint16_t, D> halves;
-  hn::StoreU(hn::TruncateTo(halves, hn::ShiftRight<16>(rounded)), halves, to);
+  const hn::Rebind<std::uint16_t, D> bf16;
+  hn::StoreU(hn::TruncateTo(bf16, hn::ShiftRight<16>(rounded)), bf16, to);
 }
 
 /// out = f(gate) · up, or f(gate) where up is null; the last, partial vector goes through a small buffer.
@@ -141,8 +141,8 @@ void Apply(const T* gate, const T* up, std::size_t count, T* out) {
   for (std::size_t j = i; j < count; ++j) out[j] = g[j - i];
 }
 
-/// By vectors: the C library's copy of a row of over 2 KiB (`rep movsb`) waits longer for lines that another core
-/// holds.
+/// By vectors: the C library's copy of a row of over 2 KiB (`rep movsb`) waits longer for cache lines that another core
+/// owns.
 template <typename T>
 void Copy(const T* from, std::size_t count, T* to) {
   const hn::ScalableTag<T> d;
@@ -157,7 +157,7 @@ void ActivateNumbers(Activation activation, ActivationAccuracy accuracy, const T
                      T* out) {
   if (activation == Activation::identity && up == nullptr) return Copy(gate, count, out);
   if (activation == Activation::gelu && accuracy == ActivationAccuracy::bfloat16) {
-    return Apply<RoughGelu>(gate, up, count, out);
+    return Apply<PolynomialGelu>(gate, up, count, out);
   }
   switch (activation) {
     case Activation::identity: return Apply<Identity>(gate, up, count, out);

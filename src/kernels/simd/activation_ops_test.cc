@@ -18,14 +18,14 @@ constexpr Activation kAll[] = {Activation::identity, Activation::gelu, Activatio
 
 constexpr ActivationAccuracy kAccuracies[] = {ActivationAccuracy::float32, ActivationAccuracy::bfloat16};
 
-double greatest_error(Activation activation, ActivationAccuracy accuracy, const std::vector<float>& points) {
+double max_abs_error(Activation activation, ActivationAccuracy accuracy, const std::vector<float>& points) {
   auto values = points;
   activate(activation, MatrixView(values.data(), 1, static_cast<std::int64_t>(points.size())), accuracy);
-  double greatest = 0;
+  double max_error = 0;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    greatest = std::max(greatest, std::abs(values[i] - reference::activate(activation, points[i])));
+    max_error = std::max(max_error, std::abs(values[i] - reference::activate(activation, points[i])));
   }
-  return greatest;
+  return max_error;
 }
 
 TEST(Activate, EqualsTheDefinitionFromMinusTwentyToTwenty) {
@@ -34,8 +34,8 @@ TEST(Activate, EqualsTheDefinitionFromMinusTwentyToTwenty) {
   for (const Activation activation : kAll) {
     SCOPED_TRACE(std::string(activation_name(activation)));
     test::on_every_target([&] {
-      EXPECT_LE(greatest_error(activation, ActivationAccuracy::float32, points), 2e-6);
-      EXPECT_LE(greatest_error(activation, ActivationAccuracy::bfloat16, points), 1.2e-4);
+      EXPECT_LE(max_abs_error(activation, ActivationAccuracy::float32, points), 2e-6);
+      EXPECT_LE(max_abs_error(activation, ActivationAccuracy::bfloat16, points), 1.2e-4);
     });
   }
 }
@@ -69,7 +69,7 @@ double bfloat16_tolerance(double value) { return std::abs(value) / 256 + 1.2e-4;
 
 TEST(Activate, Bfloat16EqualsTheDefinitionForOddSizesAndStrides) {
   for (const std::int64_t cols : {1, 7, 16, 33, 77}) {
-    const auto x = test::to_halves(test::random_values(3 * (cols + 2), 1, 3.0F));
+    const auto x = test::to_bf16(test::random_values(3 * (cols + 2), 1, 3.0F));
     const auto exact = test::to_floats(x);
     for (const Activation activation : kAll) {
       test::on_every_target([&] {
@@ -116,7 +116,7 @@ TEST(Activate, RefusesShapesThatDisagree) {
 
 TEST(ActivateGated, Bfloat16EqualsTheDefinition) {
   for (const std::int64_t cols : {1, 16, 33}) {
-    const auto values = test::to_halves(test::random_values(3 * (2 * cols + 1), 1, 2.0F));
+    const auto values = test::to_bf16(test::random_values(3 * (2 * cols + 1), 1, 2.0F));
     const auto exact = test::to_floats(values);
     const ConstBfloat16View gate(values.data(), 3, cols, 2 * cols + 1);
     const ConstBfloat16View up(values.data() + cols, 3, cols, 2 * cols + 1);

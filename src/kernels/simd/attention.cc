@@ -16,7 +16,7 @@
 #include <span>
 
 #include "base/fail.h"
-#include "kernels/onednn/product.h"
+#include "kernels/onednn/matmul.h"
 #include "kernels/simd/attention_head.h"
 #include "kernels/simd/bfloat16_attention.h"
 #include "kernels/simd/choose_target.h"
@@ -50,14 +50,14 @@ static_assert(kTile % 4 == 0 && kQueries % kTile == 0 && kKeyPadding % kTile == 
 struct Workspace {
   float* keys;
   float* values;
-  float* queries;  // [head_dim, kQueries], scaled
-  float* scores;   // [kKeyBlock, kQueries]
-  float* output;   // [kQueries, padded_dim]
-  float* largest;  // [kQueries], likewise below
-  float* sum;
-  float* correction;  // of what was summed up before a block of keys
+  float* queries;      // [head_dim, kQueries], scaled
+  float* scores;       // [kKeyBlock, kQueries]
+  float* output;       // [kQueries, padded_dim]
+  float* running_max;  // [kQueries], likewise below
+  float* running_sum;
+  float* correction;  // rescales what was accumulated before a block of keys
   float* bias_scale;
-  float* bias;  // of all distances in a block, from the greatest down; or of four queries' keys
+  float* bias;  // of all distances in a block, in descending order; or of four queries' keys
   std::size_t padded_dim;
 };
 
@@ -76,15 +76,15 @@ Workspace divide(const HeadTask& task) {
   w.queries = take(kQueries * task.head_dim);
   w.scores = take(kQueries * kKeyBlock);
   w.output = take(kQueries * w.padded_dim);
-  w.largest = take(kQueries);
-  w.sum = take(kQueries);
+  w.running_max = take(kQueries);
+  w.running_sum = take(kQueries);
   w.correction = take(kQueries);
   w.bias_scale = take(kQueries);
   w.bias = take(4 * kKeyBlock);
   return w;
 }
 
-/// Queries that are carried together.
+/// A block of queries.
 struct Block {
   std::size_t first;
   std::size_t rows;
@@ -110,7 +110,7 @@ void PackRows(const float* from, std::size_t stride, const HeadTask& task, std::
   std::fill_n(packed, (round_up(task.length, kKeyPadding) - task.length) * width, 0.0F);
 }
 
-/// Four columns of four rows, turned about: to[c · kQueries + row] = from[row · stride + c].
+/// Four columns of four rows, transposed: to[c · kQueries + row] = from[row · stride + c].
 HWY_INLINE void TransposeFour(const float* from, std::size_t stride, float* to) {
 #if HWY_TARGET == HWY_SCALAR  // which has no vectors of four
   for (std::size_t row = 0; row < 4; ++row) {
@@ -160,32 +160,32 @@ void PackQueries(const HeadTask& task, const Block& block, std::size_t padded_ro
   }
 }
 
-/// Whether every query of the block sees all keys of a tile.
-bool SeesAll(const HeadTask& task, const Block& block, std::size_t key) {
+/// Whether every query of the block attends to all keys of a tile.
+bool FullyVisible(const HeadTask& task, const Block& block, std::size_t key) {
   const std::size_t last_key = key + kTile - 1;
-  return last_key < task.length && last_key <= block.first + task.reach_ahead &&
-         block.first + block.rows - 1 <= key + task.reach_back;
+  return last_key < task.length && last_key <= block.first + task.window_right &&
+         block.first + block.rows - 1 <= key + task.window_left;
 }
 
-/// −∞ in place of the scores of queries that do not see `key`; the vector's first query is `first`.
-HWY_INLINE V Hide(const HeadTask& task, std::size_t key, std::size_t first, V scores) {
+/// −∞ in place of the scores of queries that do not attend to `key`; the vector's first query is `first`.
+HWY_INLINE V ApplyMask(const HeadTask& task, std::size_t key, std::size_t first, V scores) {
   const D d;
   const V hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
   if (key >= task.length) return hidden;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto distance = static_cast<std::int64_t>(key) - static_cast<std::int64_t>(first);
-  // Queries [begin, end) of the vector see it.
-  const auto begin = std::clamp<std::int64_t>(distance - static_cast<std::int64_t>(task.reach_ahead), 0, lanes);
-  const auto end = std::clamp<std::int64_t>(distance + static_cast<std::int64_t>(task.reach_back) + 1, 0, lanes);
+  // Queries [begin, end) of the vector attend to it.
+  const auto begin = std::clamp<std::int64_t>(distance - static_cast<std::int64_t>(task.window_right), 0, lanes);
+  const auto end = std::clamp<std::int64_t>(distance + static_cast<std::int64_t>(task.window_left) + 1, 0, lanes);
   const V until_end = hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(end)), scores, hidden);
   return hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(begin)), hidden, until_end);
 }
 
 /// Scores of kTile keys from `key` and kVectors vectors of queries from `query`, added to what `scores` hold when
-/// kBiased; raises `largest` to them.
+/// kBiased; updates `block_max`.
 template <std::size_t kVectors, bool kBiased>
 HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block& block, std::size_t key,
-                          std::size_t query, float* HWY_RESTRICT scores, V* HWY_RESTRICT largest) {
+                          std::size_t query, float* HWY_RESTRICT scores, V* HWY_RESTRICT block_max) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
   V sum[kTile][kVectors];
@@ -220,12 +220,12 @@ HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block&
       }
     }
   }
-  if (!SeesAll(task, block, key)) {
+  if (!FullyVisible(task, block, key)) {
     HWY_UNROLL(8)
     for (std::size_t r = 0; r < kTile; ++r) {
       HWY_UNROLL(2)
       for (std::size_t v = 0; v < kVectors; ++v) {
-        sum[r][v] = Hide(task, key + r, block.first + query + v * lanes, sum[r][v]);
+        sum[r][v] = ApplyMask(task, key + r, block.first + query + v * lanes, sum[r][v]);
       }
     }
   }
@@ -233,7 +233,7 @@ HWY_INLINE void ScoreTile(const HeadTask& task, const Workspace& w, const Block&
   for (std::size_t r = 0; r < kTile; ++r) {
     HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) {
-      largest[v] = hn::Max(largest[v], sum[r][v]);
+      block_max[v] = hn::Max(block_max[v], sum[r][v]);
       hn::Store(sum[r][v], d, scores + r * kQueries + v * lanes);
     }
   }
@@ -247,7 +247,7 @@ HWY_INLINE V ExpOfNegative(V x) {
   const D d;
   const hn::RebindToSigned<D> bits;
   const V log2e = hn::Set(d, kLog2E);
-  const V bounded = AtLeast(hn::Set(d, -125.0F / kLog2E), x);
+  const V bounded = ClampMin(hn::Set(d, -125.0F / kLog2E), x);
   // So large a number has no room for a fraction: its last bits are the whole number that is nearest.
   const V magic = hn::Set(d, 12582912.0F);
   const V shifted = hn::MulAdd(bounded, log2e, magic);
@@ -263,17 +263,16 @@ HWY_INLINE V ExpOfNegative(V x) {
   return hn::Mul(power, hn::BitCast(d, hn::Add(exponent, hn::BitCast(bits, hn::Set(d, 1.0F)))));
 }
 
-/// Scores become weights e^(score − largest so far), in their place; what was summed before is drawn in to the new
-/// maximum.
+/// Scores become weights e^(score − running max) in place; the running sum is rescaled to the new running maximum.
 template <std::size_t kVectors>
-HWY_INLINE void SoftmaxColumns(const Workspace& w, std::size_t query, std::size_t keys, const V* largest) {
+HWY_INLINE void SoftmaxColumns(const Workspace& w, std::size_t query, std::size_t keys, const V* block_max) {
   const D d;
   const std::size_t lanes = hn::Lanes(d);
   HWY_UNROLL(2)
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t column = query + v * lanes;
-    const V before = hn::Load(d, w.largest + column);
-    const V shift = hn::Max(before, largest[v]);
+    const V before = hn::Load(d, w.running_max + column);
+    const V shift = hn::Max(before, block_max[v]);
     V sum0 = hn::Zero(d);
     V sum1 = hn::Zero(d);
     float* HWY_RESTRICT scores = w.scores + column;
@@ -288,32 +287,34 @@ HWY_INLINE void SoftmaxColumns(const Workspace& w, std::size_t query, std::size_
     }
     const V correction = ExpOfNegative(hn::Sub(before, shift));
     hn::Store(correction, d, w.correction + column);
-    hn::Store(hn::MulAdd(hn::Load(d, w.sum + column), correction, hn::Add(sum0, sum1)), d, w.sum + column);
-    hn::Store(shift, d, w.largest + column);
+    hn::Store(hn::MulAdd(hn::Load(d, w.running_sum + column), correction, hn::Add(sum0, sum1)), d,
+              w.running_sum + column);
+    hn::Store(shift, d, w.running_max + column);
   }
 }
 
-/// Weights of `keys` keys for kVectors vectors of queries.
+/// Attention weights of `keys` keys for kVectors vectors of queries.
 template <std::size_t kVectors, bool kBiased>
-void WeighKeys(const HeadTask& task, const Workspace& w, const Block& block, std::size_t query, std::size_t first_key,
-               std::size_t keys) {
-  V largest[kVectors];
+void SoftmaxTile(const HeadTask& task, const Workspace& w, const Block& block, std::size_t query, std::size_t first_key,
+                 std::size_t keys) {
+  V block_max[kVectors];
   HWY_UNROLL(2)
-  for (std::size_t v = 0; v < kVectors; ++v) largest[v] = hn::Set(D(), kLowest);
+  for (std::size_t v = 0; v < kVectors; ++v) block_max[v] = hn::Set(D(), kLowest);
   for (std::size_t key = 0; key < keys; key += kTile) {
-    ScoreTile<kVectors, kBiased>(task, w, block, first_key + key, query, w.scores + key * kQueries + query, largest);
+    ScoreTile<kVectors, kBiased>(task, w, block, first_key + key, query, w.scores + key * kQueries + query, block_max);
   }
-  SoftmaxColumns<kVectors>(w, query, keys, largest);
+  SoftmaxColumns<kVectors>(w, query, keys, block_max);
 }
 
 template <bool kBiased>
-void WeighBlock(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key, std::size_t keys) {
+void SoftmaxBlock(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
+                  std::size_t keys) {
   const std::size_t lanes = hn::Lanes(D());
   for (std::size_t query = 0; query < block.rows; query += kTileVectors * lanes) {
     if (block.rows - query > lanes) {
-      WeighKeys<kTileVectors, kBiased>(task, w, block, query, first_key, keys);
+      SoftmaxTile<kTileVectors, kBiased>(task, w, block, query, first_key, keys);
     } else {
-      WeighKeys<1, kBiased>(task, w, block, query, first_key, keys);
+      SoftmaxTile<1, kBiased>(task, w, block, query, first_key, keys);
     }
   }
 }
@@ -322,11 +323,12 @@ void WeighBlock(const HeadTask& task, const Workspace& w, const Block& block, st
 void PlacePositionBias(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
                        std::size_t keys) {
   const D d;
-  // Distances from the greatest down: a key's are then a run of neighbours, ascending with the query.
-  const auto greatest = static_cast<std::ptrdiff_t>(first_key + keys - 1) - static_cast<std::ptrdiff_t>(block.first);
+  // Distances in descending order: a key's biases are then contiguous, ascending with the query.
+  const auto max_distance =
+      static_cast<std::ptrdiff_t>(first_key + keys - 1) - static_cast<std::ptrdiff_t>(block.first);
   const auto length = static_cast<std::ptrdiff_t>(task.length);
   for (std::size_t i = 0; i < keys + kQueries; ++i) {
-    const std::ptrdiff_t distance = greatest - static_cast<std::ptrdiff_t>(i);
+    const std::ptrdiff_t distance = max_distance - static_cast<std::ptrdiff_t>(i);
     w.bias[i] = distance > -length && distance < length ? task.bias[distance] : 0.0F;
   }
   for (std::size_t key = 0; key < keys; ++key) {
@@ -350,7 +352,7 @@ void FillBiasRow(const HeadTask& task, const Workspace& w, const Block& block, s
                        task.logit_scales[query], logits);
 }
 
-/// The model's own bias comes query by query, so four of them are filled and turned about.
+/// The model's own bias comes query by query, so four of them are filled and transposed.
 void PlaceLogitBias(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
                     std::size_t keys) {
   const std::size_t there = std::min(keys, task.length - first_key);
@@ -365,10 +367,11 @@ void PlaceLogitBias(const HeadTask& task, const Workspace& w, const Block& block
   }
 }
 
-/// Puts weights of `keys` keys in place of the scores, and the factors for what came before.
-void Weigh(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key, std::size_t keys) {
+/// Attention weights of `keys` keys, and the rescaling of what was accumulated before.
+void ComputeWeights(const HeadTask& task, const Workspace& w, const Block& block, std::size_t first_key,
+                    std::size_t keys) {
   if (task.bias == nullptr && task.logit_bias == nullptr) {
-    WeighBlock<false>(task, w, block, first_key, keys);
+    SoftmaxBlock<false>(task, w, block, first_key, keys);
     return;
   }
   if (task.logit_bias != nullptr) {
@@ -376,7 +379,7 @@ void Weigh(const HeadTask& task, const Workspace& w, const Block& block, std::si
   } else {
     PlacePositionBias(task, w, block, first_key, keys);
   }
-  WeighBlock<true>(task, w, block, first_key, keys);
+  SoftmaxBlock<true>(task, w, block, first_key, keys);
 }
 
 /// O[kTile, kVectors vectors] = (O · correction, unless it is the first) + P V over `keys` keys.
@@ -432,7 +435,7 @@ void WriteOutput(const HeadTask& task, const Workspace& w, const Block& block) {
   const D d;
   for (std::size_t row = 0; row < block.rows; ++row) {
     float* output = w.output + row * w.padded_dim;
-    const V factor = hn::Set(d, 1.0F / w.sum[row]);
+    const V factor = hn::Set(d, 1.0F / w.running_sum[row]);
     for (std::size_t c = 0; c < w.padded_dim; c += hn::Lanes(d)) {
       hn::Store(hn::Mul(factor, hn::Load(d, output + c)), d, output + c);
     }
@@ -442,19 +445,19 @@ void WriteOutput(const HeadTask& task, const Workspace& w, const Block& block) {
 
 void AttendBlock(const HeadTask& task, const Workspace& w, const Block& block) {
   PackQueries(task, block, round_up(block.rows, hn::Lanes(D())), w.queries);
-  std::fill_n(w.largest, kQueries, kLowest);
-  std::fill_n(w.sum, kQueries, 0.0F);
+  std::fill_n(w.running_max, kQueries, kLowest);
+  std::fill_n(w.running_sum, kQueries, 0.0F);
   std::fill_n(w.correction, kQueries, 0.0F);
   std::fill_n(w.bias_scale, kQueries, 0.0F);
   for (std::size_t row = 0; row < block.rows && task.bias != nullptr; ++row) {
     w.bias_scale[row] = task.temper_bias ? task.logit_scales[block.first + row] : 1.0F;
   }
-  // Keys that no query of the block sees are not touched; blocks begin where a tile does.
-  const KeyRange seen = keys_seen(task, block.first, block.rows);
-  const std::size_t begin = seen.begin - seen.begin % kTile;
-  for (std::size_t key = begin; key < seen.end; key += kKeyBlock) {
-    const std::size_t keys = round_up(std::min(kKeyBlock, seen.end - key), kTile);
-    Weigh(task, w, block, key, keys);
+  // Keys that no query of the block attends to are skipped; blocks begin where a tile does.
+  const KeyRange visible = visible_keys(task, block.first, block.rows);
+  const std::size_t begin = visible.begin - visible.begin % kTile;
+  for (std::size_t key = begin; key < visible.end; key += kKeyBlock) {
+    const std::size_t keys = round_up(std::min(kKeyBlock, visible.end - key), kTile);
+    ComputeWeights(task, w, block, key, keys);
     AddValues(w, block, key, keys, key == begin);
   }
   WriteOutput(task, w, block);
@@ -494,9 +497,9 @@ void check_heads(const BasicAttentionInputs<T>& in, std::int64_t tokens) {
   const bool divides =
       in.num_heads >= 1 && in.num_kv_heads >= 1 && in.num_heads % in.num_kv_heads == 0 && in.q.cols % in.num_heads == 0;
   const auto scales = static_cast<std::int64_t>(in.logit_scales.size());
-  if (!divides || scales != tokens * in.num_heads || in.reach_back < 0 || in.reach_ahead < 0) {
-    fail(ErrorCode::internal, "attention: {} heads on {}, {} columns, {} tokens, {} logit scales, reach {} and {}",
-         in.num_heads, in.num_kv_heads, in.q.cols, tokens, scales, in.reach_back, in.reach_ahead);
+  if (!divides || scales != tokens * in.num_heads || in.window_left < 0 || in.window_right < 0) {
+    fail(ErrorCode::internal, "attention: {} heads on {}, {} columns, {} tokens, {} logit scales, window {} and {}",
+         in.num_heads, in.num_kv_heads, in.q.cols, tokens, scales, in.window_left, in.window_right);
   }
 }
 
@@ -515,13 +518,13 @@ void check_shapes(const BasicAttentionInputs<T>& in, BasicMatrixView<T> out) {
   check_matrix(in.k, tokens, kv_width);
   check_matrix(in.v, tokens, kv_width);
   check_matrix(out, tokens, in.q.cols);
-  if (in.bias_reach == 0) return;
-  check_matrix(in.position_bias, in.num_heads, 2 * in.bias_reach - 1);
+  if (in.bias_max_length == 0) return;
+  check_matrix(in.position_bias, in.num_heads, 2 * in.bias_max_length - 1);
   for (std::size_t s = 0; s + 1 < in.offsets.size(); ++s) {
     const std::int64_t length = in.offsets[s + 1] - in.offsets[s];
-    if (length > in.bias_reach) {
-      fail(ErrorCode::internal, "attention: a sequence of {} tokens, the position bias reaches {}", length,
-           in.bias_reach);
+    if (length > in.bias_max_length) {
+      fail(ErrorCode::internal, "attention: a sequence of {} tokens, the position bias covers {}", length,
+           in.bias_max_length);
     }
   }
 }
@@ -546,9 +549,9 @@ simd::BasicHeadTask<T> head_task(const BasicAttentionInputs<T>& in, BasicMatrixV
   task.head_dim = static_cast<std::size_t>(in.head_dim());
   task.qk_scale = in.qk_scale;
   task.logit_scales = in.logit_scales.data() + head * in.q.rows + begin;
-  task.reach_back = static_cast<std::size_t>(in.reach_back);
-  task.reach_ahead = static_cast<std::size_t>(in.reach_ahead);
-  if (in.bias_reach > 0) task.bias = in.position_bias.row(head) + in.bias_reach - 1;
+  task.window_left = static_cast<std::size_t>(in.window_left);
+  task.window_right = static_cast<std::size_t>(in.window_right);
+  if (in.bias_max_length > 0) task.bias = in.position_bias.row(head) + in.bias_max_length - 1;
   task.temper_bias = in.temper_position_bias;
   task.logit_bias = in.logit_bias;
   task.sequence = sequence;
@@ -585,7 +588,7 @@ void attend(const Execution& execution, const BasicAttentionInputs<T>& inputs, s
 
 }  // namespace
 
-bool attends_in_bfloat16(std::int64_t head_dim) {
+bool supports_bf16_attention(std::int64_t head_dim) {
 #if defined(__x86_64__)
   static const bool has_instructions = onednn::has_avx512_bfloat16() && __builtin_cpu_supports("avx512vbmi") != 0;
 #else
@@ -597,7 +600,7 @@ bool attends_in_bfloat16(std::int64_t head_dim) {
 void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
                MatrixView out) {
   check_shapes(inputs, out);
-  if (inputs.bfloat16 && inputs.logit_bias == nullptr && attends_in_bfloat16(inputs.head_dim())) {
+  if (inputs.bfloat16 && inputs.logit_bias == nullptr && supports_bf16_attention(inputs.head_dim())) {
     attend(execution, inputs, scratch, out, &simd::attend_head_bfloat16, &simd::bfloat16_scratch_floats);
   } else {
     attend(execution, inputs, scratch, out, simd::attend_head(), &simd::head_scratch_floats);
@@ -607,7 +610,7 @@ void attention(const Execution& execution, const AttentionInputs& inputs, std::v
 void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs,
                std::vector<AttentionScratch>& scratch, Bfloat16View out) {
   check_shapes(inputs, out);
-  if (inputs.logit_bias != nullptr || !attends_in_bfloat16(inputs.head_dim())) {
+  if (inputs.logit_bias != nullptr || !supports_bf16_attention(inputs.head_dim())) {
     fail(ErrorCode::internal, "attention: no bfloat16 for heads of {}, or with a bias of the model's own",
          inputs.head_dim());
   }

@@ -18,8 +18,8 @@ struct HeadShape {
   std::size_t head_dim = 0;
   float qk_scale = 1;
   const float* logit_scales = nullptr;  ///< [length]
-  std::size_t reach_back = 0;
-  std::size_t reach_ahead = 0;
+  std::size_t window_left = 0;
+  std::size_t window_right = 0;
   const float* bias = nullptr;  ///< the bias of distance 0; distances −(length−1) … length−1 lie around it
   bool temper_bias = true;
   const LogitBias* logit_bias = nullptr;
@@ -40,7 +40,7 @@ struct BasicHeadTask : HeadShape {
 using HeadTask = BasicHeadTask<float>;
 using Bfloat16HeadTask = BasicHeadTask<std::uint16_t>;
 
-/// Queries carried together, and keys seen by the online softmax at a time: 16 KiB of scores stay in the
+/// Queries of a block, and keys of a step of the online softmax: 16 KiB of scores stay in the
 /// first-level cache with a tile's keys and values.
 inline constexpr std::size_t kQueries = 32;
 inline constexpr std::size_t kKeyBlock = 128;
@@ -52,15 +52,15 @@ constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/// Keys [begin, end) that some of the `rows` queries from `first_row` see.
+/// Keys [begin, end) that some of the `rows` queries from `first_row` attend to.
 struct KeyRange {
   std::size_t begin;
   std::size_t end;
 };
 
-inline KeyRange keys_seen(const HeadShape& task, std::size_t first_row, std::size_t rows) {
-  return {first_row > task.reach_back ? first_row - task.reach_back : 0,
-          std::min(task.length, first_row + rows + task.reach_ahead)};
+inline KeyRange visible_keys(const HeadShape& task, std::size_t first_row, std::size_t rows) {
+  return {first_row > task.window_left ? first_row - task.window_left : 0,
+          std::min(task.length, first_row + rows + task.window_right)};
 }
 
 /// Packed keys and values of the whole sequence, and the query block's working set: O(length).

@@ -32,8 +32,8 @@ namespace {
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kTile = 8;
-/// A head's rows lie too far from each other for the CPU to foresee the next.
-constexpr std::size_t kRowsAhead = 8;
+/// Prefetch distance in rows: a head's rows lie too far apart for the hardware prefetcher.
+constexpr std::size_t kPrefetchRows = 8;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
@@ -43,8 +43,8 @@ struct Workspace {
   std::uint32_t* queries;
   float* scores;
   float* output;  ///< [kQueries, padded_dim]
-  float* largest;
-  float* sum;
+  float* running_max;
+  float* running_sum;
   float* correction;
   float* bias_scale;
   std::size_t padded_dim;
@@ -67,8 +67,8 @@ Workspace divide(const HeadShape& task) {
   w.queries = reinterpret_cast<std::uint32_t*>(take(w.padded_dim / 2 * kQueries + kLanes * kQueries));
   w.scores = take(kKeyBlock * kQueries);
   w.output = take(kQueries * w.padded_dim);
-  w.largest = take(kQueries);
-  w.sum = take(kQueries);
+  w.running_max = take(kQueries);
+  w.running_sum = take(kQueries);
   w.correction = take(kQueries);
   w.bias_scale = take(kQueries);
   return w;
@@ -79,7 +79,7 @@ __mmask16 first_lanes(std::size_t count) {
   return static_cast<__mmask16>(count >= kLanes ? 0xFFFFU : (1U << count) - 1U);
 }
 
-/// 16 numbers of `low` and of `high` in turns: pairs of bfloat16.
+/// Interleaves 16 numbers of `low` and of `high`: pairs of bfloat16.
 TREBLE_BF16_INLINE __m512i pairs_of(__m512 low, __m512 high) {
   const __m512i order =
       _mm512_set_epi32(0x001F000F, 0x001E000E, 0x001D000D, 0x001C000C, 0x001B000B, 0x001A000A, 0x00190009, 0x00180008,
@@ -91,8 +91,8 @@ TREBLE_BF16_INLINE __m512 add_products(__m512 sum, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 
-TREBLE_BF16_INLINE __m512 widen(__m256i halves) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+TREBLE_BF16_INLINE __m512 widen(__m256i bf16) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
 }
 
 /// Up to 16 numbers; zeros behind them.
@@ -101,10 +101,10 @@ TREBLE_BF16_INLINE __m512 load_floats(const std::uint16_t* from, __mmask16 mask)
   return widen(_mm256_maskz_loadu_epi16(mask, from));
 }
 
-TREBLE_BF16_INLINE __m256i load_halves(const float* from, __mmask16 mask) {
+TREBLE_BF16_INLINE __m256i load_bf16(const float* from, __mmask16 mask) {
   return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from)));
 }
-TREBLE_BF16_INLINE __m256i load_halves(const std::uint16_t* from, __mmask16 mask) {
+TREBLE_BF16_INLINE __m256i load_bf16(const std::uint16_t* from, __mmask16 mask) {
   return _mm256_maskz_loadu_epi16(mask, from);
 }
 
@@ -121,14 +121,14 @@ TREBLE_BF16_INLINE __m512i load_pairs(const float* first, const float* second, _
   return pairs_of(load_floats(first, mask), high);
 }
 TREBLE_BF16_INLINE __m512i load_pairs(const std::uint16_t* first, const std::uint16_t* second, __mmask16 mask) {
-  const __m512i low = _mm512_cvtepu16_epi32(load_halves(first, mask));
+  const __m512i low = _mm512_cvtepu16_epi32(load_bf16(first, mask));
   if (second == nullptr) return low;
-  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_halves(second, mask)), 16));
+  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_bf16(second, mask)), 16));
 }
 
-/// Asks for a row's lines to be read.
+/// Prefetches a row.
 template <typename T>
-TREBLE_BF16_INLINE void expect_row(const T* row, std::size_t dim) {
+TREBLE_BF16_INLINE void prefetch_row(const T* row, std::size_t dim) {
   for (std::size_t c = 0; c < dim; c += kCacheLine / sizeof(T)) __builtin_prefetch(row + c);
 }
 
@@ -138,14 +138,14 @@ TREBLE_BF16 void pack_keys(const BasicHeadTask<T>& task, std::uint16_t* keys) {
   const std::size_t dim = task.head_dim;
   for (std::size_t row = 0; row < task.length; ++row, keys += dim) {
     const T* key = task.k + row * task.k_stride;
-    expect_row(key + kRowsAhead * task.k_stride, dim);
+    prefetch_row(key + kPrefetchRows * task.k_stride, dim);
     for (std::size_t c = 0; c < dim; c += kLanes) {
       const __mmask16 mask = first_lanes(dim - c);
-      const __m256i halves = load_halves(key + c, mask);
+      const __m256i bf16 = load_bf16(key + c, mask);
       if (dim - c >= kLanes) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(keys + c), halves);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(keys + c), bf16);
       } else {
-        _mm256_mask_storeu_epi16(keys + c, mask, halves);
+        _mm256_mask_storeu_epi16(keys + c, mask, bf16);
       }
     }
   }
@@ -158,8 +158,8 @@ TREBLE_BF16 void pack_values(const BasicHeadTask<T>& task, std::size_t padded_di
   for (; row < task.length; row += 2, values += padded_dim) {
     const T* first = task.v + row * task.v_stride;
     const T* second = row + 1 < task.length ? first + task.v_stride : nullptr;
-    expect_row(first + kRowsAhead * task.v_stride, task.head_dim);
-    expect_row(first + (kRowsAhead + 1) * task.v_stride, task.head_dim);
+    prefetch_row(first + kPrefetchRows * task.v_stride, task.head_dim);
+    prefetch_row(first + (kPrefetchRows + 1) * task.v_stride, task.head_dim);
     for (std::size_t c = 0; c < padded_dim; c += kLanes) {
       const __mmask16 mask = first_lanes(task.head_dim - c);
       _mm512_storeu_si512(values + c, load_pairs(first + c, second == nullptr ? nullptr : second + c, mask));
@@ -232,23 +232,23 @@ TREBLE_BF16_INLINE __m512 exp2_of_negative(__m512 x) {
   return _mm512_scalef_ps(power, whole);
 }
 
-/// Which of the queries see a key.
-__mmask16 seeing(const HeadShape& task, std::size_t key, std::size_t first_query) {
+/// The lanes whose queries attend to a key.
+__mmask16 visible_lanes(const HeadShape& task, std::size_t key, std::size_t first_query) {
   const auto first = static_cast<std::int64_t>(first_query);
   const auto j = static_cast<std::int64_t>(key);
   if (key >= task.length) return 0;
-  const std::int64_t low = std::max<std::int64_t>(0, j - static_cast<std::int64_t>(task.reach_ahead) - first);
-  const std::int64_t high = std::min<std::int64_t>(kLanes, j + static_cast<std::int64_t>(task.reach_back) - first + 1);
+  const std::int64_t low = std::max<std::int64_t>(0, j - static_cast<std::int64_t>(task.window_right) - first);
+  const std::int64_t high = std::min<std::int64_t>(kLanes, j + static_cast<std::int64_t>(task.window_left) - first + 1);
   if (low >= high) return 0;
   return static_cast<__mmask16>(first_lanes(static_cast<std::size_t>(high)) &
                                 ~first_lanes(static_cast<std::size_t>(low)));
 }
 
-/// Whether every query of the block sees all keys of a tile.
-bool sees_all(const HeadShape& task, std::size_t first_query, std::size_t queries, std::size_t key) {
+/// Whether every query of the block attends to all keys of a tile.
+bool fully_visible(const HeadShape& task, std::size_t first_query, std::size_t queries, std::size_t key) {
   const std::size_t last_key = key + kTile - 1;
-  return last_key < task.length && last_key <= first_query + task.reach_ahead &&
-         first_query + queries - 1 <= key + task.reach_back;
+  return last_key < task.length && last_key <= first_query + task.window_right &&
+         first_query + queries - 1 <= key + task.window_left;
 }
 
 /// bias[j − i] of 16 queries i, in units of log₂; 0 where there is no such key or query.
@@ -266,16 +266,16 @@ TREBLE_BF16_INLINE __m512 bias_of(const HeadShape& task, const Workspace& w, std
   return _mm512_mul_ps(values, _mm512_loadu_ps(w.bias_scale + vector * kLanes));
 }
 
-/// Rows of queries that are carried together.
+/// A block of queries.
 struct Block {
   std::size_t first;
   std::size_t rows;
 };
 
-/// Scores of kTile keys from `key`, into the block's scores; raises `largest` to them.
+/// Scores of kTile keys from `key`, into the block's scores; updates `block_max`.
 template <std::size_t kVectors>
 TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, const Block& block, std::size_t key,
-                                   float* scores, __m512* largest) {
+                                   float* scores, __m512* block_max) {
   __m512 sum[kTile][kVectors];
 #pragma GCC unroll 8
   for (std::size_t r = 0; r < kTile; ++r) {
@@ -302,12 +302,12 @@ TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, co
       }
     }
   }
-  if (!sees_all(task, block.first, block.rows, key)) {
+  if (!fully_visible(task, block.first, block.rows, key)) {
     const __m512 hidden = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kTile; ++r) {
       for (std::size_t v = 0; v < kVectors; ++v) {
-        sum[r][v] = _mm512_mask_mov_ps(hidden, seeing(task, key + r, block.first + v * kLanes), sum[r][v]);
+        sum[r][v] = _mm512_mask_mov_ps(hidden, visible_lanes(task, key + r, block.first + v * kLanes), sum[r][v]);
       }
     }
   }
@@ -315,7 +315,7 @@ TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, co
   for (std::size_t r = 0; r < kTile; ++r) {
     for (std::size_t v = 0; v < kVectors; ++v) {
       // The second of the two where one is NaN.
-      largest[v] = _mm512_max_ps(largest[v], sum[r][v]);
+      block_max[v] = _mm512_max_ps(block_max[v], sum[r][v]);
       _mm512_storeu_ps(scores + r * kQueries + v * kLanes, sum[r][v]);
     }
   }
@@ -331,7 +331,7 @@ constexpr std::array<std::uint8_t, 128> mantissa_excess() {
   return excess;
 }
 
-/// Words 0, 2, 4 … of two vectors in turns.
+/// Words 0, 2, 4 … of two vectors, interleaved.
 constexpr std::array<std::uint16_t, 32> low_words() {
   std::array<std::uint16_t, 32> words = {};
   for (std::uint16_t i = 0; i < 32; i += 2) {
@@ -341,16 +341,18 @@ constexpr std::array<std::uint16_t, 32> low_words() {
   return words;
 }
 
-/// bfloat16 weights 2^x of 16 queries for two keys at a time, x being rounded to 128ths: as far off as bfloat16 itself.
-class Weigher {
+/// bfloat16 weights 2^x of 16 queries for two keys at a time, x being rounded to 128ths: as accurate as bfloat16
+/// itself.
+class SoftmaxWeights {
  public:
-  TREBLE_BF16_INLINE explicit Weigher(__m512 shift) : shift_(shift) {}
+  TREBLE_BF16_INLINE explicit SoftmaxWeights(__m512 shift) : shift_(shift) {}
 
   /// [query][2 keys]
-  TREBLE_BF16_INLINE __m512i weigh(__m512 low, __m512 high) {
+  TREBLE_BF16_INLINE __m512i weights(__m512 low, __m512 high) {
     const __m512 low_number = place(low);
     const __m512 high_number = place(high);
-    seen_ = _mm512_or_si512(seen_, _mm512_or_si512(_mm512_castps_si512(low_number), _mm512_castps_si512(high_number)));
+    number_bits_ = _mm512_or_si512(number_bits_,
+                                   _mm512_or_si512(_mm512_castps_si512(low_number), _mm512_castps_si512(high_number)));
     const __m512i number = _mm512_permutex2var_epi16(
         _mm512_castps_si512(low_number), _mm512_loadu_si512(kLowWords.data()), _mm512_castps_si512(high_number));
     const __m512i excess =
@@ -364,7 +366,7 @@ class Weigher {
   /// Of all weights; NaN where a score was.
   TREBLE_BF16_INLINE __m512 sum() const {
     const __m512i exponent = _mm512_set1_epi32(0x7F800000);
-    const __mmask16 poisoned = _mm512_cmpeq_epi32_mask(_mm512_and_si512(seen_, exponent), exponent);
+    const __mmask16 poisoned = _mm512_cmpeq_epi32_mask(_mm512_and_si512(number_bits_, exponent), exponent);
     return _mm512_mask_mov_ps(sum_, poisoned, _mm512_set1_ps(std::numeric_limits<float>::quiet_NaN()));
   }
 
@@ -377,33 +379,35 @@ class Weigher {
   /// x. Below 2⁻¹²⁶ it is 2⁻¹²⁶.
   TREBLE_BF16_INLINE __m512 place(__m512 score) const {
     const __m512 x = _mm512_max_ps(_mm512_set1_ps(-126.0F), _mm512_sub_ps(score, shift_));
-    // A multiplication by 1 for the units that the subtractions leave idle.
+    // A multiplication by 1 for the execution ports that the subtractions leave idle.
     return _mm512_fmadd_ps(x, _mm512_set1_ps(1.0F), _mm512_set1_ps(98304.0F + 127.0F));
   }
 
   __m512 shift_;
   __m512 sum_ = _mm512_setzero_ps();
-  __m512i seen_ = _mm512_setzero_si512();  ///< bits of all numbers: an exponent of ones is that of NaN
+  __m512i number_bits_ = _mm512_setzero_si512();  ///< bits of all numbers: an exponent of ones is that of NaN
 };
 
-/// Scores become weights, two keys at a time and in their place; what was summed before is drawn in to the new maximum.
+/// Scores become weights, two keys at a time and in their place; the running sum is rescaled to the new running
+/// maximum.
 template <std::size_t kVectors>
-TREBLE_BF16 void softmax_block(const Workspace& w, std::size_t keys, const __m512* largest) {
+TREBLE_BF16 void softmax_block(const Workspace& w, std::size_t keys, const __m512* block_max) {
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t column = v * kLanes;
-    const __m512 before = _mm512_loadu_ps(w.largest + column);
-    const __m512 shift = _mm512_max_ps(before, largest[v]);
-    Weigher weigher(shift);
+    const __m512 before = _mm512_loadu_ps(w.running_max + column);
+    const __m512 shift = _mm512_max_ps(before, block_max[v]);
+    SoftmaxWeights softmax(shift);
     const float* scores = w.scores + column;
     auto* weights = reinterpret_cast<std::uint32_t*>(w.scores) + column;
     for (std::size_t key = 0; key < keys; key += 2, scores += 2 * kQueries, weights += kQueries) {
-      const __m512i pair = weigher.weigh(_mm512_loadu_ps(scores), _mm512_loadu_ps(scores + kQueries));
+      const __m512i pair = softmax.weights(_mm512_loadu_ps(scores), _mm512_loadu_ps(scores + kQueries));
       _mm512_storeu_si512(weights, pair);
     }
     const __m512 correction = exp2_of_negative(_mm512_sub_ps(before, shift));
     _mm512_storeu_ps(w.correction + column, correction);
-    _mm512_storeu_ps(w.sum + column, _mm512_fmadd_ps(_mm512_loadu_ps(w.sum + column), correction, weigher.sum()));
-    _mm512_storeu_ps(w.largest + column, shift);
+    _mm512_storeu_ps(w.running_sum + column,
+                     _mm512_fmadd_ps(_mm512_loadu_ps(w.running_sum + column), correction, softmax.sum()));
+    _mm512_storeu_ps(w.running_max + column, shift);
   }
 }
 
@@ -450,9 +454,10 @@ TREBLE_BF16 void add_values(const Workspace& w, std::size_t first_key, std::size
   }
 }
 
-/// Asks for the block's outputs, which come from beyond the second-level cache or from another core's, to be written.
+/// Prefetches the block's outputs for writing: their cache lines come from beyond the second-level cache or from
+/// another core's.
 template <typename T>
-TREBLE_BF16 void expect_outputs(const BasicHeadTask<T>& task, const Block& block) {
+TREBLE_BF16 void prefetch_outputs_for_write(const BasicHeadTask<T>& task, const Block& block) {
   for (std::size_t row = block.first; row < block.first + block.rows; ++row) {
     for (std::size_t c = 0; c < task.head_dim; c += kCacheLine / sizeof(T)) {
       __builtin_prefetch(task.out + row * task.out_stride + c, 1);
@@ -462,31 +467,31 @@ TREBLE_BF16 void expect_outputs(const BasicHeadTask<T>& task, const Block& block
 
 template <std::size_t kVectors, typename T>
 TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const Workspace& w, const Block& block) {
-  expect_outputs(task, block);
+  prefetch_outputs_for_write(task, block);
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t first = v * kLanes;
     pack_queries(task, block.first + first, block.rows - std::min(block.rows, first), w.queries + first);
   }
-  std::fill_n(w.largest, kQueries, kLowest);
-  std::fill_n(w.sum, kQueries, 0.0F);
+  std::fill_n(w.running_max, kQueries, kLowest);
+  std::fill_n(w.running_sum, kQueries, 0.0F);
   for (std::size_t row = 0; row < block.rows && task.bias != nullptr; ++row) {
     w.bias_scale[row] = kLog2E * (task.temper_bias ? task.logit_scales[block.first + row] : 1.0F);
   }
-  // Keys that no row of the block sees are not touched; blocks begin where a tile does.
-  const KeyRange seen = keys_seen(task, block.first, block.rows);
-  const std::size_t begin = seen.begin - seen.begin % kTile;
-  for (std::size_t key = begin; key < seen.end; key += kKeyBlock) {
-    const std::size_t keys = round_up(std::min(kKeyBlock, seen.end - key), kTile);
-    __m512 largest[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) largest[v] = _mm512_set1_ps(kLowest);
+  // Keys that no row of the block attends to are skipped; blocks begin where a tile does.
+  const KeyRange visible = visible_keys(task, block.first, block.rows);
+  const std::size_t begin = visible.begin - visible.begin % kTile;
+  for (std::size_t key = begin; key < visible.end; key += kKeyBlock) {
+    const std::size_t keys = round_up(std::min(kKeyBlock, visible.end - key), kTile);
+    __m512 block_max[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) block_max[v] = _mm512_set1_ps(kLowest);
     for (std::size_t tile = 0; tile < keys; tile += kTile) {
-      score_tile<kVectors>(task, w, block, key + tile, w.scores + tile * kQueries, largest);
+      score_tile<kVectors>(task, w, block, key + tile, w.scores + tile * kQueries, block_max);
     }
-    softmax_block<kVectors>(w, keys, largest);
+    softmax_block<kVectors>(w, keys, block_max);
     add_values(w, key, keys, block.rows, key == begin);
   }
   for (std::size_t row = 0; row < block.rows; ++row) {
-    const __m512 factor = _mm512_set1_ps(1.0F / w.sum[row]);
+    const __m512 factor = _mm512_set1_ps(1.0F / w.running_sum[row]);
     T* out = task.out + (block.first + row) * task.out_stride;
     for (std::size_t c = 0; c < task.head_dim; c += kLanes) {
       const __m512 values = _mm512_mul_ps(factor, _mm512_loadu_ps(w.output + row * w.padded_dim + c));

@@ -74,7 +74,7 @@ void ToCodes(const float* HWY_RESTRICT x, std::size_t count, float least, float 
   }
 }
 
-RowCodes QuantizeRow(const float* x, std::size_t count, float most, std::uint8_t* codes) {
+RowQuantParams QuantizeRow(const float* x, std::size_t count, float most, std::uint8_t* codes) {
   if (count == 0) return {};
   const Range range = RangeOf(x, count);
   if (!std::isfinite(range.total)) {
@@ -182,7 +182,7 @@ std::size_t RotateInRegisters(std::size_t block, const float* from, float* x, st
 }
 #endif
 
-void RotateBlocks(std::size_t block, const float* from, float* x, std::size_t count) {
+void HadamardTransform(std::size_t block, const float* from, float* x, std::size_t count) {
   std::size_t half = 1;
 #if HWY_TARGET != HWY_SCALAR
 #if HWY_MAX_BYTES >= 64  // which come with 32 registers
@@ -199,7 +199,7 @@ void RotateBlocks(std::size_t block, const float* from, float* x, std::size_t co
   }
 }
 
-void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowCodes& row, const ColumnScales& columns,
+void DequantizeRow(const std::int32_t* HWY_RESTRICT sums, const RowQuantParams& row, const ColumnQuantParams& columns,
                    bool accumulate, float* HWY_RESTRICT y) {
   const std::size_t count = columns.scale.size();
   const float* HWY_RESTRICT scale = columns.scale.data();
@@ -239,8 +239,8 @@ void ToWeightCodes(const float* HWY_RESTRICT x, std::size_t count, float offset,
   }
 }
 
-WeightCodes QuantizeWeights(const float* x, std::size_t count, std::int32_t most, std::int32_t most_pair,
-                            std::int8_t* codes) {
+WeightQuantParams QuantizeWeights(const float* x, std::size_t count, std::int32_t most, std::int32_t most_pair,
+                                  std::int8_t* codes) {
   if (count == 0) return {};
   Range range = RangeOf(x, count);
   if (!std::isfinite(range.total)) {
@@ -298,13 +298,12 @@ void AddMoments(const float* HWY_RESTRICT x, const float* HWY_RESTRICT scaled, s
   }
 }
 
-void RoundInTurn(const float* HWY_RESTRICT feedback, std::size_t stride, std::size_t n, float most,
-                 RoundingTile& tile) {
+void LdlqRound(const float* HWY_RESTRICT feedback, std::size_t stride, std::size_t n, float most, LdlqTile& tile) {
   const D d;
-  const std::size_t lanes = std::min(hn::Lanes(d), RoundingTile::kOutputs);
-  const hn::CappedTag<float, RoundingTile::kOutputs> capped;
+  const std::size_t lanes = std::min(hn::Lanes(d), LdlqTile::kOutputs);
+  const hn::CappedTag<float, LdlqTile::kOutputs> capped;
   tile.wanted = tile.weights;
-  for (std::size_t first = 0; first < RoundingTile::kOutputs; first += lanes) {
+  for (std::size_t first = 0; first < LdlqTile::kOutputs; first += lanes) {
     for (std::size_t k = 0; k < n; ++k) {
       const auto wanted = hn::Load(capped, &tile.wanted[k][first]);
       const auto code = hn::Min(hn::Max(hn::Round(wanted), hn::Set(capped, -most)), hn::Set(capped, most));
@@ -350,10 +349,10 @@ namespace treble {
 namespace simd {
 HWY_EXPORT(QuantizeRow);
 HWY_EXPORT(DequantizeRow);
-HWY_EXPORT(RotateBlocks);
+HWY_EXPORT(HadamardTransform);
 HWY_EXPORT(QuantizeWeights);
 HWY_EXPORT(AddMoments);
-HWY_EXPORT(RoundInTurn);
+HWY_EXPORT(LdlqRound);
 HWY_EXPORT(ToBfloat16);
 HWY_EXPORT(FromBfloat16);
 HWY_EXPORT(RoundToBfloat16);
@@ -369,9 +368,9 @@ auto dequantize_row() {
   return &HWY_DYNAMIC_DISPATCH(DequantizeRow);
 }
 
-auto rotate_blocks() {
+auto hadamard_transform() {
   choose_target();
-  return &HWY_DYNAMIC_DISPATCH(RotateBlocks);
+  return &HWY_DYNAMIC_DISPATCH(HadamardTransform);
 }
 
 auto quantize_weights() {
@@ -384,9 +383,9 @@ auto add_moments() {
   return &HWY_DYNAMIC_DISPATCH(AddMoments);
 }
 
-auto round_in_turn() {
+auto ldlq_round() {
   choose_target();
-  return &HWY_DYNAMIC_DISPATCH(RoundInTurn);
+  return &HWY_DYNAMIC_DISPATCH(LdlqRound);
 }
 
 auto to_bfloat16() {
@@ -405,21 +404,21 @@ auto round_to_bfloat16() {
 }
 }  // namespace simd
 
-RowCodes quantize_row(std::span<const float> x, std::int32_t most, std::span<std::uint8_t> codes) {
+RowQuantParams quantize_row(std::span<const float> x, std::int32_t most, std::span<std::uint8_t> codes) {
   return simd::quantize_row()(x.data(), x.size(), static_cast<float>(most), codes.data());
 }
 
-void dequantize_row(std::span<const std::int32_t> sums, const RowCodes& row, const ColumnScales& columns,
+void dequantize_row(std::span<const std::int32_t> sums, const RowQuantParams& row, const ColumnQuantParams& columns,
                     bool accumulate, std::span<float> y) {
   simd::dequantize_row()(sums.data(), row, columns, accumulate, y.data());
 }
 
-void rotate_blocks(std::int64_t block, std::span<const float> x, std::span<float> rotated) {
-  simd::rotate_blocks()(static_cast<std::size_t>(block), x.data(), rotated.data(), x.size());
+void hadamard_transform(std::int64_t block, std::span<const float> x, std::span<float> rotated) {
+  simd::hadamard_transform()(static_cast<std::size_t>(block), x.data(), rotated.data(), x.size());
 }
 
-WeightCodes quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
-                             std::span<std::int8_t> codes) {
+WeightQuantParams quantize_weights(std::span<const float> x, std::int32_t most, std::int32_t most_pair,
+                                   std::span<std::int8_t> codes) {
   return simd::quantize_weights()(x.data(), x.size(), most, most_pair, codes.data());
 }
 
@@ -428,9 +427,9 @@ void add_moments(ConstMatrixView x, ConstMatrixView scaled, MatrixView moments) 
                       static_cast<std::size_t>(x.cols), moments.data, static_cast<std::size_t>(moments.stride));
 }
 
-void round_in_turn(ConstMatrixView feedback, std::int32_t most, RoundingTile& tile) {
-  simd::round_in_turn()(feedback.data, static_cast<std::size_t>(feedback.stride),
-                        static_cast<std::size_t>(feedback.rows), static_cast<float>(most), tile);
+void ldlq_round(ConstMatrixView feedback, std::int32_t most, LdlqTile& tile) {
+  simd::ldlq_round()(feedback.data, static_cast<std::size_t>(feedback.stride), static_cast<std::size_t>(feedback.rows),
+                     static_cast<float>(most), tile);
 }
 
 void to_bfloat16(std::span<const float> x, std::span<std::uint16_t> y) {

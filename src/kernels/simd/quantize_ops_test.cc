@@ -18,12 +18,12 @@ namespace {
 TEST(QuantizeRow, LosesAtMostHalfAStep) {
   test::on_every_target([] {
     for (const std::int64_t count : {1, 2, 7, 8, 33, 384}) {
-      for (const std::int32_t most : {255, 180}) {
+      for (const std::int32_t qmax : {255, 180}) {
         const auto x = test::random_values(count, 5);
         std::vector<std::uint8_t> codes(x.size());
-        const RowCodes row = quantize_row(x, most, codes);
+        const RowQuantParams row = quantize_row(x, qmax, codes);
         for (std::size_t i = 0; i < x.size(); ++i) {
-          EXPECT_LE(codes[i], most);
+          EXPECT_LE(codes[i], qmax);
           EXPECT_NEAR(row.offset + row.scale * static_cast<float>(codes[i]), x[i], 0.5001 * row.scale + 1e-6);
         }
         EXPECT_NEAR(row.total, std::accumulate(x.begin(), x.end(), 0.0), 1e-4);
@@ -35,7 +35,7 @@ TEST(QuantizeRow, LosesAtMostHalfAStep) {
 TEST(QuantizeRow, ConstantsAreExactAndNonFiniteShows) {
   test::on_every_target([] {
     std::vector<std::uint8_t> codes(20);
-    const RowCodes row = quantize_row(std::vector<float>(20, 3.5F), 255, codes);
+    const RowQuantParams row = quantize_row(std::vector<float>(20, 3.5F), 255, codes);
     EXPECT_EQ(row.offset + row.scale * codes[7], 3.5F);
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), HUGE_VALF, -HUGE_VALF}) {
       for (const std::size_t place : {0, 11, 19}) {
@@ -61,12 +61,12 @@ std::vector<float> naive_rotation(std::size_t block, const std::vector<float>& x
   return y;
 }
 
-TEST(RotateBlocks, EqualsItsNaiveTwin) {
+TEST(HadamardTransform, EqualsItsNaiveTwin) {
   test::on_every_target([] {
     for (const std::size_t block : {1, 2, 4, 8, 16, 32, 64, 128, 512}) {
       const auto x = test::random_values(static_cast<std::int64_t>(3 * block), 7);
       auto rotated = x;
-      rotate_blocks(static_cast<std::int64_t>(block), rotated, rotated);
+      hadamard_transform(static_cast<std::int64_t>(block), rotated, rotated);
       const auto wanted = naive_rotation(block, x);
       for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(rotated[i], wanted[i], 1e-4) << block << ": " << i;
     }
@@ -95,8 +95,8 @@ TEST(QuantizeWeights, CoverTheirOwnRangeWherePairsAreFree) {
   for (float& value : x) value += 3.0F;
   std::vector<std::int8_t> codes(x.size());
   const auto [scale, offset] = quantize_weights(x, 127, 254, codes);
-  const auto [least, greatest] = std::minmax_element(x.begin(), x.end());
-  EXPECT_NEAR(scale, (*greatest - *least) / 254, 1e-6);
+  const auto [min, max] = std::minmax_element(x.begin(), x.end());
+  EXPECT_NEAR(scale, (*max - *min) / 254, 1e-6);
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(offset + scale * codes[i], x[i], 0.5001 * scale + 1e-6);
   const auto constant = quantize_weights(std::vector<float>(8, 1.5F), 127, 254, std::span(codes).first(8));
   EXPECT_EQ(constant.scale, 0.0F);
@@ -165,18 +165,18 @@ TEST(Moments, EqualTheirDefinition) {
   }
 }
 
-TEST(RoundInTurn, HandsErrorsOn) {
-  for (const std::size_t n : {std::size_t{1}, std::size_t{5}, RoundingTile::kInputs}) {
+TEST(LdlqRound, HandsErrorsOn) {
+  for (const std::size_t n : {std::size_t{1}, std::size_t{5}, LdlqTile::kInputs}) {
     const auto feedback = test::random_values(static_cast<std::int64_t>(n * (n + 2)), 1, 0.2F);
-    const auto numbers = test::random_values(static_cast<std::int64_t>(n * RoundingTile::kOutputs), 2, 3.0F);
+    const auto numbers = test::random_values(static_cast<std::int64_t>(n * LdlqTile::kOutputs), 2, 3.0F);
     test::on_every_target([&] {
-      RoundingTile tile = {};
+      LdlqTile tile = {};
       for (std::size_t i = 0; i < n; ++i) {
-        std::copy_n(numbers.data() + i * RoundingTile::kOutputs, RoundingTile::kOutputs, tile.weights[i].data());
+        std::copy_n(numbers.data() + i * LdlqTile::kOutputs, LdlqTile::kOutputs, tile.weights[i].data());
       }
       const auto size = static_cast<std::int64_t>(n);
-      round_in_turn(ConstMatrixView(feedback.data(), size, size, size + 2), 4, tile);
-      for (std::size_t o = 0; o < RoundingTile::kOutputs; ++o) {
+      ldlq_round(ConstMatrixView(feedback.data(), size, size, size + 2), 4, tile);
+      for (std::size_t o = 0; o < LdlqTile::kOutputs; ++o) {
         for (std::size_t i = 0; i < n; ++i) {
           double wanted = tile.weights[i][o];
           for (std::size_t j = 0; j < i; ++j) {
@@ -204,13 +204,13 @@ TEST(Bfloat16, RoundsToNearestEvenAndKeepsWhatIsNotANumber) {
                                   -0.0F,
                                   3.0e38F};
     const std::vector<std::uint16_t> wanted = {0x3F80, 0x3F80, 0x3F82, 0x3F81, 0xFF80, 0x7FFF, 0x7FC0, 0x8000, 0x7F62};
-    std::vector<std::uint16_t> halves(x.size());
+    std::vector<std::uint16_t> bf16(x.size());
     std::vector<float> rounded(x.size());
-    to_bfloat16(x, halves);
+    to_bfloat16(x, bf16);
     round_to_bfloat16(x, rounded);
-    EXPECT_EQ(halves, wanted);
+    EXPECT_EQ(bf16, wanted);
     std::vector<float> widened(x.size());
-    from_bfloat16(halves, widened);
+    from_bfloat16(bf16, widened);
     for (std::size_t i = 0; i < x.size(); ++i) {
       EXPECT_EQ(std::bit_cast<std::uint32_t>(rounded[i]), std::uint32_t{wanted[i]} << 16);
       EXPECT_EQ(std::bit_cast<std::uint32_t>(widened[i]), std::uint32_t{wanted[i]} << 16);

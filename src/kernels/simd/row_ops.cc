@@ -22,7 +22,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
-/// Sums that go on side by side, as an addition takes three or four cycles to come back.
+/// Independent accumulators, which hide the latency of an addition (three or four cycles).
 constexpr std::size_t kSums = 4;
 
 /// Σ term(sum, x) over a row: `add_vector` and `add_one` add the term of a vector and of a number to a sum.

@@ -1,4 +1,4 @@
-// The vectorised kernels against their naive twins, on every instruction set this machine has.
+// The vectorised kernels against their reference implementations, on every instruction set this machine has.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -23,8 +23,8 @@ struct AttentionCase {
   bool temper_bias = true;
   float spread = 1.0F;
   std::int64_t heads_per_kv = 1;
-  std::int64_t reach_back = AttentionInputs::kUnlimited;
-  std::int64_t reach_ahead = AttentionInputs::kUnlimited;
+  std::int64_t window_left = AttentionInputs::kUnlimited;
+  std::int64_t window_right = AttentionInputs::kUnlimited;
 };
 
 class AttentionFixture {
@@ -45,13 +45,13 @@ class AttentionFixture {
     inputs_.num_heads = c.num_heads;
     inputs_.num_kv_heads = c.num_heads / c.heads_per_kv;
     inputs_.qk_scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim));
-    inputs_.reach_back = c.reach_back;
-    inputs_.reach_ahead = c.reach_ahead;
+    inputs_.window_left = c.window_left;
+    inputs_.window_right = c.window_right;
     inputs_.logit_scales = scales_;
     inputs_.temper_position_bias = c.temper_bias;
     if (!c.bias) return;
-    inputs_.bias_reach = *std::max_element(c.lengths.begin(), c.lengths.end()) + 3;
-    const std::int64_t columns = 2 * inputs_.bias_reach - 1;
+    inputs_.bias_max_length = *std::max_element(c.lengths.begin(), c.lengths.end()) + 3;
+    const std::int64_t columns = 2 * inputs_.bias_max_length - 1;
     bias_ = test::random_values(c.num_heads * columns, 11);
     inputs_.position_bias = ConstMatrixView(bias_.data(), c.num_heads, columns);
   }
@@ -60,7 +60,7 @@ class AttentionFixture {
     const auto fast = run(Execution{});
     std::vector<float> slow(fast.size());
     reference::attention(inputs_, view(slow));
-    return test::greatest_difference(view(fast), view(slow));
+    return test::max_abs_difference(view(fast), view(slow));
   }
 
   std::vector<float> run(const Execution& execution) const {
@@ -80,9 +80,9 @@ class AttentionFixture {
   }
 
   std::vector<std::uint16_t> run_bfloat16(const Execution& execution) const {
-    const auto halves = test::to_halves(qkv_);
+    const auto bf16 = test::to_bf16(qkv_);
     const auto narrow = [&](ConstMatrixView wide) {
-      return ConstBfloat16View(halves.data() + (wide.data - qkv_.data()), wide.rows, wide.cols, wide.stride);
+      return ConstBfloat16View(bf16.data() + (wide.data - qkv_.data()), wide.rows, wide.cols, wide.stride);
     };
     Bfloat16AttentionInputs inputs;
     inputs.q = narrow(inputs_.q);
@@ -93,10 +93,10 @@ class AttentionFixture {
     inputs.num_kv_heads = inputs_.num_kv_heads;
     inputs.qk_scale = inputs_.qk_scale;
     inputs.logit_scales = inputs_.logit_scales;
-    inputs.reach_back = inputs_.reach_back;
-    inputs.reach_ahead = inputs_.reach_ahead;
+    inputs.window_left = inputs_.window_left;
+    inputs.window_right = inputs_.window_right;
     inputs.position_bias = inputs_.position_bias;
-    inputs.bias_reach = inputs_.bias_reach;
+    inputs.bias_max_length = inputs_.bias_max_length;
     inputs.temper_position_bias = inputs_.temper_position_bias;
     std::vector<std::uint16_t> out(static_cast<std::size_t>(offsets_.back() * width_));
     std::vector<AttentionScratch> scratch;
@@ -132,15 +132,15 @@ std::vector<AttentionCase> odd_cases() {
       {.lengths = {40, 9}, .num_heads = 4, .head_dim = 16, .bias = true},
       {.lengths = {300, 17}, .num_heads = 2, .head_dim = 64, .bias = true, .temper_bias = false},
       {.lengths = {50, 3}, .num_heads = 6, .head_dim = 16, .heads_per_kv = 3},
-      {.lengths = {300, 1}, .num_heads = 2, .head_dim = 16, .heads_per_kv = 2, .reach_ahead = 0},
-      {.lengths = {700, 30}, .num_heads = 2, .head_dim = 16, .reach_back = 20, .reach_ahead = 20},
-      {.lengths = {700, 5}, .num_heads = 2, .head_dim = 16, .bias = true, .reach_back = 64, .reach_ahead = 0},
-      {.lengths = {90}, .num_heads = 2, .reach_back = 0, .reach_ahead = 0},
-      {.lengths = {600}, .num_heads = 1, .head_dim = 16, .reach_back = 300, .reach_ahead = 7},
+      {.lengths = {300, 1}, .num_heads = 2, .head_dim = 16, .heads_per_kv = 2, .window_right = 0},
+      {.lengths = {700, 30}, .num_heads = 2, .head_dim = 16, .window_left = 20, .window_right = 20},
+      {.lengths = {700, 5}, .num_heads = 2, .head_dim = 16, .bias = true, .window_left = 64, .window_right = 0},
+      {.lengths = {90}, .num_heads = 2, .window_left = 0, .window_right = 0},
+      {.lengths = {600}, .num_heads = 1, .head_dim = 16, .window_left = 300, .window_right = 7},
   };
 }
 
-TEST(Attention, EqualsNaiveTwinForOddSizes) {
+TEST(Attention, MatchesReferenceForOddSizes) {
   for (const auto& c : odd_cases()) {
     SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
     const AttentionFixture fixture(c);
@@ -149,7 +149,7 @@ TEST(Attention, EqualsNaiveTwinForOddSizes) {
 }
 
 /// Where the CPU does not multiply bfloat16 this is the float32 kernel again.
-TEST(BfloatAttention, StaysCloseToItsNaiveTwin) {
+TEST(BfloatAttention, StaysCloseToTheReference) {
   for (const auto& c : odd_cases()) {
     SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
     AttentionFixture fixture(c);
@@ -161,13 +161,13 @@ TEST(BfloatAttention, StaysCloseToItsNaiveTwin) {
 /// From and to bfloat16 it computes what it computes of the same numbers in float32.
 TEST(BfloatAttention, ReadsAndWritesBfloat16) {
   for (const auto& c : odd_cases()) {
-    if (!attends_in_bfloat16(c.head_dim)) continue;
+    if (!supports_bf16_attention(c.head_dim)) continue;
     SCOPED_TRACE(::testing::Message() << "first length " << c.lengths.front() << ", head_dim " << c.head_dim);
     AttentionFixture fixture(c);
     fixture.inputs().bfloat16 = true;
     const auto wanted = fixture.run_rounded();
     const auto found = fixture.run_bfloat16(Execution{});
-    EXPECT_EQ(found, test::to_halves(wanted));
+    EXPECT_EQ(found, test::to_bf16(wanted));
     ThreadPool pool(3);
     EXPECT_EQ(fixture.run_bfloat16(Execution{&pool}), found);
   }
@@ -277,7 +277,7 @@ TEST(Attention, ALogitBiasIsAddedToEveryBlock) {
   for (const bool bias : {false, true}) {
     for (const std::int64_t reach : {AttentionInputs::kUnlimited, std::int64_t{150}}) {
       AttentionFixture fixture(
-          {.lengths = {601, 20, 3}, .num_heads = 2, .head_dim = 16, .bias = bias, .reach_back = reach});
+          {.lengths = {601, 20, 3}, .num_heads = 2, .head_dim = 16, .bias = bias, .window_left = reach});
       fixture.inputs().logit_bias = &logit_bias;
       test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6) << bias << ' ' << reach; });
     }
@@ -300,7 +300,7 @@ TEST(Attention, ManyThreadsGiveTheSameBits) {
   EXPECT_EQ(fixture.run(Execution{}), fixture.run(Execution{&pool}));
 }
 
-TEST(Attention, ASequenceDoesNotSeeItsCompanions) {
+TEST(Attention, ASequenceDoesNotDependOnItsBatch) {
   AttentionFixture fixture({.lengths = {30, 41, 30}, .num_heads = 2, .head_dim = 16});
   std::vector<float> scales(2 * 101, 1.25F);
   fixture.inputs().logit_scales = scales;
@@ -326,12 +326,12 @@ TEST(Attention, RefusesShapesThatDisagree) {
 
 TEST(Attention, RefusesTextsBeyondTheBias) {
   AttentionFixture fixture({.lengths = {4}, .num_heads = 2, .bias = true});
-  fixture.inputs().bias_reach = 3;
+  fixture.inputs().bias_max_length = 3;
   fixture.inputs().position_bias.cols = 5;
   EXPECT_THROW(fixture.run(Execution{}), Error);
 }
 
-TEST(LayerNormKernel, EqualsNaiveTwinForOddSizes) {
+TEST(LayerNormKernel, MatchesReferenceForOddSizes) {
   for (const std::int64_t cols : {1, 3, 8, 17, 48, 384, 771}) {
     SCOPED_TRACE(cols);
     auto values = test::random_values(5 * cols + 1, 3, 4.0F);
@@ -345,10 +345,10 @@ TEST(LayerNormKernel, EqualsNaiveTwinForOddSizes) {
       const MatrixView slow_view(slow.data() + 1, 5, cols);
       layer_norm(Execution{}, gain, bias, 1e-5F, x, fast_view);
       reference::layer_norm(x, gain, bias, 1e-5, slow_view);
-      EXPECT_LE(test::greatest_difference(fast_view, slow_view), 5e-6);
+      EXPECT_LE(test::max_abs_difference(fast_view, slow_view), 5e-6);
       rms_norm(Execution{}, gain, 1e-5F, x, fast_view);
       reference::rms_norm(x, gain, 1e-5, slow_view);
-      EXPECT_LE(test::greatest_difference(fast_view, slow_view), 5e-6);
+      EXPECT_LE(test::max_abs_difference(fast_view, slow_view), 5e-6);
     });
   }
 }
@@ -362,7 +362,7 @@ TEST(NormKernels, WorkInPlaceAndWithoutBias) {
   EXPECT_EQ(values, apart);
 }
 
-TEST(RotateHalves, TurnsPairsByTheirAngle) {
+TEST(RotateHalves, RotatesPairsByTheirAngle) {
   for (const std::size_t half : {1U, 4U, 9U, 32U}) {
     std::vector<float> head = test::random_values(static_cast<std::int64_t>(2 * half), 1);
     const auto before = head;

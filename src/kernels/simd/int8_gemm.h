@@ -26,13 +26,13 @@ bool runs_here(Int8Isa isa);
 /// y = dequantised(x W^T) with the weights packed once and sums turned into numbers while they are in registers.
 /// oneDNN, which makes every other product, rearranges int8 weights in every call with AVX2, and writes sums to memory
 /// (docs/performance.md). Every sum is exact. Immutable; `run` may be called from several threads.
-class Int8Product {
+class Int8Gemm {
  public:
   /// Whether the width is one that it has: a multiple of four.
   static bool suits(std::int64_t in) { return in % 4 == 0; }
 
   /// `codes` [out, in]; runs_here(isa).
-  Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes);
+  Int8Gemm(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes);
 
   /// Codes of an output's inputs from `first`, a multiple of four. Equal sizes.
   void read_codes(std::int64_t output, std::int64_t first, std::span<std::int8_t> codes) const;
@@ -48,11 +48,11 @@ class Int8Product {
 
   /// y[row] = or += what dequantize_row makes of the sums of outputs [begin, begin + y.cols); begin is a multiple of
   /// panel(). x [y.rows, in], `rows` its codes' meaning, `columns` of y.cols columns.
-  void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
-           bool accumulate, MatrixView y) const;
+  void run(const std::uint8_t* x, std::span<const RowQuantParams> rows, std::int64_t begin,
+           const ColumnQuantParams& columns, bool accumulate, MatrixView y) const;
   /// y = that, rounded to bfloat16; of avx512_vnni alone, on a CPU that has AVX512-BF16 too.
-  void run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin, const ColumnScales& columns,
-           Bfloat16View y) const;
+  void run(const std::uint8_t* x, std::span<const RowQuantParams> rows, std::int64_t begin,
+           const ColumnQuantParams& columns, Bfloat16View y) const;
 
  private:
   std::int64_t place(std::int64_t output, std::int64_t input) const;

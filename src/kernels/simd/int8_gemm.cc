@@ -1,15 +1,15 @@
-// A tile is some rows x one panel of outputs in two vectors, its sums in registers. A step takes 4 inputs: their codes,
-// broadcast, times the weights'. AVX2: 4 rows x 16 outputs; products in pairs (vpmaddubsw, 16 bits, which int8_range()
-// keeps from saturating), pairs added up in 32 bits (vpmaddwd by ones). AVX-512 with VNNI: 8 rows x 32 outputs,
-// one instruction. Written for these two and not with Highway, whose 1.0 has neither vpmaddubsw nor vpdpbusd.
-#include "kernels/simd/int8_product.h"
+// A register tile is some rows x one panel of outputs in two vectors, accumulated in registers. A step takes 4 inputs:
+// their values, broadcast, times the weights'. AVX2: 4 rows x 16 outputs; products in pairs (vpmaddubsw, 16 bits, which
+// int8_range() keeps from saturating), pairs added up in 32 bits (vpmaddwd by ones). AVX-512 with VNNI: 8 rows x 32
+// outputs, one instruction. Written for these two and not with Highway, whose 1.0 has neither vpmaddubsw nor vpdpbusd.
+#include "kernels/simd/int8_gemm.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
 
-#include "kernels/onednn/product.h"
+#include "kernels/onednn/matmul.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -25,7 +25,7 @@ constexpr std::int64_t kVnniPanel = 32;
 
 }  // namespace
 
-Int8Product::Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes)
+Int8Gemm::Int8Gemm(Int8Isa isa, std::int64_t in, std::int64_t out, std::span<const std::int8_t> codes)
     : isa_(isa), panel_(isa == Int8Isa::avx2 ? kAvx2Panel : kVnniPanel), in_(in) {
   const auto inputs = static_cast<std::size_t>(in);
   const auto outputs = static_cast<std::size_t>(out);
@@ -46,18 +46,18 @@ Int8Product::Int8Product(Int8Isa isa, std::int64_t in, std::int64_t out, std::sp
   }
 }
 
-std::int64_t Int8Product::place(std::int64_t output, std::int64_t input) const {
+std::int64_t Int8Gemm::place(std::int64_t output, std::int64_t input) const {
   const std::int64_t panel = output / panel_;
   return panel * panel_ * in_ + input * panel_ + output % panel_ * static_cast<std::int64_t>(kStep);
 }
 
-void Int8Product::read_codes(std::int64_t output, std::int64_t first, std::span<std::int8_t> codes) const {
+void Int8Gemm::read_codes(std::int64_t output, std::int64_t first, std::span<std::int8_t> codes) const {
   const std::byte* from = panels_.data() + place(output, first);
   const std::int64_t step = panel_ * static_cast<std::int64_t>(kStep);
   for (std::size_t i = 0; i < codes.size(); i += kStep, from += step) std::memcpy(codes.data() + i, from, kStep);
 }
 
-void Int8Product::write_codes(std::int64_t output, std::int64_t first, std::span<const std::int8_t> codes) {
+void Int8Gemm::write_codes(std::int64_t output, std::int64_t first, std::span<const std::int8_t> codes) {
   std::byte* to = panels_.data() + place(output, first);
   const std::int64_t step = panel_ * static_cast<std::int64_t>(kStep);
   for (std::size_t i = 0; i < codes.size(); i += kStep, to += step) std::memcpy(to, codes.data() + i, kStep);
@@ -72,7 +72,7 @@ template <typename Y>
 struct Tile {
   const std::uint8_t* x;
   std::size_t x_stride;
-  const RowCodes* rows;
+  const RowQuantParams* rows;
   Y* y;
   std::size_t y_stride;
 };
@@ -95,11 +95,11 @@ inline std::int32_t four_codes(const std::uint8_t* codes) {
 
 constexpr std::size_t kCacheLine = 64;
 
-/// Asks for the outputs' lines when a tile begins: they come from beyond the first-level cache, or from another core's,
-/// and the stores at its end would wait for them. To be written: a plain request would leave the other core its copy,
-/// which the store then has to take from it.
+/// Prefetches the outputs' cache lines when a tile begins: they come from beyond the first-level cache, or from another
+/// core's, and the stores at its end would wait for them. For writing: a read prefetch would leave the line shared, and
+/// the store would have to invalidate the other core's copy.
 template <std::size_t kRows, std::size_t kWidth, typename Y>
-__attribute__((target("prfchw"))) inline void expect_outputs(const Tile<Y>& tile) {
+__attribute__((target("prfchw"))) inline void prefetch_outputs_for_write(const Tile<Y>& tile) {
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t c = 0; c < kWidth; c += kCacheLine / sizeof(Y)) {
       __builtin_prefetch(tile.y + r * tile.y_stride + c, 1);
@@ -121,7 +121,8 @@ struct Avx2 {
 
   /// Eight columns from `column` of one row.
   template <bool kAccumulate>
-  TREBLE_AVX2 static void store(__m256i sums, const RowCodes& row, const Panel& panel, std::size_t column, float* y) {
+  TREBLE_AVX2 static void store(__m256i sums, const RowQuantParams& row, const Panel& panel, std::size_t column,
+                                float* y) {
     const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(row.scale), _mm256_loadu_ps(panel.scale + column));
     __m256 shift = _mm256_fmadd_ps(_mm256_set1_ps(row.total), _mm256_loadu_ps(panel.offset + column),
                                    _mm256_loadu_ps(panel.bias + column));
@@ -135,7 +136,7 @@ struct Avx2 {
   TREBLE_AVX2 static void multiply(const Tile<float>& tile, const Panel& panel) {
     __m256i low[kCount];
     __m256i high[kCount];
-    expect_outputs<kCount, kWidth>(tile);
+    prefetch_outputs_for_write<kCount, kWidth>(tile);
     for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm256_setzero_si256();
     const auto* weights = reinterpret_cast<const __m256i*>(panel.weights);
     for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += 2) {
@@ -162,7 +163,7 @@ struct Avx512Vnni {
   /// GCC 12 copies and spills the sums of more.
   static constexpr std::size_t kRows = 8;
 
-  /// Sixteen columns. Read once a tile, as y might overlap them for all that the compiler knows.
+  /// Sixteen columns. Loaded once a tile, as the compiler cannot rule out that y aliases them.
   struct Columns {
     __m512 scale;
     __m512 offset;
@@ -175,7 +176,7 @@ struct Avx512Vnni {
             _mm512_loadu_ps(panel.sum + column), _mm512_loadu_ps(panel.bias + column)};
   }
 
-  TREBLE_VNNI static __m512 dequantize(__m512i sums, const RowCodes& row, const Columns& columns) {
+  TREBLE_VNNI static __m512 dequantize(__m512i sums, const RowQuantParams& row, const Columns& columns) {
     const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(row.scale), columns.scale);
     __m512 shift = _mm512_fmadd_ps(_mm512_set1_ps(row.total), columns.offset, columns.bias);
     shift = _mm512_fmadd_ps(_mm512_set1_ps(row.offset), columns.sum, shift);
@@ -192,20 +193,20 @@ struct Avx512Vnni {
   TREBLE_VNNI static void store(__m512 value, std::uint16_t* y) {
     static_assert(!kAccumulate);
     // As the target of AVX512-BF16 this could not be inlined where VNNI alone is promised.
-    __m256i halves;
-    asm("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(value));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), halves);
+    __m256i bf16;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(bf16) : "v"(value));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), bf16);
   }
 
   template <std::size_t kCount, bool kAccumulate, typename Y>
   TREBLE_VNNI static void multiply(const Tile<Y>& tile, const Panel& panel) {
     __m512i low[kCount];
     __m512i high[kCount];
-    expect_outputs<kCount, kWidth>(tile);
+    prefetch_outputs_for_write<kCount, kWidth>(tile);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kCount; ++r) low[r] = high[r] = _mm512_setzero_si512();
     const std::int8_t* weights = panel.weights;
-    // The next panel's weights are asked for while this one's are used, for the second-level cache.
+    // Prefetches the next panel's weights into the second-level cache.
     const std::size_t next = panel.inputs * kWidth;
     for (std::size_t input = 0; input < panel.inputs; input += kStep, weights += kStep * kWidth) {
       const __m512i weights_low = _mm512_loadu_si512(weights);
@@ -329,7 +330,7 @@ bool runs_here(Int8Isa isa) {
   return false;
 }
 
-Panel panel_of(const WeightMemory& panels, std::int64_t begin, std::int64_t in, const ColumnScales& columns) {
+Panel panel_of(const WeightMemory& panels, std::int64_t begin, std::int64_t in, const ColumnQuantParams& columns) {
   return {reinterpret_cast<const std::int8_t*>(panels.data()) + begin * in,
           static_cast<std::size_t>(in),
           columns.scale.data(),
@@ -338,15 +339,15 @@ Panel panel_of(const WeightMemory& panels, std::int64_t begin, std::int64_t in, 
           columns.bias.data()};
 }
 
-void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin,
-                      const ColumnScales& columns, bool accumulate, MatrixView y) const {
+void Int8Gemm::run(const std::uint8_t* x, std::span<const RowQuantParams> rows, std::int64_t begin,
+                   const ColumnQuantParams& columns, bool accumulate, MatrixView y) const {
   const Tile<float> tile{x, static_cast<std::size_t>(in_), rows.data(), y.data, static_cast<std::size_t>(y.stride)};
   const auto multiply = isa_ == Int8Isa::avx2 ? multiply_all<Avx2>(accumulate) : multiply_all<Avx512Vnni>(accumulate);
   multiply(rows.size(), tile, panel_of(panels_, begin, in_, columns), columns.scale.size());
 }
 
-void Int8Product::run(const std::uint8_t* x, std::span<const RowCodes> rows, std::int64_t begin,
-                      const ColumnScales& columns, Bfloat16View y) const {
+void Int8Gemm::run(const std::uint8_t* x, std::span<const RowQuantParams> rows, std::int64_t begin,
+                   const ColumnQuantParams& columns, Bfloat16View y) const {
   const Tile<std::uint16_t> tile{x, static_cast<std::size_t>(in_), rows.data(), y.data,
                                  static_cast<std::size_t>(y.stride)};
   multiply_columns<Avx512Vnni, false>(rows.size(), tile, panel_of(panels_, begin, in_, columns), columns.scale.size());
@@ -358,11 +359,11 @@ Int8Isa int8_isa() { return Int8Isa::none; }
 
 bool runs_here(Int8Isa) { return false; }
 
-void Int8Product::run(const std::uint8_t*, std::span<const RowCodes>, std::int64_t, const ColumnScales&, bool,
-                      MatrixView) const {}
+void Int8Gemm::run(const std::uint8_t*, std::span<const RowQuantParams>, std::int64_t, const ColumnQuantParams&, bool,
+                   MatrixView) const {}
 
-void Int8Product::run(const std::uint8_t*, std::span<const RowCodes>, std::int64_t, const ColumnScales&,
-                      Bfloat16View) const {}
+void Int8Gemm::run(const std::uint8_t*, std::span<const RowQuantParams>, std::int64_t, const ColumnQuantParams&,
+                   Bfloat16View) const {}
 
 #endif
 

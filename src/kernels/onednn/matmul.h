@@ -10,11 +10,11 @@
 namespace treble::onednn {
 
 /// What goes in and what comes out.
-enum class ProductKind {
-  float32,          ///< f32 x f32 → f32
-  bfloat16,         ///< bf16 x bf16 → f32, sums in float32
-  bfloat16_narrow,  ///< bf16 x bf16 → bf16, likewise
-  int8,             ///< u8 x s8 → s32, exact within int8_range()
+enum class MatmulKind {
+  float32,                   ///< f32 x f32 → f32
+  bfloat16,                  ///< bf16 x bf16 → f32, sums in float32
+  bfloat16_output_bfloat16,  ///< bf16 x bf16 → bf16, likewise
+  int8,                      ///< u8 x s8 → s32, exact within int8_range()
 };
 
 /// Whether the CPU multiplies bfloat16 itself (AVX512-BF16, AMX or AVX-VNNI-2), within ONEDNN_MAX_CPU_ISA.
@@ -44,22 +44,22 @@ bool has_avx512_vnni_alone();
 std::string isa_name();
 
 /// Raw elements, row-major: the packed weights' and biases' type follows from the kind.
-struct ProductWeights {
+struct MatmulWeights {
   std::int64_t in = 0;
   std::int64_t out = 0;
   const void* data = nullptr;        ///< [out, in] of the kind's weight type
   std::int64_t stride = 0;           ///< elements from a row to the next
   std::span<const float> bias = {};  ///< [out] or empty; not with int8
-  bool accumulate = false;           ///< add to what the target holds; not with bfloat16_narrow and int8
+  bool accumulate = false;           ///< add to what the target holds; not with bfloat16_output_bfloat16 and int8
 };
 
 /// Immutable; `run` may be called from several threads at once, and runs on the calling thread alone.
-class Product {
+class Matmul {
  public:
-  Product(ProductKind kind, const ProductWeights& weights);
-  Product(Product&&) noexcept;
-  Product& operator=(Product&&) noexcept;
-  ~Product();
+  Matmul(MatmulKind kind, const MatmulWeights& weights);
+  Matmul(Matmul&&) noexcept;
+  Matmul& operator=(Matmul&&) noexcept;
+  ~Matmul();
 
   /// source [rows, in] and target [rows, out], dense, of the kind's types.
   void run(std::int64_t rows, const void* source, void* target) const;

@@ -1,4 +1,4 @@
-#include "kernels/simd/int8_product.h"
+#include "kernels/simd/int8_gemm.h"
 
 #include <gtest/gtest.h>
 
@@ -8,14 +8,14 @@
 #include <span>
 #include <vector>
 
-#include "kernels/onednn/product.h"
+#include "kernels/onednn/matmul.h"
 #include "kernels/test_support.h"
 
 namespace treble::simd {
 
 namespace {
 
-/// Codes of the whole permitted range, greatest pairs included.
+/// Codes of the whole permitted range, maximal pairs included.
 struct Codes {
   Codes(Int8Isa isa_in, std::int64_t rows_in, std::int64_t in_in, std::int64_t out_in)
       : isa(isa_in), rows(rows_in), in(in_in), out(out_in) {
@@ -49,7 +49,7 @@ struct Codes {
 
 /// Outputs from `begin` on, held against sums of whole numbers.
 void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
-  const Int8Product product(codes.isa, codes.in, codes.out, codes.weight);
+  const Int8Gemm gemm(codes.isa, codes.in, codes.out, codes.weight);
   const std::int64_t width = codes.out - begin;
   const auto columns = static_cast<std::size_t>(width);
   const std::vector<float> scale(columns, 0.5F);
@@ -57,12 +57,12 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
   const std::vector<float> offset(columns, -2.0F);
   std::vector<float> bias;
   for (std::size_t i = 0; i < columns; ++i) bias.push_back(static_cast<float>(i));
-  std::vector<RowCodes> rows;
+  std::vector<RowQuantParams> rows;
   for (std::int64_t row = 0; row < codes.rows; ++row) rows.push_back({2.0F, static_cast<float>(row), 5.0F});
   // A column more than is written, which must stay as it is.
   std::vector<float> y(static_cast<std::size_t>(codes.rows * (width + 1)), 7.0F);
-  product.run(codes.x.data(), rows, begin, {scale, offset, sum, bias}, accumulate,
-              MatrixView(y.data(), codes.rows, width, width + 1));
+  gemm.run(codes.x.data(), rows, begin, {scale, offset, sum, bias}, accumulate,
+           MatrixView(y.data(), codes.rows, width, width + 1));
   for (std::int64_t row = 0; row < codes.rows; ++row) {
     for (std::int64_t o = 0; o < width; ++o) {
       const std::int64_t wanted = codes.sum(row, begin + o) + 3 * row - 2 * 5 + o + (accumulate ? 7 : 0);
@@ -75,30 +75,29 @@ void expect_exact(const Codes& codes, std::int64_t begin, bool accumulate) {
 
 /// The same numbers, rounded to bfloat16.
 void expect_rounded(const Codes& codes) {
-  const Int8Product product(codes.isa, codes.in, codes.out, codes.weight);
+  const Int8Gemm gemm(codes.isa, codes.in, codes.out, codes.weight);
   const auto columns = static_cast<std::size_t>(codes.out);
   const auto scale = test::random_values(codes.out, 1, 0.1F);
   const auto sum = test::random_values(codes.out, 2);
   const std::vector<float> bias(columns, 0.5F);
-  std::vector<RowCodes> rows;
+  std::vector<RowQuantParams> rows;
   for (std::int64_t row = 0; row < codes.rows; ++row) rows.push_back({0.01F, static_cast<float>(row), 5.0F});
   rows.back().offset = NAN;
   std::vector<float> y(static_cast<std::size_t>(codes.rows * codes.out));
-  product.run(codes.x.data(), rows, 0, {scale, sum, sum, bias}, false, MatrixView(y.data(), codes.rows, codes.out));
+  gemm.run(codes.x.data(), rows, 0, {scale, sum, sum, bias}, false, MatrixView(y.data(), codes.rows, codes.out));
   const std::int64_t stride = codes.out + 3;
-  std::vector<std::uint16_t> halves(static_cast<std::size_t>(codes.rows * stride), 7);
-  product.run(codes.x.data(), rows, 0, {scale, sum, sum, bias},
-              Bfloat16View(halves.data(), codes.rows, codes.out, stride));
-  const auto wanted = test::to_halves(y);
+  std::vector<std::uint16_t> bf16(static_cast<std::size_t>(codes.rows * stride), 7);
+  gemm.run(codes.x.data(), rows, 0, {scale, sum, sum, bias}, Bfloat16View(bf16.data(), codes.rows, codes.out, stride));
+  const auto wanted = test::to_bf16(y);
   for (std::int64_t row = 0; row < codes.rows; ++row) {
     for (std::int64_t o = 0; o < stride; ++o) {
       const auto at = static_cast<std::size_t>(row * codes.out + o);
-      EXPECT_EQ(halves[static_cast<std::size_t>(row * stride + o)], o < codes.out ? wanted[at] : 7);
+      EXPECT_EQ(bf16[static_cast<std::size_t>(row * stride + o)], o < codes.out ? wanted[at] : 7);
     }
   }
 }
 
-class Int8ProductOn : public ::testing::TestWithParam<Int8Isa> {
+class Int8GemmOn : public ::testing::TestWithParam<Int8Isa> {
  protected:
   void SetUp() override {
     if (!runs_here(GetParam()))
@@ -106,7 +105,7 @@ class Int8ProductOn : public ::testing::TestWithParam<Int8Isa> {
   }
 };
 
-TEST_P(Int8ProductOn, IsExact) {
+TEST_P(Int8GemmOn, IsExact) {
   for (const std::int64_t rows : {1, 2, 3, 4, 5, 9, 12, 13, 29}) {
     for (const std::int64_t in : {4, 36, 384}) {
       for (const std::int64_t out : {1, 15, 16, 17, 48, 64}) {
@@ -116,15 +115,15 @@ TEST_P(Int8ProductOn, IsExact) {
   }
 }
 
-TEST_P(Int8ProductOn, GivesItsCodesAndTakesOthers) {
+TEST_P(Int8GemmOn, ReadsAndWritesCodes) {
   const Codes first(GetParam(), 3, 36, 77);
-  const Int8Product product(first.isa, first.in, first.out, first.weight);
+  const Int8Gemm gemm(first.isa, first.in, first.out, first.weight);
   auto other = first;
   std::reverse(other.weight.begin(), other.weight.end());
-  Int8Product changed(first.isa, first.in, first.out, first.weight);
+  Int8Gemm changed(first.isa, first.in, first.out, first.weight);
   for (std::int64_t output = 0; output < first.out; ++output) {
     std::vector<std::int8_t> codes(20);
-    product.read_codes(output, 8, codes);
+    gemm.read_codes(output, 8, codes);
     const auto row = first.weight.begin() + output * first.in;
     EXPECT_TRUE(std::equal(codes.begin(), codes.end(), row + 8));
     changed.write_codes(output, 0, std::span(other.weight).subspan(static_cast<std::size_t>(output * 36), 36));
@@ -134,11 +133,11 @@ TEST_P(Int8ProductOn, GivesItsCodesAndTakesOthers) {
   EXPECT_TRUE(std::equal(whole.begin(), whole.end(), other.weight.begin() + 70 * 36));
 }
 
-TEST_P(Int8ProductOn, ComputesSomeOutputsAlone) {
+TEST_P(Int8GemmOn, ComputesARangeOfOutputs) {
   for (const std::int64_t begin : {32, 64}) expect_exact(Codes(GetParam(), 6, 64, 77), begin, false);
 }
 
-TEST(Int8Product, WritesBfloat16) {
+TEST(Int8Gemm, WritesBfloat16) {
   if (!runs_here(Int8Isa::avx512_vnni) || !onednn::has_avx512_bfloat16()) {
     GTEST_SKIP() << "the CPU has no AVX512-BF16; nothing asks for it there";
   }
@@ -147,11 +146,11 @@ TEST(Int8Product, WritesBfloat16) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Int8ProductOn, ::testing::Values(Int8Isa::avx2, Int8Isa::avx512_vnni),
+INSTANTIATE_TEST_SUITE_P(Isas, Int8GemmOn, ::testing::Values(Int8Isa::avx2, Int8Isa::avx512_vnni),
                          [](const auto& isa) { return isa.param == Int8Isa::avx2 ? "avx2" : "avx512_vnni"; });
 
-TEST(Int8Product, LeavesOtherWidthsAndCpusToOneDnn) {
-  EXPECT_FALSE(Int8Product::suits(6));
+TEST(Int8Gemm, LeavesOtherWidthsAndCpusToOneDnn) {
+  EXPECT_FALSE(Int8Gemm::suits(6));
   EXPECT_EQ(int8_isa() == Int8Isa::avx2, onednn::has_avx2_alone());
   EXPECT_FALSE(runs_here(Int8Isa::none));
   EXPECT_TRUE(int8_isa() == Int8Isa::none || runs_here(int8_isa()));

@@ -1,4 +1,4 @@
-#include "kernels/onednn/product.h"
+#include "kernels/onednn/matmul.h"
 
 #include <algorithm>
 #include <array>
@@ -43,12 +43,12 @@ struct Types {
   Type target;
 };
 
-Types types_of(ProductKind kind) {
+Types types_of(MatmulKind kind) {
   switch (kind) {
-    case ProductKind::bfloat16: return {Type::bf16, Type::bf16, Type::f32};
-    case ProductKind::bfloat16_narrow: return {Type::bf16, Type::bf16, Type::bf16};
-    case ProductKind::int8: return {Type::u8, Type::s8, Type::s32};
-    case ProductKind::float32: break;
+    case MatmulKind::bfloat16: return {Type::bf16, Type::bf16, Type::f32};
+    case MatmulKind::bfloat16_output_bfloat16: return {Type::bf16, Type::bf16, Type::bf16};
+    case MatmulKind::int8: return {Type::u8, Type::s8, Type::s32};
+    case MatmulKind::float32: break;
   }
   return {Type::f32, Type::f32, Type::f32};
 }
@@ -148,7 +148,7 @@ struct Prepared {
 
 /// What a primitive depends on: the layout of the packed weights follows from it too.
 struct PrimitiveKey {
-  ProductKind kind;
+  MatmulKind kind;
   std::int64_t in;
   std::int64_t out;
   bool has_bias;
@@ -263,8 +263,8 @@ ThreadCalls& thread_calls() {
 
 }  // namespace
 
-struct Product::Impl {
-  Impl(ProductKind kind_in, const ProductWeights& shape)
+struct Matmul::Impl {
+  Impl(MatmulKind kind_in, const MatmulWeights& shape)
       : kind(kind_in),
         in(shape.in),
         out(shape.out),
@@ -286,7 +286,7 @@ struct Product::Impl {
 
   memory::desc any_layout(std::int64_t columns) const { return {{columns, in}, types.weight, Tag::any}; }
 
-  void pack(const ProductWeights& source) {
+  void pack(const MatmulWeights& source) {
     packed_desc = describe(kLayoutRows, out, any_layout(out)).weights_desc();
     packs = !packed_desc.get_inner_blks().empty();
     // What is rearranged in every call may as well lie as it was stored, which can be divided by outputs.
@@ -344,7 +344,7 @@ struct Product::Impl {
   /// Of the weights of output `column`, the first of a block.
   std::size_t byte_offset(std::int64_t column) const { return static_cast<std::size_t>(column) * bytes_a_column; }
 
-  ProductKind kind;
+  MatmulKind kind;
   std::int64_t in;
   std::int64_t out;
   Types types;
@@ -360,33 +360,33 @@ struct Product::Impl {
   mutable std::map<int, std::int64_t> known_parts;
 };
 
-Product::Product(ProductKind kind, const ProductWeights& weights) : impl_(std::make_unique<Impl>(kind, weights)) {
+Matmul::Matmul(MatmulKind kind, const MatmulWeights& weights) : impl_(std::make_unique<Impl>(kind, weights)) {
   const SingleThreadScope single_thread;
   impl_->pack(weights);
 }
 
-Product::Product(Product&&) noexcept = default;
-Product& Product::operator=(Product&&) noexcept = default;
-Product::~Product() = default;
+Matmul::Matmul(Matmul&&) noexcept = default;
+Matmul& Matmul::operator=(Matmul&&) noexcept = default;
+Matmul::~Matmul() = default;
 
-void Product::run(std::int64_t rows, const void* source, void* target) const {
+void Matmul::run(std::int64_t rows, const void* source, void* target) const {
   impl_->run(rows, 0, impl_->out, source, target);
 }
 
-void Product::run_columns(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source,
-                          void* target) const {
+void Matmul::run_columns(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source,
+                         void* target) const {
   impl_->run(rows, begin, end, source, target);
 }
 
-std::int64_t Product::part_columns(int parts) const {
+std::int64_t Matmul::part_columns(int parts) const {
   const SingleThreadScope single_thread;
   return impl_->part_columns(parts);
 }
-std::int64_t Product::typical_rows() const noexcept { return impl_->packs ? kTypicalRows : kTypicalRowsUnpacked; }
-std::int64_t Product::in_features() const noexcept { return impl_->in; }
-std::int64_t Product::out_features() const noexcept { return impl_->out; }
+std::int64_t Matmul::typical_rows() const noexcept { return impl_->packs ? kTypicalRows : kTypicalRowsUnpacked; }
+std::int64_t Matmul::in_features() const noexcept { return impl_->in; }
+std::int64_t Matmul::out_features() const noexcept { return impl_->out; }
 
-const char* Product::implementation(std::int64_t rows) const {
+const char* Matmul::implementation(std::int64_t rows) const {
   const SingleThreadScope single_thread;
   return impl_->prepared(rows, impl_->out).desc.impl_info_str();
 }
