@@ -37,6 +37,7 @@ PUBLIC_EVERYWHERE = {
     "treble/error.h",
     "treble/options.h",
     "treble/post_transform.h",
+    "treble/progress.h",
     "treble/temperature.h",
     "treble/temperature_profile.h",
     "treble/version.h",
