@@ -85,11 +85,10 @@ int BakeCommand::bake_folder(const Temperature& temperature) const {
   const std::string model = model_.empty() && from_environment != nullptr ? from_environment : model_;
   if (model.empty()) fail(ErrorCode::invalid_argument, "no model: name a folder with --model DIR, or set TREBLE_MODEL");
   if (output_.empty()) fail(ErrorCode::invalid_argument, "no output: name the new folder with -o DIR");
-  StopSignal stop;
-  const InterruptHandler handler(stop, true);
+  const InterruptHandler interrupts(true);
   BakeOptions options = options_;
   options.dtype = dtype_ == "float32" ? BakedDType::float32 : BakedDType::keep;
-  options.should_stop = [&stop] { return stop.requested(); };
+  options.should_stop = [stop = interrupts.token()] { return stop.stop_requested(); };
   const BakeReport report = bake(model, output_, temperature, options);
   say(bake_summary(output_, report));
   return 0;

@@ -7,6 +7,7 @@
 
 #include "fail.h"
 #include "file_roles.h"
+#include "interrupt.h"
 #include "output/jsonl_writer.h"
 #include "output/npy_writer.h"
 #include "output/row_file.h"
@@ -52,7 +53,8 @@ class EmbedCommand::Run {
   }
 
   int run() {
-    const InterruptHandler handler(stop_, !command_.quiet_);
+    const InterruptHandler interrupts(!command_.quiet_);
+    const std::stop_callback on_stop(interrupts.token(), [this] { stop_.request(); });
     load();
     open_output();
     embed();
@@ -142,7 +144,7 @@ void EmbedCommand::Run::embed() {
                                      : model;
   // A progress line between the rows on one terminal would spoil both.
   const bool shared_terminal = kind_ == OutputKind::stream && ::isatty(STDOUT_FILENO) != 0;
-  Progress progress = make_terminal_progress(!command_.quiet_ && !shared_terminal);
+  ProgressLine progress = make_terminal_progress(!command_.quiet_ && !shared_terminal);
   try {
     run_embed_job({chunks, encoder, *writer_, progress, stop_, plan_}, result_);
   } catch (const Error& error) {

@@ -18,7 +18,7 @@ struct EmbedJob {
   ChunkReader& chunks;
   TextEncoder& encoder;
   EmbeddingWriter& writer;
-  Progress& progress;
+  ProgressLine& progress;
   const StopSignal& stop;
   const InputPlan& plan;
 };

@@ -1,6 +1,7 @@
 #include "interrupt.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -26,7 +27,7 @@ extern "C" void on_signal(int /*signal*/) {
   if (stop == nullptr || stop->requested()) _exit(kExitInterrupted);
   stop->request();
   if (handled_announce.load()) {
-    constexpr std::string_view kHeard = "\ntreble: finishing the texts in flight; once more to stop at once\n";
+    constexpr std::string_view kHeard = "\ntreble: finishing the texts in flight; press Ctrl-C again to stop at once\n";
     // Nothing can be done in here about a terminal that takes no text.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kHeard.data(), kHeard.size());
   }
@@ -53,9 +54,9 @@ void StopSignal::request() noexcept {
   [[maybe_unused]] const auto written = ::write(write_end_, "", 1);
 }
 
-InterruptHandler::InterruptHandler(StopSignal& stop, bool announce) {
+InterruptHandler::InterruptHandler(bool announce) : watcher_([this] { watch(); }) {
   handled_announce = announce;
-  handled_stop = &stop;
+  handled_stop = &signal_;
   struct sigaction action = {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
@@ -67,6 +68,16 @@ InterruptHandler::~InterruptHandler() {
   ::sigaction(SIGINT, &old_int_, nullptr);
   ::sigaction(SIGTERM, &old_term_, nullptr);
   handled_stop = nullptr;
+  end_.request();
+  watcher_.join();
+}
+
+/// A stop_source takes a lock, which a signal handler may not: a thread waits for the signal and passes it on.
+void InterruptHandler::watch() {
+  std::array<pollfd, 2> waits = {{{signal_.fd(), POLLIN, 0}, {end_.fd(), POLLIN, 0}}};
+  while (::poll(waits.data(), waits.size(), -1) < 0 && errno == EINTR) {
+  }
+  if (signal_.requested()) source_.request_stop();
 }
 
 }  // namespace treble::cli

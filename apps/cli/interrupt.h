@@ -1,8 +1,10 @@
-// Stopping on request: Ctrl-C lets the chunk in flight finish; a second one ends the process at once.
+// Stopping on request: Ctrl-C lets the batch in flight finish; a second one ends the process at once.
 #pragma once
 
 #include <atomic>
 #include <csignal>
+#include <stop_token>
+#include <thread>
 
 namespace treble::cli {
 
@@ -28,18 +30,27 @@ class StopSignal {
   int write_end_ = -1;
 };
 
-/// While it lives, the first SIGINT or SIGTERM requests `stop`, and the second exits with code 130. One at a time.
+/// While it lives, the first SIGINT or SIGTERM requests a stop, and the second exits with code 130. One at a time.
 class InterruptHandler {
  public:
   /// `announce`: the first signal writes a line to stderr, so that the person at the terminal knows it was heard.
-  InterruptHandler(StopSignal& stop, bool announce);
+  explicit InterruptHandler(bool announce);
   ~InterruptHandler();
   InterruptHandler(const InterruptHandler&) = delete;
   InterruptHandler& operator=(const InterruptHandler&) = delete;
 
+  /// For long calls of the library.
+  std::stop_token token() const noexcept { return source_.get_token(); }
+
  private:
+  void watch();
+
+  StopSignal signal_;
+  StopSignal end_;  ///< of the watching thread
+  std::stop_source source_;
   struct sigaction old_int_ = {};
   struct sigaction old_term_ = {};
+  std::thread watcher_;  ///< last: it uses all of the above
 };
 
 }  // namespace treble::cli

@@ -86,15 +86,15 @@ std::string progress_line(const ProgressState& state, std::size_t width) {
   return fitted(std::move(line), width);
 }
 
-std::string work_line(const WorkState& state, std::size_t width) {
-  const auto done = static_cast<double>(state.done);
-  const auto total = static_cast<double>(state.total);
-  // A share tells what a count would, and 80 columns hold no more.
-  std::string line = state.total > 0 ? bar(std::min(1.0, done / total)) + std::string(state.stage)
-                                     : fmt::format("{}: {}", state.stage, counted(state.done, "text"));
-  if (state.done > 0 && state.seconds > 0) {
-    line += fmt::format(", {} texts/s", grouped(std::llround(done / state.seconds)));
-    if (state.total > 0) line += fmt::format(", {} left", short_duration((total - done) * state.seconds / done));
+std::string work_line(const Progress& progress, double seconds, std::size_t width) {
+  const auto done = static_cast<double>(progress.done);
+  const auto total = static_cast<double>(progress.total);
+  // A share says what a count would, and 80 columns hold no more.
+  std::string line = progress.total > 0 ? bar(std::min(1.0, done / total)) + std::string(progress.stage)
+                                        : fmt::format("{}: {}", progress.stage, counted(progress.done, "text"));
+  if (progress.done > 0 && seconds > 0) {
+    line += fmt::format(", {} texts/s", grouped(std::llround(done / seconds)));
+    if (progress.total > 0) line += fmt::format(", {} left", short_duration((total - done) * seconds / done));
   }
   return fitted(std::move(line), width);
 }
@@ -104,7 +104,7 @@ bool is_interactive(int fd) {
   return ::isatty(fd) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
 }
 
-bool Progress::due() {
+bool ProgressLine::due() {
   if (!sink_) return false;
   const double now = clock_();
   if (last_drawn_ && now - *last_drawn_ < kRedrawSeconds) return false;
@@ -112,20 +112,20 @@ bool Progress::due() {
   return true;
 }
 
-void Progress::draw(const std::string& line) {
+void ProgressLine::draw(const std::string& line) {
   visible_ = true;
   sink_("\r\x1b[K" + line);
 }
 
-void Progress::update(const ProgressState& state) {
+void ProgressLine::update(const ProgressState& state) {
   if (due()) draw(progress_line(state, width_));
 }
 
-void Progress::update(const WorkState& state) {
-  if (due()) draw(work_line(state, width_));
+void ProgressLine::update(const Progress& progress, double seconds) {
+  if (due()) draw(work_line(progress, seconds, width_));
 }
 
-void Progress::clear() {
+void ProgressLine::clear() {
   if (visible_) sink_("\r\x1b[K");
   visible_ = false;
 }
@@ -134,13 +134,13 @@ double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void WorkProgress::update(std::string_view stage, std::int64_t done, std::int64_t total) {
-  if (total_ == 0 && total > 0) start_ = steady_seconds();
-  total_ = total;
-  progress_.update(WorkState{stage, done, total, steady_seconds() - start_});
+void WorkProgress::update(const Progress& progress) {
+  if (total_ == 0 && progress.total > 0) start_ = steady_seconds();
+  total_ = progress.total;
+  line_.update(progress, steady_seconds() - start_);
 }
 
-Progress make_terminal_progress(bool wanted) {
+ProgressLine make_terminal_progress(bool wanted) {
   if (!wanted || !is_interactive(STDERR_FILENO)) return {nullptr, nullptr, 0};
   const auto to_stderr = [](std::string_view text) {
     // A terminal that is gone is no reason to stop embedding.

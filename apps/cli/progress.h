@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "treble/progress.h"
+
 namespace treble::cli {
 
 struct ProgressState {
@@ -22,17 +24,9 @@ struct ProgressState {
 /// "  42 % [########----------] 1,234 texts, 308 texts/s, 22,300 tokens/s, 1:05 left", at most `width` columns.
 std::string progress_line(const ProgressState& state, std::size_t width);
 
-/// Work that is counted in texts, stage after stage.
-struct WorkState {
-  std::string_view stage;
-  std::int64_t done = 0;
-  std::int64_t total = 0;  ///< 0: not known
-  double seconds = 0;      ///< that `done` took
-};
-
 /// " 42 % [########------------] encoding, 308 texts/s, 6 s left", or "reading: 1,234 texts, 308 texts/s" where the
-/// total is not known; at most `width` columns.
-std::string work_line(const WorkState& state, std::size_t width);
+/// total is not known; at most `width` columns. Steps are texts; `seconds`: that those done took.
+std::string work_line(const Progress& progress, double seconds, std::size_t width);
 
 /// "12 s", "1:05", "2:03:04".
 std::string short_duration(double seconds);
@@ -47,21 +41,21 @@ std::string counted(std::int64_t number, std::string_view noun);
 bool is_interactive(int fd);
 
 /// Draws at most ten times a second and removes the line when it is destroyed.
-class Progress {
+class ProgressLine {
  public:
   using Clock = std::function<double()>;  ///< seconds, rising
   using Sink = std::function<void(std::string_view)>;
 
   /// `sink` gets what is to be written. No sink, no progress.
-  Progress(Sink sink, Clock clock, std::size_t width)
+  ProgressLine(Sink sink, Clock clock, std::size_t width)
       : sink_(std::move(sink)), clock_(std::move(clock)), width_(width) {}
-  ~Progress() { clear(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  ~ProgressLine() { clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
 
   /// Draws `state`, unless the last drawing is too recent.
   void update(const ProgressState& state);
-  void update(const WorkState& state);
+  void update(const Progress& progress, double seconds);
   /// Takes the line away, for other output.
   void clear();
 
@@ -77,24 +71,24 @@ class Progress {
   bool visible_ = false;
 };
 
-/// A Progress on stderr; silent when that is no terminal or `wanted` is false.
-Progress make_terminal_progress(bool wanted);
+/// On stderr; silent when that is no terminal or `wanted` is false.
+ProgressLine make_terminal_progress(bool wanted);
 
-/// Seconds of the steady clock.
+/// Of the steady clock.
 double steady_seconds();
 
 /// The line of a command that reads texts and then encodes them: on stderr when that is a terminal, and gone before
 /// anything else is printed, an error's message too.
 class WorkProgress {
  public:
-  WorkProgress() : progress_(make_terminal_progress(true)), start_(steady_seconds()) {}
+  WorkProgress() : line_(make_terminal_progress(true)), start_(steady_seconds()) {}
 
   /// The clock starts again when `total` becomes known; `done` is then 0.
-  void update(std::string_view stage, std::int64_t done, std::int64_t total);
-  void clear() { progress_.clear(); }
+  void update(const Progress& progress);
+  void clear() { line_.clear(); }
 
  private:
-  Progress progress_;
+  ProgressLine line_;
   double start_;
   std::int64_t total_ = 0;
 };

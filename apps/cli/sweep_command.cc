@@ -1,10 +1,18 @@
 #include "sweep_command.h"
 
-#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "command_line.h"
 #include "fail.h"
+#include "file_roles.h"
+#include "flag_names.h"
+#include "interrupt.h"
+#include "progress.h"
+#include "read_texts.h"
+#include "standard_streams.h"
 
 namespace treble::cli {
 
@@ -22,13 +30,10 @@ Examples:
   treble sweep -t 0.9 -t log:128 --side document scifact/
   treble sweep --unlabelled --html sweep.html corpus.jsonl)";
 
-const std::vector<std::string> kUsualTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
 /// Percentiles of fewer resamples say little.
-constexpr int kFewestResamples = 100;
-constexpr int kMostFolds = 1'000'000;
-constexpr int kMostResamples = 1'000'000;
-/// What else is done against vectors that crowd together; fitted without labels, on other texts than those judged.
-const std::vector<std::string> kBaselines = {"centring", "whitening", "all-but-the-top", "length-direction"};
+constexpr int kMinResamples = 100;
+constexpr int kMaxResamples = 1'000'000;
+constexpr int kMaxFolds = 1'000'000;
 
 }  // namespace
 
@@ -53,7 +58,7 @@ void SweepCommand::add_data_options() {
       ->check(CLI::PositiveNumber.description(""))
       ->group(group);
   command_
-      ->add_flag("--ignore-identical-ids", ignore_identical_ids_,
+      ->add_flag("--ignore-identical-ids", options_.ignore_identical_ids,
                  "A document with the id of a query is in no ranking of it (ArguAna, Quora: queries out of the corpus)")
       ->group(group);
   command_
@@ -78,8 +83,8 @@ void SweepCommand::add_prompt_options() {
         ->excludes(name)
         ->group(group);
   };
-  add("query", "queries", prompts_.query);
-  add("document", "documents", prompts_.document);
+  add("query", "queries", options_.query_prompt);
+  add("document", "documents", options_.document_prompt);
 }
 
 void SweepCommand::add_judgement_options() {
@@ -118,16 +123,18 @@ void SweepCommand::add_judgement_options() {
       ->type_name("both|query|document")
       ->check(one_of({"both", "query", "document"}))
       ->group(group);
-  command_->add_option("--folds", held_out_.folds, "Parts, each judged by what is best on the others [2]")
+  command_->add_option("--folds", options_.held_out.folds, "Parts, each judged by what is best on the others [2]")
       ->type_name("N")
-      ->check(CLI::Range(2, kMostFolds).description(""))
+      ->check(CLI::Range(2, kMaxFolds).description(""))
       ->group(group);
-  command_->add_option("--bootstrap", held_out_.resamples, "Resamples for the intervals, 100 or more [1000]")
+  command_->add_option("--bootstrap", options_.held_out.resamples, "Resamples for the intervals, 100 or more [1000]")
       ->type_name("N")
-      ->check(CLI::Range(kFewestResamples, kMostResamples).description(""))
+      ->check(CLI::Range(kMinResamples, kMaxResamples).description(""))
       ->group(group);
-  command_->add_option("--seed", held_out_.seed, "Of folds, sample and bootstrap [1]")->type_name("N")->group(group);
-  command_->add_option("--bucket-edges", edges_, "Upper edges of the length buckets [32,64,128,256,512]")
+  command_->add_option("--seed", options_.held_out.seed, "Of folds, sample and bootstrap [1]")
+      ->type_name("N")
+      ->group(group);
+  command_->add_option("--bucket-edges", options_.bucket_edges, "Upper edges of the length buckets [32,64,128,256,512]")
       ->type_name("A,B,…")
       ->take_all()
       ->allow_extra_args(false)
@@ -137,7 +144,7 @@ void SweepCommand::add_judgement_options() {
 }
 
 std::vector<SweepCommand::Variant> SweepCommand::variants() const {
-  std::vector<Variant> result = {{"", model_.options}};
+  std::vector<Variant> result;
   for (const std::string& name : dtypes_) {
     ModelOptions options = model_.options;
     options.dtype = parse_dtype(name);
@@ -145,44 +152,101 @@ std::vector<SweepCommand::Variant> SweepCommand::variants() const {
   }
   for (const std::string& text : extensions_) {
     const std::size_t colon = text.find(':');
-    std::int64_t most = 0;
-    if (colon == std::string::npos || !CLI::detail::integral_conversion(text.substr(colon + 1), most)) {
+    std::int64_t max_length = 0;
+    if (colon == std::string::npos || !CLI::detail::integral_conversion(text.substr(colon + 1), max_length)) {
       fail(ErrorCode::invalid_argument, "--try-extend {}: write an extension and the tokens to read, as in ntk:2048",
            text);
     }
     ModelOptions options = model_.options;
     options.extension = parse_extension(text.substr(0, colon));
-    options.max_length = most;
+    options.max_length = max_length;
     result.push_back({text, std::move(options)});
   }
   return result;
 }
 
-std::vector<SweepSetting> SweepCommand::settings() const {
-  std::vector<SweepSetting> result = {{}};
-  const auto add = [&](SweepSetting setting) {
-    const auto same = [&](const SweepSetting& other) { return other.name() == setting.name(); };
-    if (std::none_of(result.begin(), result.end(), same)) result.push_back(std::move(setting));
-  };
-  std::vector<Temperature> temperatures = {{}};
-  for (const std::string& text : temperatures_.empty() ? kUsualTemperatures : temperatures_) {
-    temperatures.push_back(Temperature::parse(text));
+SweepOptions SweepCommand::resolve() const {
+  SweepOptions options = options_;
+  options.encode = encode_.resolve();
+  if (!temperatures_.empty()) {
+    auto& temperatures = options.temperatures.emplace();
+    for (const std::string& text : temperatures_) temperatures.push_back(Temperature::parse(text));
   }
-  const auto forms = variants();
-  for (std::size_t form = 0; form < forms.size(); ++form) {
-    for (const Temperature& temperature : temperatures) {
-      add({.temperature = temperature, .variant = form, .variant_name = forms[form].name});
+  if (!posts_.empty()) {
+    auto& baselines = options.baselines.emplace();
+    if (posts_ != std::vector<std::string>{"none"}) {
+      for (const std::string& text : posts_) baselines.push_back(parse_sweep_baseline(text));
     }
   }
-  if (posts_ == std::vector<std::string>{"none"}) return result;
-  for (const std::string& text : posts_.empty() ? kBaselines : posts_) {
-    if (text.starts_with("chunk-")) {
-      add({.chunks = ChunkOptions::parse(text)});
+  options.side = side_ == "query" ? SweepSide::query : side_ == "document" ? SweepSide::document : SweepSide::both;
+  if (!similarity_.empty()) options.similarity = parse_similarity(similarity_);
+  options.cache = cache_;
+  return options;
+}
+
+SweepData SweepCommand::read_data() const {
+  if (!unlabelled_) return read_sweep_data(data_, split_);
+  return unlabelled_sweep_data(data_, read_sample(data_, sample_, options_.held_out.seed));
+}
+
+SweepReport SweepCommand::sweep_data(SweepOptions options) const {
+  const InterruptHandler interrupts(true);
+  options.stop = interrupts.token();
+  const SentenceEncoder encoder = model_.load();
+  std::deque<SentenceEncoder> forms;
+  for (Variant& variant : variants()) {
+    // The forms are of one model, so its warnings are said once.
+    forms.push_back(SentenceEncoder::load(variant.options));
+    options.variants.push_back({std::move(variant.name), &forms.back()});
+  }
+  SweepData data = read_data();
+  for (const std::string& note : data_notes(data, options.ignore_identical_ids)) {
+    say("treble: warning: {}\n", with_flags(note));
+  }
+  WorkProgress line;
+  options.progress = [&line](const Progress& progress) {
+    if (progress.stage == "judging") {
+      line.clear();
     } else {
-      add({.post = PostSpec::parse(text)});
+      line.update(progress);
+    }
+  };
+  return sweep(encoder, std::move(data), options);
+}
+
+void SweepCommand::check_output() const {
+  FileRoles roles;
+  roles.reads(data_, "DATA");
+  std::error_code error;
+  for (const char* folder : {"", "qrels"}) {
+    // Of a BEIR folder; reports may well lie beside its files.
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(data_) / folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (*folder != '\0' || name.starts_with("corpus.") || name.starts_with("queries.")) {
+        roles.reads(entry.path().string(), "DATA");
+      }
     }
   }
-  return result;
+  roles.reads_model(model_.options.model);
+  for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
+  if (cache_ == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
+  output_.check(std::move(roles));
+}
+
+int SweepCommand::run() const {
+  SweepOptions options = resolve();
+  check_output();
+  try {
+    SweepReport report = sweep_data(std::move(options));
+    for (std::string& note : report.notes) note = with_flags(note);
+    for (std::string& reason : report.skipped) reason = with_flags(reason);
+    output_.write(to_json(report), report.verdict + "\n\n" + to_table(report));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::interrupted) throw;
+    say("treble: {}\n", with_flags(error.what()));
+    return mapping(error.code()).exit_code;
+  }
+  return 0;
 }
 
 }  // namespace treble::cli

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "evaluation/held_out.h"
 #include "model_arguments.h"
 #include "report_output.h"
-#include "sweep_task.h"
+#include "treble/sweep.h"
 
 namespace treble::cli {
 
@@ -21,37 +20,36 @@ class SweepCommand {
   int run() const;
 
  private:
-  class Run;
-  void add_data_options();
-  void add_prompt_options();
-  void add_judgement_options();
   /// Another form of the model to try.
   struct Variant {
     std::string name;
     ModelOptions options;
   };
+
+  void add_data_options();
+  void add_prompt_options();
+  void add_judgement_options();
   std::vector<Variant> variants() const;
-  std::vector<SweepSetting> settings() const;
+  SweepOptions resolve() const;
   void check_output() const;
+  SweepData read_data() const;
+  SweepReport sweep_data(SweepOptions options) const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;
   EncodeArguments encode_;
   std::string data_;
   std::string split_ = "test";
-  bool ignore_identical_ids_ = false;
-  std::string similarity_;  ///< empty: the model's own
   bool unlabelled_ = false;
   std::int64_t sample_ = 1000;
+  std::string similarity_;  ///< empty: the model's own
   std::vector<std::string> temperatures_;
   std::vector<std::string> posts_;
   std::vector<std::string> dtypes_;
   std::vector<std::string> extensions_;
   std::string side_ = "both";
-  SweepPrompts prompts_;
-  HeldOutOptions held_out_;
-  std::vector<std::int64_t> edges_ = {32, 64, 128, 256, 512};
   std::string cache_;
+  SweepOptions options_;  ///< what flags set directly
   ReportOutput output_;
 };
 

@@ -1,4 +1,4 @@
-#include "evaluation/beir.h"
+#include "treble/evaluation.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,6 @@
 #include "base/fail.h"
 #include "evaluation/json_line.h"
 #include "evaluation/line_file.h"
-#include "evaluation/metrics.h"
 
 namespace treble {
 
@@ -24,7 +23,7 @@ using Places = std::unordered_map<std::string, std::int64_t>;
 std::vector<fs::path> spellings(const fs::path& stem, std::span<const char* const> extensions) {
   std::vector<fs::path> paths;
   for (const std::string extension : extensions) {
-    for (const char* packed : {"", ".gz", ".zst"}) paths.emplace_back(stem.string() + extension + packed);
+    for (const char* compression : {"", ".gz", ".zst"}) paths.emplace_back(stem.string() + extension + compression);
   }
   return paths;
 }
@@ -34,7 +33,7 @@ fs::path only_one_of(const std::vector<fs::path>& paths) {
   std::vector<fs::path> found;
   std::copy_if(paths.begin(), paths.end(), std::back_inserter(found), [](const fs::path& p) { return fs::exists(p); });
   if (found.size() > 1) {
-    fail(ErrorCode::invalid_file, "{} and {}: both are there; keep the one that counts", found[0].string(),
+    fail(ErrorCode::invalid_file, "{} and {} both exist; keep the one that counts", found[0].string(),
          found[1].string());
   }
   return found.empty() ? paths.front() : found.front();
@@ -72,7 +71,7 @@ Texts read_texts(const fs::path& path, bool titled) {
     const Json json = parse_object(line, file.place());
     std::string id = id_field(json, line, file.place());
     if (!result.places.emplace(id, static_cast<std::int64_t>(result.ids.size())).second) {
-      fail(ErrorCode::invalid_file, "{}: the id \"{:.100}\" was there before", file.place(), id);
+      fail(ErrorCode::invalid_file, "{}: the id \"{:.100}\" appears more than once", file.place(), id);
     }
     std::string text = text_field(json, "text", file.place());
     if (titled && json.contains("title") && json["title"].is_string() && !json["title"].get<std::string>().empty()) {
@@ -118,7 +117,7 @@ class JudgementFile {
   /// False for the heading line.
   bool parse(Judgement& judgement) {
     const std::string_view line(line_.data(), line_.find_last_not_of(" \t\r") + 1);
-    // Ids between tabs may hold spaces; without three or four such columns, any white space parts four.
+    // Ids between tabs may contain spaces; without three or four such columns, any white space separates four.
     auto fields = split_at(line, "\t", false);
     if (fields.size() < 3) fields = split_at(line, " \t", true);
     const bool first = columns_ == 0;
@@ -126,7 +125,7 @@ class JudgementFile {
     if (!(fields.size() == 4 || (tabs && fields.size() == 3))) {
       fail(ErrorCode::invalid_file,
            "{}: {} columns, where BEIR's three with tabs between them (query-id, corpus-id, score) or TREC's four "
-           "(query, iteration, document, grade) are wanted",
+           "(query, iteration, document, grade) are expected",
            place(), fields.size());
     }
     if (!first && fields.size() != columns_) {
@@ -186,9 +185,9 @@ Judgements relevant_of(const JudgedQuery& query, const Places& documents, Judgem
   for (const auto& [id, grade] : query.grades) {
     const auto found = documents.find(id);
     const bool here = found != documents.end();
-    if (!here && absent.insert(id).second && absent.size() == 1) counts.first_absent = id;
+    if (!here && absent.insert(id).second && absent.size() == 1) counts.first_missing = id;
     if (grade <= 0) continue;
-    if (!here) ++counts.never_found;
+    if (!here) ++counts.missing_relevant;
     relevant.emplace_back(here ? found->second : -1, grade);
   }
   return relevant;
@@ -197,7 +196,7 @@ Judgements relevant_of(const JudgedQuery& query, const Places& documents, Judgem
 void check_relevant(const RetrievalData& data, const std::string& name) {
   if (data.relevant.empty()) {
     fail(ErrorCode::invalid_file, "{}: no query has a document of a grade above 0 ({} queries judged); nothing to find",
-         name, data.counts.queries_apart);
+         name, data.counts.queries_left_out);
   }
   const auto in_corpus = [](const Judgements& relevant) {
     return std::any_of(relevant.begin(), relevant.end(), [](const auto& judged) { return judged.first >= 0; });
@@ -205,7 +204,7 @@ void check_relevant(const RetrievalData& data, const std::string& name) {
   if (std::none_of(data.relevant.begin(), data.relevant.end(), in_corpus)) {
     fail(ErrorCode::invalid_file,
          R"({}: none of the relevant documents is in the corpus (the first: "{:.100}"); do the ids belong to it?)",
-         name, data.counts.first_absent);
+         name, data.counts.first_missing);
   }
 }
 
@@ -220,21 +219,21 @@ RetrievalData read_beir(const fs::path& folder, const std::string& split) {
   for (JudgedQuery& query : read_judgements(file, queries.places, data.counts)) {
     Judgements relevant = relevant_of(query, corpus.places, data.counts, absent);
     if (relevant.empty()) {
-      ++data.counts.queries_apart;
+      ++data.counts.queries_left_out;
       continue;
     }
     const std::string& text = queries.texts[static_cast<std::size_t>(queries.places.at(query.id))];
     const auto same = corpus.places.find(query.id);
     data.same_id.push_back(same == corpus.places.end() ? -1 : same->second);
     if (data.same_id.back() >= 0) {
-      ++data.counts.same_ids;
-      data.counts.same_texts += corpus.texts[static_cast<std::size_t>(same->second)].ends_with(text) ? 1 : 0;
+      ++data.counts.shared_ids;
+      data.counts.shared_texts += corpus.texts[static_cast<std::size_t>(same->second)].ends_with(text) ? 1 : 0;
     }
     data.query_ids.push_back(std::move(query.id));
     data.queries.push_back(text);
     data.relevant.push_back(std::move(relevant));
   }
-  data.counts.absent_documents = static_cast<std::int64_t>(absent.size());
+  data.counts.missing_documents = static_cast<std::int64_t>(absent.size());
   data.document_ids = std::move(corpus.ids);
   data.documents = std::move(corpus.texts);
   check_relevant(data, file.name());

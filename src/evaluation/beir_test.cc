@@ -1,4 +1,3 @@
-#include "evaluation/beir.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -10,8 +9,8 @@
 #include <vector>
 
 #include "base/json_file.h"
-#include "evaluation/metrics.h"
 #include "treble/error.h"
+#include "treble/evaluation.h"
 
 namespace treble {
 namespace {
@@ -64,7 +63,8 @@ TEST_F(Beir, ReadsTextsQueriesAndGrades) {
   EXPECT_EQ(data.queries, (std::vector<std::string>{"when"}));
   ASSERT_EQ(data.relevant.size(), 1U);
   EXPECT_EQ(data.relevant[0], (Judgements{{0, 2.0}}));
-  EXPECT_EQ(data.counts.repeated + data.counts.absent_documents + data.counts.queries_apart + data.counts.same_ids, 0);
+  EXPECT_EQ(
+      data.counts.repeated + data.counts.missing_documents + data.counts.queries_left_out + data.counts.shared_ids, 0);
 }
 
 TEST_F(Beir, EveryFormOfJudgementsIsRead) {
@@ -87,23 +87,23 @@ TEST_F(Beir, OfSeveralGradesTheLastOneCounts) {
 TEST_F(Beir, DocumentsThatTheCorpusLacksAreNeverFound) {
   const auto data = read("q1\td9\t2\nq1\td1\t1\nq1\td8\t0\nq2\td9\t1\n");
   EXPECT_EQ(data.relevant, (std::vector<Judgements>{{{-1, 2.0}, {0, 1.0}}, {{-1, 1.0}}}));
-  EXPECT_EQ(data.counts.absent_documents, 2);
-  EXPECT_EQ(data.counts.never_found, 2);
-  EXPECT_EQ(data.counts.first_absent, "d9");
+  EXPECT_EQ(data.counts.missing_documents, 2);
+  EXPECT_EQ(data.counts.missing_relevant, 2);
+  EXPECT_EQ(data.counts.first_missing, "d9");
   // The best ranking there can be: 1 at the first place, of an ideal 2 + 1 / log2(3).
-  const auto metrics = judge(std::vector<std::int64_t>{0, 1}, data.relevant[0], 10);
+  const auto metrics = ranking_metrics(std::vector<std::int64_t>{0, 1}, data.relevant[0], 10);
   EXPECT_NEAR(metrics.ndcg, 1 / (2 + 1 / std::log2(3.0)), 1e-12);
   EXPECT_EQ(metrics.recall, 0.5);
   EXPECT_EQ(metrics.average_precision, 0.5);
   EXPECT_EQ(metrics.reciprocal_rank, 1);
-  EXPECT_EQ(judge(std::vector<std::int64_t>{0, 1}, data.relevant[1], 10).ndcg, 0);
+  EXPECT_EQ(ranking_metrics(std::vector<std::int64_t>{0, 1}, data.relevant[1], 10).ndcg, 0);
   expect_error("q1\td9\t2\n", "test.tsv: none of the relevant documents is in the corpus (the first: \"d9\")");
 }
 
 TEST_F(Beir, QueriesWithNothingToFindStandApart) {
   const auto data = read("q1\td1\t0\nq2\td1\t1\nq3\td1\t-1\n");
   EXPECT_EQ(data.query_ids, (std::vector<std::string>{"q2"}));
-  EXPECT_EQ(data.counts.queries_apart, 2);
+  EXPECT_EQ(data.counts.queries_left_out, 2);
   expect_error("q1\td1\t0\nq2\td2\t0\n", "test.tsv: no query has a document of a grade above 0 (2 queries judged)");
   expect_error("", "test.tsv: no query has a document of a grade above 0 (0 queries judged)");
 }
@@ -112,8 +112,8 @@ TEST_F(Beir, IdsThatQueriesAndDocumentsShareAreSeen) {
   write("queries.jsonl", "{\"_id\": \"d1\", \"text\": \"leaves at nine\"}\n{\"_id\": \"q2\", \"text\": \"where\"}\n");
   const auto data = read("d1\td2\t1\nq2\td1\t1\n");
   EXPECT_EQ(data.same_id, (std::vector<std::int64_t>{0, -1}));
-  EXPECT_EQ(data.counts.same_ids, 1);
-  EXPECT_EQ(data.counts.same_texts, 1);
+  EXPECT_EQ(data.counts.shared_ids, 1);
+  EXPECT_EQ(data.counts.shared_texts, 1);
 }
 
 TEST_F(Beir, IdsOfAnyLengthAreText) {
@@ -132,7 +132,7 @@ TEST_F(Beir, IdsOfAnyLengthAreText) {
 
 TEST_F(Beir, OneFileOfAKind) {
   write("qrels/test.qrels", "q1 0 d1 1\n");
-  expect_error("q1\td1\t1\n", "test.qrels: both are there");
+  expect_error("q1\td1\t1\n", "test.qrels both exist");
   fs::remove(folder_ / "qrels" / "test.tsv");
   EXPECT_EQ(read_beir(folder_, "test").relevant[0], (Judgements{{0, 1.0}}));
   fs::rename(folder_ / "qrels" / "test.qrels", folder_ / "qrels" / "train.tsv");
@@ -165,16 +165,16 @@ TEST_F(Beir, EveryLieOfTextsIsNamed) {
        {Case{"{", "corpus.jsonl:1: not valid JSON"},
         {"[]", "corpus.jsonl:1: not a JSON object, but array"},
         {"{\"_id\": \"a\", \"text\": \"\"}\n{\"_id\": \"a\", \"text\": \"\"}\n",
-         "corpus.jsonl:2: the id \"a\" was there before"},
+         "corpus.jsonl:2: the id \"a\" appears more than once"},
         {"{\"_id\": 7, \"text\": \"\"}\n{\"_id\": \"7\", \"text\": \"\"}\n",
-         "corpus.jsonl:2: the id \"7\" was there before"},
+         "corpus.jsonl:2: the id \"7\" appears more than once"},
         {"{\"_id\": \"d1\"}\n", "corpus.jsonl:1: \"text\" is missing"},
-        {"{\"_id\": \"d1\", \"text\": 7}\n", "corpus.jsonl:1: \"text\" must be a text, and is number"},
-        {"{\"_id\": null, \"text\": \"\"}\n", "corpus.jsonl:1: \"_id\" must be a text, and is null"},
+        {"{\"_id\": \"d1\", \"text\": 7}\n", "corpus.jsonl:1: \"text\" must be a string, and is number"},
+        {"{\"_id\": null, \"text\": \"\"}\n", "corpus.jsonl:1: \"_id\" must be a string, and is null"},
         {"\n{\"_id\": \"d\", \"metadata\": {\"x\": NaN}, \"text\": \"\"}\n",
          "corpus.jsonl:2: NaN in column 32 is not JSON; write null"},
         {"{\"_id\": \"d\", \"x\": -Infinity, \"text\": \"\"}\n", "corpus.jsonl:1: Infinity in column"},
-        {"{\"_id\": \"d\", \"x\": 1e999, \"text\": \"\"}\n", "corpus.jsonl:1: not usable JSON"},
+        {"{\"_id\": \"d\", \"x\": 1e999, \"text\": \"\"}\n", "corpus.jsonl:1: invalid JSON"},
         {"{\"_id\": \"d\xFF\", \"text\": \"\"}\n", "corpus.jsonl:1: not valid JSON"}}) {
     write("corpus.jsonl", lie.corpus);
     expect_error("q1\td1\t1\n", lie.words);
@@ -199,13 +199,13 @@ TEST_F(Beir, RankingsOfUntidyJudgementsEqualTheNaiveTwin) {
     write("queries.jsonl", queries);
     const auto data = read(judgements);
     EXPECT_EQ(data.counts.repeated, c.at("repeated").get<std::int64_t>());
-    EXPECT_EQ(data.counts.queries_apart, c.at("queries_apart").get<std::int64_t>());
-    EXPECT_EQ(data.counts.never_found, c.at("never_found").get<std::int64_t>());
+    EXPECT_EQ(data.counts.queries_left_out, c.at("queries_apart").get<std::int64_t>());
+    EXPECT_EQ(data.counts.missing_relevant, c.at("never_found").get<std::int64_t>());
     ASSERT_EQ(data.queries.size(), c.at("expected").size());
     for (std::size_t q = 0; q < data.queries.size(); ++q) {
       const std::string& id = data.query_ids[q];
       const auto scores = c.at("scores").at(std::stoul(id.substr(1))).get<std::vector<float>>();
-      const auto metrics = judge(rank(scores, data.document_ids, 10), data.relevant[q], 10);
+      const auto metrics = ranking_metrics(rank_documents(scores, data.document_ids, 10), data.relevant[q], 10);
       const auto& expected = c.at("expected").at(id);
       EXPECT_NEAR(metrics.ndcg, expected.at("ndcg").get<double>(), 1e-12);
       EXPECT_NEAR(metrics.recall, expected.at("recall").get<double>(), 1e-12);

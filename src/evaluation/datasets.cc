@@ -1,4 +1,4 @@
-#include "evaluation/datasets.h"
+#include "treble/evaluation.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 
 using Places = std::unordered_map<std::string, std::int64_t>;
 
-/// Ends of words, a word being what white space parts.
+/// Ends of words, which white space separates.
 std::vector<std::size_t> word_ends(const std::string& text) {
   std::vector<std::size_t> ends;
   const auto space = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; };
@@ -44,8 +44,8 @@ PairData read_pairs(const fs::path& path) {
   }
   const auto differs = [&](double value) { return value != data.scores.front(); };
   if (data.scores.size() > 1 && std::none_of(data.scores.begin(), data.scores.end(), differs)) {
-    fail(ErrorCode::invalid_file, "{}: all {} pairs have the score {}; nothing tells them apart", file.name(),
-         data.scores.size(), data.scores.front());
+    fail(ErrorCode::invalid_file, "{}: all {} pairs have the score {}; no metric is defined on equal scores",
+         file.name(), data.scores.size(), data.scores.front());
   }
   return data;
 }
@@ -74,7 +74,7 @@ RetrievalData read_reranking(const fs::path& path) {
     const auto positive = text_list(json, "positive", file.place());
     const auto negative = text_list(json, "negative", file.place());
     if (positive.empty() || negative.empty()) {
-      ++data.counts.queries_apart;
+      ++data.counts.queries_left_out;
       continue;
     }
     auto& relevant = data.relevant.emplace_back();
@@ -107,11 +107,11 @@ bool is_reranking(const fs::path& path) {
   return json.is_object() && json.contains("query") && json.contains("positive");
 }
 
-RetrievalData halves_of(const std::vector<std::string>& texts, std::size_t least_words) {
+RetrievalData retrieval_from_halves(const std::vector<std::string>& texts, std::size_t min_words) {
   RetrievalData data;
   for (const std::string& text : texts) {
     const auto ends = word_ends(text);
-    if (ends.size() < std::max<std::size_t>(2, least_words)) continue;
+    if (ends.size() < std::max<std::size_t>(2, min_words)) continue;
     const std::size_t middle = ends[ends.size() / 2 - 1];
     const auto number = static_cast<std::int64_t>(data.queries.size());
     data.document_ids.push_back(std::to_string(number));

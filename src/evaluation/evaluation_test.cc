@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "base/json_file.h"
-#include "evaluation/datasets.h"
-#include "evaluation/held_out.h"
-#include "evaluation/metrics.h"
 #include "evaluation/vector_cache.h"
 #include "treble/error.h"
+#include "treble/evaluation.h"
 
 namespace treble {
 namespace {
@@ -59,14 +57,14 @@ TEST(Metrics, RankingsEqualTrecEvalTiesIncluded) {
       const double grade = json.at("grades").at(query).at(d).get<double>();
       if (grade > 0) relevant.emplace_back(static_cast<std::int64_t>(d), grade);
     }
-    const auto ranking = rank(scores, ids, 10);
-    const auto metrics = judge(ranking, relevant, 10);
+    const auto ranking = rank_documents(scores, ids, 10);
+    const auto metrics = ranking_metrics(ranking, relevant, 10);
     EXPECT_NEAR(metrics.ndcg, json.at("ndcg").at(query).get<double>(), 1e-6);
     EXPECT_NEAR(metrics.recall, json.at("recall").at(query).get<double>(), 1e-6);
     EXPECT_NEAR(metrics.average_precision, json.at("map").at(query).get<double>(), 1e-6);
   }
-  EXPECT_EQ(judge(std::vector<std::int64_t>{0, 1}, {}, 10).ndcg, 0) << "nothing to find";
-  EXPECT_EQ(judge(std::vector<std::int64_t>{4, 2}, {{2, 1.0}}, 10).reciprocal_rank, 0.5);
+  EXPECT_EQ(ranking_metrics(std::vector<std::int64_t>{0, 1}, {}, 10).ndcg, 0) << "nothing to find";
+  EXPECT_EQ(ranking_metrics(std::vector<std::int64_t>{4, 2}, {{2, 1.0}}, 10).reciprocal_rank, 0.5);
 }
 
 // As `treble sweep` scores rankings: every candidate of a query ranked, MAP of the whole ranking.
@@ -80,9 +78,9 @@ TEST(Metrics, RerankingEqualsMtebsOwnEvaluator) {
     Judgements relevant;
     for (const auto& document : query.at("relevant")) relevant.emplace_back(document.get<std::int64_t>(), 1.0);
     const auto count = static_cast<std::int64_t>(scores.size());
-    const auto ranking = rank(scores, ids, count);
-    const auto whole = judge(ranking, relevant, count);
-    const auto cut = judge(ranking, relevant, 10);
+    const auto ranking = rank_documents(scores, ids, count);
+    const auto whole = ranking_metrics(ranking, relevant, count);
+    const auto cut = ranking_metrics(ranking, relevant, 10);
     EXPECT_NEAR(whole.average_precision, query.at("map").get<double>(), 1e-6) << query;
     EXPECT_NEAR(cut.ndcg, query.at("ndcg").get<double>(), 1e-6) << query;
     EXPECT_NEAR(cut.reciprocal_rank, query.at("mrr").get<double>(), 1e-6) << query;
@@ -129,7 +127,7 @@ TEST(HeldOut, NoiseSeldomLooksLikeABenefit) {
   constexpr int kRounds = 60;
   for (std::uint64_t seed = 0; seed < kRounds; ++seed) {
     const auto values = noise(12, 100, 1000 + seed);
-    const auto result = hold_out(100, 12, mean_of(values), {2, 300, seed});
+    const auto result = evaluate_held_out(100, 12, mean_of(values), {2, 300, seed});
     alarms += benefit_of(result) == Benefit::helps ? 1 : 0;
   }
   EXPECT_LE(alarms, kRounds / 10) << "false alarm rate over 10 %";
@@ -138,7 +136,7 @@ TEST(HeldOut, NoiseSeldomLooksLikeABenefit) {
 TEST(HeldOut, ARealGainIsFoundAndALossToo) {
   auto values = noise(5, 200, 7);
   for (double& value : values[3]) value += 0.3;
-  auto result = hold_out(200, 5, mean_of(values), {5, 500, 1});
+  auto result = evaluate_held_out(200, 5, mean_of(values), {5, 500, 1});
   EXPECT_EQ(benefit_of(result), Benefit::helps);
   EXPECT_EQ(result.chosen, (std::vector<std::size_t>(5, 3)));
   EXPECT_NEAR(result.gain.value, 0.3, 0.08);
@@ -156,15 +154,15 @@ TEST(HeldOut, SomeItemsAreJudgedAlone) {
     (item % 4 == 0 ? helped : others).push_back(item);
     if (item % 4 == 0) values[2][item] += 0.5;
   }
-  const auto inside = judge_settings(helped, 3, mean_of(values), {2, 500, 1});
-  const auto outside = judge_settings(others, 3, mean_of(values), {2, 500, 1});
+  const auto inside = compare_settings(helped, 3, mean_of(values), {2, 500, 1});
+  const auto outside = compare_settings(others, 3, mean_of(values), {2, 500, 1});
   EXPECT_GT(inside[2].gain.low, 0);
   EXPECT_NEAR(inside[2].gain.value, 0.5, 0.2);
   EXPECT_LT(outside[2].gain.low, 0);
   EXPECT_GT(outside[2].gain.high, 0);
   EXPECT_GT(inside[1].gain.high - inside[1].gain.low, outside[1].gain.high - outside[1].gain.low)
       << "fewer items, wider interval";
-  const auto bare = judge_settings(helped, 3, mean_of(values), {2, 0, 1});
+  const auto bare = compare_settings(helped, 3, mean_of(values), {2, 0, 1});
   EXPECT_EQ(bare[2].gain.low, bare[2].gain.value);
   EXPECT_EQ(bare[0].gain.value, 0);
 }
@@ -172,7 +170,7 @@ TEST(HeldOut, SomeItemsAreJudgedAlone) {
 TEST(HeldOut, TheUntouchedModelMayBeTheBest) {
   auto values = noise(4, 100, 9);
   for (double& value : values[0]) value += 1;
-  const auto result = hold_out(100, 4, mean_of(values), {2, 200, 1});
+  const auto result = evaluate_held_out(100, 4, mean_of(values), {2, 200, 1});
   EXPECT_EQ(result.chosen, (std::vector<std::size_t>(2, 0)));
   EXPECT_EQ(result.gain.value, 0);
   EXPECT_EQ(benefit_of(result), Benefit::none);
@@ -181,7 +179,7 @@ TEST(HeldOut, TheUntouchedModelMayBeTheBest) {
 TEST(HeldOut, WithoutVarianceIntervalsHaveNoWidthAndNoNaN) {
   const std::vector<std::vector<double>> values = {std::vector<double>(40, 0.5), std::vector<double>(40, 0.5),
                                                    std::vector<double>(40, 0.75)};
-  const auto result = hold_out(40, 3, mean_of(values), {2, 200, 1});
+  const auto result = evaluate_held_out(40, 3, mean_of(values), {2, 200, 1});
   for (const SettingGain& setting : result.settings) {
     EXPECT_EQ(setting.gain.low, setting.gain.value);
     EXPECT_EQ(setting.gain.high, setting.gain.value);
@@ -190,10 +188,10 @@ TEST(HeldOut, WithoutVarianceIntervalsHaveNoWidthAndNoNaN) {
   EXPECT_EQ(result.settings[2].gain.value, 0.25);
   EXPECT_EQ(result.gain.value, 0.25);
   EXPECT_FALSE(result.gain.has_width());
-  const auto single = judge_settings(std::vector<std::size_t>{3}, 3, mean_of(values), {2, 200, 1});
+  const auto single = compare_settings(std::vector<std::size_t>{3}, 3, mean_of(values), {2, 200, 1});
   EXPECT_EQ(single[2].gain.low, 0.25);
   const auto varied = noise(2, 40, 3);
-  EXPECT_TRUE(hold_out(40, 2, mean_of(varied), {2, 200, 1}).settings[1].gain.has_width());
+  EXPECT_TRUE(evaluate_held_out(40, 2, mean_of(varied), {2, 200, 1}).settings[1].gain.has_width());
 }
 
 /// The mean of a setting over items of label 1; not defined without one.
@@ -213,25 +211,25 @@ ItemMetric mean_of_positives(const std::vector<std::vector<double>>& values, con
 TEST(HeldOut, AMetricThatIsNotDefinedIsNoNumber) {
   const auto values = noise(2, 40, 5);
   std::vector<bool> positive(40, false);
-  const auto folds = deal_folds(40, {2, 200, 1});
+  const auto folds = split_folds(40, {2, 200, 1});
   for (const std::size_t item : folds[0]) positive[item] = true;
   // Defined on the whole and on the first fold, but not on the second.
-  EXPECT_THROW(hold_out(40, 2, mean_of_positives(values, positive), {2, 200, 1}), Error);
-  EXPECT_THROW(hold_out(40, 2, mean_of_positives(values, std::vector<bool>(40)), {2, 200, 1}), Error);
+  EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, positive), {2, 200, 1}), Error);
+  EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, std::vector<bool>(40)), {2, 200, 1}), Error);
   // Two positives: resamples without one are drawn anew, as a zero would draw every interval to 0.
   std::vector<std::vector<double>> gains = {std::vector<double>(20, 0.0), std::vector<double>(20, 1.0)};
   std::vector<bool> rare(20, false);
-  const auto halves = deal_folds(20, {2, 200, 1});
+  const auto halves = split_folds(20, {2, 200, 1});
   for (const auto& half : halves) rare[half.front()] = true;
-  const auto result = hold_out(20, 2, mean_of_positives(gains, rare), {2, 200, 1});
+  const auto result = evaluate_held_out(20, 2, mean_of_positives(gains, rare), {2, 200, 1});
   EXPECT_EQ(result.settings[1].gain.low, 1);
   EXPECT_EQ(result.gain.low, 1);
 }
 
 TEST(HeldOut, TooLittleDataIsAnError) {
   const auto values = noise(2, 3, 1);
-  EXPECT_THROW(hold_out(3, 2, mean_of(values), {2, 10, 1}), Error);
-  EXPECT_THROW(hold_out(3, 2, mean_of(values), {1, 10, 1}), Error);
+  EXPECT_THROW(evaluate_held_out(3, 2, mean_of(values), {2, 10, 1}), Error);
+  EXPECT_THROW(evaluate_held_out(3, 2, mean_of(values), {1, 10, 1}), Error);
 }
 
 TEST_F(Evaluation, ReadsPairs) {
@@ -259,13 +257,13 @@ TEST_F(Evaluation, RerankingCountsWhatItLeavesOut) {
   EXPECT_EQ(data.candidates[0], (std::vector<std::int64_t>{0, 1})) << "each once, a positive before all else";
   EXPECT_EQ(data.relevant[0], (Judgements{{0, 1.0}}));
   EXPECT_EQ(data.counts.repeated, 2);
-  EXPECT_EQ(data.counts.queries_apart, 1);
+  EXPECT_EQ(data.counts.queries_left_out, 1);
   const auto idle = write("idle.jsonl", "{\"query\": \"b\", \"positive\": [\"x\"], \"negative\": []}\n");
   EXPECT_NE(error_of([&] { read_reranking(idle); }).find("idle.jsonl: no line has both"), std::string::npos);
 }
 
 TEST(Halves, AreCutBetweenWords) {
-  const auto data = halves_of({"one two three four", "short one", "a b  c\nd e"}, 4);
+  const auto data = retrieval_from_halves({"one two three four", "short one", "a b  c\nd e"}, 4);
   ASSERT_EQ(data.queries.size(), 2U);
   EXPECT_EQ(data.queries[0], "one two");
   EXPECT_EQ(data.documents[0], " three four");

@@ -1,6 +1,7 @@
-#include "evaluation/held_out.h"
+#include "treble/evaluation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -23,27 +24,27 @@ double percentile(std::vector<double> values, double fraction) {
 }
 
 Items resample(std::span<const std::size_t> items, std::mt19937_64& generator) {
-  Items drawn(items.size());
-  for (std::size_t& item : drawn) item = items[generator() % items.size()];
-  return drawn;
+  Items resampled(items.size());
+  for (std::size_t& item : resampled) item = items[generator() % items.size()];
+  return resampled;
 }
 
-/// Resamples drawn in vain before the data is given up on, for each that is wanted.
-constexpr int kMostRedraws = 100;
+/// Rejected resamples before the data is given up on, for each resample requested.
+constexpr int kMaxRedraws = 100;
 
-/// Counts what was drawn in vain. Throws when it is too much.
+/// Counts rejected resamples. Throws when there are too many.
 class Redraws {
  public:
-  explicit Redraws(int resamples) : most_(std::int64_t{kMostRedraws} * resamples) {}
+  explicit Redraws(int resamples) : max_(std::int64_t{kMaxRedraws} * resamples) {}
   void count() {
-    if (++drawn_ <= most_) return;
+    if (++count_ <= max_) return;
     fail(ErrorCode::invalid_argument,
          "so few items differ that the metric is not defined on most resamples of them; give more data");
   }
 
  private:
-  std::int64_t most_;
-  std::int64_t drawn_ = 0;
+  std::int64_t max_;
+  std::int64_t count_ = 0;
 };
 
 using Values = std::vector<double>;
@@ -60,7 +61,7 @@ std::optional<Values> values_on(std::span<const std::size_t> items, std::size_t 
   return values;
 }
 
-/// [setting][round]: how far the gain over setting 0 strays from the measured one when items are drawn anew.
+/// [setting][round]: how far the gain over setting 0 deviates from the measured one when items are resampled.
 std::vector<Values> deviations_of(std::span<const std::size_t> items, const ItemMetric& metric,
                                   const std::vector<SettingGain>& measured, const HeldOutOptions& options) {
   std::mt19937_64 generator(options.seed + 1);
@@ -97,11 +98,11 @@ std::optional<Judgement> judge_folds(const std::vector<Items>& folds, std::size_
     if (!elsewhere) return std::nullopt;
     const auto best = std::max_element(elsewhere->begin(), elsewhere->end()) - elsewhere->begin();
     const auto chosen = static_cast<std::size_t>(best);
-    const auto tempered = metric(chosen, folds[fold]);
-    const auto untouched = metric(0, folds[fold]);
-    if (!tempered || !untouched) return std::nullopt;
+    const auto best_value = metric(chosen, folds[fold]);
+    const auto baseline = metric(0, folds[fold]);
+    if (!best_value || !baseline) return std::nullopt;
     judgement.chosen.push_back(chosen);
-    judgement.gain += (*tempered - *untouched) / static_cast<double>(folds.size());
+    judgement.gain += (*best_value - *baseline) / static_cast<double>(folds.size());
   }
   return judgement;
 }
@@ -114,7 +115,7 @@ std::vector<Values> truth_of(const std::vector<Items>& folds, std::size_t settin
     auto values = values_on(folds[fold], settings, metric);
     if (!values) {
       fail(ErrorCode::invalid_argument,
-           "the metric is not defined on fold {} of {} ({} items), where labels or scores are all alike; give more "
+           "the metric is not defined on fold {} of {} ({} items), where labels or scores are all equal; give more "
            "data, fewer folds or another seed",
            fold + 1, folds.size(), folds[fold].size());
     }
@@ -123,38 +124,38 @@ std::vector<Values> truth_of(const std::vector<Items>& folds, std::size_t settin
   return truth;
 }
 
-/// [round]: how far the held-out gain of folds drawn anew strays from the truth of what is chosen on them.
+/// [round]: how far the held-out gain of resampled folds deviates from the truth of what is chosen on them.
 std::vector<double> resampled_gains(const std::vector<Items>& folds, const std::vector<Values>& truth,
                                     const ItemMetric& metric, const HeldOutOptions& options) {
   std::mt19937_64 generator(options.seed + 2);
   Redraws redraws(options.resamples);
-  std::vector<double> strays;
-  while (strays.size() < static_cast<std::size_t>(options.resamples)) {
-    std::vector<Items> drawn;
-    drawn.reserve(folds.size());
-    for (const Items& fold : folds) drawn.push_back(resample(fold, generator));
-    const auto again = judge_folds(drawn, truth.front().size(), metric);
+  std::vector<double> deviations;
+  while (deviations.size() < static_cast<std::size_t>(options.resamples)) {
+    std::vector<Items> resampled;
+    resampled.reserve(folds.size());
+    for (const Items& fold : folds) resampled.push_back(resample(fold, generator));
+    const auto again = judge_folds(resampled, truth.front().size(), metric);
     if (!again) {
       redraws.count();
       continue;
     }
-    double stray = again->gain;
+    double deviation = again->gain;
     for (std::size_t f = 0; f < folds.size(); ++f) {
-      stray -= (truth[f][again->chosen[f]] - truth[f].front()) / static_cast<double>(folds.size());
+      deviation -= (truth[f][again->chosen[f]] - truth[f].front()) / static_cast<double>(folds.size());
     }
-    strays.push_back(stray);
+    deviations.push_back(deviation);
   }
-  return strays;
+  return deviations;
 }
 
 }  // namespace
 
-std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std::size_t settings,
-                                        const ItemMetric& metric, const HeldOutOptions& options) {
+std::vector<SettingGain> compare_settings(std::span<const std::size_t> items, std::size_t settings,
+                                          const ItemMetric& metric, const HeldOutOptions& options) {
   const auto values = values_on(items, settings, metric);
   if (!values) {
-    fail(ErrorCode::invalid_argument, "the metric is not defined on these {} items, where labels or scores are alike",
-         items.size());
+    fail(ErrorCode::invalid_argument,
+         "the metric is not defined on these {} items, where labels or scores are all equal", items.size());
   }
   std::vector<SettingGain> result(settings);
   for (std::size_t s = 0; s < settings; ++s) {
@@ -164,16 +165,16 @@ std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std:
   if (options.resamples == 0 || settings < 2) return result;
   const std::vector<Values> deviations = deviations_of(items, metric, result, options);
   std::vector<double> spreads(settings);
-  std::vector<double> greatest(static_cast<std::size_t>(options.resamples));
+  std::vector<double> maxima(static_cast<std::size_t>(options.resamples));
   for (std::size_t s = 1; s < settings; ++s) {
     for (const double deviation : deviations[s]) spreads[s] += deviation * deviation;
     spreads[s] = std::sqrt(spreads[s] / options.resamples);
-    for (std::size_t round = 0; round < greatest.size() && spreads[s] > 0; ++round) {
-      greatest[round] = std::max(greatest[round], std::abs(deviations[s][round]) / spreads[s]);
+    for (std::size_t round = 0; round < maxima.size() && spreads[s] > 0; ++round) {
+      maxima[round] = std::max(maxima[round], std::abs(deviations[s][round]) / spreads[s]);
     }
   }
-  const double critical = percentile(greatest, 0.95);
-  if (critical == 0) return result;  // nothing strays: intervals without width
+  const double critical = percentile(maxima, 0.95);
+  if (critical == 0) return result;  // no deviation: intervals without width
   const double factor = small_sample_factor({.units = static_cast<std::int64_t>(items.size())}, critical);
   for (std::size_t s = 1; s < settings; ++s) {
     result[s].gain.low -= critical * factor * spreads[s];
@@ -182,7 +183,7 @@ std::vector<SettingGain> judge_settings(std::span<const std::size_t> items, std:
   return result;
 }
 
-std::vector<std::vector<std::size_t>> deal_folds(std::size_t items, const HeldOutOptions& options) {
+std::vector<std::vector<std::size_t>> split_folds(std::size_t items, const HeldOutOptions& options) {
   Items order(items);
   std::iota(order.begin(), order.end(), 0);
   std::mt19937_64 generator(options.seed);
@@ -192,25 +193,25 @@ std::vector<std::vector<std::size_t>> deal_folds(std::size_t items, const HeldOu
   return folds;
 }
 
-HeldOutResult hold_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
-                       const HeldOutOptions& options) {
+HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
+                                const HeldOutOptions& options) {
   if (options.folds < 2 || settings == 0) {
-    fail(ErrorCode::invalid_argument, "a sweep needs at least 2 folds and one setting, got {} and {}", options.folds,
-         settings);
+    fail(ErrorCode::invalid_argument, "a held-out judgement needs at least 2 folds and one setting, got {} and {}",
+         options.folds, settings);
   }
   if (items < 2 * static_cast<std::size_t>(options.folds)) {
-    fail(ErrorCode::invalid_argument, "{} labelled items cannot be divided into {} folds of at least 2; give more data",
-         items, options.folds);
+    fail(ErrorCode::invalid_argument, "{} items cannot be divided into {} folds of at least 2; give more data", items,
+         options.folds);
   }
   HeldOutResult result;
   Items all(items);
   std::iota(all.begin(), all.end(), 0);
-  result.settings = judge_settings(all, settings, metric, options);
+  result.settings = compare_settings(all, settings, metric, options);
 
-  const std::vector<Items> folds = deal_folds(items, options);
-  // What the fold itself says of each setting is the truth of the resamples. The choice depends on the other folds'
-  // chance, which is that of their gains too, so it is made anew in each resample; how far the gain then strays from
-  // the truth of what was chosen is what the interval is about.
+  const std::vector<Items> folds = split_folds(items, options);
+  // The metric of each setting on the fold itself is the truth of the resamples. The choice depends on the sampling
+  // noise of the other folds, as their gains do, so it is made again in each resample; the interval is about how far
+  // the gain then deviates from the truth of what was chosen.
   const std::vector<Values> truth = truth_of(folds, settings, metric);
   auto judgement = judge_folds(folds, settings, metric);
   if (!judgement) fail(ErrorCode::invalid_argument, "the metric is not defined on the folds taken together");
@@ -230,6 +231,11 @@ Benefit benefit_of(const HeldOutResult& result) {
   if (result.gain.low > 0) return Benefit::helps;
   if (result.gain.high < 0) return Benefit::harms;
   return Benefit::none;
+}
+
+std::string to_string(Benefit benefit) {
+  constexpr std::array<const char*, 3> kNames = {"none", "helps", "harms"};
+  return kNames[static_cast<std::size_t>(benefit)];
 }
 
 }  // namespace treble

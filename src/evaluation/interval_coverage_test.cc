@@ -7,8 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "evaluation/held_out.h"
-#include "evaluation/metrics.h"
+#include "treble/evaluation.h"
 
 namespace treble {
 namespace {
@@ -56,7 +55,7 @@ TEST(IntervalCoverage, OfTheHeldOutGain) {
       int covered = 0;
       for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
         const DataSet data(items, gains, 31000 + trial);
-        const auto result = hold_out(items, gains.size(), data.metric(), {folds, kResamples, 77 * trial + 3});
+        const auto result = evaluate_held_out(items, gains.size(), data.metric(), {folds, kResamples, 77 * trial + 3});
         // The interval is about what was chosen.
         double truth = 0;
         for (const std::size_t chosen : result.chosen) truth += gains[chosen] / folds;
@@ -74,7 +73,7 @@ TEST(IntervalCoverage, OfAllSettingsGainsAtOnce) {
     int covered = 0;
     for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
       const DataSet data(items, gains, 5000 + trial);
-      const auto result = hold_out(items, gains.size(), data.metric(), {2, kResamples, trial});
+      const auto result = evaluate_held_out(items, gains.size(), data.metric(), {2, kResamples, trial});
       bool all = true;
       for (std::size_t s = 1; s < gains.size(); ++s) all = all && covers(result.settings[s].gain, gains[s]);
       covered += all ? 1 : 0;

@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Finds a number's digits as they are written: as a double, those behind the sixteenth are lost.
+/// Finds a number's digits as they are written: as a double, those after the sixteenth are lost.
 class IdDigits : public nlohmann::json_sax<Json> {
  public:
   std::string digits;
@@ -50,12 +50,12 @@ class IdDigits : public nlohmann::json_sax<Json> {
   bool is_id_ = false;
 };
 
-/// The parser's own words, without its exception number and its line, which is always the first.
+/// The parser's message, without its exception number and its line, which is always the first.
 std::string reason(const Json::exception& error) {
-  constexpr std::size_t kMost = 200;  // it quotes the line
+  constexpr std::size_t kMaxSize = 200;  // it quotes the line
   const std::string_view words = error.what();
   const auto colon = words.find(": ");
-  return std::string(words.substr(colon == words.npos ? 0 : colon + 2).substr(0, kMost));
+  return std::string(words.substr(colon == words.npos ? 0 : colon + 2).substr(0, kMaxSize));
 }
 
 /// "NaN" or "Infinity" where the parser stopped (`byte` counts from 1), which Python's json writes; else nothing.
@@ -80,7 +80,7 @@ Json parse_object(const std::string& line, const std::string& place) {
     }
     fail(ErrorCode::invalid_file, "{}: not valid JSON, column {}: {}", place, error.byte, reason(error));
   } catch (const Json::exception& error) {
-    fail(ErrorCode::invalid_file, "{}: not usable JSON: {}", place, reason(error));
+    fail(ErrorCode::invalid_file, "{}: invalid JSON: {}", place, reason(error));
   }
   if (!json.is_object()) fail(ErrorCode::invalid_file, "{}: not a JSON object, but {}", place, json.type_name());
   return json;
@@ -90,7 +90,7 @@ std::string text_field(const Json& object, const char* key, const std::string& p
   const auto found = object.find(key);
   if (found == object.end()) fail(ErrorCode::invalid_file, "{}: \"{}\" is missing", place, key);
   if (!found->is_string()) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a text, and is {}", place, key, found->type_name());
+    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a string, and is {}", place, key, found->type_name());
   }
   return found->get<std::string>();
 }
@@ -98,11 +98,11 @@ std::string text_field(const Json& object, const char* key, const std::string& p
 std::vector<std::string> text_list(const Json& object, const char* key, const std::string& place) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_array()) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a list of texts", place, key);
+    fail(ErrorCode::invalid_file, "{}: \"{}\" must be a list of strings", place, key);
   }
   std::vector<std::string> texts;
   for (const Json& entry : *found) {
-    if (!entry.is_string()) fail(ErrorCode::invalid_file, "{}: \"{}\" must hold texts only", place, key);
+    if (!entry.is_string()) fail(ErrorCode::invalid_file, "{}: \"{}\" must hold strings only", place, key);
     texts.push_back(entry.get<std::string>());
   }
   return texts;

@@ -12,7 +12,7 @@ nlohmann::json parse_object(const std::string& line, const std::string& place);
 std::string text_field(const nlohmann::json& object, const char* key, const std::string& place);
 std::vector<std::string> text_list(const nlohmann::json& object, const char* key, const std::string& place);
 
-/// "_id": a text, or a number, whose digits are kept as they are written, however many. `line` is what `object` was
+/// "_id": a string, or a number, whose digits are kept as they are written, however many. `line` is what `object` was
 /// parsed from.
 std::string id_field(const nlohmann::json& object, const std::string& line, const std::string& place);
 

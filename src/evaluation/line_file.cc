@@ -11,7 +11,7 @@ bool LineFile::next(std::string& line) {
   while (std::getline(*file_, line)) {
     ++number_;
     if (number_ == 1 && (line.starts_with("\xFF\xFE") || line.starts_with("\xFE\xFF"))) {
-      fail(ErrorCode::invalid_file, "{}: UTF-16, where UTF-8 is wanted; convert it: iconv -f utf-16 -t utf-8", name_);
+      fail(ErrorCode::invalid_file, "{}: UTF-16, where UTF-8 is expected; convert it: iconv -f utf-16 -t utf-8", name_);
     }
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.find_first_not_of(" \t") != line.npos) return true;

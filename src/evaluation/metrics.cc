@@ -1,4 +1,4 @@
-#include "evaluation/metrics.h"
+#include "treble/evaluation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -43,20 +43,21 @@ std::vector<double> mean_ranks(std::span<const double> values) {
 
 }  // namespace
 
-std::vector<std::int64_t> rank(std::span<const float> scores, std::span<const std::string> ids, std::int64_t k) {
+std::vector<std::int64_t> rank_documents(std::span<const float> scores, std::span<const std::string> ids,
+                                         std::int64_t k) {
   std::vector<std::int64_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto most = std::min<std::int64_t>(k, static_cast<std::int64_t>(order.size()));
-  std::partial_sort(order.begin(), order.begin() + most, order.end(), [&](std::int64_t a, std::int64_t b) {
+  const auto count = std::min<std::int64_t>(k, static_cast<std::int64_t>(order.size()));
+  std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](std::int64_t a, std::int64_t b) {
     const auto i = static_cast<std::size_t>(a);
     const auto j = static_cast<std::size_t>(b);
     return scores[i] != scores[j] ? scores[i] > scores[j] : ids[i] > ids[j];
   });
-  order.resize(static_cast<std::size_t>(most));
+  order.resize(static_cast<std::size_t>(count));
   return order;
 }
 
-RankingMetrics judge(std::span<const std::int64_t> ranking, const Judgements& relevant, std::int64_t k) {
+RankingMetrics ranking_metrics(std::span<const std::int64_t> ranking, const Judgements& relevant, std::int64_t k) {
   RankingMetrics metrics;
   if (relevant.empty()) return metrics;
   const auto cut = static_cast<std::size_t>(k);

@@ -31,7 +31,7 @@ Similarity parse_similarity(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<Similarity>(i);
   }
-  fail(ErrorCode::invalid_argument, "\"{}\" is no similarity; there are cosine, dot, euclidean, manhattan", name);
+  fail(ErrorCode::invalid_argument, "\"{}\" is not a similarity; there are cosine, dot, euclidean, manhattan", name);
 }
 
 std::string to_string(Similarity similarity) { return std::string(kNames[static_cast<std::size_t>(similarity)]); }

@@ -1,29 +1,18 @@
-// How alike two vectors are, as sentence-transformers' similarity functions have it.
+// Comparing vectors by a similarity.
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <string_view>
+
+#include "treble/similarity.h"
 
 namespace treble {
-
-enum class Similarity {
-  cosine,
-  dot,
-  euclidean,  ///< minus the distance
-  manhattan,  ///< minus the sum of absolute differences
-};
-
-/// "cosine", "dot", "euclidean", "manhattan". Throws Error{invalid_argument} naming these.
-Similarity parse_similarity(std::string_view name);
-std::string to_string(Similarity similarity);
 
 /// Before vectors [n, dim] are compared: scales each to length 1 for cosines (one without a direction becomes zeros, so
 /// that its cosine to everything is 0), else leaves them as they are.
 void prepare(Similarity similarity, std::span<float> vectors, std::int64_t dim);
 
-/// Of two prepared vectors of one size; greater is more alike.
+/// Of two prepared vectors of one size; higher is more alike.
 float compare(Similarity similarity, std::span<const float> a, std::span<const float> b);
 
 }  // namespace treble

@@ -35,11 +35,11 @@ VectorCache::VectorCache(fs::path folder) : folder_(std::move(folder)) {
   if (folder_.empty()) return;
   std::error_code error;
   fs::create_directories(folder_, error);
-  if (error) fail(ErrorCode::io, "{}: cannot make the cache folder: {}", folder_.string(), error.message());
+  if (error) fail(ErrorCode::io, "{}: cannot create the cache folder: {}", folder_.string(), error.message());
 }
 
 std::string VectorCache::key(std::string_view settings, std::span<const std::string_view> texts) {
-  // Lengths part the texts, so that no two lists give the same bytes.
+  // Lengths separate the texts, so that no two lists give the same bytes.
   std::string head(settings);
   for (const std::string_view text : texts) head += fmt::format("\n{}", text.size());
   Sha256 hash;

@@ -1,4 +1,4 @@
-// Vectors kept on disk, so that a rerun or an interrupted run goes on where it was.
+// Vectors kept on disk, so that a rerun or an interrupted run resumes where it stopped.
 #pragma once
 
 #include <cstdint>

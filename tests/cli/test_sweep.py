@@ -154,13 +154,13 @@ class Sweep(unittest.TestCase):
             "1 judgement is of a query and document that were judged before; the last grade counts",
             '1 judged document is not in the corpus (the first: "gone"); relevant ones count as never found, 1 in all; '
             "1 query has nothing else to find",
-            "1 of 40 judged queries have no document of a grade above 0; they stand apart",
+            "1 of 40 judged queries have no document of a grade above 0; they are left out of every average",
         ):
             self.assertIn("treble: warning: " + words, done.stderr)
             self.assertTrue(any(note.startswith(words) for note in report["notes"]), report["notes"])
         self.assertEqual(sum(bucket["items"] for bucket in report["buckets"]), 38)
         table = self.run_sweep(folder, *FAST, "--post", "none").stdout
-        self.assertIn("1 more with nothing to find stand apart, in no average", table)
+        self.assertIn("1 more with nothing to find are left out of every average", table)
 
     def test_queries_out_of_the_corpus(self) -> None:
         """As in ArguAna: each finds itself first, and that is no find."""
@@ -172,7 +172,7 @@ class Sweep(unittest.TestCase):
         (folder / "qrels" / "test.tsv").write_text("".join(f"d{i}\te{i}\t1\n" for i in range(40)))
         done = self.run_sweep(folder, *FAST, "--post", "none", "--json", "-")
         self.assertIn(
-            "warning: 40 queries have the id of a document (40 its text too); if queries stand in the corpus "
+            "warning: 40 queries have the id of a document (40 its text too); if queries are documents of the corpus "
             "themselves, as in ArguAna and Quora, --ignore-identical-ids keeps each from finding itself",
             done.stderr,
         )
@@ -234,7 +234,7 @@ class Sweep(unittest.TestCase):
             self.assertEqual(done.stdout, "")
         done = self.run_sweep(self.write_pairs(*[2.0] * 20), *FAST)
         self.assertEqual(done.returncode, 65)
-        self.assertIn("pairs.jsonl: all 20 pairs have the score 2; nothing tells them apart", done.stderr)
+        self.assertIn("pairs.jsonl: all 20 pairs have the score 2; no metric is defined on equal scores", done.stderr)
 
     def test_without_variance_there_is_no_nan(self) -> None:
         """Everything is relevant, so that every setting finds it."""

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "fail.h"
-#include "sweep_vectors.h"
+#include "base/fail.h"
+#include "evaluation/similarity.h"
+#include "sweep/sweep_task.h"
+#include "sweep/task_vectors.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 namespace {
 
@@ -21,8 +23,8 @@ class PairTask : public SweepTask {
 
   std::string metric_name() const override { return graded_ ? "Spearman" : "average precision"; }
   std::size_t items() const override { return data_.scores.size(); }
+  std::size_t texts() const override { return 2 * items(); }
   const std::vector<std::int64_t>& lengths() const override { return lengths_; }
-  bool ranks() const override { return false; }
 
   void add(const SweepSetting& setting) override {
     const CachedVectors first = first_.encode(setting, true);
@@ -32,11 +34,11 @@ class PairTask : public SweepTask {
     }
     std::vector<double> scores(items());
     if (!setting.post) {
-      score(first, second, first_numbers(items()), scores);
+      score(first, second, indices_up_to(items()), scores);
     } else {
-      for (const auto& fold : deal_folds(items(), options_.folds)) {
+      for (const auto& fold : split_folds(items(), options_.folds)) {
         const PostTransform transform = fit(*setting.post, first, second, fold);
-        score(applied(transform, first, normalize_), applied(transform, second, normalize_), fold, scores);
+        score(transformed(transform, first, normalize_), transformed(transform, second, normalize_), fold, scores);
       }
     }
     Variation variation;
@@ -60,14 +62,14 @@ class PairTask : public SweepTask {
   }
 
   std::vector<std::pair<std::string, double>> other_metrics(std::size_t) const override { return {}; }
-  double overlap(std::size_t, std::span<const std::size_t>) const override { return 1; }
+  std::optional<double> overlap(std::size_t, std::span<const std::size_t>) const override { return std::nullopt; }
 
  private:
   PostTransform fit(const PostSpec& spec, const CachedVectors& first, const CachedVectors& second,
                     std::span<const std::size_t> fold) const {
     std::vector<bool> held(items());
     for (const std::size_t item : fold) held[item] = true;
-    const auto rest = numbers_outside(held);
+    const auto rest = indices_outside(held);
     PostFitter fitter(first.dim);
     for (const CachedVectors* side : {&first, &second}) {
       const CachedVectors chosen = rows_of(*side, rest);
@@ -85,9 +87,9 @@ class PairTask : public SweepTask {
 
   PairData data_;
   SweepTaskOptions options_;
-  bool normalize_;  ///< vectors behind a fitted step
-  Untempered first_;
-  Untempered second_;
+  bool normalize_;  ///< vectors after a fitted step
+  SideEncoder first_;
+  SideEncoder second_;
   bool graded_ = false;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<double>> scores_;  ///< [setting][pair]: how similar its texts are
@@ -99,4 +101,4 @@ std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& en
   return std::make_unique<PairTask>(std::move(data), encoder, std::move(options));
 }
 
-}  // namespace treble::cli
+}  // namespace treble::internal

@@ -1,17 +1,17 @@
-#include "sweep_vectors.h"
+#include "sweep/task_vectors.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "fail.h"
+#include "base/fail.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
-std::vector<std::size_t> first_numbers(std::size_t count) {
-  std::vector<std::size_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
+std::vector<std::size_t> indices_up_to(std::size_t count) {
+  std::vector<std::size_t> indices(count);
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
 }
 
 CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t> rows) {
@@ -25,21 +25,21 @@ CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t>
   return result;
 }
 
-std::vector<std::size_t> numbers_outside(const std::vector<bool>& held) {
+std::vector<std::size_t> indices_outside(const std::vector<bool>& held) {
   std::vector<std::size_t> rest;
-  for (std::size_t number = 0; number < held.size(); ++number) {
-    if (!held[number]) rest.push_back(number);
+  for (std::size_t index = 0; index < held.size(); ++index) {
+    if (!held[index]) rest.push_back(index);
   }
   return rest;
 }
 
-CachedVectors applied(const PostTransform& transform, const CachedVectors& vectors, bool normalize) {
+CachedVectors transformed(const PostTransform& transform, const CachedVectors& vectors, bool normalize) {
   return {transform.output_dim(), transform.apply(vectors.values, normalize), vectors.tokens};
 }
 
 void Variation::add(float score, const char* what) {
   if (!std::isfinite(score)) {
-    fail(ErrorCode::non_finite, "the similarity of {} overflows float32; compare by cosine (--similarity cosine)",
+    fail(ErrorCode::non_finite, "the similarity of {} overflows float32; compare by cosine (SweepOptions::similarity)",
          what);
   }
   low_ = empty_ ? score : std::min(low_, score);
@@ -52,7 +52,7 @@ bool Variation::any() const noexcept {
   return high_ - low_ > kRounding * std::max({1.0F, std::abs(low_), std::abs(high_)});
 }
 
-CachedVectors Untempered::encode(SweepSetting setting, bool tempered) {
+CachedVectors SideEncoder::encode(SweepSetting setting, bool tempered) {
   if (tempered && !setting.temperature.is_identity()) return encoder_.encode(texts_, setting, prompt_);
   setting.temperature = {};
   setting.post.reset();
@@ -61,4 +61,4 @@ CachedVectors Untempered::encode(SweepSetting setting, bool tempered) {
   return kept_[name] = encoder_.encode(texts_, setting, prompt_);
 }
 
-}  // namespace treble::cli
+}  // namespace treble::internal

@@ -1,4 +1,4 @@
-// The vectors that a sweep's tasks work with.
+// The vectors that the tasks of a sweep work with.
 #pragma once
 
 #include <cstddef>
@@ -8,22 +8,22 @@
 #include <utility>
 #include <vector>
 
-#include "evaluation/similarity.h"
-#include "sweep_task.h"
+#include "sweep/cached_encoder.h"
+#include "treble/post_transform.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 /// 0, 1, … count − 1.
-std::vector<std::size_t> first_numbers(std::size_t count);
+std::vector<std::size_t> indices_up_to(std::size_t count);
 
 /// Some rows of vectors.
 CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t> rows);
 
-/// The numbers of those that are not held.
-std::vector<std::size_t> numbers_outside(const std::vector<bool>& held);
+/// Those that are not held.
+std::vector<std::size_t> indices_outside(const std::vector<bool>& held);
 
-/// Behind a fitted step, of length 1 where `normalize`.
-CachedVectors applied(const PostTransform& transform, const CachedVectors& vectors, bool normalize);
+/// After a fitted step, of length 1 where `normalize`.
+CachedVectors transformed(const PostTransform& transform, const CachedVectors& vectors, bool normalize);
 
 inline std::span<const float> row(const CachedVectors& vectors, std::size_t index) {
   const auto dim = static_cast<std::size_t>(vectors.dim);
@@ -43,11 +43,11 @@ class Variation {
   bool empty_ = true;
 };
 
-/// Vectors at temperature 1 are asked for more than once: by sides and fitted steps that leave it so.
-class Untempered {
+/// Encodes the texts of one side. Vectors at temperature 1 are kept: sides and fitted steps need them again.
+class SideEncoder {
  public:
-  /// All of it must outlive this but the prompt.
-  Untempered(const CachedEncoder& encoder, const std::vector<std::string>& texts, SweepPrompt prompt)
+  /// `encoder` and `texts` must outlive this.
+  SideEncoder(const CachedEncoder& encoder, const std::vector<std::string>& texts, SweepPrompt prompt)
       : encoder_(encoder), texts_(texts), prompt_(std::move(prompt)) {}
 
   /// `tempered`: whether the setting's temperature acts on these texts.
@@ -60,4 +60,4 @@ class Untempered {
   std::map<std::string, CachedVectors> kept_;
 };
 
-}  // namespace treble::cli
+}  // namespace treble::internal

@@ -2,10 +2,12 @@
 #include <numeric>
 #include <utility>
 
-#include "fail.h"
-#include "sweep_vectors.h"
+#include "base/fail.h"
+#include "evaluation/similarity.h"
+#include "sweep/sweep_task.h"
+#include "sweep/task_vectors.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 namespace {
 
@@ -17,30 +19,29 @@ class RetrievalTask : public SweepTask {
       : data_(std::move(data)),
         options_(std::move(options)),
         normalize_(encoder.normalizes()),
-        documents_(encoder, data_.documents, options_.prompts.document),
-        queries_(encoder, data_.queries, options_.prompts.query) {}
+        documents_(encoder, data_.documents, options_.document_prompt),
+        queries_(encoder, data_.queries, options_.query_prompt) {}
 
   std::string metric_name() const override { return reranks() ? "MAP" : "nDCG@10"; }
   std::size_t items() const override { return data_.queries.size(); }
+  std::size_t texts() const override { return data_.queries.size() + data_.documents.size(); }
   const std::vector<std::int64_t>& lengths() const override { return lengths_; }
-  bool ranks() const override { return true; }
 
   void add(const SweepSetting& setting) override {
     const CachedVectors documents = documents_.encode(setting, options_.side != SweepSide::query);
     const CachedVectors queries = queries_.encode(setting, options_.side != SweepSide::document);
-    if (lengths_.empty()) note_lengths(documents);
+    if (lengths_.empty()) record_lengths(documents);
     Scores scores(data_.queries.size());
-    const auto all = first_numbers(items());
+    const auto all = indices_up_to(items());
     if (!setting.post) {
       score(documents, queries, all, scores);
     } else {
-      // A corpus belongs to no fold, so all of it is fitted on. Leaving out what a fold's queries look for would tell
-      // the labels: what was not fitted on looks different afterwards. Candidates of one query belong to its fold,
-      // whole.
+      // A corpus belongs to no fold, so all of it is fitted on. Leaving out what a fold's queries look for would leak
+      // the labels: what was not fitted on looks different afterwards. All candidates of one query belong to its fold.
       const std::vector<std::vector<std::size_t>> one = {all};
-      for (const auto& fold : reranks() ? deal_folds(items(), options_.folds) : one) {
+      for (const auto& fold : reranks() ? split_folds(items(), options_.folds) : one) {
         const PostTransform transform = fit(*setting.post, documents, fold);
-        score(applied(transform, documents, normalize_), applied(transform, queries, normalize_), fold, scores);
+        score(transformed(transform, documents, normalize_), transformed(transform, queries, normalize_), fold, scores);
       }
     }
     if (!scores.vary) {
@@ -61,7 +62,7 @@ class RetrievalTask : public SweepTask {
   }
 
   std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const override {
-    const auto all = first_numbers(items());
+    const auto all = indices_up_to(items());
     const auto& m = metrics_[setting];
     const auto of = [&](const auto& field) { return mean(all, [&](std::size_t i) { return field(m[i].cut); }); };
     const double reciprocal = of([](const RankingMetrics& x) { return x.reciprocal_rank; });
@@ -71,7 +72,7 @@ class RetrievalTask : public SweepTask {
             {"MRR@10", reciprocal}};
   }
 
-  double overlap(std::size_t setting, std::span<const std::size_t> items) const override {
+  std::optional<double> overlap(std::size_t setting, std::span<const std::size_t> items) const override {
     return mean(items, [&](std::size_t item) {
       const auto& before = rankings_.front()[item];
       const auto& after = rankings_[setting][item];
@@ -107,7 +108,7 @@ class RetrievalTask : public SweepTask {
     for (const std::size_t query : reranks() ? fold : std::span<const std::size_t>()) {
       for (const std::int64_t document : data_.candidates[query]) held[static_cast<std::size_t>(document)] = true;
     }
-    const CachedVectors chosen = rows_of(documents, numbers_outside(held));
+    const CachedVectors chosen = rows_of(documents, indices_outside(held));
     PostFitter fitter(documents.dim);
     fitter.add(chosen.values, chosen.tokens);
     return fitter.fit(spec, {});
@@ -132,7 +133,7 @@ class RetrievalTask : public SweepTask {
         if (d != excluded) variation.add(scores.back(), "a query and a document");
       }
       result.vary = result.vary || variation.any();
-      note_ranking(query, ranking_of(query, scores, candidates, excluded), result);
+      record_ranking(query, ranking_of(query, scores, candidates, excluded), result);
     }
   }
 
@@ -140,28 +141,28 @@ class RetrievalTask : public SweepTask {
   std::vector<std::int64_t> ranking_of(std::size_t query, std::span<const float> scores,
                                        std::span<const std::int64_t> candidates, std::int64_t excluded) const {
     if (!reranks()) {
-      auto ranking = rank(scores, data_.document_ids, kCut + 1);
+      auto ranking = rank_documents(scores, data_.document_ids, kCut + 1);
       std::erase(ranking, excluded);
       ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
       return ranking;
     }
     std::vector<std::string> ids;
     for (const std::int64_t d : data_.candidates[query]) ids.push_back(data_.document_ids[static_cast<std::size_t>(d)]);
-    auto ranking = rank(scores, ids, static_cast<std::int64_t>(ids.size()));
+    auto ranking = rank_documents(scores, ids, static_cast<std::int64_t>(ids.size()));
     for (std::int64_t& place : ranking) place = candidates[static_cast<std::size_t>(place)];
     return ranking;
   }
 
-  void note_ranking(std::size_t query, std::vector<std::int64_t> ranking, Scores& result) const {
+  void record_ranking(std::size_t query, std::vector<std::int64_t> ranking, Scores& result) const {
     const auto& relevant = data_.relevant[query];
-    result.metrics[query] = {judge(ranking, relevant, kCut),
-                             judge(ranking, relevant, static_cast<std::int64_t>(ranking.size()))};
+    result.metrics[query] = {ranking_metrics(ranking, relevant, kCut),
+                             ranking_metrics(ranking, relevant, static_cast<std::int64_t>(ranking.size()))};
     ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
     result.rankings[query] = std::move(ranking);
   }
 
   /// Of the longest relevant document; −1 when the corpus has none of them.
-  void note_lengths(const CachedVectors& documents) {
+  void record_lengths(const CachedVectors& documents) {
     for (const auto& relevant : data_.relevant) {
       std::int64_t longest = -1;
       for (const auto& [document, grade] : relevant) {
@@ -173,9 +174,9 @@ class RetrievalTask : public SweepTask {
 
   RetrievalData data_;
   SweepTaskOptions options_;
-  bool normalize_;  ///< vectors behind a fitted step
-  Untempered documents_;
-  Untempered queries_;
+  bool normalize_;  ///< vectors after a fitted step
+  SideEncoder documents_;
+  SideEncoder queries_;
   std::vector<std::int64_t> lengths_;
   std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
   std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
@@ -188,4 +189,4 @@ std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedE
   return std::make_unique<RetrievalTask>(std::move(data), encoder, std::move(options));
 }
 
-}  // namespace treble::cli
+}  // namespace treble::internal

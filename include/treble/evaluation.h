@@ -1,0 +1,161 @@
+// Does a change help? Labelled data sets, the metrics of rankings and of graded similarity as mteb computes them, and a
+// judgement on held-out parts of the data, with bootstrap intervals.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "treble/export.h"
+
+namespace treble {
+
+/// The relevance judgements (qrels) of one query: (document, grade > 0). A document is an index into the corpus; −1 is
+/// one that the corpus lacks. No ranking finds it, and it counts among the relevant ones all the same (in recall,
+/// average precision and the ideal ranking), as with trec_eval.
+using Judgements = std::vector<std::pair<std::int64_t, double>>;
+
+/// What was noticed while judgements were read, for whoever relies on them.
+struct JudgementCounts {
+  std::int64_t repeated = 0;           ///< judgements of a query and document that were judged before
+  std::int64_t missing_relevant = 0;   ///< relevant documents (of one query each) that the corpus lacks
+  std::int64_t missing_documents = 0;  ///< judged documents that the corpus lacks, of whatever grade
+  std::string first_missing;           ///< the id of the first of them
+  /// Judged queries without a relevant document, which are left out; when reranking, lines without a positive or a
+  /// negative.
+  std::int64_t queries_left_out = 0;
+  std::int64_t shared_ids = 0;    ///< queries with the id of a document
+  std::int64_t shared_texts = 0;  ///< those of them whose document ends in the query's text
+};
+
+/// Queries that should find documents.
+struct RetrievalData {
+  std::vector<std::string> document_ids;
+  std::vector<std::string> documents;  ///< "title text", as BEIR joins them
+  std::vector<std::string> query_ids;  ///< only those with a relevant document
+  std::vector<std::string> queries;
+  std::vector<Judgements> relevant;  ///< [query]: at least one each, grades as in the file
+  /// [query]: the only documents that it is compared with (reranking); empty: all queries with all documents.
+  std::vector<std::vector<std::int64_t>> candidates;
+  /// [query]: the document with the query's own id, −1 for none; empty where ids are not given.
+  std::vector<std::int64_t> same_id;
+  JudgementCounts counts;
+};
+
+/// Pairs of texts with a number: graded similarity, or 0 and 1.
+struct PairData {
+  std::vector<std::string> first;
+  std::vector<std::string> second;
+  std::vector<double> scores;
+};
+
+/// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}) and judgements in qrels/<split>.tsv, .txt
+/// or .qrels: BEIR's three columns with tabs between them (query-id, corpus-id, score; with or without a heading line)
+/// or TREC's four with any white space between them (query, iteration, document, grade). Each may be compressed (.gz,
+/// .zst). Ids are compared as texts. Of several grades for a query and document the last one counts. Judged documents
+/// that the corpus lacks stay among the relevant ones, as −1; queries without a relevant document are counted and left
+/// out. Throws Error{not_found, io} for files, Error{invalid_file} naming file and line: for judged queries that
+/// queries.jsonl lacks, for ids that appear twice in one file, and where nothing relevant is in the corpus.
+TREBLE_API RetrievalData read_beir(const std::filesystem::path& folder, const std::string& split = "test");
+
+/// JSONL, compressed or not: {"sentence1", "sentence2", "score"}; "label" may take the place of "score". Throws
+/// Error{not_found, io}, and Error{invalid_file} naming file and line, or the one score that all of several pairs have.
+TREBLE_API PairData read_pairs(const std::filesystem::path& path);
+
+/// JSONL, compressed or not: {"query", "positive": [texts], "negative": [texts]}, as mteb's reranking tasks keep them.
+/// Lines without a positive or a negative are counted and left out, as there is nothing to order; a text in both lists
+/// is a positive. Throws as read_pairs does.
+TREBLE_API RetrievalData read_reranking(const std::filesystem::path& path);
+
+/// Whether the first line of a JSONL file is one of reranking. Throws as read_pairs does.
+TREBLE_API bool is_reranking(const std::filesystem::path& path);
+
+/// A retrieval task out of texts without labels: the first half of each text is the query that should find the second
+/// half. Halves are cut between words; texts of fewer than `min_words` words are left out.
+TREBLE_API RetrievalData retrieval_from_halves(const std::vector<std::string>& texts, std::size_t min_words);
+
+/// The k documents of highest score, as trec_eval ranks them: among equal scores the greater id (as text) comes first.
+TREBLE_API std::vector<std::int64_t> rank_documents(std::span<const float> scores, std::span<const std::string> ids,
+                                                    std::int64_t k);
+
+/// Of one query's ranking, cut at k. Queries without a relevant document give 0.
+struct RankingMetrics {
+  double ndcg = 0;               ///< gain: the grade; discount log2(rank + 1) (trec_eval's ndcg_cut)
+  double recall = 0;             ///< recall_cut
+  double average_precision = 0;  ///< map_cut
+  double reciprocal_rank = 0;
+};
+TREBLE_API RankingMetrics ranking_metrics(std::span<const std::int64_t> ranking, const Judgements& relevant,
+                                          std::int64_t k);
+
+/// Spearman's rank correlation, ties at their mean rank (scipy.stats.spearmanr). Nothing where one side is constant.
+TREBLE_API std::optional<double> spearman(std::span<const double> a, std::span<const double> b);
+
+/// Area under the precision-recall steps (sklearn.metrics.average_precision_score); labels > 0.5 are positive. Nothing
+/// without positives.
+TREBLE_API std::optional<double> average_precision(std::span<const double> scores, std::span<const double> labels);
+
+/// The metric of a setting over items (queries, pairs); an item may appear several times. Nothing where the metric is
+/// not defined, such as a correlation with a constant. Setting 0 is the baseline. May throw to stop.
+using ItemMetric = std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items)>;
+
+struct HeldOutOptions {
+  int folds = 2;
+  /// Bootstrap resamples for the intervals; 0: values only.
+  int resamples = 1000;
+  std::uint64_t seed = 1;
+};
+
+/// [fold]: its items, assigned at random by the seed.
+TREBLE_API std::vector<std::vector<std::size_t>> split_folds(std::size_t items, const HeldOutOptions& options);
+
+/// A value with its 95 % interval. Without resamples, and where no resample differs from the value, low = value = high
+/// but for rounding.
+struct Interval {
+  double value = 0;
+  double low = 0;
+  double high = 0;
+
+  bool has_width() const noexcept { return high - low > 1e-12; }
+};
+
+struct SettingGain {
+  double value = 0;  ///< of the metric
+  Interval gain;     ///< over setting 0, whose own is zeros
+};
+
+/// [setting] over `items`, with intervals that hold for all settings at once: 95 % of a paired bootstrap's maximum
+/// standardised deviation over the settings (Westfall & Young, 1993, max-T). Resamples on which the metric is not
+/// defined are redrawn. Throws Error{invalid_argument} when it is not defined on `items`, or on hardly any resample.
+TREBLE_API std::vector<SettingGain> compare_settings(std::span<const std::size_t> items, std::size_t settings,
+                                                     const ItemMetric& metric, const HeldOutOptions& options);
+
+struct HeldOutResult {
+  std::vector<SettingGain> settings;  ///< on all items
+  std::vector<std::size_t> chosen;    ///< [fold]: the setting that is best on the other folds
+  /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % interval: expanded percentiles of how
+  /// far a paired bootstrap within the folds, the choice made again in each resample, deviates from the truth of what
+  /// it chose. As the choice never sees the fold, trying many settings does not flatter it.
+  Interval gain;
+};
+
+/// Chooses and judges on different folds (those of split_folds). Needs at least two items a fold, one setting, and
+/// folds on which the metric is defined; throws Error{invalid_argument} otherwise.
+TREBLE_API HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
+                                           const HeldOutOptions& options);
+
+enum class Benefit { none, helps, harms };
+
+/// helps: the held-out interval is above 0; harms: some setting was chosen and the interval is below 0.
+TREBLE_API Benefit benefit_of(const HeldOutResult& result);
+
+/// "none", "helps", "harms".
+TREBLE_API std::string to_string(Benefit benefit);
+
+}  // namespace treble

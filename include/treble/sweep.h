@@ -1,0 +1,170 @@
+// Does a temperature help on this data? Many ways to encode, tried on one data set and judged on the parts of it that
+// they were not chosen on. How it is done and how to read the result: docs/sweep.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "treble/chunking.h"
+#include "treble/evaluation.h"
+#include "treble/export.h"
+#include "treble/options.h"
+#include "treble/post_transform.h"
+#include "treble/progress.h"
+#include "treble/sentence_encoder.h"
+#include "treble/similarity.h"
+
+namespace treble {
+
+/// What a sweep is judged on.
+struct SweepData {
+  std::string name;  ///< for the report and for messages, such as the path it was read from
+  std::variant<RetrievalData, PairData> data;
+  bool labelled = true;
+};
+
+/// A BEIR folder, or a JSONL file of pairs or of rankings (treble/evaluation.h); `split` matters to folders alone.
+/// Throws what reading them throws.
+TREBLE_API SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split = "test");
+
+/// A proxy where there are no labels: the first half of each text should find its second half. Texts of fewer than 30
+/// words are left out.
+TREBLE_API SweepData unlabelled_sweep_data(std::string name, const std::vector<std::string>& texts);
+
+/// What a person should know about labelled data before relying on its numbers, one sentence each: repeated judgements,
+/// judged documents that the corpus lacks, queries without a relevant document, and ids that queries and documents
+/// share. The notes of a SweepReport.
+TREBLE_API std::vector<std::string> data_notes(const SweepData& data, bool ignore_identical_ids);
+
+/// What else is done against vectors that crowd together: a fitted step after the untouched model, or texts in pieces.
+using SweepBaseline = std::variant<PostSpec, ChunkOptions>;
+/// "centring", "whitening:64", …, "chunk-mean:128". Throws Error{invalid_argument}.
+TREBLE_API SweepBaseline parse_sweep_baseline(std::string_view text);
+
+/// Those that are tried unless others are given.
+TREBLE_API std::vector<Temperature> default_sweep_temperatures();
+TREBLE_API std::vector<SweepBaseline> default_sweep_baselines();
+
+/// The model in another form, such as another compute type or more positions.
+struct SweepVariant {
+  std::string name;                          ///< not empty
+  const SentenceEncoder* encoder = nullptr;  ///< never null; must outlive the call
+};
+
+/// One way to encode.
+struct SweepSetting {
+  Temperature temperature = {};
+  std::optional<PostSpec> post = {};
+  std::optional<ChunkOptions> chunks = {};
+  std::string variant = {};  ///< name of a SweepVariant; empty: the encoder of the sweep itself
+
+  /// Joins what differs from the untouched model: "0.8 + bfloat16"; "1" for the untouched model.
+  TREBLE_API std::string name() const;
+};
+
+/// What is put before some texts: a prompt of the model by name ("": none), or a literal text. Neither: as
+/// EncodeOptions say.
+struct SweepPrompt {
+  std::optional<std::string> name = {};
+  std::optional<std::string> text = {};
+};
+
+/// Which texts the temperature acts on; the others stay at 1.
+enum class SweepSide { both, query, document };
+/// "both", "query", "document".
+TREBLE_API std::string to_string(SweepSide side);
+
+struct SweepOptions {
+  /// Everything about encoding but the temperature, which is ignored.
+  EncodeOptions encode = {};
+  /// Each is tried with every form of the model; 1, the untouched model, is always there. Unset: the default ones.
+  std::optional<std::vector<Temperature>> temperatures = {};
+  /// Each is tried after the untouched model. Fitted without labels, on other texts than those judged. Unset: the
+  /// default ones, without those that the texts are too few to fit (SweepReport::skipped).
+  std::optional<std::vector<SweepBaseline>> baselines = {};
+  std::vector<SweepVariant> variants = {};
+  SweepSide side = SweepSide::both;
+  SweepPrompt query_prompt = {};
+  SweepPrompt document_prompt = {};
+  /// Unset: ModelInfo::similarity.
+  std::optional<Similarity> similarity = {};
+  /// A document with the id of a query is in no ranking of it (ArguAna, Quora: queries out of the corpus).
+  bool ignore_identical_ids = false;
+  HeldOutOptions held_out = {};
+  /// Upper edges of the length buckets in tokens; the last bucket is open.
+  std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
+  /// A folder for vectors, made where it is missing, so that a rerun resumes where a run stopped. Any number of
+  /// processes may share it. Empty: nothing is kept.
+  std::filesystem::path cache = {};
+  /// Stages "encoding" (steps: texts, each once for each setting that encodes it) and "judging" (total unknown).
+  ProgressCallback progress = {};
+  /// Heard after every 128 texts and between resamples; ends the sweep with Error{interrupted}.
+  std::stop_token stop = {};
+};
+
+/// Items by the tokens of what is to be found, or of the longer text of a pair.
+struct SweepBucket {
+  std::int64_t min_tokens = 0;  ///< inclusive
+  std::int64_t max_tokens = 0;  ///< inclusive
+  std::size_t items = 0;
+  /// [setting]. Without intervals when there are fewer than 10 items; empty where the metric is not defined, its labels
+  /// being all equal.
+  std::vector<SettingGain> settings;
+};
+
+struct SweepReport {
+  std::string model;
+  /// How the untouched model's vectors were made: a JSON object as of provenance_json (treble/provenance.h).
+  std::string provenance;
+  std::vector<std::pair<std::string, std::string>> variant_provenance;  ///< (name, JSON object) of other forms
+  std::string data;                                                     ///< SweepData::name
+  std::string metric;                                                   ///< "nDCG@10", "MAP", "Spearman", …
+  SweepSide side = SweepSide::both;
+  Similarity similarity = Similarity::cosine;
+  SweepPrompt query_prompt;  ///< as used: the text always, the name where it has one
+  SweepPrompt document_prompt;
+  bool ignore_identical_ids = false;
+  bool labelled = true;
+  std::int64_t queries_left_out = 0;  ///< without a relevant document, and so in no average
+  std::vector<std::string> notes;     ///< data_notes
+  std::size_t items = 0;              ///< queries or pairs
+  int folds = 0;
+  std::uint64_t seed = 0;
+  std::vector<SweepSetting> settings;  ///< the first is the untouched model
+  std::vector<std::string> skipped;    ///< settings that could not be tried, and why
+  HeldOutResult held_out;              ///< gains of all settings, and of the choice on held-out folds
+  std::vector<SweepBucket> buckets;
+  /// [setting]: other measures over all items, by name.
+  std::vector<std::vector<std::pair<std::string, double>>> other_metrics;
+  /// [setting]: share of the first ten places that the untouched model fills in the same way, over all items and over
+  /// those of up to 64 tokens; nothing for pairs.
+  std::vector<std::optional<double>> overlap;
+  std::vector<std::optional<double>> short_overlap;
+  std::string verdict;  ///< two or three sentences for people
+};
+
+/// Encodes the data under every setting, then judges. Deterministic for a seed. Memory holds the texts and, of one
+/// setting at a time, their vectors. Throws Error{invalid_argument} for options that do not fit each other or the data,
+/// and when the metric is not defined on some fold; Error{invalid_file} when under some setting all scores are equal;
+/// Error{interrupted}; what SentenceEncoder::encode throws.
+TREBLE_API SweepReport sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options = {});
+
+/// A machine-readable form ("kind": "sweep"); docs/sweep.md lists the keys.
+TREBLE_API std::string to_json(const SweepReport& report);
+
+/// One self-contained page for people: report_page(to_json(report)), see treble/report_page.h.
+TREBLE_API std::string to_html(const SweepReport& report);
+
+/// Tables for a terminal: a line a setting, then by length.
+TREBLE_API std::string to_table(const SweepReport& report);
+
+}  // namespace treble

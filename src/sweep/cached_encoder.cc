@@ -1,0 +1,71 @@
+#include "sweep/cached_encoder.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "engine/vector_identity.h"
+#include "treble/chunking.h"
+#include "treble/provenance.h"
+
+namespace treble::internal {
+
+namespace {
+
+/// The unit of what is kept, and of what a stop waits for.
+constexpr std::size_t kBatchTexts = 128;
+
+}  // namespace
+
+CachedEncoder::CachedEncoder(const SentenceEncoder& encoder, const SweepOptions& options, BatchCallback on_batch)
+    : encoders_({{"", &encoder}}), options_(options.encode), cache_(options.cache), on_batch_(std::move(on_batch)) {
+  for (const SweepVariant& variant : options.variants) encoders_.emplace(variant.name, variant.encoder);
+}
+
+std::string CachedEncoder::key_of(const SweepSetting& setting, const EncodeOptions& options) const {
+  const SentenceEncoder& encoder = *encoders_.at(setting.variant);
+  nlohmann::ordered_json json = identity_of(nlohmann::ordered_json::parse(provenance_json(encoder, options)));
+  // Across machines even float32 differs by 1e-6; a rerun on one machine gives equal bits.
+  json["cpu_isa"] = encoder.info().cpu_isa;
+  json["chunks"] = setting.chunks ? nlohmann::ordered_json(setting.chunks->to_string()) : nlohmann::ordered_json();
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+CachedVectors CachedEncoder::encode_batch(std::span<const std::string_view> texts, const SweepSetting& setting,
+                                          const EncodeOptions& options) const {
+  const std::string key = VectorCache::key(key_of(setting, options), texts);
+  if (auto found = cache_.find(key, texts.size())) return std::move(*found);
+  const SentenceEncoder& encoder = *encoders_.at(setting.variant);
+  Embeddings embeddings =
+      setting.chunks ? encode_chunked(encoder, texts, options, *setting.chunks) : encoder.encode(texts, options);
+  CachedVectors vectors{embeddings.dim, std::move(embeddings.values), {}};
+  for (const TokenCount& count : embeddings.token_counts) vectors.tokens.push_back(count.used);
+  cache_.keep(key, vectors);
+  return vectors;
+}
+
+CachedVectors CachedEncoder::encode(std::span<const std::string> texts, const SweepSetting& setting,
+                                    const SweepPrompt& prompt) const {
+  EncodeOptions options = options_;
+  options.temperature = setting.temperature;
+  if (prompt.name || prompt.text) {
+    options.prompt_name = prompt.name;
+    options.prompt = prompt.text;
+  }
+  CachedVectors all;
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  for (std::size_t begin = 0; begin < views.size(); begin += kBatchTexts) {
+    const auto batch = std::span(views).subspan(begin, std::min(kBatchTexts, views.size() - begin));
+    CachedVectors vectors = encode_batch(batch, setting, options);
+    all.dim = vectors.dim;
+    all.values.insert(all.values.end(), vectors.values.begin(), vectors.values.end());
+    all.tokens.insert(all.tokens.end(), vectors.tokens.begin(), vectors.tokens.end());
+    on_batch_(batch.size());
+  }
+  return all;
+}
+
+bool CachedEncoder::normalizes() const { return options_.normalize.value_or(encoders_.at("")->info().normalizes); }
+
+}  // namespace treble::internal

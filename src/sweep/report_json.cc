@@ -1,0 +1,103 @@
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "sweep/judge.h"
+#include "treble/report_page.h"
+#include "treble/sweep.h"
+#include "treble/version.h"
+
+namespace treble {
+
+using namespace internal;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
+/// "no_variance" says that the interval has no width because no resample deviates, not because of many items.
+Json interval_json(const Interval& i) {
+  return {{"value", i.value}, {"low", i.low}, {"high", i.high}, {"no_variance", !i.has_width()}};
+}
+
+Json prompt_json(const SweepPrompt& prompt) {
+  return {{"name", prompt.name ? Json(*prompt.name) : Json()}, {"text", prompt.text.value_or("")}};
+}
+
+Json bucket_json(const SweepBucket& bucket, std::size_t settings) {
+  Json values = Json::array();
+  Json gains = Json::array();
+  for (std::size_t s = 0; s < settings; ++s) {
+    const bool defined = !bucket.settings.empty();
+    values.push_back(defined ? Json(bucket.settings[s].value) : Json());
+    gains.push_back(defined && bucket.items >= kEnoughItems ? interval_json(bucket.settings[s].gain) : Json());
+  }
+  return {{"min_tokens", bucket.min_tokens},
+          {"max_tokens", bucket.max_tokens},
+          {"items", bucket.items},
+          {"values", values},
+          {"gains", gains}};
+}
+
+Json setting_json(const SweepReport& report, std::size_t s) {
+  Json others = Json::object();
+  for (const auto& [name, value] : report.other_metrics[s]) others[name] = value;
+  const SweepSetting& setting = report.settings[s];
+  return {{"name", setting.name()},
+          {"temperature", setting.temperature.to_string()},
+          {"temperature_canonical", setting.temperature.canonical()},
+          {"post", setting.post     ? Json(setting.post->to_string())
+                   : setting.chunks ? Json(setting.chunks->to_string())
+                                    : Json()},
+          {"model_form", setting.variant.empty() ? Json() : Json(setting.variant)},
+          {"value", report.held_out.settings[s].value},
+          {"gain", interval_json(report.held_out.settings[s].gain)},
+          {"others", others},
+          {"overlap", optional_number(report.overlap[s])},
+          {"short_overlap", optional_number(report.short_overlap[s])}};
+}
+
+}  // namespace
+
+std::string to_json(const SweepReport& report) {
+  Json settings = Json::array();
+  for (std::size_t s = 0; s < report.settings.size(); ++s) settings.push_back(setting_json(report, s));
+  Json buckets = Json::array();
+  for (const SweepBucket& bucket : report.buckets) buckets.push_back(bucket_json(bucket, report.settings.size()));
+  Json chosen = Json::array();
+  for (const std::size_t s : report.held_out.chosen) chosen.push_back(report.settings[s].name());
+  Json variants = Json::object();
+  for (const auto& [name, provenance] : report.variant_provenance) variants[name] = Json::parse(provenance);
+  const Json json = {{"kind", "sweep"},
+                     {"treble_version", std::string(version())},
+                     {"model", report.model},
+                     {"provenance", Json::parse(report.provenance)},
+                     {"form_provenance", variants},
+                     {"data", report.data},
+                     {"labelled", report.labelled},
+                     {"metric", report.metric},
+                     {"side", to_string(report.side)},
+                     {"similarity", to_string(report.similarity)},
+                     {"query_prompt", prompt_json(report.query_prompt)},
+                     {"document_prompt", prompt_json(report.document_prompt)},
+                     {"ignore_identical_ids", report.ignore_identical_ids},
+                     {"queries_apart", report.queries_left_out},
+                     {"notes", report.notes},
+                     {"items", report.items},
+                     {"folds", report.folds},
+                     {"seed", report.seed},
+                     {"verdict", report.verdict},
+                     {"benefit", to_string(benefit_of(report.held_out))},
+                     {"held_out_gain", interval_json(report.held_out.gain)},
+                     {"chosen", chosen},
+                     {"settings", settings},
+                     {"left_out", report.skipped},
+                     {"buckets", buckets}};
+  // Paths and prompts need not be UTF-8: what is not becomes U+FFFD.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_html(const SweepReport& report) { return report_page(to_json(report)); }
+
+}  // namespace treble

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include "sweep/judge.h"
+#include "treble/sweep.h"
+
+namespace treble {
+
+using namespace internal;
+
+namespace {
+
+std::string percentage(const std::optional<double>& value) {
+  return value ? fmt::format("{:.0f} %", 100 * *value) : std::string("–");
+}
+
+/// A line a setting, a column a bucket.
+std::string bucket_table(const SweepReport& report) {
+  std::string out = fmt::format("\n  {:<18}", "tokens");
+  for (const SweepBucket& bucket : report.buckets) {
+    out += fmt::format("{:>11}", fmt::format("{}–{}", bucket.min_tokens, bucket.max_tokens));
+  }
+  out += fmt::format("\n  {:<18}", "items");
+  for (const SweepBucket& bucket : report.buckets) out += fmt::format("{:>11}", bucket.items);
+  out += '\n';
+  for (std::size_t s = 0; s < report.settings.size(); ++s) {
+    out += fmt::format("  {:<18}", report.settings[s].name());
+    for (const SweepBucket& bucket : report.buckets) {
+      out += bucket.items < kEnoughItems || bucket.settings.empty()
+                 ? fmt::format("{:>11}", "–")
+                 : fmt::format("{:>11.4f}", bucket.settings[s].value);
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_table(const SweepReport& report) {
+  std::string out = fmt::format("{}: {} on {}, {} similarity, temperature on {}\n\n", report.model, report.metric,
+                                report.data, to_string(report.similarity),
+                                report.side == SweepSide::both ? "all texts" : to_string(report.side) + " texts only");
+  out += fmt::format("  {:<18}{:>9}   {:<26}{:>10}{:>8}\n", "setting", report.metric, "gain over 1, points", "same 10",
+                     "short");
+  for (std::size_t s = 0; s < report.settings.size(); ++s) {
+    const SettingGain& result = report.held_out.settings[s];
+    out += fmt::format("  {:<18}{:>9.4f}   {:<26}{:>10}{:>8}\n", report.settings[s].name(), result.value,
+                       s == 0 ? "" : interval_text(result.gain), percentage(report.overlap[s]),
+                       percentage(report.short_overlap[s]));
+  }
+  out +=
+      "  Gains on all data, 95 % intervals for all settings at once (max-T bootstrap). same 10: places among the "
+      "first\n"
+      "  ten that the untouched model fills too; short: for texts of up to 64 tokens. Fitted steps saw no label.\n";
+  if (report.queries_left_out > 0) {
+    out += fmt::format("  {} more with nothing to find are left out of every average.\n", report.queries_left_out);
+  }
+  for (const std::string& reason : report.skipped) out += "  left out: " + reason + "\n";
+  return out + bucket_table(report);
+}
+
+}  // namespace treble

@@ -1,0 +1,187 @@
+#include "treble/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fail.h"
+#include "sweep/judge.h"
+#include "sweep/settings.h"
+#include "sweep/sweep_task.h"
+#include "treble/provenance.h"
+
+namespace treble {
+
+using namespace internal;
+
+namespace {
+
+bool is_set(const SweepPrompt& prompt) { return prompt.name || prompt.text; }
+
+/// What is put before texts: `prompt`, else what the options of the run or the model say.
+SweepPrompt prompt_in_force(const SweepPrompt& prompt, const ModelInfo& model, const EncodeOptions& options) {
+  const bool own = is_set(prompt);
+  if (const auto& text = own ? prompt.text : options.prompt; text) return {.name = {}, .text = text};
+  const std::string name = (own ? prompt.name : options.prompt_name).value_or(model.default_prompt_name);
+  const auto found = model.prompts.find(name);
+  if (found == model.prompts.end()) return {.name = {}, .text = ""};
+  return {.name = name, .text = found->second};
+}
+
+/// Options that the data gives no meaning to.
+void check_options(const SweepData& data, const SweepOptions& options) {
+  for (const SweepVariant& variant : options.variants) {
+    if (variant.encoder != nullptr && !variant.name.empty()) continue;
+    fail(ErrorCode::invalid_argument, "SweepOptions::variants: \"{}\" has no {}", variant.name,
+         variant.name.empty() ? "name" : "encoder");
+  }
+  const auto* retrieval = std::get_if<RetrievalData>(&data.data);
+  if (options.ignore_identical_ids && (retrieval == nullptr || retrieval->same_id.empty())) {
+    fail(ErrorCode::invalid_argument,
+         "SweepOptions::ignore_identical_ids: {} has no ids of queries and documents; it is for BEIR folders",
+         data.name);
+  }
+  if (retrieval != nullptr) return;
+  if (options.side != SweepSide::both) {
+    fail(ErrorCode::invalid_argument, "SweepOptions::side {}: pairs have no queries and documents; leave it out",
+         to_string(options.side));
+  }
+  if (is_set(options.query_prompt) || is_set(options.document_prompt)) {
+    fail(ErrorCode::invalid_argument,
+         "{} holds pairs, which have no queries and documents; use EncodeOptions::prompt or EncodeOptions::prompt_name "
+         "for all texts",
+         data.name);
+  }
+}
+
+/// One sweep, from the data to the report.
+class Sweep {
+ public:
+  Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options);
+
+  SweepReport run();
+
+ private:
+  void describe(const SweepData& data);
+  std::unique_ptr<SweepTask> make_task(SweepData data) const;
+  /// Tries every setting; default baselines that these texts cannot be fitted with are skipped.
+  void try_settings();
+  void on_batch(std::size_t texts);
+  void report_progress(const Progress& progress) const;
+  void check_stop() const;
+
+  const SentenceEncoder& encoder_;
+  const SweepOptions& options_;
+  std::vector<SweepSetting> settings_;
+  CachedEncoder cached_;
+  SweepReport report_;
+  std::unique_ptr<SweepTask> task_;
+  std::int64_t encoded_ = 0;
+  std::int64_t to_encode_ = 1;
+};
+
+Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options)
+    : encoder_(encoder),
+      options_(options),
+      settings_(settings_of(options)),
+      cached_(encoder, options, [this](std::size_t texts) { on_batch(texts); }) {
+  check_options(data, options);
+  describe(data);
+  task_ = make_task(std::move(data));
+}
+
+void Sweep::describe(const SweepData& data) {
+  const ModelInfo& model = encoder_.info();
+  report_.model = model.name;
+  report_.provenance = provenance_json(encoder_, options_.encode);
+  for (const SweepVariant& variant : options_.variants) {
+    report_.variant_provenance.emplace_back(variant.name, provenance_json(*variant.encoder, options_.encode));
+  }
+  report_.data = data.name;
+  report_.labelled = data.labelled;
+  report_.side = options_.side;
+  report_.similarity = options_.similarity ? *options_.similarity : parse_similarity(model.similarity);
+  report_.query_prompt = prompt_in_force(options_.query_prompt, model, options_.encode);
+  report_.document_prompt = prompt_in_force(options_.document_prompt, model, options_.encode);
+  report_.ignore_identical_ids = options_.ignore_identical_ids;
+  report_.notes = data_notes(data, options_.ignore_identical_ids);
+  if (const auto* retrieval = std::get_if<RetrievalData>(&data.data)) {
+    report_.queries_left_out = retrieval->counts.queries_left_out;
+  }
+}
+
+std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) const {
+  SweepTaskOptions task = {.data = data.name,
+                           .side = options_.side,
+                           .query_prompt = options_.query_prompt,
+                           .document_prompt = options_.document_prompt,
+                           .similarity = report_.similarity,
+                           .folds = options_.held_out};
+  if (auto* pairs = std::get_if<PairData>(&data.data)) return make_pair_task(std::move(*pairs), cached_, task);
+  auto& retrieval = std::get<RetrievalData>(data.data);
+  if (!options_.ignore_identical_ids) retrieval.same_id.clear();
+  return make_retrieval_task(std::move(retrieval), cached_, task);
+}
+
+void Sweep::report_progress(const Progress& progress) const {
+  if (options_.progress) options_.progress(progress);
+}
+
+void Sweep::on_batch(std::size_t texts) {
+  encoded_ += static_cast<std::int64_t>(texts);
+  report_progress({.stage = "encoding", .done = std::min(encoded_, to_encode_), .total = to_encode_});
+  check_stop();
+}
+
+void Sweep::check_stop() const {
+  if (!options_.stop.stop_requested()) return;
+  if (options_.cache.empty()) {
+    fail(ErrorCode::interrupted, "stopped, and nothing is kept; with SweepOptions::cache the same sweep would resume");
+  }
+  fail(ErrorCode::interrupted,
+       "stopped with {} of {} settings encoded: {} vectors are kept in {}, and the same sweep resumes from there",
+       report_.settings.size(), settings_.size(), encoded_, options_.cache.string());
+}
+
+void Sweep::try_settings() {
+  const auto encoding = std::count_if(settings_.begin(), settings_.end(), [](const auto& s) { return !s.post; });
+  to_encode_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(task_->texts()) * encoding);
+  report_progress({.stage = "encoding", .done = 0, .total = to_encode_});
+  for (const SweepSetting& setting : settings_) {
+    try {
+      task_->add(setting);
+      report_.settings.push_back(setting);
+    } catch (const Error& error) {
+      // A step that these texts cannot be fitted with is no reason to lose the rest, unless it was asked for.
+      if (error.code() == ErrorCode::interrupted || !setting.post || options_.baselines) throw;
+      report_.skipped.push_back(setting.name() + ": " + error.what());
+    }
+    check_stop();
+  }
+}
+
+SweepReport Sweep::run() {
+  // Before the long work: what cannot be judged need not be encoded.
+  if (task_->items() < 2 * static_cast<std::size_t>(options_.held_out.folds)) {
+    fail(ErrorCode::invalid_argument, "{}: {} items cannot be divided into {} folds of at least 2; give more data",
+         report_.data, task_->items(), options_.held_out.folds);
+  }
+  try_settings();
+  report_progress({.stage = "judging"});
+  try {
+    judge_task(*task_, options_, [this] { check_stop(); }, report_);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_argument) throw;
+    fail(error.code(), "{}: {}", report_.data, error.what());
+  }
+  return std::move(report_);
+}
+
+}  // namespace
+
+SweepReport sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options) {
+  return Sweep(encoder, std::move(data), options).run();
+}
+
+}  // namespace treble

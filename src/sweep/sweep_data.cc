@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fail.h"
+#include "treble/sweep.h"
+
+namespace treble {
+
+namespace {
+
+/// Texts of fewer words are not cut in halves.
+constexpr std::size_t kMinWords = 30;
+
+std::string counted(std::int64_t count, const char* one, const char* many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+std::string note_on_missing(const RetrievalData& data) {
+  const auto lost = std::count_if(data.relevant.begin(), data.relevant.end(), [](const auto& relevant) {
+    return std::all_of(relevant.begin(), relevant.end(), [](const auto& judged) { return judged.first < 0; });
+  });
+  std::string note =
+      fmt::format(R"({} not in the corpus (the first: "{:.100}"); relevant ones count as never found, {} in all)",
+                  counted(data.counts.missing_documents, "judged document is", "judged documents are"),
+                  data.counts.first_missing, data.counts.missing_relevant);
+  if (lost > 0) {
+    note += fmt::format("; {} nothing else to find: 0 in every metric, and in no length bucket",
+                        counted(lost, "query has", "queries have"));
+  }
+  return note;
+}
+
+std::string note_on_shared_ids(const RetrievalData& data, bool ignored) {
+  const auto queries = counted(data.counts.shared_ids, "query has", "queries have");
+  if (!ignored) {
+    return fmt::format(
+        "{} the id of a document ({} its text too); if queries are documents of the corpus themselves, as in ArguAna "
+        "and Quora, SweepOptions::ignore_identical_ids keeps each from finding itself",
+        queries, data.counts.shared_texts);
+  }
+  std::int64_t own = 0;
+  for (std::size_t query = 0; query < data.same_id.size(); ++query) {
+    const auto& relevant = data.relevant[query];
+    own += data.same_id[query] >= 0 && std::any_of(relevant.begin(), relevant.end(), [&](const auto& judged) {
+             return judged.first == data.same_id[query];
+           });
+  }
+  if (own == 0) return {};
+  return fmt::format(
+      "SweepOptions::ignore_identical_ids: {} the document of the same id among the relevant ones, where it can no "
+      "longer be found",
+      counted(own, "query has", "queries have"));
+}
+
+std::string note_on_repeated(std::int64_t count, bool reranks) {
+  if (reranks) {
+    return fmt::format("{} more than once in the lists of one line; each counts once, as a positive where it is one",
+                       counted(count, "text appears", "texts appear"));
+  }
+  return fmt::format("{} a query and document that were judged before; the last grade counts",
+                     counted(count, "judgement is of", "judgements are of"));
+}
+
+std::string note_on_left_out(const RetrievalData& data, bool reranks) {
+  const std::int64_t left_out = data.counts.queries_left_out;
+  return fmt::format(
+      "{} of {} {}; they are left out of every average", left_out,
+      left_out + static_cast<std::int64_t>(data.queries.size()),
+      reranks ? "lines have no positive or no negative text" : "judged queries have no document of a grade above 0");
+}
+
+}  // namespace
+
+SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split) {
+  if (std::filesystem::is_directory(path)) return {.name = path.string(), .data = read_beir(path, split)};
+  if (is_reranking(path)) return {.name = path.string(), .data = read_reranking(path)};
+  return {.name = path.string(), .data = read_pairs(path)};
+}
+
+SweepData unlabelled_sweep_data(std::string name, const std::vector<std::string>& texts) {
+  return {.name = std::move(name), .data = retrieval_from_halves(texts, kMinWords), .labelled = false};
+}
+
+std::vector<std::string> data_notes(const SweepData& data, bool ignore_identical_ids) {
+  std::vector<std::string> notes;
+  const auto* retrieval = std::get_if<RetrievalData>(&data.data);
+  if (retrieval == nullptr) return notes;
+  const JudgementCounts& counts = retrieval->counts;
+  const bool reranks = !retrieval->candidates.empty();
+  if (counts.repeated > 0) notes.push_back(note_on_repeated(counts.repeated, reranks));
+  if (counts.missing_documents > 0) notes.push_back(note_on_missing(*retrieval));
+  if (counts.queries_left_out > 0) notes.push_back(note_on_left_out(*retrieval, reranks));
+  if (counts.shared_ids > 0) {
+    std::string note = note_on_shared_ids(*retrieval, ignore_identical_ids);
+    if (!note.empty()) notes.push_back(std::move(note));
+  } else if (ignore_identical_ids) {
+    notes.emplace_back("SweepOptions::ignore_identical_ids changes nothing: no query has the id of a document");
+  }
+  return notes;
+}
+
+}  // namespace treble

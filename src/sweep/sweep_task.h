@@ -1,0 +1,66 @@
+// One data set under many settings: vectors, scores, metrics.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sweep/cached_encoder.h"
+#include "treble/evaluation.h"
+#include "treble/similarity.h"
+#include "treble/sweep.h"
+
+namespace treble::internal {
+
+/// What each setting gives on one data set.
+class SweepTask {
+ public:
+  SweepTask() = default;
+  virtual ~SweepTask() = default;
+  SweepTask(const SweepTask&) = delete;
+  SweepTask& operator=(const SweepTask&) = delete;
+
+  virtual std::string metric_name() const = 0;
+  virtual std::size_t items() const = 0;
+  /// How many texts a setting encodes.
+  virtual std::size_t texts() const = 0;
+  /// Encodes and scores under one more setting; the first call is the untouched model. Throws Error{invalid_argument}
+  /// when a step cannot be fitted on these texts, Error{invalid_file} when all scores are equal, Error{non_finite} when
+  /// one overflows; the task is then as before.
+  virtual void add(const SweepSetting& setting) = 0;
+  /// As ItemMetric.
+  virtual std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
+  /// [item]: the tokens of what is to be found, or of the longer of a pair; −1 when what is to be found is not there.
+  virtual const std::vector<std::int64_t>& lengths() const = 0;
+  /// Other measures over all items, by name.
+  virtual std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const = 0;
+  /// Mean share over items of the first 10 places that a setting shares with the untouched model; nothing for pairs,
+  /// which have no ranking.
+  virtual std::optional<double> overlap(std::size_t setting, std::span<const std::size_t> items) const = 0;
+};
+
+struct SweepTaskOptions {
+  std::string data = {};  ///< for messages
+  SweepSide side = SweepSide::both;
+  SweepPrompt query_prompt = {};
+  SweepPrompt document_prompt = {};
+  Similarity similarity = Similarity::cosine;
+  HeldOutOptions folds = {};  ///< those that the task will be judged with
+};
+
+/// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates
+/// of the other folds' queries. Judged by nDCG@10; where queries have candidates (reranking) by MAP. A document of
+/// `same_id` is in no ranking of its query. `encoder` must outlive the task.
+std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
+                                               SweepTaskOptions options);
+/// Graded scores are judged by Spearman's correlation with the similarities, 0/1 labels by average precision.
+/// A pair's similarity under a fitted step comes from a fit on the texts of the other folds. Sides and prompts of the
+/// options mean nothing here.
+std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder, SweepTaskOptions options);
+
+}  // namespace treble::internal
