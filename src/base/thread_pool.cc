@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -116,4 +116,4 @@ void ThreadPool::note_failure(std::exception_ptr failure) {
   next_ = count_;  // nothing more is handed out
 }
 
-}  // namespace treble
+}  // namespace treble::internal

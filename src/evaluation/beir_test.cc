@@ -13,7 +13,7 @@
 #include "evaluation/metrics.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -223,4 +223,4 @@ TEST_F(Beir, RankingsOfUntidyJudgementsEqualTheNaiveTwin) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

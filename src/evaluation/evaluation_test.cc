@@ -15,7 +15,7 @@
 #include "evaluation/vector_cache.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -302,4 +302,4 @@ TEST_F(Evaluation, TheCacheGivesBackWhatItKeptAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "evaluation/held_out.h"
 #include "evaluation/metrics.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr int kTrials = 400;
@@ -85,4 +85,4 @@ TEST(IntervalCoverage, OfAllSettingsGainsAtOnce) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

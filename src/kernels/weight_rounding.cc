@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -219,4 +219,4 @@ bool WeightRounding::round_again(simd::Int8Product& product, std::span<std::int6
   return true;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

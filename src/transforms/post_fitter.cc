@@ -9,6 +9,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 /// Variance below that share of the greatest is rounding, and dividing by it would make noise of it.

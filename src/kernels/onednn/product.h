@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-namespace treble::onednn {
+namespace treble::internal::onednn {
 
 /// What goes in and what comes out.
 enum class ProductKind {
@@ -84,4 +84,4 @@ class Product {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace treble::onednn
+}  // namespace treble::internal::onednn

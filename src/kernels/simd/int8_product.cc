@@ -15,7 +15,7 @@
 #include <immintrin.h>
 #endif
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 namespace {
 
@@ -366,4 +366,4 @@ void Int8Product::run(const std::uint8_t*, std::span<const RowCodes>, std::int64
 
 #endif
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

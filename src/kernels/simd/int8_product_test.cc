@@ -11,7 +11,7 @@
 #include "kernels/onednn/product.h"
 #include "kernels/test_support.h"
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 namespace {
 
@@ -159,4 +159,4 @@ TEST(Int8Product, LeavesOtherWidthsAndCpusToOneDnn) {
 
 }  // namespace
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd
