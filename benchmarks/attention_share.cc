@@ -18,9 +18,9 @@
 
 namespace {
 
-using treble::ConstMatrixView;
-using treble::Linear;
-using treble::MatrixView;
+using treble::internal::ConstMatrixView;
+using treble::internal::Linear;
+using treble::internal::MatrixView;
 
 constexpr std::int64_t kTokens = 8192;
 constexpr std::int64_t kBatchTokens = 512;
@@ -34,7 +34,7 @@ std::vector<float> random_values(std::int64_t count, float spread) {
   return values;
 }
 
-Linear make_linear(std::int64_t in, std::int64_t out, treble::Activation activation) {
+Linear make_linear(std::int64_t in, std::int64_t out, treble::internal::Activation activation) {
   const auto weight = random_values(in * out, 1.0F / std::sqrt(static_cast<float>(in)));
   const std::vector<float> bias(static_cast<std::size_t>(out), 0.1F);
   Linear::Options options;
@@ -57,10 +57,10 @@ class Layer {
   Layer(std::int64_t hidden, std::int64_t heads, std::int64_t wide)
       : hidden_(hidden),
         heads_(heads),
-        qkv_(make_linear(hidden, 3 * hidden, treble::Activation::identity)),
-        out_(make_linear(hidden, hidden, treble::Activation::identity)),
-        up_(make_linear(hidden, wide, treble::Activation::gelu)),
-        down_(make_linear(wide, hidden, treble::Activation::identity)),
+        qkv_(make_linear(hidden, 3 * hidden, treble::internal::Activation::identity)),
+        out_(make_linear(hidden, hidden, treble::internal::Activation::identity)),
+        up_(make_linear(hidden, wide, treble::internal::Activation::gelu)),
+        down_(make_linear(wide, hidden, treble::internal::Activation::identity)),
         x_(random_values(kTokens * hidden, 1.0F)) {}
 
   Seconds pass(std::int64_t length) {
@@ -107,7 +107,7 @@ class Layer {
     for (std::int64_t at = 0; at <= rows; at += length) offsets.push_back(at);
     const std::vector<float> scales(static_cast<std::size_t>(heads_ * rows), 1.0F);
     context_.resize(static_cast<std::size_t>(rows * hidden_));
-    treble::AttentionInputs inputs;
+    treble::internal::AttentionInputs inputs;
     inputs.q = ConstMatrixView(qkv_values_.data(), rows, hidden_, 3 * hidden_);
     inputs.k = ConstMatrixView(qkv_values_.data() + hidden_, rows, hidden_, 3 * hidden_);
     inputs.v = ConstMatrixView(qkv_values_.data() + 2 * hidden_, rows, hidden_, 3 * hidden_);
@@ -115,7 +115,7 @@ class Layer {
     inputs.num_heads = inputs.num_kv_heads = heads_;
     inputs.qk_scale = 1.0F / std::sqrt(static_cast<float>(hidden_ / heads_));
     inputs.logit_scales = scales;
-    treble::attention({}, inputs, scratch_, MatrixView(context_.data(), rows, hidden_));
+    treble::internal::attention({}, inputs, scratch_, MatrixView(context_.data(), rows, hidden_));
   }
 
   std::int64_t hidden_;
@@ -130,7 +130,7 @@ class Layer {
   std::vector<float> narrow_;
   std::vector<float> wide_;
   std::vector<float> last_;
-  std::vector<treble::AttentionScratch> scratch_;
+  std::vector<treble::internal::AttentionScratch> scratch_;
 };
 
 double median(std::vector<double> values) {

@@ -24,22 +24,24 @@
 namespace {
 
 using treble::EncodeOptions;
-using treble::EncoderAccess;
 using treble::SentenceEncoder;
+using treble::internal::EncoderAccess;
 
 /// Sums all that it sees.
-class Reader : public treble::AttentionObserver {
+class Reader : public treble::internal::AttentionObserver {
  public:
-  void on_attention(std::int64_t, const treble::PackedBatch&, const treble::AttentionInputs& inputs) override {
+  void on_attention(std::int64_t, const treble::internal::PackedBatch&,
+                    const treble::internal::AttentionInputs& inputs) override {
     for (const auto& view : {inputs.q, inputs.k, inputs.v}) read(view);
   }
-  void on_hidden_states(std::int64_t, const treble::PackedBatch&, treble::ConstMatrixView hidden) override {
+  void on_hidden_states(std::int64_t, const treble::internal::PackedBatch&,
+                        treble::internal::ConstMatrixView hidden) override {
     read(hidden);
   }
   double sum() const { return sum_; }
 
  private:
-  void read(treble::ConstMatrixView view) {
+  void read(treble::internal::ConstMatrixView view) {
     for (std::int64_t row = 0; row < view.rows; ++row) {
       const auto values = view.row_span(row);
       sum_ += std::accumulate(values.begin(), values.end(), 0.0F);
@@ -55,10 +57,10 @@ EncodeOptions tempered(const char* spec) {
 }
 
 void probe(const SentenceEncoder& encoder, std::span<const std::string_view> texts) {
-  treble::LayerProbe::Place place;
+  treble::internal::LayerProbe::Place place;
   place.layers.resize(static_cast<std::size_t>(encoder.info().num_layers));
   std::iota(place.layers.begin(), place.layers.end(), std::int64_t{0});
-  treble::LayerProbe layers(place, [&](std::int64_t count, const std::function<void(std::int64_t)>& body) {
+  treble::internal::LayerProbe layers(place, [&](std::int64_t count, const std::function<void(std::int64_t)>& body) {
     for (std::int64_t i = 0; i < count; ++i) body(i);
   });
   EncoderAccess::observe(encoder, texts, {}, layers);

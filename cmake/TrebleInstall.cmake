@@ -8,7 +8,7 @@ install(DIRECTORY include/treble DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_M
 install(EXPORT trebleTargets NAMESPACE treble:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/treble)
 configure_package_config_file(cmake/trebleConfig.cmake.in trebleConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/treble)
-write_basic_package_version_file(trebleConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file(trebleConfigVersion.cmake COMPATIBILITY ${TREBLE_COMPATIBILITY})
 install(FILES ${PROJECT_BINARY_DIR}/trebleConfig.cmake ${PROJECT_BINARY_DIR}/trebleConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/treble)
 

@@ -3,7 +3,7 @@
 #   treble_module(NAME [PUBLIC lib…] [PRIVATE lib…] [SUBDIRS dir…])
 #
 # makes the static library treble_NAME of every .cc of the calling folder (and SUBDIRS), and, when tests are built,
-# one program treble_NAME_test of every x_test.cc. tools/check_includes.py holds the includes to the same ladder.
+# one program treble_NAME_test of every x_test.cc. tools/check_includes.py holds the includes to the same table (tools/folders.toml).
 
 add_library(treble_options INTERFACE)
 target_include_directories(treble_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)

@@ -9,10 +9,10 @@ if(CMAKE_SCRIPT_MODE_FILE)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
   file(WRITE ${OUTPUT} "// Made by cmake/TrebleReportPage.cmake from apps/report.\n"
     "#include \"diagnostics/report_template.h\"\n\n"
-    "namespace treble {\n\n"
+    "namespace treble::internal {\n\n"
     "namespace {\nconstexpr unsigned char kBytes[${size}] = {\n${bytes}\n};\n}  // namespace\n\n"
     "std::string_view report_template() { return {reinterpret_cast<const char*>(kBytes), sizeof kBytes}; }\n\n"
-    "}  // namespace treble\n")
+    "}  // namespace treble::internal\n")
   return()
 endif()
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "treble/export.h"
 #include "treble/temperature.h"
 
 namespace treble {
@@ -44,8 +45,8 @@ struct BakeReport {
 /// all. Throws Error{invalid_argument} for a temperature that is 1 or depends on the length of texts, for one that the
 /// model's weights cannot express (the message says why and what can be done), and for an output that exists;
 /// Error{not_found, invalid_file, unsupported} about the model, Error{io, interrupted}.
-BakeReport bake(const std::string& model, const std::string& output, const Temperature& temperature,
-                const BakeOptions& options = {});
+TREBLE_API BakeReport bake(const std::string& model, const std::string& output, const Temperature& temperature,
+                           const BakeOptions& options = {});
 
 /// What the treble.json of a baked folder says.
 struct BakedTemperature {
@@ -61,9 +62,9 @@ struct BakedTemperature {
 };
 
 /// Nothing when the folder was not baked. Throws Error{invalid_file} when its treble.json is damaged.
-std::optional<BakedTemperature> read_baked(const std::string& folder);
+TREBLE_API std::optional<BakedTemperature> read_baked(const std::string& folder);
 
 /// For people, oldest first: "0.8", "0.8, position bias untouched", "0.8, then 0.9".
-std::string to_string(const BakedTemperature& baked);
+TREBLE_API std::string to_string(const BakedTemperature& baked);
 
 }  // namespace treble

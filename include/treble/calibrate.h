@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/export.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
 #include "treble/temperature_profile.h"
@@ -56,7 +57,7 @@ struct Calibration {
 /// Layers are calibrated in order, each with the scales found for those before it. Deterministic for a seed. Memory
 /// grows with heads · length²; time with lengths · layers. Throws Error{invalid_argument} for lengths that the model
 /// cannot read or that too few texts have, naming both; what SentenceEncoder::encode throws.
-Calibration calibrate(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                      const CalibrateOptions& options);
+TREBLE_API Calibration calibrate(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                 const CalibrateOptions& options);
 
 }  // namespace treble

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/export.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
 
@@ -24,20 +25,20 @@ struct ChunkOptions {
   std::int64_t max_tokens = 0;
 
   /// "chunk-mean", "chunk-max", either with ":N". Throws Error{invalid_argument} otherwise.
-  static ChunkOptions parse(std::string_view text);
-  std::string to_string() const;
+  TREBLE_API static ChunkOptions parse(std::string_view text);
+  TREBLE_API std::string to_string() const;
 };
 
 /// Pieces of at most `max_tokens` tokens, together the whole text but for white space between them; cut between words,
 /// inside one only where it is longer than a piece. Of about equal length. A text that fits is one piece.
 /// Throws Error{invalid_argument} when max_tokens leaves no room for a character beside special tokens and prompt.
-std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::string_view text,
-                                         const EncodeOptions& options, std::int64_t max_tokens);
+TREBLE_API std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::string_view text,
+                                                    const EncodeOptions& options, std::int64_t max_tokens);
 
 /// As SentenceEncoder::encode, but nothing is cut off: token_counts say that all tokens were used. Every piece gets the
 /// prompt. Vectors have length 1 where encode's would; a text that fits into one piece has the vector of encode, bit
 /// for bit. Throws what encode and split_text throw.
-Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                          const EncodeOptions& options, const ChunkOptions& chunks);
+TREBLE_API Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                     const EncodeOptions& options, const ChunkOptions& chunks);
 
 }  // namespace treble

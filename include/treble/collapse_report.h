@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/export.h"
 #include "treble/options.h"
 #include "treble/post_transform.h"
 #include "treble/sentence_encoder.h"
@@ -196,20 +197,20 @@ struct CollapseReport {
 
 /// Measures. Deterministic for a seed. Memory holds the samples, not the input: at most `sample` texts a bucket and a
 /// cut length. Throws what SentenceEncoder::encode throws, and Error{invalid_argument} for options out of range.
-CollapseReport inspect_collapse(const SentenceEncoder& encoder, const InspectSource& texts,
-                                const InspectOptions& options);
+TREBLE_API CollapseReport inspect_collapse(const SentenceEncoder& encoder, const InspectSource& texts,
+                                           const InspectOptions& options);
 
 /// The same for texts in memory.
-CollapseReport inspect_collapse(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                                const InspectOptions& options);
+TREBLE_API CollapseReport inspect_collapse(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                           const InspectOptions& options);
 
 /// A machine-readable form ("kind": "inspect"); keys are the field names above, missing values null.
-std::string to_json(const CollapseReport& report);
+TREBLE_API std::string to_json(const CollapseReport& report);
 
 /// One self-contained page for people: report_page(to_json(report)), see treble/report_page.h.
-std::string to_html(const CollapseReport& report);
+TREBLE_API std::string to_html(const CollapseReport& report);
 
 /// Tables for a terminal: one row a bucket, cut length or measure, one column a temperature.
-std::string to_table(const CollapseReport& report);
+TREBLE_API std::string to_table(const CollapseReport& report);
 
 }  // namespace treble

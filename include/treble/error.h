@@ -1,8 +1,14 @@
 // The one error type that leaves the library, and what each code means to the outside.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+
+#include "treble/export.h"
 
 namespace treble {
 
@@ -28,18 +34,34 @@ struct ErrorMapping {
 };
 
 /// The row of the table for `code`; the reference lives for ever.
-const ErrorMapping& mapping(ErrorCode code) noexcept;
+TREBLE_API const ErrorMapping& mapping(ErrorCode code) noexcept;
+
+/// What an error is about, where that is one text or one file.
+struct ErrorSource {
+  std::optional<std::int64_t> text_index = {};  ///< into the texts of the call that threw
+  std::filesystem::path file = {};              ///< empty: no file
+};
 
 /// Thrown at every public boundary. The message names the input (file, tensor, text), the two sizes where two sizes
-/// disagree, and what to do about it.
-class Error : public std::runtime_error {
+/// disagree, and what to do about it. Copying does not throw.
+class TREBLE_API Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, const std::string& message);
+  Error(ErrorCode code, const std::string& message, ErrorSource source);
+  Error(const Error&) noexcept;
+  Error& operator=(const Error&) noexcept;
+  ~Error() override;
 
   ErrorCode code() const noexcept { return code_; }
+  /// The index of the text that the error is about, counted in the texts of the call that threw; unset where it is
+  /// about no single text.
+  std::optional<std::int64_t> text_index() const noexcept;
+  /// The file or folder that the error is about; empty where it is about none.
+  const std::filesystem::path& file() const noexcept;
 
  private:
   ErrorCode code_;
+  std::shared_ptr<const ErrorSource> source_;  ///< nullptr: neither text nor file
 };
 
 }  // namespace treble

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/export.h"
+
 namespace treble {
 
 struct ModelFile {
@@ -17,9 +19,9 @@ struct ModelFile {
 /// The files of a model (a folder or a name, as ModelOptions::model) that what it computes depends on, in the order of
 /// their names: configs, tokenizer files, weights, each module's config and weights, treble.json. Other files, such as
 /// README.md, are not among them. Opens none but modules.json. Throws Error{not_found, invalid_file}.
-std::vector<ModelFile> model_files(const std::string& model);
+TREBLE_API std::vector<ModelFile> model_files(const std::string& model);
 
 /// True for the last part of a path that would be read as part of a model if a file of that name lay in its folder.
-bool is_model_file_name(std::string_view name);
+TREBLE_API bool is_model_file_name(std::string_view name);
 
 }  // namespace treble

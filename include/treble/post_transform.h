@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/export.h"
 #include "treble/whole_file.h"
 
 namespace treble {
@@ -29,8 +30,8 @@ struct PostSpec {
   std::int64_t components = 0;
 
   /// Throws Error{invalid_argument} naming what may be written.
-  static PostSpec parse(std::string_view text);
-  std::string to_string() const;
+  TREBLE_API static PostSpec parse(std::string_view text);
+  TREBLE_API std::string to_string() const;
 };
 
 /// What a transform was fitted on: it belongs to the vectors of that model under those settings.
@@ -49,26 +50,26 @@ struct PostProvenance {
 class PostTransform {
  public:
   /// A safetensors file. Throws Error{not_found, io, invalid_file} naming what is wrong with it.
-  static PostTransform load(const std::filesystem::path& path);
+  TREBLE_API static PostTransform load(const std::filesystem::path& path);
   /// Whole or not at all (treble/whole_file.h).
-  void save(const std::filesystem::path& path, Existing existing = Existing::replace) const;
+  TREBLE_API void save(const std::filesystem::path& path, Existing existing = Existing::replace) const;
 
   /// vectors [n, input_dim()] → [n, output_dim()], of length 1 where `normalize`. Throws Error{invalid_argument} when
   /// the size is no multiple of input_dim(), Error{non_finite} naming the row when nothing is left of a vector to give
   /// a direction.
-  std::vector<float> apply(std::span<const float> vectors, bool normalize) const;
+  TREBLE_API std::vector<float> apply(std::span<const float> vectors, bool normalize) const;
 
   /// SHA-256 of what determines the result, to tell transforms apart.
-  std::string sha256() const;
+  TREBLE_API std::string sha256() const;
 
-  const PostSpec& spec() const noexcept;
-  const PostProvenance& provenance() const noexcept;
-  std::int64_t input_dim() const noexcept;
-  std::int64_t output_dim() const noexcept;
+  TREBLE_API const PostSpec& spec() const noexcept;
+  TREBLE_API const PostProvenance& provenance() const noexcept;
+  TREBLE_API std::int64_t input_dim() const noexcept;
+  TREBLE_API std::int64_t output_dim() const noexcept;
 
-  PostTransform(PostTransform&&) noexcept;
-  PostTransform& operator=(PostTransform&&) noexcept;
-  ~PostTransform();
+  TREBLE_API PostTransform(PostTransform&&) noexcept;
+  TREBLE_API PostTransform& operator=(PostTransform&&) noexcept;
+  TREBLE_API ~PostTransform();
 
  private:
   friend class PostFitter;
@@ -81,17 +82,17 @@ class PostTransform {
 /// there are.
 class PostFitter {
  public:
-  explicit PostFitter(std::int64_t dim);
-  PostFitter(PostFitter&&) noexcept;
-  PostFitter& operator=(PostFitter&&) noexcept;
-  ~PostFitter();
+  TREBLE_API explicit PostFitter(std::int64_t dim);
+  TREBLE_API PostFitter(PostFitter&&) noexcept;
+  TREBLE_API PostFitter& operator=(PostFitter&&) noexcept;
+  TREBLE_API ~PostFitter();
 
   /// vectors [tokens.size(), dim]; tokens: that the model read of each text.
-  void add(std::span<const float> vectors, std::span<const std::int64_t> tokens);
-  std::int64_t texts() const noexcept;
+  TREBLE_API void add(std::span<const float> vectors, std::span<const std::int64_t> tokens);
+  TREBLE_API std::int64_t texts() const noexcept;
   /// Throws Error{invalid_argument} for fewer than two texts, for vectors that are all the same, for lengths that are
   /// all the same (length_direction), and for more components than there are dimensions with variance.
-  PostTransform fit(const PostSpec& spec, PostProvenance provenance) const;
+  TREBLE_API PostTransform fit(const PostSpec& spec, PostProvenance provenance) const;
 
  private:
   struct Impl;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "treble/export.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
 
@@ -13,6 +14,6 @@ namespace treble {
 /// types, the version of the numerics; and beside it what people call these things. docs/outputs.md lists the fields.
 /// Hashes the model's files at the first call. Throws what SentenceEncoder::encode throws for such options, and
 /// Error{not_found, io} when a file of the model is gone.
-std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options);
+TREBLE_API std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options);
 
 }  // namespace treble

@@ -10,9 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "treble/export.h"
 #include "treble/options.h"
 
 namespace treble {
+
+namespace internal {
+struct EncoderAccess;
+}  // namespace internal
 
 /// How many tokens a text had and how many the model read, special tokens and prompt included.
 struct TokenCount {
@@ -79,33 +84,33 @@ struct ModelFingerprint {
 class SentenceEncoder {
  public:
   /// Throws Error{not_found, invalid_file, unsupported, invalid_argument}.
-  static SentenceEncoder load(const ModelOptions& options);
+  TREBLE_API static SentenceEncoder load(const ModelOptions& options);
 
-  SentenceEncoder(SentenceEncoder&&) noexcept;
-  SentenceEncoder& operator=(SentenceEncoder&&) noexcept;
-  ~SentenceEncoder();
+  TREBLE_API SentenceEncoder(SentenceEncoder&&) noexcept;
+  TREBLE_API SentenceEncoder& operator=(SentenceEncoder&&) noexcept;
+  TREBLE_API ~SentenceEncoder();
 
   /// One vector a text. A text's vector depends on nothing but the text and the options: not on its companions, their
   /// order, batch_tokens or the number of threads (float32: ≤ 1e-6). An empty text is the model's special tokens alone.
   /// No texts give count = 0. Throws Error{invalid_argument, text_too_long, not_found, non_finite}; a message about one
   /// text names its index.
-  Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
+  TREBLE_API Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
 
   /// Only counts: what `encode` would report as token_counts, without running the model. Same errors.
-  std::vector<TokenCount> count_tokens(std::span<const std::string_view> texts,
-                                       const EncodeOptions& options = {}) const;
+  TREBLE_API std::vector<TokenCount> count_tokens(std::span<const std::string_view> texts,
+                                                  const EncodeOptions& options = {}) const;
 
-  const ModelInfo& info() const noexcept;
+  TREBLE_API const ModelInfo& info() const noexcept;
 
   /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.
-  const std::string& weights_sha256() const;
+  TREBLE_API const std::string& weights_sha256() const;
 
   /// Hashes of everything the model was read from (treble/model_files.h). Computed at the first call, then kept. Throws
   /// Error{not_found, io} when a file is gone.
-  const ModelFingerprint& fingerprint() const;
+  TREBLE_API const ModelFingerprint& fingerprint() const;
 
  private:
-  friend struct EncoderAccess;
+  friend struct internal::EncoderAccess;
   static SentenceEncoder load_fastest(ModelOptions options);
   struct Impl;
   explicit SentenceEncoder(std::unique_ptr<Impl> impl);

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "treble/export.h"
 #include "treble/temperature_profile.h"
 
 namespace treble {
@@ -29,36 +30,36 @@ class Temperature {
   Temperature() = default;
 
   /// One value for every layer, head and length. Throws Error{invalid_argument} unless tau is finite and > 0.
-  static Temperature constant(double tau);
+  TREBLE_API static Temperature constant(double tau);
 
   /// Reads a written form. Throws Error{invalid_argument} with the forms that are understood; for a profile what
   /// read_profile throws.
-  static Temperature parse(std::string_view text);
+  TREBLE_API static Temperature parse(std::string_view text);
 
   /// A profile in memory; `name` stands for its file in the written form. Throws Error{invalid_argument} when it is not
   /// well formed.
-  static Temperature from_profile(TemperatureProfile profile, std::string name);
+  TREBLE_API static Temperature from_profile(TemperatureProfile profile, std::string name);
 
   /// The logit scale for a query that attends to n ≥ 1 keys.
-  double logit_scale(std::int64_t layer, std::int64_t head, std::int64_t n) const noexcept;
+  TREBLE_API double logit_scale(std::int64_t layer, std::int64_t head, std::int64_t n) const noexcept;
 
   /// True when nothing is changed (s = 1 exactly, everywhere).
   bool is_identity() const noexcept { return schedule_ == nullptr; }
 
   /// True when s differs between some n. Such a schedule cannot be baked into weights.
-  bool depends_on_length() const noexcept;
+  TREBLE_API bool depends_on_length() const noexcept;
 
   /// Throws Error{invalid_argument} naming both sizes when the schedule is a profile for another number of layers or
   /// heads.
-  void check_fits(std::int64_t num_layers, std::int64_t num_heads) const;
+  TREBLE_API void check_fits(std::int64_t num_layers, std::int64_t num_heads) const;
 
   /// The written form that `parse` reads back: "0.8", "log:128".
-  std::string to_string() const;
+  TREBLE_API std::string to_string() const;
 
   /// What determines the logit scales, and nothing else: the written form, of a profile "profile:" and the SHA-256 of
   /// its lengths and scales, whatever its file is called. Two temperatures with equal canonical forms give equal
   /// vectors.
-  std::string canonical() const;
+  TREBLE_API std::string canonical() const;
 
  private:
   class Schedule;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "treble/export.h"
+
 namespace treble {
 
 /// Between two lengths s is linear in ln n; beyond the first and the last it is constant.
@@ -33,13 +35,13 @@ struct TemperatureProfile {
 
 /// Reads a profile ("schema": "treble.temperature_profile/1"; docs/temperature_profile.schema.json). Throws
 /// Error{not_found, io} for the file, Error{invalid_file} naming file and key for what is wrong in it.
-TemperatureProfile read_profile(const std::filesystem::path& path);
+TREBLE_API TemperatureProfile read_profile(const std::filesystem::path& path);
 
 /// What its file holds. Throws Error{invalid_argument} when the profile is not well formed.
-std::string to_json(const TemperatureProfile& profile);
+TREBLE_API std::string to_json(const TemperatureProfile& profile);
 
 /// Whole or not at all (treble/whole_file.h). Throws Error{invalid_argument} when the profile is not well formed,
 /// Error{io}.
-void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile);
+TREBLE_API void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile);
 
 }  // namespace treble

@@ -5,23 +5,25 @@
 #include <utility>
 #include <vector>
 
+#include "treble/export.h"
+
 namespace treble {
 
 /// "0.1.0" and so on; never null, static storage.
-const char* version() noexcept;
+TREBLE_API const char* version() noexcept;
 
 /// A whole number that is raised whenever this engine may give other vectors than before for the same model, texts and
 /// options. Vectors under different numbers are not mixed: neither an output nor a cache goes on with the other's.
-int numerics_version() noexcept;
+TREBLE_API int numerics_version() noexcept;
 
 /// The first twelve digits of the Git commit that was built, or "unknown" outside a repository; never null, static
 /// storage. Changes that were not committed do not show.
-const char* git_commit() noexcept;
+TREBLE_API const char* git_commit() noexcept;
 
 /// The instruction sets in use on this CPU: of products with weights, and of attention and what lies between.
-std::string cpu_path();
+TREBLE_API std::string cpu_path();
 
 /// (name, version) of the libraries that vectors depend on: oneDNN, Highway, tokenizers.
-std::vector<std::pair<std::string, std::string>> library_versions();
+TREBLE_API std::vector<std::pair<std::string, std::string>> library_versions();
 
 }  // namespace treble

@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include "treble/export.h"
+
 namespace treble {
 
 /// What becomes of a file that has the name already.
@@ -17,12 +19,12 @@ enum class Existing {
 
 /// Where a name leads in the end: links are followed, also one whose target does not exist yet, so that an output that
 /// is a link stays a link and its target is written. Throws Error{io} when links go round in a circle.
-std::filesystem::path link_target(const std::filesystem::path& path);
+TREBLE_API std::filesystem::path link_target(const std::filesystem::path& path);
 
 /// A file in the making. It lies beside its target under a name of its own (".NAME.RANDOM.tmp", made exclusively and
 /// never through a link, so that nobody's file is touched) and is removed unless it is committed; a killed process
 /// leaves it behind, never anything under the target's name. New files get the permissions that the umask leaves.
-class WholeFile {
+class TREBLE_API WholeFile {
  public:
   /// Throws Error{invalid_argument} when the target is a folder, a device or a pipe, or exists and is not to be
   /// replaced; Error{not_found, io} when the folder is missing or cannot be written to.
@@ -52,13 +54,13 @@ class WholeFile {
 
 /// Gives a file that is whole the name of another one in the same file system, which it replaces and whose permissions
 /// it takes over; on the disk when it returns. Throws Error{not_found, io}.
-void replace_with(const std::filesystem::path& whole, const std::filesystem::path& target);
+TREBLE_API void replace_with(const std::filesystem::path& whole, const std::filesystem::path& target);
 
 /// All at once.
-void write_whole_file(const std::filesystem::path& path, std::string_view content,
-                      Existing existing = Existing::replace);
+TREBLE_API void write_whole_file(const std::filesystem::path& path, std::string_view content,
+                                 Existing existing = Existing::replace);
 
 /// Before long work: that write_whole_file could write `path` now. Same errors; leaves nothing behind.
-void check_writable(const std::filesystem::path& path, Existing existing = Existing::replace);
+TREBLE_API void check_writable(const std::filesystem::path& path, Existing existing = Existing::replace);
 
 }  // namespace treble

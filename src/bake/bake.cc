@@ -17,6 +17,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 namespace fs = std::filesystem;

@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -158,4 +158,4 @@ std::vector<TensorChange> plan_bake(const ModelLayout& layout, const TensorArchi
   return planner.take();
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include "bake/logit_scales.h"
 #include "models/model_registry.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// One tensor to be multiplied. Element (r, c) becomes rows[r] · cols[c] times what it stands for.
 struct TensorChange {
@@ -28,4 +28,4 @@ struct TensorChange {
 std::vector<TensorChange> plan_bake(const ModelLayout& layout, const TensorArchive& archive, const LogitScales& scales,
                                     bool temper_position_bias);
 
-}  // namespace treble
+}  // namespace treble::internal

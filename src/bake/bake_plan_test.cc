@@ -7,7 +7,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -162,4 +162,4 @@ TEST(BakePlan, LayersAtOneAreNotTouched) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -14,7 +14,7 @@
 #include "treble/error.h"
 #include "treble/version.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -377,4 +377,4 @@ TEST(Bake, WhatCannotBeCarriedOverIsNamed) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include "bake/file_ops.h"
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -71,4 +71,4 @@ std::vector<std::string> carry_over(const CarryOver& plan) {
   return left_out;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 struct CarryOver {
   std::filesystem::path from;  ///< the model
@@ -25,4 +25,4 @@ struct CarryOver {
 /// Throws Error{io} naming the file.
 std::vector<std::string> carry_over(const CarryOver& plan);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -13,7 +13,7 @@
 #include "base/mapped_file.h"
 #include "treble/whole_file.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
@@ -47,4 +47,4 @@ void sync_file(const fs::path& path) {
   if (!synced && error != EINVAL) fail(ErrorCode::io, "{}: cannot write: {}", path.string(), std::strerror(error));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

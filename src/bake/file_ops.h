@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-namespace treble {
+namespace treble::internal {
 
 /// A JSON object with its keys in the order of the file. Throws Error{not_found, io, invalid_file}.
 nlohmann::ordered_json read_ordered_json(const std::filesystem::path& path);
@@ -19,4 +19,4 @@ void carry_file(const std::filesystem::path& from, const std::filesystem::path& 
 /// Waits until a file or folder is on the disk.
 void sync_file(const std::filesystem::path& path);
 
-}  // namespace treble
+}  // namespace treble::internal

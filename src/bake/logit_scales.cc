@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -47,4 +47,4 @@ bool LogitScales::equal_over_heads() const {
   });
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include "models/encoder_config.h"
 #include "treble/temperature.h"
 
-namespace treble {
+namespace treble::internal {
 
 class LogitScales {
  public:
@@ -28,4 +28,4 @@ class LogitScales {
   std::vector<std::vector<double>> layers_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -13,7 +13,7 @@
 #include "bake/file_ops.h"
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -108,4 +108,4 @@ void OutputFolder::commit() {
   sync_file(target_.parent_path());
 }
 
-}  // namespace treble
+}  // namespace treble::internal

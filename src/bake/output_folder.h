@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-namespace treble {
+namespace treble::internal {
 
 /// Files are written into a hidden sibling, `.NAME.baking-PID`, which `commit` renames; without a commit it is removed
 /// (a killed process leaves the sibling, never anything under the name).
@@ -30,4 +30,4 @@ class OutputFolder {
   bool force_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,6 +10,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -67,7 +69,7 @@ std::string describe_one(const BakedTemperature& baked) {
 
 }  // namespace
 
-void write_provenance(const fs::path& from, const fs::path& to, const Provenance& provenance) {
+void internal::write_provenance(const fs::path& from, const fs::path& to, const Provenance& provenance) {
   Json json = existing(from);
   Json earlier = Json::array();
   if (json.contains("baked")) {

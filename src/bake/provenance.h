@@ -8,7 +8,7 @@
 #include "bake/logit_scales.h"
 #include "treble/bake.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What goes into treble.json.
 struct Provenance {
@@ -24,4 +24,4 @@ inline constexpr const char* kProvenanceFile = "treble.json";
 /// Writes `to`/treble.json. Whatever the source's own treble.json says besides is kept. Throws Error{invalid_file, io}.
 void write_provenance(const std::filesystem::path& from, const std::filesystem::path& to, const Provenance& provenance);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -162,4 +162,4 @@ std::vector<std::byte> to_float32(const StoredTensor& tensor) {
   return out;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include "bake/bake_plan.h"
 #include "safetensors/safetensors.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// How far rounded products are from the exact ones.
 struct Rounding {
@@ -26,4 +26,4 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
 bool is_widened_to_float32(DType dtype) noexcept;
 std::vector<std::byte> to_float32(const StoredTensor& tensor);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 /// A tensor over values of a type of that size.
@@ -131,4 +131,4 @@ TEST(ToFloat32, WidensExactly) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

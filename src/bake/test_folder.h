@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-namespace treble::test {
+namespace treble::internal::test {
 
 namespace fs = std::filesystem;
 
@@ -54,4 +54,4 @@ inline std::map<std::string, std::string> snapshot(const fs::path& folder) {
   return files;
 }
 
-}  // namespace treble::test
+}  // namespace treble::internal::test

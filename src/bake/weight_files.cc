@@ -8,7 +8,7 @@
 #include "bake/file_ops.h"
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -110,4 +110,4 @@ std::vector<fs::path> write_weights(const WeightFiles& weights, Rounding& roundi
   return files;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "bake/scale_tensor.h"
 #include "treble/bake.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct WeightFiles {
   std::filesystem::path from;  ///< the folder of the source's weights
@@ -33,4 +33,4 @@ bool is_sharded(const TensorArchive& archive);
 /// Error{invalid_file} for a tensor that is missing.
 std::vector<std::filesystem::path> write_weights(const WeightFiles& weights, Rounding& rounding);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -13,7 +13,7 @@
 #include "treble/error.h"
 #include "treble/version.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -139,4 +139,4 @@ TEST(Json, HostileTextIsAnError) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -86,4 +86,4 @@ int available_threads() {
   return std::clamp(static_cast<int>(std::ceil(quota)), 1, threads);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

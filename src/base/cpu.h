@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace treble {
+namespace treble::internal {
 
 /// The CPUs of the process's affinity mask, capped by the cgroup's CPU quota (v2 cpu.max, v1 cpu.cfs_quota_us), rounded
 /// up; at least 1. Never the host's core count: a container with two CPUs of 64 gets 2.
@@ -13,4 +13,4 @@ int available_threads();
 /// `cgroup_path` is the process's own group ("/", "/docker/abc"); parents' quotas count too.
 double cgroup_cpu_quota(const std::string& mount, const std::string& cgroup_path);
 
-}  // namespace treble
+}  // namespace treble::internal

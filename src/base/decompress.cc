@@ -12,7 +12,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -182,4 +182,4 @@ void check_compression(std::string_view name, std::string_view first_bytes) {
        "{}: its name says that it is compressed, and its first bytes do not; if it is plain text, rename it", name);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace treble {
+namespace treble::internal {
 
 enum class Compression { none, gzip, zstd };
 
@@ -46,4 +46,4 @@ std::unique_ptr<Decompressor> make_decompressor(Compression compression, std::st
 /// Throws Error{invalid_file} when `name` ends as a compressed file does and `first_bytes` (of the file) are plain.
 void check_compression(std::string_view name, std::string_view first_bytes);
 
-}  // namespace treble
+}  // namespace treble::internal

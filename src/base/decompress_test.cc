@@ -13,7 +13,7 @@
 #include "base/text_file.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::string gzip(std::string_view text) {
@@ -197,4 +197,4 @@ TEST_F(TextFile, FaultsComeOutOfReading) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

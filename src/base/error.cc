@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <utility>
 
 namespace treble {
 
@@ -23,5 +24,21 @@ constexpr std::array<ErrorMapping, 9> kMappings = {{
 }  // namespace
 
 const ErrorMapping& mapping(ErrorCode code) noexcept { return kMappings[static_cast<std::size_t>(code)]; }
+
+Error::Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+
+Error::Error(ErrorCode code, const std::string& message, ErrorSource source)
+    : std::runtime_error(message), code_(code), source_(std::make_shared<const ErrorSource>(std::move(source))) {}
+
+Error::Error(const Error&) noexcept = default;
+Error& Error::operator=(const Error&) noexcept = default;
+Error::~Error() = default;
+
+std::optional<std::int64_t> Error::text_index() const noexcept { return source_ ? source_->text_index : std::nullopt; }
+
+const std::filesystem::path& Error::file() const noexcept {
+  static const std::filesystem::path none;
+  return source_ ? source_->file : none;
+}
 
 }  // namespace treble

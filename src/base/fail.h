@@ -7,11 +7,11 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 
 template <typename... Args>
 [[noreturn]] void fail(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(code, fmt::format(format, std::forward<Args>(args)...));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 
@@ -23,4 +23,4 @@ bool is_there(const fs::path& path) {
        path.string(), target);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include "base/fail.h"
 #include "base/mapped_file.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -134,4 +134,4 @@ std::int64_t JsonObject::required_integer(std::string_view key) const {
   fail_missing(key);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

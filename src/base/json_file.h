@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// A JSON object with the name of the file it came from. It notes which keys were asked for, so one object is read by
 /// one thread at a time.
@@ -64,4 +64,4 @@ class JsonObject {
 nlohmann::json parse_json_file(const std::filesystem::path& path);
 nlohmann::json parse_json_text(std::string_view text, std::string_view origin);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -14,7 +14,7 @@
 #include "base/fail.h"
 #include "base/file_presence.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -89,4 +89,4 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <span>
 
-namespace treble {
+namespace treble::internal {
 
 /// Maps the whole file; an empty file gives an empty span. Movable; the bytes live as long as the object. Safe to read
 /// from several threads. The file must not be shortened while mapped (reading past the new end kills the process), as
@@ -32,4 +32,4 @@ class MappedFile {
 /// read from the file again when somebody looks. Only for bytes of a MappedFile.
 void release_pages(std::span<const std::byte> mapped) noexcept;
 
-}  // namespace treble
+}  // namespace treble::internal

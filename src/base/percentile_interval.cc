@@ -5,7 +5,7 @@
 #include <limits>
 #include <numbers>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -56,4 +56,4 @@ void correct_spread(std::vector<double>& values, double centre, double variance)
   for (double& value : values) value = centre + factor * (value - centre);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

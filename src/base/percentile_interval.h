@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// What was resampled: so many units in so many strata of about equal size, each resampled for itself.
 struct Resampled {
@@ -37,4 +37,4 @@ double spread_about(const std::vector<double>& values, double centre);
 /// to give more, up to three times as much; leaves them as they are where it gives less.
 void correct_spread(std::vector<double>& values, double centre, double variance);
 
-}  // namespace treble
+}  // namespace treble::internal

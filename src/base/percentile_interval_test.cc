@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 /// Student's 97.5 % point by way of the factor.
@@ -60,4 +60,4 @@ TEST(PercentileInterval, SpreadIsCorrectedDownToAThirdAndNeverUp) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include "base/fail.h"
 #include "base/mapped_file.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -58,4 +58,4 @@ std::string sha256_of_files(std::span<const std::filesystem::path> files) {
   return hash.hex_digest();
 }
 
-}  // namespace treble
+}  // namespace treble::internal

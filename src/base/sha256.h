@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-namespace treble {
+namespace treble::internal {
 
 class Sha256 {
  public:
@@ -28,4 +28,4 @@ class Sha256 {
 /// Of the contents of files, one after the other. Throws Error{not_found, io}.
 std::string sha256_of_files(std::span<const std::filesystem::path> files);
 
-}  // namespace treble
+}  // namespace treble::internal

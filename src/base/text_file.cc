@@ -15,7 +15,7 @@
 #include "base/decompress.h"
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -122,4 +122,4 @@ std::unique_ptr<std::istream> open_text(const std::filesystem::path& path) {
   return std::make_unique<TextStream>(path);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -116,4 +116,4 @@ void ThreadPool::record_failure(std::exception_ptr failure) {
   next_ = count_;  // no further index is handed out
 }
 
-}  // namespace treble
+}  // namespace treble::internal

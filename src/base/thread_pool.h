@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// `threads` workers, the caller of parallel_for being worker 0. One loop runs at a time: concurrent callers are
 /// serialised, and a loop must not start another on the same pool.
@@ -65,4 +65,4 @@ class ThreadPool {
   std::exception_ptr failure_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -11,7 +11,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 TEST(ThreadPool, RunsEveryIndexOnce) {
@@ -88,4 +88,4 @@ TEST(ThreadPool, RefusesSenselessSizes) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -15,6 +15,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 namespace fs = std::filesystem;

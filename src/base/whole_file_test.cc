@@ -12,7 +12,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -153,4 +153,4 @@ TEST_F(WholeFileTest, TakesNamesAsLongAsTheyMayBe) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

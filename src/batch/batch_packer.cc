@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -44,4 +44,4 @@ std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, cons
   return batches;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

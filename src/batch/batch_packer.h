@@ -8,7 +8,7 @@
 #include "batch/packed_batch.h"
 #include "tokenizer/tokenized_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// How large batches are.
 struct BatchPlan {
@@ -23,4 +23,4 @@ struct BatchPlan {
 /// token_budget < 1.
 std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, const BatchPlan& plan);
 
-}  // namespace treble
+}  // namespace treble::internal

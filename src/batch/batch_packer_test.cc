@@ -6,7 +6,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::vector<TokenizedText> texts_of(const std::vector<std::size_t>& lengths) {
@@ -66,4 +66,4 @@ TEST(BatchPacker, NoTextsNoBatches) { EXPECT_TRUE(pack_batches({}, {.token_budge
 TEST(BatchPacker, RefusesABudgetBelowOne) { EXPECT_THROW(pack_batches(texts_of({1}), {.token_budget = 0}), Error); }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

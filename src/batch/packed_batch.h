@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// Sequence i owns the tokens [offsets[i], offsets[i + 1]) of `ids`, and the same rows of every hidden state.
 struct PackedBatch {
@@ -23,4 +23,4 @@ struct PackedBatch {
   }
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include <limits>
 #include <span>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -150,4 +150,4 @@ double normalized_entropy(const std::vector<float>& probabilities, std::int64_t 
   return length > 0 ? total / static_cast<double>(length) : 0;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 
 #include "kernels/attention.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// The logits of one head of one sequence, kept so that its softmax can be tried at many logit scales.
 class HeadLogits {
@@ -42,4 +42,4 @@ double filter_rate_bound(double logit_std, std::int64_t length);
 /// key only count as 0.
 double normalized_entropy(const std::vector<float>& probabilities, std::int64_t length);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 /// One sequence, one head, random queries and keys.
@@ -126,4 +126,4 @@ TEST(HeadLogits, KeysThatAreNotSeenHaveNoWeight) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

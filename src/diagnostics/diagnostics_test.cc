@@ -9,7 +9,7 @@
 #include "treble/collapse_report.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::vector<float> random_rows(std::int64_t rows, std::int64_t cols, float offset, unsigned seed) {
@@ -193,4 +193,4 @@ TEST(Verdict, ADifferenceOfTheCutsThatMayBeChanceExplainsNothing) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

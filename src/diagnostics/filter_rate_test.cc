@@ -11,7 +11,7 @@
 
 #include "diagnostics/attention_statistics.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -165,4 +165,4 @@ TEST(FilterRateExact, OfBlocksThatSeeOnlyThemselves) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

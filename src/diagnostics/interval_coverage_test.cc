@@ -9,7 +9,7 @@
 #include "diagnostics/length_slope.h"
 #include "diagnostics/pairwise_cosine.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr int kTrials = 400;
@@ -112,4 +112,4 @@ TEST(IntervalCoverage, OfTheSlopeOfQueryCosineOnLength) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -115,4 +115,4 @@ double uniformity(ConstMatrixView vectors) {
   return std::log(sum / (count * (count - 1)));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

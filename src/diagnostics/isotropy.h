@@ -6,7 +6,7 @@
 
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// The variance of centred rows along their principal axes.
 struct Spectrum {
@@ -35,4 +35,4 @@ double isoscore(const Spectrum& spectrum);
 /// 2005.10242, t = 2): lower is more uniform, 0 when all are equal. 0 for fewer than two rows.
 double uniformity(ConstMatrixView vectors);
 
-}  // namespace treble
+}  // namespace treble::internal

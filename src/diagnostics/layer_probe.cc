@@ -5,7 +5,7 @@
 #include "diagnostics/attention_statistics.h"
 #include "diagnostics/token_statistics.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -114,4 +114,4 @@ std::vector<TokenEstimate> LayerProbe::tokens() const {
   return result;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

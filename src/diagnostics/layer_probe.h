@@ -8,7 +8,7 @@
 #include "layers/attention_observer.h"
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 
 class LayerProbe : public AttentionObserver {
  public:
@@ -49,4 +49,4 @@ class LayerProbe : public AttentionObserver {
   std::vector<TokenSums> tokens_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <random>
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 using Matrix = Eigen::MatrixXd;
@@ -178,4 +178,4 @@ TEST(LayerProbe, ASingleTokenGivesNumbers) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

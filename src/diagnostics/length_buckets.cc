@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 std::vector<LengthBucket> make_buckets(std::span<const std::int64_t> edges, std::int64_t max_length) {
   std::vector<LengthBucket> buckets;
@@ -47,4 +47,4 @@ std::vector<std::int64_t> sample_indices(std::vector<std::int64_t> indices, std:
   return indices;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

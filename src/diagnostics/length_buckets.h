@@ -7,7 +7,7 @@
 
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Buckets 1…edges[0], edges[0]+1…edges[1] and so on up to max_length, which closes the last one.
 /// Throws Error{invalid_argument} unless edges rise and are positive.
@@ -19,4 +19,4 @@ std::int64_t bucket_of(std::span<const LengthBucket> buckets, std::int64_t token
 /// At most `most` of the indices, drawn without replacement, in ascending order; deterministic for a seed.
 std::vector<std::int64_t> sample_indices(std::vector<std::int64_t> indices, std::int64_t most, std::uint64_t seed);
 
-}  // namespace treble
+}  // namespace treble::internal

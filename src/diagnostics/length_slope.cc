@@ -11,7 +11,7 @@
 #include "base/percentile_interval.h"
 #include "diagnostics/unit_rows.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -124,4 +124,4 @@ SlopeEstimate length_slope(ConstMatrixView queries, ConstMatrixView documents, s
   return estimate;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

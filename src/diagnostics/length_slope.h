@@ -8,7 +8,7 @@
 #include "tensor/view.h"
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Least-squares slope of cos(query, document) on ln(tokens of the document) over all pairs, with a 95 % bootstrap
 /// interval. Queries and documents are both samples, so both are resampled, each for itself (Owen, The Annals of
@@ -17,4 +17,4 @@ namespace treble {
 SlopeEstimate length_slope(ConstMatrixView queries, ConstMatrixView documents, std::span<const std::int64_t> tokens,
                            const BootstrapOptions& options);
 
-}  // namespace treble
+}  // namespace treble::internal

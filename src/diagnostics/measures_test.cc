@@ -15,7 +15,7 @@
 #include "diagnostics/pairwise_cosine.h"
 #include "diagnostics/token_statistics.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr std::int64_t kRows = 30;
@@ -186,4 +186,4 @@ TEST(Extremes, GiveNumbers) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

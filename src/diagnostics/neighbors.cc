@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -78,4 +78,4 @@ HubnessEstimate describe_hubness(std::span<const std::int64_t> occurrences) {
   return estimate;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include "tensor/view.h"
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// [row][rank]: the k rows of highest cosine to each row, itself left out, the lower index first among equals; fewer
 /// when there are fewer rows. O(rows²) time, O(rows) memory. A zero row has cosine 0 to all.
@@ -20,4 +20,4 @@ std::vector<std::int64_t> k_occurrences(const std::vector<std::vector<Neighbor>>
 /// Of a group's counts. Skewness is the third standardised moment (population form), 0 where all are equal.
 HubnessEstimate describe_hubness(std::span<const std::int64_t> occurrences);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "base/percentile_interval.h"
 #include "diagnostics/unit_rows.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -147,4 +147,4 @@ CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOpti
   return estimate;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "tensor/view.h"
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct BootstrapOptions {
   int resamples = 1000;
@@ -27,4 +27,4 @@ CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOpti
 std::vector<std::vector<std::optional<double>>> group_cosines(ConstMatrixView vectors,
                                                               std::span<const std::int64_t> ends);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,6 +9,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 using Json = nlohmann::ordered_json;

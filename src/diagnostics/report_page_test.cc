@@ -8,7 +8,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::string page_of(const nlohmann::json& texts) {
@@ -64,4 +64,4 @@ TEST(ReportPage, RefusesOtherThings) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr std::int64_t kMostColumns = 100;
@@ -106,4 +106,4 @@ TEST(ReportTable, LongNamesAreCut) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace treble {
+namespace treble::internal {
 
 /// HTML with "@REPORT_JSON@" once, where the report goes: inside a script element of type application/json.
 std::string_view report_template();
 
-}  // namespace treble
+}  // namespace treble::internal

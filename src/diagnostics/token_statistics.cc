@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 TokenStatistics token_statistics(ConstMatrixView hidden) {
   const auto cols = static_cast<std::size_t>(hidden.cols);
@@ -36,4 +36,4 @@ TokenStatistics token_statistics(ConstMatrixView hidden) {
   return statistics;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -3,7 +3,7 @@
 
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct TokenStatistics {
   /// ‖HC[X]‖_F / ‖X‖_F, HC[X] = X − its mean row (Zhou et al., arXiv 2410.24200, section 3): 0 when all tokens are
@@ -16,4 +16,4 @@ struct TokenStatistics {
 /// Of one text's hidden states [tokens, hidden].
 TokenStatistics token_statistics(ConstMatrixView hidden);
 
-}  // namespace treble
+}  // namespace treble::internal

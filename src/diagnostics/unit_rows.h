@@ -7,7 +7,7 @@
 
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Unit rows in double, [rows, cols]; a zero row stays zero.
 inline std::vector<double> unit_rows(ConstMatrixView vectors) {
@@ -23,4 +23,4 @@ inline std::vector<double> unit_rows(ConstMatrixView vectors) {
   return unit;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

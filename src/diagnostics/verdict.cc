@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -135,4 +135,4 @@ std::string describe_collapse(const CollapseReport& report) {
   return about_buckets(report) + about_cuts(report) + about_cut_lengths(report) + about_temperatures(report);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

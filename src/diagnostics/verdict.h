@@ -5,7 +5,7 @@
 
 #include "treble/collapse_report.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What the shortest and the longest bucket with enough texts show, and what the cut control says of it.
 CollapseFindings find_collapse(const CollapseReport& report);
@@ -15,4 +15,4 @@ CollapseFindings find_collapse(const CollapseReport& report);
 /// are too few texts to say anything.
 std::string describe_collapse(const CollapseReport& report);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -15,7 +15,7 @@
 #include "treble/error.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -230,4 +230,4 @@ TEST(BakedProfile, OfOneColumnEqualsTheConstant) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,6 +8,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 const char* git_commit() noexcept { return TREBLE_COMMIT; }
 
 std::string cpu_path() {

@@ -15,6 +15,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 constexpr double kGreatestScale = 8;

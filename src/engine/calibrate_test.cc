@@ -13,7 +13,7 @@
 #include "engine/golden_support.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 SentenceEncoder load(const char* family) {
@@ -167,4 +167,4 @@ TEST(Calibrate, NamesWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,6 +8,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }

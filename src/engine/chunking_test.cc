@@ -8,7 +8,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 class Chunking : public ::testing::Test {
@@ -95,4 +95,4 @@ TEST_F(Chunking, RefusesPiecesThatHoldNothing) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 
 #include "kernels/linear.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -83,4 +83,4 @@ double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candid
   return sum / static_cast<double>(wanted.count);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What a faster type must keep, as the mean over the sample texts.
 inline constexpr double kLeastSampleCosine = 0.9995;
@@ -24,4 +24,4 @@ std::vector<ComputeType> fast_compute_types();
 /// Mean cosine between the two models' vectors of kNumSamples built-in texts of 4 to about 250 tokens.
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate);
 
-}  // namespace treble
+}  // namespace treble::internal

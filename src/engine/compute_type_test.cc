@@ -13,7 +13,7 @@
 #include "kernels/test_support.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::string model_path() { return test::source_path("tests/golden/bert/model").string(); }
@@ -136,4 +136,4 @@ TEST(ComputeTypes, EveryInstructionSetGivesTheSameVectors) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

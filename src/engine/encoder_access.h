@@ -9,7 +9,7 @@
 #include "layers/attention_observer.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct EncoderAccess {
   /// SentenceEncoder::encode in batches and sums that are the same, bit for bit, for every number of threads; a little
@@ -27,4 +27,4 @@ struct EncoderAccess {
                            const std::function<void(std::int64_t)>& body);
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -12,7 +12,7 @@
 #include "safetensors/safetensors.h"
 #include "tensor/view.h"
 
-namespace treble::test {
+namespace treble::internal::test {
 
 inline std::filesystem::path source_path(const std::string& relative) {
   return std::filesystem::path(TREBLE_SOURCE_DIR) / relative;
@@ -40,4 +40,4 @@ inline std::vector<std::string> read_texts(const std::filesystem::path& file) {
 
 inline std::vector<std::string_view> views(std::span<const std::string> texts) { return {texts.begin(), texts.end()}; }
 
-}  // namespace treble::test
+}  // namespace treble::internal::test

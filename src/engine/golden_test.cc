@@ -15,7 +15,7 @@
 #include "treble/error.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -239,4 +239,4 @@ TEST(GoldenPooling, EveryModuleEqualsSentenceTransformers) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

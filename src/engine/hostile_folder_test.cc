@@ -15,7 +15,7 @@
 
 #include "engine/model_copy.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -204,4 +204,4 @@ INSTANTIATE_TEST_SUITE_P(EveryModel, HostileFolder, ::testing::ValuesIn(golden_m
 });
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

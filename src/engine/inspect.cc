@@ -17,6 +17,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 /// Beyond that a page of points is a smear and a megabyte.

@@ -16,7 +16,7 @@
 #include "treble/collapse_report.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 using test::source_path;
@@ -276,4 +276,4 @@ TEST(Inspect, LayersAreLookedIntoOnTextsFromAllOverTheSample) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

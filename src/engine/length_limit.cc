@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -64,4 +64,4 @@ LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& confi
   return chosen;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 #include "base/json_file.h"
 #include "models/encoder_config.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// A number of tokens, and where it stands: "max_seq_length of sentence_bert_config.json".
 struct StatedLimit {
@@ -48,4 +48,4 @@ struct LengthLimit {
 /// cuts every limit, for its rows are all there is.
 LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& config);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -14,7 +14,7 @@
 #include "treble/error.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble::test {
+namespace treble::internal::test {
 
 inline std::string model_path(const std::string& family) {
   return source_path("tests/golden/" + family + "/model").string();
@@ -63,4 +63,4 @@ class ModelCopy {
   std::filesystem::path folder_;
 };
 
-}  // namespace treble::test
+}  // namespace treble::internal::test

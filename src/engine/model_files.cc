@@ -10,6 +10,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 namespace fs = std::filesystem;

@@ -12,7 +12,7 @@
 #include "treble/provenance.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -84,4 +84,4 @@ TEST_F(ModelFilesTest, ProvenanceTellsOptionsApartThatChangeVectors) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "base/json_file.h"
 #include "engine/sentence_config.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -137,4 +137,4 @@ ModelSettings read_model_settings(const fs::path& folder) {
   return settings;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

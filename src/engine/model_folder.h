@@ -9,7 +9,7 @@
 #include "engine/length_limit.h"
 #include "models/model_location.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct ModelSettings {
   /// Holds config.json, the weights and the tokenizer: the folder itself, or that of the first module.
@@ -32,4 +32,4 @@ ModelSettings read_model_settings(const std::filesystem::path& folder);
 /// model's files do not say otherwise.
 std::optional<std::string> find_prompt(const ModelSettings& settings, const std::string& name);
 
-}  // namespace treble
+}  // namespace treble::internal

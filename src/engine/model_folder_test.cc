@@ -9,7 +9,7 @@
 
 #include "engine/model_copy.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -423,4 +423,4 @@ TEST(ModelFolderFile, ATokenBeyondTheTableNamesBoth) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

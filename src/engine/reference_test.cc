@@ -11,7 +11,7 @@
 #include "tokenizer/tokenizer.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 using test::read_golden;
@@ -137,4 +137,4 @@ INSTANTIATE_TEST_SUITE_P(Real, ModelReference, kModels, case_name);
 INSTANTIATE_TEST_SUITE_P(Real, ModelReducedTypes, kModels, case_name);
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -36,4 +36,4 @@ constexpr std::array<std::string_view, 15> kSentences = {
 
 std::span<const std::string_view> rounding_sentences() { return kSentences; }
 
-}  // namespace treble
+}  // namespace treble::internal

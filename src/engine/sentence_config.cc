@@ -9,7 +9,7 @@
 #include "base/fail.h"
 #include "base/file_presence.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -278,4 +278,4 @@ SentenceConfig read_sentence_config(const fs::path& folder) {
   return config;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 
 #include "engine/length_limit.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct SentenceConfig {
   bool lowercase = false;           ///< do_lower_case: before tokenising
@@ -26,4 +26,4 @@ SentenceConfig read_sentence_config(const std::filesystem::path& transformer_fol
 /// The files of the folder that look like one: sentence_*_config.json, sorted.
 std::vector<std::string> sentence_config_names(const std::filesystem::path& transformer_folder);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -30,6 +30,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 /// Tokens that one thread carries at a time: enough rows for the matrix products to run at full speed, few enough for

@@ -16,7 +16,7 @@
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -532,4 +532,4 @@ TEST(ModelFolder, IsFoundInTheHuggingFaceCache) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "diagnostics/length_buckets.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -158,4 +158,4 @@ TextSample draw_sample(const SentenceEncoder& encoder, const InspectSource& sour
   return Sampler(encoder, options, max_length).run(source);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "treble/collapse_report.h"
 #include "treble/sentence_encoder.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct SampledText {
   std::int64_t index = 0;  ///< in the input
@@ -49,4 +49,4 @@ struct TextSample {
 /// Reads the whole source. Throws Error{invalid_argument} for options out of range.
 TextSample draw_sample(const SentenceEncoder& encoder, const InspectSource& source, const InspectOptions& options);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -11,7 +11,7 @@
 
 #include "engine/golden_support.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 using test::source_path;
@@ -217,4 +217,4 @@ TEST(TextSample, BucketsDrawForThemselves) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

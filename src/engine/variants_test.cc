@@ -16,7 +16,7 @@
 #include "treble/bake.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -226,4 +226,4 @@ INSTANTIATE_TEST_SUITE_P(Golden, Variants,
                          });
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

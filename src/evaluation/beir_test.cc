@@ -12,7 +12,7 @@
 #include "treble/error.h"
 #include "treble/evaluation.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -223,4 +223,4 @@ TEST_F(Beir, RankingsOfUntidyJudgementsEqualTheNaiveTwin) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

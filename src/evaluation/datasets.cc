@@ -9,6 +9,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 namespace fs = std::filesystem;

@@ -13,7 +13,7 @@
 #include "treble/error.h"
 #include "treble/evaluation.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -300,4 +300,4 @@ TEST_F(Evaluation, TheCacheGivesBackWhatItKeptAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

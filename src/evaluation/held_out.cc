@@ -11,6 +11,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 using Items = std::vector<std::size_t>;

@@ -9,7 +9,7 @@
 
 #include "treble/evaluation.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr int kTrials = 400;
@@ -84,4 +84,4 @@ TEST(IntervalCoverage, OfAllSettingsGainsAtOnce) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

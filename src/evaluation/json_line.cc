@@ -7,6 +7,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 using Json = nlohmann::json;

@@ -5,6 +5,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 LineFile::LineFile(const std::filesystem::path& path) : name_(path.string()), file_(open_text(path)) {}
 
 bool LineFile::next(std::string& line) {

@@ -7,6 +7,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 constexpr std::array<std::string_view, 4> kNames = {"cosine", "dot", "euclidean", "manhattan"};

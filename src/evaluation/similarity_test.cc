@@ -9,7 +9,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 double naive(Similarity similarity, const std::vector<float>& a, const std::vector<float>& b) {
@@ -69,4 +69,4 @@ TEST(Similarities, HaveNames) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -52,4 +52,4 @@ std::string_view activation_name(Activation activation) noexcept {
   return "unknown";
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 enum class Activation {
   identity,
@@ -32,4 +32,4 @@ enum class ActivationAccuracy {
   bfloat16,  ///< within 1.2e-4, for results that are then rounded to 8 bits; gelu takes half the time
 };
 
-}  // namespace treble
+}  // namespace treble::internal

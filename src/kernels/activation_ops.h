@@ -4,7 +4,7 @@
 #include "kernels/activation.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// y = activation(x), on the calling thread. Equal shapes of any stride; y may be x. NaN stays NaN.
 void activate(Activation activation, ConstMatrixView x, MatrixView y,
@@ -22,4 +22,4 @@ void activate_gated(Activation activation, ConstMatrixView gate, ConstMatrixView
 void activate_gated(Activation activation, ConstBfloat16View gate, ConstBfloat16View up, Bfloat16View out,
                     ActivationAccuracy accuracy = ActivationAccuracy::bfloat16);
 
-}  // namespace treble
+}  // namespace treble::internal

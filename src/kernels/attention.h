@@ -9,7 +9,7 @@
 #include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Adds a term of its own kind to a row of logits (DeBERTa's disentangled attention).
 class LogitBias {
@@ -73,4 +73,4 @@ bool supports_bf16_attention(std::int64_t head_dim);
 void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs,
                std::vector<AttentionScratch>& scratch, Bfloat16View out);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace treble {
+namespace treble::internal {
 
 void Execution::for_ranges(std::int64_t count, std::int64_t grain,
                            const std::function<void(std::int64_t, std::int64_t, int)>& body) const {
@@ -20,4 +20,4 @@ void Execution::for_ranges(std::int64_t count, std::int64_t grain,
   });
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 
 #include "base/thread_pool.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Without a pool a kernel runs on the calling thread alone (a worker carrying its own micro-batch); with one it may
 /// use the whole pool (a single text that all cores share).
@@ -21,4 +21,4 @@ struct Execution {
                   const std::function<void(std::int64_t begin, std::int64_t end, int worker)>& body) const;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -16,7 +16,7 @@
 #include "kernels/weight_rounding.h"
 #include "tensor/aligned_buffer.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -239,7 +239,7 @@ struct Linear::Impl : RoundingCorrection::Layer {
       return rounded;
     }
     std::uint16_t* halves = scratch.halves.ensure(size);
-    treble::to_bfloat16(values, {halves, size});
+    internal::to_bfloat16(values, {halves, size});
     return halves;
   }
 
@@ -310,7 +310,7 @@ struct Linear::Impl : RoundingCorrection::Layer {
                        Bfloat16View y) const {
     const MatrixView wide(thread_scratch().part.ensure(elements(y.rows, y.cols)), y.rows, y.cols);
     run_onednn_int8(source, columns, scales, wide);
-    for (std::int64_t row = 0; row < y.rows; ++row) treble::to_bfloat16(wide.row_span(row), y.row_span(row));
+    for (std::int64_t row = 0; row < y.rows; ++row) internal::to_bfloat16(wide.row_span(row), y.row_span(row));
   }
 
   /// oneDNN writes dense matrices, so a part goes by way of one.
@@ -445,4 +445,4 @@ const char* Linear::implementation(std::int64_t rows) const {
   return impl_->product ? impl_->product->implementation(rows) : impl_->int8_gemm->name();
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -12,7 +12,7 @@
 #include "tensor/view.h"
 #include "treble/options.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What this CPU makes of a compute type, for people; empty where nothing needs saying.
 ///   bfloat16  "emulated: …" on CPUs that have no bfloat16 products
@@ -88,4 +88,4 @@ class Linear {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -14,7 +14,7 @@
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 struct Problem {
@@ -362,4 +362,4 @@ TEST(Linear, RefusesShapesThatDisagree) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// x ≈ offset + scale · code.
 struct RowQuantParams {
@@ -77,4 +77,4 @@ void from_bfloat16(std::span<const std::uint16_t> x, std::span<float> y);
 /// Rounded and widened again.
 void round_to_bfloat16(std::span<const float> x, std::span<float> y);
 
-}  // namespace treble
+}  // namespace treble::internal

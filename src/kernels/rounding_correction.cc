@@ -1,6 +1,6 @@
 #include "kernels/rounding_correction.h"
 
-namespace treble {
+namespace treble::internal {
 
 void RoundingCorrection::add(Layer& layer) {
   const std::scoped_lock lock(mutex_);
@@ -20,4 +20,4 @@ void RoundingCorrection::finish(const Execution& execution) {
   layers_.clear();
 }
 
-}  // namespace treble
+}  // namespace treble::internal

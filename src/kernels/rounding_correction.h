@@ -6,7 +6,7 @@
 
 #include "kernels/execution.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// The rounding of a weight is the same for every token, so a mean over tokens does not even it out, and three quarters
 /// of what int8 loses come of it. Layers therefore note the inputs which they see between their construction with
@@ -36,4 +36,4 @@ class RoundingCorrection {
   std::vector<Layer*> layers_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

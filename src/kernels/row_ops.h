@@ -7,7 +7,7 @@
 #include "kernels/execution.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Layer normalisation, a row at a time (Ba et al., arXiv 1607.06450): y = (x − mean) / sqrt(var + eps) · gain + bias.
 /// gain and bias are [cols]; an empty bias is zero. y may be x.
@@ -26,4 +26,4 @@ void add_row(std::span<const float> x, std::span<float> y);
 /// head.size() / 2 values.
 void rotate_halves(std::span<const float> cos, std::span<const float> sin, std::span<float> head);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "kernels/quantize_ops.h"
 #include "tensor/view.h"
 
-namespace treble::test {
+namespace treble::internal::test {
 
 /// Normal values of a given spread, the same for the same seed.
 inline std::vector<float> random_values(std::int64_t count, unsigned seed, float spread = 1.0F) {
@@ -44,4 +44,4 @@ inline double max_abs_difference(ConstMatrixView a, ConstMatrixView b) {
   return max_difference;
 }
 
-}  // namespace treble::test
+}  // namespace treble::internal::test

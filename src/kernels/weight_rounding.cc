@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -219,4 +219,4 @@ bool WeightRounding::round_again(simd::Int8Gemm& product, std::span<std::int64_t
   return true;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -12,7 +12,7 @@
 #include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What the codes of one layer's weights have rounded off, and the first and second moments of the inputs that it has
 /// seen, for two corrections:
@@ -64,4 +64,4 @@ class WeightRounding {
   double weight_ = 0;                  ///< Σ 1 / |x|²
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 #include "kernels/attention.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Called on the thread that runs the batch. The views are valid during the call only. The pass computes the same
 /// vectors whether or not it is observed.
@@ -22,4 +22,4 @@ class AttentionObserver {
   virtual void on_hidden_states(std::int64_t layer, const PackedBatch& batch, ConstMatrixView hidden) = 0;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 
 #include "tensor/aligned_buffer.h"
 
-namespace treble {
+namespace treble::internal {
 
 std::int64_t RelativePositions::row(std::int64_t distance) const {
   std::int64_t bucket = distance;
@@ -109,4 +109,4 @@ std::unique_ptr<LogitBias> DisentangledBias::prepare(const PackedBatch& batch, C
                                         PositionScores(position_to_content_, head_dim_, k));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

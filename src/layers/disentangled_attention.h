@@ -9,7 +9,7 @@
 #include "kernels/linear.h"
 #include "layers/self_attention.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Which row of the table of relative positions stands for query − key.
 struct RelativePositions {
@@ -46,4 +46,4 @@ class DisentangledBias : public LogitBiasSource {
   std::vector<Linear> position_to_content_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

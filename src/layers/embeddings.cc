@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -111,4 +111,4 @@ AlignedBuffer<float> plan_rows(ConstMatrixView table, std::int64_t offset, const
   return rows;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

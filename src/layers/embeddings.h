@@ -14,7 +14,7 @@
 #include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// projection(norm(scale · word embedding + position + token type)), all but the word embedding being optional.
 class EmbeddingLayer {
@@ -66,4 +66,4 @@ class EmbeddingLayer {
 /// between two rows is interpolated linearly.
 AlignedBuffer<float> plan_rows(ConstMatrixView table, std::int64_t offset, const PositionPlan& plan);
 
-}  // namespace treble
+}  // namespace treble::internal

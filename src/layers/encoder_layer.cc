@@ -2,7 +2,7 @@
 
 #include "layers/kept_rows.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -44,4 +44,4 @@ MatrixView EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixVi
   return rows;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

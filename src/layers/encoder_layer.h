@@ -8,7 +8,7 @@
 #include "layers/norm.h"
 #include "layers/self_attention.h"
 
-namespace treble {
+namespace treble::internal {
 
 class EncoderLayer {
  public:
@@ -31,4 +31,4 @@ class EncoderLayer {
   Parts parts_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

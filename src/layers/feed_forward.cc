@@ -4,7 +4,7 @@
 
 #include "kernels/activation_ops.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -58,4 +58,4 @@ void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) co
   });
 }
 
-}  // namespace treble
+}  // namespace treble::internal

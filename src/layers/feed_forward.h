@@ -5,7 +5,7 @@
 #include "layers/layer_call.h"
 #include "tensor/aligned_buffer.h"
 
-namespace treble {
+namespace treble::internal {
 
 class FeedForward {
  public:
@@ -33,4 +33,4 @@ class FeedForward {
   Parts parts_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -8,7 +8,7 @@
 
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Moves the rows to keep (rising) to the front, in place, and returns them; none to keep: all.
 template <typename T>
@@ -22,4 +22,4 @@ BasicMatrixView<T> keep_rows(std::span<const std::int64_t> kept, BasicMatrixView
   return x.row_range(0, static_cast<std::int64_t>(kept.size()));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -11,7 +11,7 @@
 #include "tensor/aligned_buffer.h"
 #include "treble/temperature.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Buffers of one worker, reused from batch to batch; they grow to the largest batch seen.
 struct LayerWorkspace {
@@ -45,4 +45,4 @@ struct LayerCall {
   AttentionObserver* observer = nullptr;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 
 #include "kernels/row_ops.h"
 
-namespace treble {
+namespace treble::internal {
 
 enum class NormKind {
   layer,  ///< (x − mean) / sqrt(var + eps) · gain + bias
@@ -41,4 +41,4 @@ struct BlockNorms {
   Norm after = {};
 };
 
-}  // namespace treble
+}  // namespace treble::internal

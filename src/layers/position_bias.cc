@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 std::int64_t relative_bucket(std::int64_t distance, const RelativeBuckets& buckets) {
   const std::int64_t half = buckets.num_buckets / 2;
@@ -73,4 +73,4 @@ PositionBias alibi_bias(std::int64_t num_heads, std::int64_t max_length) {
   return bias;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 #include "layers/layer_call.h"
 #include "tensor/aligned_buffer.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Expanded over all distances of texts of up to `max_length` tokens.
 class PositionBias {
@@ -47,4 +47,4 @@ PositionBias alibi_bias(std::int64_t num_heads, std::int64_t max_length);
 /// one of the next higher.
 std::vector<double> alibi_slopes(std::int64_t num_heads);
 
-}  // namespace treble
+}  // namespace treble::internal

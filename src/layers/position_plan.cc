@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -55,4 +55,4 @@ double ntk_base(double base, std::int64_t dim, std::int64_t length, std::int64_t
   return base * std::pow(stretch, static_cast<double>(dim) / static_cast<double>(dim - 2));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 
 #include "treble/options.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Entry p is the trained position, possibly between two, that position p of a text gets.
 using PositionPlan = std::vector<double>;
@@ -32,4 +32,4 @@ bool changes_rotary_base(PositionExtension extension);
 /// embeddings).
 double ntk_base(double base, std::int64_t dim, std::int64_t length, std::int64_t trained);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "layers/position_bias.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr PositionExtension kAll[] = {PositionExtension::none,       PositionExtension::interpolate,
@@ -65,4 +65,4 @@ TEST(AlibiSlopes, FollowThePublishedRule) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "kernels/row_ops.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 constexpr std::int64_t kRowsPerThread = 64;
@@ -89,4 +89,4 @@ void RotaryTable::rotate(const Execution& execution, const PackedBatch& batch, M
   });
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -12,7 +12,7 @@
 #include "layers/rotary_scaling.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Angles p · f_i; see rotary_frequencies for f_i.
 class RotaryTable {
@@ -56,4 +56,4 @@ class RotaryTable {
   Angles long_angles_;  ///< longrope's, of texts beyond the original positions
 };
 
-}  // namespace treble
+}  // namespace treble::internal

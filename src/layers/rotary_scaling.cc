@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -99,4 +99,4 @@ std::vector<double> rotary_frequencies(const RotaryConfig& rotary, std::int64_t 
   return frequencies;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

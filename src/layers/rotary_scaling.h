@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// "rope_type" of a config.
 enum class RotaryScaling {
@@ -47,4 +47,4 @@ std::vector<double> rotary_frequencies(const RotaryConfig& rotary, std::int64_t 
 /// base^(−2i/dim) for i < dim / 2.
 std::vector<double> rotary_frequencies(double base, std::int64_t dim);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include "kernels/quantize_ops.h"
 #include "layers/kept_rows.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -132,4 +132,4 @@ void SelfAttention::project(const LayerCall& call, std::span<const std::int64_t>
   }
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -11,7 +11,7 @@
 #include "layers/norm.h"
 #include "layers/rotary.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// DeBERTa's bias needs the layer's queries and keys of the batch, so it is made anew for each.
 class LogitBiasSource {
@@ -68,4 +68,4 @@ class SelfAttention {
   Parts parts_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 
 #include "kernels/row_ops.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -44,4 +44,4 @@ void TokenConvolution::run(const LayerCall& call, MatrixView hidden) const {
   parts_.norm.run(call.execution, hidden, hidden);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "layers/norm.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// hidden ← norm(hidden + activation(W · window + b)), the window of a token being the embeddings of the `kernel`
 /// tokens around it. Beyond a text's ends there are zeros, never the tokens of its neighbour in the batch.
@@ -33,4 +33,4 @@ class TokenConvolution {
   Parts parts_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

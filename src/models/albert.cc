@@ -3,7 +3,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -46,4 +46,4 @@ Family albert_family() {
   return {{"albert"}, read_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -3,7 +3,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -48,4 +48,4 @@ Family electra_family() {
   return {{"electra"}, read_electra_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback) {
   const std::string name = json.string(key).value_or(fallback);
@@ -88,4 +88,4 @@ std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::i
   return local;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

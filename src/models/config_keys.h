@@ -10,7 +10,7 @@
 #include "base/json_file.h"
 #include "models/encoder_config.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// The activation named by `key`, `fallback` when absent. Throws Error{unsupported} for one that is not known.
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback = "gelu");
@@ -50,4 +50,4 @@ EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& 
 /// Which layers have a local window: "layer_types" ("sliding_attention"), if the config has it.
 std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::int64_t num_layers);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -121,4 +121,4 @@ Family deberta_v2_family() {
   return family;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

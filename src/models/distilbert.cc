@@ -2,7 +2,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -39,4 +39,4 @@ Family distilbert_family() {
   return {{"distilbert"}, read_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace treble {
+namespace treble::internal {
 
 Encoder::Encoder(Parts parts) : parts_(std::move(parts)) {}
 
@@ -40,4 +40,4 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   return hidden;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

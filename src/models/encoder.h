@@ -19,7 +19,7 @@
 #include "models/encoder_config.h"
 #include "safetensors/safetensors.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// How long texts may be, and what positions they get.
 struct LengthPlan {
@@ -91,4 +91,4 @@ class Encoder {
   Parts parts_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

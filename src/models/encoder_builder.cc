@@ -10,7 +10,7 @@
 #include "base/fail.h"
 #include "layers/disentangled_attention.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -149,7 +149,7 @@ RotaryTable EncoderBuilder::rotary(bool local) const {
 
 /// Whether texts within the trained positions keep them while longer ones do not.
 bool EncoderBuilder::keeps_short_texts() const {
-  return treble::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > lengths_.trained(config_);
+  return internal::keeps_short_texts(lengths_.extension) && lengths_.max_tokens > lengths_.trained(config_);
 }
 
 PositionPlan EncoderBuilder::trained_plan() const {
@@ -323,4 +323,4 @@ std::shared_ptr<const LogitBiasSource> EncoderBuilder::disentangled(std::int64_t
                               .position_queries = rows(queries)});
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "models/encoder.h"
 #include "models/weight_loader.h"
 
-namespace treble {
+namespace treble::internal {
 
 class EncoderBuilder {
  public:
@@ -57,4 +57,4 @@ class EncoderBuilder {
   PositionPlan plan_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

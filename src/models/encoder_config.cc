@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -81,4 +81,4 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
   return switches;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -13,7 +13,7 @@
 #include "layers/position_bias.h"
 #include "layers/rotary_scaling.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Where the norms of a block stand; see BlockNorms.
 enum class NormPlacement { post, pre, sandwich };
@@ -123,4 +123,4 @@ struct EncoderConfig {
 /// The switches as (name, value) for people.
 std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& config);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "models/encoder_config.h"
 #include "models/weight_names.h"
 
-namespace treble {
+namespace treble::internal {
 
 struct Family {
   std::vector<std::string> model_types;  ///< of config.json
@@ -39,4 +39,4 @@ Family modernbert_family();
 Family gemma3_family();
 Family llama_family();  ///< Llama, Mistral, Qwen 2, Qwen 3
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -12,7 +12,7 @@
 #include "models/model_location.h"
 #include "safetensors/missing_weights.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 
@@ -145,4 +145,4 @@ void refuse_quantized(const TensorArchive& archive) {
   }
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 
 #include "safetensors/safetensors.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Names what is wrong with a folder as a whole, and the way out, where the first file that could not be read would
 /// only say so of itself:
@@ -19,4 +19,4 @@ void check_model_folder(const std::filesystem::path& folder);
 /// bitsandbytes, MLX, compressed-tensors): without config.json's word for it they would only have odd shapes and types.
 void refuse_quantized(const TensorArchive& archive);
 
-}  // namespace treble
+}  // namespace treble::internal

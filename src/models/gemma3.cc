@@ -8,7 +8,7 @@
 #include "models/family.h"
 #include "models/rotary_keys.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -106,4 +106,4 @@ Family gemma3_family() {
   return {{"gemma3_text"}, read_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 #include "models/family.h"
 #include "models/rotary_keys.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -64,4 +64,4 @@ Family gte_new_family() {
   return {{"new", "gte"}, read_config, {names, native_gated_names(names.prefixes)}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

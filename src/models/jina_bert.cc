@@ -4,7 +4,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -46,4 +46,4 @@ Family jina_bert_family() {
   return family;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

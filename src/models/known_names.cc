@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -247,4 +247,4 @@ bool is_harmless_tensor(std::string_view model_type, std::string_view prefix, st
   return matches_any(family->tensors, name) || matches_any(family->tensors, own);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace treble {
+namespace treble::internal {
 
 /// Whether a key of config.json changes no hidden state: what transformers writes for training, generation, heads and
 /// labels.
@@ -15,4 +15,4 @@ bool is_harmless_key(std::string_view model_type, std::string_view key);
 /// the file, `prefix` what stands before the encoder's own names.
 bool is_harmless_tensor(std::string_view model_type, std::string_view prefix, std::string_view name);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "models/family.h"
 #include "models/rotary_keys.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -123,4 +123,4 @@ Family llama_family() {
   return {{"llama", "mistral", "qwen2", "qwen3"}, read_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

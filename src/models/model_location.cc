@@ -13,7 +13,7 @@
 #include "base/file_presence.h"
 #include "base/json_file.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 
@@ -132,4 +132,4 @@ fs::path find_model_folder(const std::string& model) {
        model, fmt::join(looked_at, ", "));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

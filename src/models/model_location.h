@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-namespace treble {
+namespace treble::internal {
 
 /// The folder of a model: `model` itself when it is a folder, else the snapshot of "org/name" in the local Hugging Face
 /// cache (HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub);
@@ -17,4 +17,4 @@ std::filesystem::path find_model_folder(const std::string& model);
 /// Error{invalid_file} when modules.json is no list of modules or leads out of the folder.
 std::filesystem::path transformer_folder(const std::filesystem::path& folder);
 
-}  // namespace treble
+}  // namespace treble::internal

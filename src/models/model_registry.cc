@@ -13,7 +13,7 @@
 #include "models/known_names.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -244,4 +244,4 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
                   std::move(final_norm), num_parameters, std::move(dtype)});
 }
 
-}  // namespace treble
+}  // namespace treble::internal

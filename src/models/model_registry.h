@@ -8,7 +8,7 @@
 #include "models/encoder.h"
 #include "models/weight_loader.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Reads config.json. Throws Error{unsupported} for an architecture that is not known, with the list of those that are;
 /// Error{invalid_file, not_found} naming file and key.
@@ -39,4 +39,4 @@ ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive
 /// "albert, bert, camembert, …".
 std::string supported_model_types();
 
-}  // namespace treble
+}  // namespace treble::internal

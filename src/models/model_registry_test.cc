@@ -16,7 +16,7 @@
 #include "models/known_names.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::filesystem::path source_path(const std::string& relative) {
@@ -269,4 +269,4 @@ TEST(HarmlessTensors, AreHeadsDecodersAndBuffersAlone) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 #include "models/family.h"
 #include "models/rotary_keys.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -61,4 +61,4 @@ Family modernbert_family() {
   return {{"modernbert"}, read_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -3,7 +3,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -39,4 +39,4 @@ Family mpnet_family() {
   return {{"mpnet"}, read_config, {names}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include "models/family.h"
 #include "models/rotary_keys.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -120,4 +120,4 @@ Family nomic_bert_family() {
   return {{"nomic_bert"}, read_config, {names, native_gated_names(names.prefixes)}};
 }
 
-}  // namespace treble
+}  // namespace treble::internal

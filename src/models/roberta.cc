@@ -4,7 +4,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -32,4 +32,4 @@ Family roberta_family() {
   return family;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

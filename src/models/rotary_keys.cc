@@ -10,7 +10,7 @@
 #include "base/fail.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -229,4 +229,4 @@ void read_rotary_by_layer(const JsonObject& json, const RotaryLayerKeys& keys, E
   warn_of_unread(parameters, config.warnings);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include "base/json_file.h"
 #include "models/encoder_config.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What the keys do not say themselves.
 struct RotaryDefaults {
@@ -32,4 +32,4 @@ struct RotaryLayerKeys {
 /// layer type, "rope_scaling" is laid over them, and a base there wins over the family's own keys.
 void read_rotary_by_layer(const JsonObject& json, const RotaryLayerKeys& keys, EncoderConfig& config);
 
-}  // namespace treble
+}  // namespace treble::internal

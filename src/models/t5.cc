@@ -10,7 +10,7 @@
 #include "models/config_keys.h"
 #include "models/family.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -104,4 +104,4 @@ Family umt5_family() {
   return family;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

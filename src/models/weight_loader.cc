@@ -10,7 +10,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -154,4 +154,4 @@ std::string WeightLoader::dtype(const std::string& name) const {
   return tensor == nullptr ? std::string() : std::string(dtype_name(tensor->dtype));
 }
 
-}  // namespace treble
+}  // namespace treble::internal

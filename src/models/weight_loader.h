@@ -15,7 +15,7 @@
 #include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// The names under which an archive keeps a model, and what stands before them.
 struct FoundNames {
@@ -78,4 +78,4 @@ class WeightLoader {
   mutable std::set<std::string, std::less<>> read_;  ///< names in the file
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// Stems: ".weight" and ".bias" follow. In the layers' stems "{}" stands for the layer's number (or its group's). An
 /// empty stem: the family has no such tensor.
@@ -50,4 +50,4 @@ struct WeightNames {
   std::string down;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

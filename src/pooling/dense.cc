@@ -6,7 +6,7 @@
 #include "kernels/row_ops.h"
 #include "pooling/module_weights.h"
 
-namespace treble {
+namespace treble::internal {
 
 Dense Dense::load(const std::filesystem::path& folder) {
   const DenseConfig config = parse_dense_config(JsonObject::from_file(folder / "config.json"));
@@ -35,4 +35,4 @@ void Dense::run(const Execution& execution, ConstMatrixView x, MatrixView y) con
   }
 }
 
-}  // namespace treble
+}  // namespace treble::internal

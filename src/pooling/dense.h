@@ -10,7 +10,7 @@
 #include "pooling/module_config.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// y = activation(x W^T + b), and where the config says use_residual: + x, or + x R^T where the widths differ.
 /// Immutable; `run` may be called from several threads at once.
@@ -33,4 +33,4 @@ class Dense {
   std::optional<Linear> residual_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

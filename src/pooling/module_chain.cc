@@ -18,7 +18,7 @@
 #include "pooling/pooling.h"
 #include "tensor/aligned_buffer.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -282,4 +282,4 @@ ModuleChain::ModuleChain(ModuleChain&&) noexcept = default;
 ModuleChain& ModuleChain::operator=(ModuleChain&&) noexcept = default;
 ModuleChain::~ModuleChain() = default;
 
-}  // namespace treble
+}  // namespace treble::internal

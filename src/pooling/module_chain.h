@@ -13,7 +13,7 @@
 #include "pooling/pooling.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What a call may change about the chain.
 struct ModuleChainOptions {
@@ -70,4 +70,4 @@ class ModuleChain {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

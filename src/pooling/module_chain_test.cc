@@ -11,7 +11,7 @@
 #include "safetensors/safetensors.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -329,4 +329,4 @@ TEST(GoldenChain, LoadsEveryOverlay) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -13,7 +13,7 @@
 #include "base/fail.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -287,4 +287,4 @@ std::vector<std::string> read_normalize_config(const JsonObject& config) {
   return keys_beyond(config, {"module_input_name", "module_output_name"});
 }
 
-}  // namespace treble
+}  // namespace treble::internal

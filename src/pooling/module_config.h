@@ -11,7 +11,7 @@
 #include "kernels/activation.h"
 #include "pooling/pooling.h"
 
-namespace treble {
+namespace treble::internal {
 
 enum class ModuleKind { transformer, pooling, dense, layer_norm, dropout, normalize };
 
@@ -51,4 +51,4 @@ std::int64_t parse_layer_norm_config(const JsonObject& config);
 /// of the text. Gives the keys that are not used.
 std::vector<std::string> read_normalize_config(const JsonObject& config);
 
-}  // namespace treble
+}  // namespace treble::internal

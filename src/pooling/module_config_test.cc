@@ -8,7 +8,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 void expect_error(ErrorCode code, const std::vector<std::string>& parts, const auto& call) {
@@ -239,4 +239,4 @@ TEST(Modules, RefusesOtherJson) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

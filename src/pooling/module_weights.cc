@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 std::vector<float> ModuleWeights::take(const std::string& name, const std::vector<std::int64_t>& shape) {
   const std::string file = archive_.files().front().string();
@@ -29,4 +29,4 @@ void ModuleWeights::check_all_taken() const {
   }
 }
 
-}  // namespace treble
+}  // namespace treble::internal

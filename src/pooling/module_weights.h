@@ -9,7 +9,7 @@
 
 #include "safetensors/safetensors.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Hands out model.safetensors of a module as float32 and sees to it that the file holds what was asked for, no more.
 class ModuleWeights {
@@ -29,4 +29,4 @@ class ModuleWeights {
   std::set<std::string, std::less<>> taken_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace treble {
+namespace treble::internal {
 
 void l2_normalize(std::span<float> x) {
   // Eight sums side by side: a single one could not be vectorised without changing the order of additions.
@@ -26,4 +26,4 @@ void l2_normalize(std::span<float> x) {
   for (float& value : x) value = static_cast<float>(static_cast<double>(value) / divisor);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

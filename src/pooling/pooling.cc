@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -139,4 +139,4 @@ void pool(const Execution& execution, const PoolingConfig& config, const PackedB
   execution.for_ranges(out.rows * tiles, 1, pool_range);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

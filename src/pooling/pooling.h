@@ -11,7 +11,7 @@
 #include "kernels/execution.h"
 #include "tensor/view.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Let tokens 1 … n of a text be pooled; where the prompt is excluded, its tokens (and the special token before it) are
 /// not, but the others keep their positions.
@@ -45,4 +45,4 @@ std::int64_t pooled_width(const PoolingConfig& config, std::int64_t hidden_size)
 void pool(const Execution& execution, const PoolingConfig& config, const PackedBatch& batch, ConstMatrixView hidden,
           MatrixView out);
 
-}  // namespace treble
+}  // namespace treble::internal

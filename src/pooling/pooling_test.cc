@@ -12,7 +12,7 @@
 #include "pooling/normalize.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 PackedBatch batch_of(const std::vector<std::int64_t>& lengths, std::vector<std::int64_t> prompt_tokens = {}) {
@@ -217,4 +217,4 @@ TEST(Normalize, PassesNanOn) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

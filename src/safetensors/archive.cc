@@ -10,7 +10,7 @@
 #include "safetensors/safetensors.h"
 #include "safetensors/shard_index.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 
@@ -110,4 +110,4 @@ TensorArchive::TensorArchive(TensorArchive&&) noexcept = default;
 TensorArchive& TensorArchive::operator=(TensorArchive&&) noexcept = default;
 TensorArchive::~TensorArchive() = default;
 
-}  // namespace treble
+}  // namespace treble::internal

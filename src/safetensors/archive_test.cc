@@ -11,7 +11,7 @@
 #include "safetensors/shard_index.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -298,4 +298,4 @@ TEST(Golden, ReadsWhatTransformersWrote) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -7,7 +7,7 @@
 #include "safetensors/message_text.h"
 #include "safetensors/safetensors.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -84,4 +84,4 @@ void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<
   }
 }
 
-}  // namespace treble
+}  // namespace treble::internal

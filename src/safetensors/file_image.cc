@@ -13,7 +13,7 @@
 #include "safetensors/header_parser.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -126,4 +126,4 @@ FileImage read_file_image(std::span<const std::byte> bytes, const std::string& f
   return image;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

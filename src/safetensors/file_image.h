@@ -8,7 +8,7 @@
 
 #include "safetensors/safetensors.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// The tensors of one file; their bytes lie in the span that was read.
 struct FileImage {
@@ -21,4 +21,4 @@ struct FileImage {
 /// Error{invalid_file} naming `file`, the tensor and both sizes; see also parse_header.
 FileImage read_file_image(std::span<const std::byte> bytes, const std::string& file);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::vector<std::byte> to_bytes(const std::string& text) {
@@ -212,4 +212,4 @@ TEST(FileImage, TakesManyTensors) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "base/fail.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -248,4 +248,4 @@ ParsedHeader parse_header(std::string_view text, const std::string& file) {
   return handler.take();
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 
 #include "tensor/dtype.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// What the header says of one tensor.
 struct HeaderEntry {
@@ -31,4 +31,4 @@ struct ParsedHeader {
 /// Throws Error{unsupported} for a dtype of the format that Treble does not read (F8, F6, F4, C64).
 ParsedHeader parse_header(std::string_view text, const std::string& file);
 
-}  // namespace treble
+}  // namespace treble::internal

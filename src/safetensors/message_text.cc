@@ -1,6 +1,6 @@
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 std::string for_message(std::string_view text) {
   constexpr std::size_t kLimit = 200;
@@ -14,4 +14,4 @@ std::string for_message(std::string_view text) {
   return shown + "…";
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "base/fail.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 
@@ -88,4 +88,4 @@ void fail_without_weights(const fs::path& folder) {
        folder.string());
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -15,7 +15,7 @@
 #include "tensor/dtype.h"
 #include "treble/whole_file.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// A tensor that lies in a mapped file; valid as long as the archive it came from.
 struct StoredTensor {
@@ -84,4 +84,4 @@ struct TensorToWrite {
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata = {}, Existing existing = Existing::replace);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "base/json_file.h"
 #include "safetensors/message_text.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -67,4 +67,4 @@ std::map<std::string, std::string> parse_shard_index(std::string_view text, cons
   return shards;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include "safetensors/safetensors.h"
 #include "treble/whole_file.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -72,4 +72,4 @@ void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tens
   file.commit();
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,10 +6,10 @@
 #include "treble/error.h"
 #include "treble/temperature_profile.h"
 
-namespace treble {
+namespace treble::internal {
 
 /// Throws Error{code} with `origin` in front unless lengths rise from at least 1, the table is rectangular, and every
 /// scale is between 1/1000 and 1000.
 void check_profile(const TemperatureProfile& profile, const std::string& origin, ErrorCode code);
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -16,6 +16,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 class Temperature::Schedule {
  public:
   virtual ~Schedule() = default;

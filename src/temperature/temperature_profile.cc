@@ -10,6 +10,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -57,7 +59,7 @@ void check_column(const std::vector<double>& column, std::size_t layer, std::siz
 
 }  // namespace
 
-void check_profile(const TemperatureProfile& profile, const std::string& origin, ErrorCode code) {
+void internal::check_profile(const TemperatureProfile& profile, const std::string& origin, ErrorCode code) {
   check_lengths(profile, origin, code);
   if (profile.num_layers() == 0 || profile.num_heads() == 0) fail(code, "{}: \"logit_scales\" is empty", origin);
   for (std::size_t layer = 0; layer < profile.logit_scales.size(); ++layer) {

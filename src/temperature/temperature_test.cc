@@ -10,7 +10,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 double scale(const char* text, std::int64_t n) { return Temperature::parse(text).logit_scale(0, 0, n); }
@@ -202,4 +202,4 @@ TEST_F(ProfileFile, EveryLieIsNamed) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include <memory>
 #include <new>
 
-namespace treble {
+namespace treble::internal {
 
 /// Elements aligned to a cache line (64 bytes), uninitialised. Grows, never shrinks, keeps nothing when it grows.
 template <typename T>
@@ -39,4 +39,4 @@ class AlignedBuffer {
   std::size_t size_ = 0;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -3,7 +3,7 @@
 #include <array>
 #include <bit>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -60,4 +60,4 @@ float bfloat16_to_float(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-namespace treble {
+namespace treble::internal {
 
 /// Names and meanings are those of the safetensors format.
 enum class DType : std::uint8_t { kBool, kU8, kI8, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kF64, kI64, kU64 };
@@ -24,4 +24,4 @@ std::optional<DType> dtype_from_name(std::string_view name) noexcept;
 float half_to_float(std::uint16_t bits) noexcept;
 float bfloat16_to_float(std::uint16_t bits) noexcept;
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -6,7 +6,7 @@
 #include <span>
 #include <type_traits>
 
-namespace treble {
+namespace treble::internal {
 
 /// [rows, cols] with `stride` elements from one row to the next (stride ≥ cols). Does not own.
 template <typename T>
@@ -43,4 +43,4 @@ using ConstMatrixView = BasicMatrixView<const float>;
 using Bfloat16View = BasicMatrixView<std::uint16_t>;
 using ConstBfloat16View = BasicMatrixView<const std::uint16_t>;
 
-}  // namespace treble
+}  // namespace treble::internal

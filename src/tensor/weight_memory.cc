@@ -6,7 +6,7 @@
 #include <mutex>
 #include <new>
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -58,4 +58,4 @@ WeightMemory::WeightMemory(std::size_t bytes) {
   open.used += size;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <memory>
 
-namespace treble {
+namespace treble::internal {
 
 /// Uninitialised bytes, aligned to a cache line. All the weights of a model go past the core for every text, and with
 /// small pages the core waits for the pages' addresses as much as for the weights (docs/performance.md). Blocks are
@@ -22,4 +22,4 @@ class WeightMemory {
   std::byte* data_ = nullptr;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -2,8 +2,8 @@
 
 #include "treble_tokenizers.h"
 
-namespace treble {
+namespace treble::internal {
 
 std::string tokenizers_crate_version() { return treble_tok_crate_version(); }
 
-}  // namespace treble
+}  // namespace treble::internal

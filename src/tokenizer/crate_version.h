@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace treble {
+namespace treble::internal {
 
 /// "0.23.2".
 std::string tokenizers_crate_version();
 
-}  // namespace treble
+}  // namespace treble::internal

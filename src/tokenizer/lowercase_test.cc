@@ -3,7 +3,7 @@
 
 #include "tokenizer/tokenizer.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 std::string path(const char* family) {
@@ -24,4 +24,4 @@ TEST(Lowercase, AnUncasedTokenizerIsLeftAlone) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 struct TokenizedText {
   /// Token ids, special tokens included, at most as many as the limit.
@@ -17,4 +17,4 @@ struct TokenizedText {
   std::int32_t prompt_tokens = 0;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -22,7 +22,7 @@ extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
 extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 #endif
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 /// ThreadSanitizer sees the copies that Rust makes but not the locks around them, since cargo builds without it. While
@@ -305,4 +305,4 @@ std::vector<std::string> Tokenizer::warnings() const {
 
 std::size_t Tokenizer::num_special_tokens() const { return treble_tok_num_special_tokens(handle_.get()); }
 
-}  // namespace treble
+}  // namespace treble::internal

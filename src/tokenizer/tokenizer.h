@@ -16,7 +16,7 @@
 
 struct TrebleTokTokenizer;
 
-namespace treble {
+namespace treble::internal {
 
 /// How a tokenizer is loaded.
 struct TokenizerOptions {
@@ -144,4 +144,4 @@ class Tokenizer {
   std::string name_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,7 +10,7 @@
 #include "tokenizer/tokenizer.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -203,4 +203,4 @@ TEST_F(SettingsErrors, TruncationSideIsTheDefaultAlone) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

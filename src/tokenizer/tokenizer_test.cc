@@ -11,7 +11,7 @@
 
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 const std::filesystem::path golden_dir = std::filesystem::path(TREBLE_SOURCE_DIR) / "tests/golden";
@@ -245,4 +245,4 @@ TEST(Tokenizer, TenMegabytesOfOneCharacter) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -11,7 +11,7 @@
 #include "tokenizer/tokenizer.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -264,4 +264,4 @@ TEST(TokenizerWindow, TenMillionSpacesAreAnErrorThatSaysSo) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

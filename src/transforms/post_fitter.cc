@@ -9,6 +9,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 /// Variance below that share of the maximum is rounding error; whitening would amplify it.

@@ -8,6 +8,8 @@
 
 namespace treble {
 
+using namespace internal;
+
 namespace {
 
 constexpr std::array<const char*, 4> kNames = {"centring", "whitening", "all-but-the-top", "length-direction"};

@@ -13,7 +13,7 @@
 #include "base/json_file.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr std::int64_t kRows = 30;
@@ -128,4 +128,4 @@ TEST(PostSpec, RefusesOtherNames) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -10,8 +10,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const auto config = treble::read_encoder_config(treble::JsonObject::from_text(text, "config.json"));
-    treble::describe(config);
+    const auto config =
+        treble::internal::read_encoder_config(treble::internal::JsonObject::from_text(text, "config.json"));
+    treble::internal::describe(config);
   } catch (const treble::Error&) {
     // What hostile bytes should come to.
   }

@@ -22,13 +22,13 @@ void attempt(const std::function<void()>& read) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  attempt([&] { treble::parse_modules(treble::parse_json_text(text, "fuzz"), "fuzz"); });
+  attempt([&] { treble::internal::parse_modules(treble::internal::parse_json_text(text, "fuzz"), "fuzz"); });
   attempt([&] {
-    const auto config = treble::JsonObject::from_text(text, "fuzz");
-    attempt([&] { treble::parse_pooling_config(config, 8); });
-    attempt([&] { treble::parse_dense_config(config); });
-    attempt([&] { treble::parse_layer_norm_config(config); });
-    attempt([&] { treble::read_normalize_config(config); });
+    const auto config = treble::internal::JsonObject::from_text(text, "fuzz");
+    attempt([&] { treble::internal::parse_pooling_config(config, 8); });
+    attempt([&] { treble::internal::parse_dense_config(config); });
+    attempt([&] { treble::internal::parse_layer_norm_config(config); });
+    attempt([&] { treble::internal::read_normalize_config(config); });
   });
   return 0;
 }

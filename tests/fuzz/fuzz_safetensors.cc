@@ -16,11 +16,11 @@
 namespace {
 
 void read_file(std::span<const std::byte> bytes) {
-  const treble::FileImage image = treble::read_file_image(bytes, "fuzz");
+  const treble::internal::FileImage image = treble::internal::read_file_image(bytes, "fuzz");
   for (const auto& [name, tensor] : image.tensors) {
     std::vector<float> values(static_cast<std::size_t>(tensor.num_elements()));
     // The tensor was checked, so nothing but its type or its values may be wrong: attempt() traps on the rest.
-    treble::copy_as_float(tensor, name, values);
+    treble::internal::copy_as_float(tensor, name, values);
   }
 }
 
@@ -49,6 +49,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::uint8_t> mended = with_length(bytes);
   attempt([&] { read_file(std::as_bytes(bytes)); });
   attempt([&] { read_file(std::as_bytes(std::span(mended))); });
-  attempt([&] { treble::parse_shard_index({reinterpret_cast<const char*>(data), size}, "fuzz"); });
+  attempt([&] { treble::internal::parse_shard_index({reinterpret_cast<const char*>(data), size}, "fuzz"); });
   return 0;
 }

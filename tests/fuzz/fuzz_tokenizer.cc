@@ -12,7 +12,7 @@
 
 namespace {
 
-using treble::Tokenizer;
+using treble::internal::Tokenizer;
 
 constexpr std::string_view word_piece = R"({"version": "1.0", "added_tokens": [
   {"id": 2, "content": "[CLS]", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
@@ -40,10 +40,10 @@ void require(bool condition) {
 }
 
 /// Encodes in both ways; whatever does not throw must agree with itself.
-void encode(const Tokenizer& tokenizer, std::string_view text, const treble::TokenizeOptions& options) {
+void encode(const Tokenizer& tokenizer, std::string_view text, const treble::internal::TokenizeOptions& options) {
   try {
-    const treble::TokenizedText plain = tokenizer.encode(text, options);
-    const treble::DetailedText details = tokenizer.encode_with_details(text, options);
+    const treble::internal::TokenizedText plain = tokenizer.encode(text, options);
+    const treble::internal::DetailedText details = tokenizer.encode_with_details(text, options);
     require(plain.ids.size() == details.tokens.size() && plain.num_tokens == details.num_tokens);
     require(plain.num_tokens >= plain.ids.size());
     require(!options.max_length || plain.ids.size() <= *options.max_length);
@@ -99,7 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       Tokenizer::from_json(word_piece, "word_piece", {.special_tokens_as_text = true}),
       Tokenizer::from_json(unigram, "unigram"),
   };
-  treble::TokenizeOptions options;
+  treble::internal::TokenizeOptions options;
   options.truncation = static_cast<treble::Truncation>((choice >> 1) % 3);
   options.add_special_tokens = (choice & 0x08) != 0;
   if ((choice & 0x10) != 0) {

@@ -4,11 +4,11 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
-namespace treble::onednn {
+namespace treble::internal::onednn {
 
 std::string library_version() {
   const dnnl_version_t* version = dnnl_version();
   return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
 }
 
-}  // namespace treble::onednn
+}  // namespace treble::internal::onednn

@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace treble::onednn {
+namespace treble::internal::onednn {
 
 /// "3.2.0".
 std::string library_version();
 
-}  // namespace treble::onednn
+}  // namespace treble::internal::onednn

@@ -20,7 +20,7 @@ int omp_get_max_threads();
 void omp_set_num_threads(int threads);
 }
 
-namespace treble::onednn {
+namespace treble::internal::onednn {
 
 namespace {
 
@@ -391,4 +391,4 @@ const char* Matmul::implementation(std::int64_t rows) const {
   return impl_->prepared(rows, impl_->out).desc.impl_info_str();
 }
 
-}  // namespace treble::onednn
+}  // namespace treble::internal::onednn

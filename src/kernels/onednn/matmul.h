@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-namespace treble::onednn {
+namespace treble::internal::onednn {
 
 /// What goes in and what comes out.
 enum class MatmulKind {
@@ -84,4 +84,4 @@ class Matmul {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace treble::onednn
+}  // namespace treble::internal::onednn

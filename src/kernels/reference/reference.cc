@@ -7,7 +7,7 @@
 #include <numbers>
 #include <vector>
 
-namespace treble::reference {
+namespace treble::internal::reference {
 
 double activate(Activation activation, double x) {
   switch (activation) {
@@ -141,4 +141,4 @@ void rms_norm(ConstMatrixView x, std::span<const float> gain, double eps, Matrix
   }
 }
 
-}  // namespace treble::reference
+}  // namespace treble::internal::reference

@@ -8,7 +8,7 @@
 #include "kernels/attention.h"
 #include "tensor/view.h"
 
-namespace treble::reference {
+namespace treble::internal::reference {
 
 /// activation(x), one value.
 double activate(Activation activation, double x);
@@ -26,4 +26,4 @@ void rms_norm(ConstMatrixView x, std::span<const float> gain, double eps, Matrix
 /// The attention of kernels/attention.h with the whole n x n matrix in memory.
 void attention(const AttentionInputs& inputs, MatrixView out);
 
-}  // namespace treble::reference
+}  // namespace treble::internal::reference

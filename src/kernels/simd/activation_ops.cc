@@ -17,7 +17,7 @@
 #include "kernels/simd/bounds-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace treble::simd {
+namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -182,11 +182,11 @@ void ActivateBfloat16Row(Activation activation, ActivationAccuracy accuracy, con
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace treble::simd
+}  // namespace treble::internal::simd
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace treble {
+namespace treble::internal {
 
 namespace simd {
 HWY_EXPORT(ActivateRow);
@@ -260,5 +260,5 @@ void activate_gated(Activation activation, ConstBfloat16View gate, ConstBfloat16
   activate_gated_rows(activation, gate, up, out, accuracy);
 }
 
-}  // namespace treble
+}  // namespace treble::internal
 #endif  // HWY_ONCE

@@ -10,7 +10,7 @@
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 constexpr Activation kAll[] = {Activation::identity, Activation::gelu, Activation::gelu_tanh, Activation::relu,
@@ -167,4 +167,4 @@ TEST(ActivateGated, RefusesShapesThatDisagree) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -30,7 +30,7 @@
 #include "kernels/simd/bounds-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace treble::simd {
+namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -474,11 +474,11 @@ void AttendHead(const HeadTask& task) {
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace treble::simd
+}  // namespace treble::internal::simd
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace treble {
+namespace treble::internal {
 
 namespace simd {
 HWY_EXPORT(AttendHead);
@@ -617,5 +617,5 @@ void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs
   attend(execution, inputs, scratch, out, &simd::attend_head_bfloat16, &simd::bfloat16_scratch_floats);
 }
 
-}  // namespace treble
+}  // namespace treble::internal
 #endif  // HWY_ONCE

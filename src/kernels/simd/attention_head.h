@@ -7,7 +7,7 @@
 
 #include "kernels/attention.h"
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 struct HeadShape {
   std::size_t q_stride = 0;  ///< elements from a row to the next, likewise below
@@ -71,4 +71,4 @@ constexpr std::size_t head_scratch_floats(std::size_t length, std::size_t head_d
   return packed + block + 10 * kMaxLanes;
 }
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

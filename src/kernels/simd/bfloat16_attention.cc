@@ -20,7 +20,7 @@
 #include <immintrin.h>
 #endif
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 #if defined(__x86_64__)
 
@@ -536,4 +536,4 @@ void attend_head_bfloat16(const Bfloat16HeadTask&) {}
 
 #endif
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

@@ -5,7 +5,7 @@
 
 #include "kernels/simd/attention_head.h"
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 /// Floats of scratch that a head needs: O(length).
 std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim);
@@ -14,4 +14,4 @@ std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim);
 void attend_head_bfloat16(const HeadTask& task);
 void attend_head_bfloat16(const Bfloat16HeadTask& task);
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

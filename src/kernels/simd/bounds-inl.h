@@ -10,7 +10,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace treble::simd {
+namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 
 /// max(x, min_value); NaN stays NaN (where one of two numbers is NaN, x86 takes the second, Arm the NaN,
@@ -37,7 +37,7 @@ HWY_INLINE V ClampMax(V max_value, V x) {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace treble::simd
+}  // namespace treble::internal::simd
 HWY_AFTER_NAMESPACE();
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <hwy/targets.h>
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 /// Detects the CPU once, before a function is taken from a table: an undecided table holds a slow detour.
 inline void choose_target() {
@@ -11,4 +11,4 @@ inline void choose_target() {
   if (!chosen.IsInitialized()) chosen.Update(hwy::SupportedTargets());
 }
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

@@ -15,7 +15,7 @@
 #include <immintrin.h>
 #endif
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 namespace {
 
@@ -367,4 +367,4 @@ void Int8Gemm::run(const std::uint8_t*, std::span<const RowQuantParams>, std::in
 
 #endif
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

@@ -8,7 +8,7 @@
 #include "tensor/view.h"
 #include "tensor/weight_memory.h"
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 /// The instructions that multiply codes.
 enum class Int8Isa {
@@ -63,4 +63,4 @@ class Int8Gemm {
   WeightMemory panels_;  ///< [out / panel, in / 4, panel, 4]
 };
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

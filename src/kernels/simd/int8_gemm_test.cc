@@ -11,7 +11,7 @@
 #include "kernels/onednn/matmul.h"
 #include "kernels/test_support.h"
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 namespace {
 
@@ -158,4 +158,4 @@ TEST(Int8Gemm, LeavesOtherWidthsAndCpusToOneDnn) {
 
 }  // namespace
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

@@ -3,7 +3,7 @@
 #include <hwy/base.h>
 #include <hwy/targets.h>
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 std::string library_version() { return TREBLE_HIGHWAY_VERSION; }
 
@@ -13,4 +13,4 @@ std::string target_name() {
   return hwy::TargetName(usable & -usable);
 }
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

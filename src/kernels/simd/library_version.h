@@ -3,11 +3,11 @@
 
 #include <string>
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 /// "1.0.3".
 std::string library_version();
 /// Of the functions that this CPU gets: "AVX2", "AVX3_ZEN4", …
 std::string target_name();
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

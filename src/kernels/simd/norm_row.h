@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace treble::simd {
+namespace treble::internal::simd {
 
 /// One row to normalise; y may be x, bias may be null.
 struct NormRow {
@@ -15,4 +15,4 @@ struct NormRow {
   float eps;
 };
 
-}  // namespace treble::simd
+}  // namespace treble::internal::simd

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace treble::test {
+namespace treble::internal::test {
 
 /// Runs `body` once for each instruction set, the chosen one being all that Highway then sees.
 template <typename Body>
@@ -24,4 +24,4 @@ void on_every_target(const Body& body) {
   }
 }
 
-}  // namespace treble::test
+}  // namespace treble::internal::test

@@ -18,7 +18,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace treble::simd {
+namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -340,11 +340,11 @@ void RoundToBfloat16(const float* HWY_RESTRICT x, std::size_t count, float* HWY_
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace treble::simd
+}  // namespace treble::internal::simd
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace treble {
+namespace treble::internal {
 
 namespace simd {
 HWY_EXPORT(QuantizeRow);
@@ -444,5 +444,5 @@ void round_to_bfloat16(std::span<const float> x, std::span<float> y) {
   simd::round_to_bfloat16()(x.data(), x.size(), y.data());
 }
 
-}  // namespace treble
+}  // namespace treble::internal
 #endif  // HWY_ONCE

@@ -12,7 +12,7 @@
 #include "kernels/simd/on_every_target.h"
 #include "kernels/test_support.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 TEST(QuantizeRow, LosesAtMostHalfAStep) {
@@ -219,4 +219,4 @@ TEST(Bfloat16, RoundsToNearestEvenAndKeepsWhatIsNotANumber) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

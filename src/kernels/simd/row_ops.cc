@@ -14,7 +14,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace treble::simd {
+namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -117,11 +117,11 @@ void AddRow(const float* HWY_RESTRICT x, std::size_t cols, float* HWY_RESTRICT y
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace treble::simd
+}  // namespace treble::internal::simd
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace treble {
+namespace treble::internal {
 
 namespace simd {
 HWY_EXPORT(LayerNormRow);
@@ -194,5 +194,5 @@ void rotate_halves(std::span<const float> cos, std::span<const float> sin, std::
   simd::rotate_halves()(cos.data(), sin.data(), head.size() / 2, head.data());
 }
 
-}  // namespace treble
+}  // namespace treble::internal
 #endif  // HWY_ONCE

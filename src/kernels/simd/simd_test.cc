@@ -12,7 +12,7 @@
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
-namespace treble {
+namespace treble::internal {
 namespace {
 
 struct AttentionCase {
@@ -404,4 +404,4 @@ TEST(AddRow, AddsEveryElement) {
 }
 
 }  // namespace
-}  // namespace treble
+}  // namespace treble::internal

@@ -1,0 +1,23 @@
+// All of Treble's public headers.
+#pragma once
+
+#include "treble/bake.h"
+#include "treble/calibrate.h"
+#include "treble/chunking.h"
+#include "treble/collapse_report.h"
+#include "treble/error.h"
+#include "treble/evaluation.h"
+#include "treble/export.h"
+#include "treble/model_files.h"
+#include "treble/options.h"
+#include "treble/post_transform.h"
+#include "treble/progress.h"
+#include "treble/provenance.h"
+#include "treble/report_page.h"
+#include "treble/sentence_encoder.h"
+#include "treble/similarity.h"
+#include "treble/sweep.h"
+#include "treble/temperature.h"
+#include "treble/temperature_profile.h"
+#include "treble/version.h"
+#include "treble/whole_file.h"
