@@ -1,4 +1,4 @@
-// How a layer's time divides between attention and the products with weights as texts grow longer: the kernels of one
+// How a layer's time divides between attention and the GEMMs as texts grow longer: the kernels of one
 // layer, on one thread, over the same number of tokens at every length.
 //
 //   treble_attention_share [hidden] [heads] [intermediate]   → a line of JSON a length:
@@ -51,7 +51,7 @@ struct Seconds {
 };
 
 /// One layer without its norms, a micro-batch at a time as the engine runs it, so that attention finds its queries
-/// where the product has left them.
+/// in the cache where the GEMM has left them.
 class Layer {
  public:
   Layer(std::int64_t hidden, std::int64_t heads, std::int64_t wide)
@@ -89,9 +89,9 @@ class Layer {
   }
 
  private:
-  static void apply(const Linear& linear, ConstMatrixView x, std::vector<float>& y) {
+  void apply(const Linear& linear, ConstMatrixView x, std::vector<float>& y) {
     y.resize(static_cast<std::size_t>(x.rows * linear.out_features()));
-    linear.run({}, x, MatrixView(y.data(), x.rows, linear.out_features()));
+    linear.run(treble::internal::Execution(workspace_), x, MatrixView(y.data(), x.rows, linear.out_features()));
   }
 
   void feed_forward(std::int64_t rows) {
@@ -115,7 +115,7 @@ class Layer {
     inputs.num_heads = inputs.num_kv_heads = heads_;
     inputs.qk_scale = 1.0F / std::sqrt(static_cast<float>(hidden_ / heads_));
     inputs.logit_scales = scales;
-    treble::internal::attention({}, inputs, scratch_, MatrixView(context_.data(), rows, hidden_));
+    treble::internal::attention(treble::internal::Execution(workspace_), inputs, MatrixView(context_.data(), rows, hidden_));
   }
 
   std::int64_t hidden_;
@@ -130,7 +130,7 @@ class Layer {
   std::vector<float> narrow_;
   std::vector<float> wide_;
   std::vector<float> last_;
-  std::vector<treble::internal::AttentionScratch> scratch_;
+  treble::internal::Workspace workspace_;
 };
 
 double median(std::vector<double> values) {

@@ -64,7 +64,22 @@ double own_quota() {
   return quota;
 }
 
+CpuFeatures detect_features() {
+  CpuFeatures features;
+#if defined(__x86_64__)
+  features.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  features.avx512_vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
+  features.avx512_vbmi = __builtin_cpu_supports("avx512vbmi");
+#endif
+  return features;
+}
+
 }  // namespace
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = detect_features();
+  return features;
+}
 
 double cgroup_cpu_quota(const std::string& mount, const std::string& cgroup_path) {
   // Inside a container the group's own folder is often the mount itself, so the walk up to the mount covers both.

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "kernels/linear.h"
+#include "kernels/compute_isa.h"
 #include "kernels/onednn/library_version.h"
 #include "kernels/simd/library_version.h"
 #include "tokenizer/crate_version.h"

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "kernels/linear.h"
+#include "kernels/compute_isa.h"
 
 namespace treble::internal {
 

@@ -98,7 +98,8 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     const PackedBatch batch = single(tokenizer.encode(words, {.max_length = limit}).ids);
     Recorder recorder;
     recorder.expected_scale = static_cast<float>(1 / tau);
-    const Execution execution;
+    Workspace kernels;
+    const Execution execution(kernels);
     encoder.run({execution, workspace, Temperature::constant(tau), true, &recorder}, batch);
     EXPECT_EQ(recorder.tempered_modules, encoder.tempered_layers());
     const auto golden = read_golden(archive, name);

@@ -17,6 +17,8 @@
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
 #include "engine/rounding_sentences.h"
+#include "kernels/compute_isa.h"
+#include "kernels/int8_calibration.h"
 #include "models/folder_check.h"
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
@@ -44,6 +46,7 @@ constexpr std::int64_t kTokenizeChunk = 16;
 
 /// What one thread needs to carry a batch through the model.
 struct Worker {
+  Workspace kernels;
   LayerWorkspace layers;
   AlignedBuffer<float> pooled;
 };
@@ -130,7 +133,7 @@ Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& setti
                                                               .lowercase = settings.lowercase});
 }
 
-/// The correction of biases frees half as much memory as the weights take, in pieces that the allocator would keep.
+/// Calibration frees half as much memory as the weights take, in pieces that the allocator would keep.
 void give_back_freed_memory() {
 #if defined(__GLIBC__)
   malloc_trim(0);
@@ -143,19 +146,20 @@ enum class Batching { fastest, repeatable };
 }  // namespace
 
 struct SentenceEncoder::Impl {
-  Impl(const ModelOptions& options, ModelSettings read_settings, const std::filesystem::path& folder)
+  Impl(const ModelOptions& options, ModelSettings read_settings, const std::filesystem::path& folder,
+       Int8Calibration& calibration)
       : settings(std::move(read_settings)),
         pool(options.threads == 0 ? available_threads() : options.threads),
         workers(static_cast<std::size_t>(pool.size())),
         limit(choose_length(settings.limits, read_encoder_config(settings.transformer_folder))),
         lengths(plan_lengths(options, limit)),
         loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
-        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, {&pool}, &rounding_correction})),
+        encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, &pool, &calibration})),
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(loading_tokenizer.get()) {}
 
   void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
-  void correct_rounding();
+  void calibrate_int8(Int8Calibration& calibration);
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
@@ -176,7 +180,6 @@ struct SentenceEncoder::Impl {
   LengthPlan lengths;
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
-  RoundingCorrection rounding_correction;
   Encoder encoder;
   ModuleChain modules;
   Tokenizer tokenizer;
@@ -301,12 +304,13 @@ void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches,
                                            Batching batching, Embeddings& out) {
   if (batches.size() == 1 && batching == Batching::fastest) {
     // A single batch: all threads share each step of it.
-    const Execution execution{pool.size() > 1 ? &pool : nullptr};
+    const Execution execution(workers.front().kernels, pool.size() > 1 ? &pool : nullptr);
     encode_batch(execution, workers.front(), batches.front(), options, out);
     return;
   }
   pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int worker) {
-    encode_batch({}, workers[static_cast<std::size_t>(worker)], batches[static_cast<std::size_t>(index)], options, out);
+    Worker& own = workers[static_cast<std::size_t>(worker)];
+    encode_batch(Execution(own.kernels), own, batches[static_cast<std::size_t>(index)], options, out);
   });
 }
 
@@ -370,21 +374,23 @@ void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const st
   }
 }
 
-/// By what layers see of the built-in sentences, one by one; the same for any number of threads, as int8 is. What the
-/// model cannot read (a word it has no token for, a limit that leaves no room for text) is left out: loading does not
-/// fail for texts that nobody asked about.
-void SentenceEncoder::Impl::correct_rounding() {
+/// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a
+/// word it has no token for, a limit that leaves no room for text) is left out: loading does not fail for texts that
+/// nobody asked about.
+void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
+  Workspace kernels;
+  LayerWorkspace layers;
+  const Execution shared(kernels, &pool, &calibration);
+  const Execution alone(kernels, nullptr, &calibration);
   const auto sentences = rounding_sentences();
   const EncodeOptions options;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     try {
       const auto tokenized = tokenize_one(tokenizer, plan(sentences, options), static_cast<std::int64_t>(i));
       for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
-        // Layers note what they see from one thread alone, as they do where threads share outputs.
-        const Execution shared{&pool};
-        const Execution alone;
+        // Inputs are observed by one thread at a time; where threads split the outputs, that is so.
         encoder.run({.execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone,
-                     .workspace = workers.front().layers,
+                     .workspace = layers,
                      .temperature = options.temperature},
                     batch);
       }
@@ -392,17 +398,18 @@ void SentenceEncoder::Impl::correct_rounding() {
       continue;
     }
   }
-  rounding_correction.finish({&pool});
+  calibration.requantize(shared);
 }
 
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   if (options.dtype == ComputeType::automatic) return load_fastest(options);
   const auto folder = find_model_folder(options.model);
   check_model_folder(folder);
-  auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
+  Int8Calibration calibration;
+  auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder, calibration);
   impl->describe_model(options, folder);
   if (options.dtype == ComputeType::int8) {
-    impl->correct_rounding();
+    impl->calibrate_int8(calibration);
     give_back_freed_memory();
   }
   return SentenceEncoder(std::move(impl));
@@ -474,7 +481,7 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
   for (const auto& text : tokenized) {
     const auto batch = pack_batches({&text, 1}, {});
     // On one thread: what is observed must not depend on how many there are.
-    model.encoder.run({.execution = {},
+    model.encoder.run({.execution = Execution(model.workers.front().kernels),
                        .workspace = model.workers.front().layers,
                        .temperature = options.temperature,
                        .temper_position_bias = options.temper_position_bias,

@@ -101,9 +101,10 @@ std::vector<std::vector<double>> encode(const Encoder& encoder, const std::strin
     batch.text_index.push_back(static_cast<std::int64_t>(batch.text_index.size()));
     batch.prompt_tokens.push_back(0);
   }
+  Workspace kernels;
   LayerWorkspace workspace;
-  const ConstMatrixView hidden =
-      encoder.run({.execution = {}, .workspace = workspace, .temperature = Temperature::parse(tau)}, batch);
+  const ConstMatrixView hidden = encoder.run(
+      {.execution = Execution(kernels), .workspace = workspace, .temperature = Temperature::parse(tau)}, batch);
   std::vector<std::vector<double>> vectors;
   for (std::int64_t text = 0; text < batch.num_sequences(); ++text) {
     std::vector<double> sum(static_cast<std::size_t>(hidden.cols));

@@ -3,10 +3,8 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "kernels/execution.h"
-#include "tensor/aligned_buffer.h"
 #include "tensor/view.h"
 
 namespace treble::internal {
@@ -56,21 +54,12 @@ struct BasicAttentionInputs {
 using AttentionInputs = BasicAttentionInputs<float>;
 using Bfloat16AttentionInputs = BasicAttentionInputs<std::uint16_t>;
 
-/// Scratch memory of one thread, reused from call to call.
-using AttentionScratch = AlignedBuffer<float>;
-
 /// out [total_tokens, num_heads · head_dim]. Blocked online softmax (Milakov & Gimelshein, arXiv 1805.02867): O(n)
-/// memory a thread, one scratch a thread of `execution`. A sequence's result depends on that sequence alone, bit for
-/// bit. Throws Error{internal} when shapes disagree.
-void attention(const Execution& execution, const AttentionInputs& inputs, std::vector<AttentionScratch>& scratch,
-               MatrixView out);
-
-/// Whether this CPU, within ONEDNN_MAX_CPU_ISA, computes attention in bfloat16 for heads of that width: it has
-/// AVX512-BF16 and VBMI, and the width is even.
-bool supports_bf16_attention(std::int64_t head_dim);
+/// scratch a thread. A sequence's result depends on that sequence alone, bit for bit. Throws Error{internal} when
+/// shapes disagree.
+void attention(const Execution& execution, const AttentionInputs& inputs, MatrixView out);
 
 /// The same from and to bfloat16, where supports_bf16_attention; no logit_bias.
-void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs,
-               std::vector<AttentionScratch>& scratch, Bfloat16View out);
+void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs, Bfloat16View out);
 
 }  // namespace treble::internal

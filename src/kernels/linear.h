@@ -1,43 +1,27 @@
-// y = activation(x W^T + b), the matrix product of every layer.
+// y = activation(x W^T + b), the GEMM of every layer.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 
 #include "kernels/activation.h"
 #include "kernels/execution.h"
-#include "kernels/rounding_correction.h"
 #include "tensor/view.h"
 #include "treble/options.h"
 
 namespace treble::internal {
 
-/// What this CPU makes of a compute type, for people; empty where nothing needs saying.
-///   bfloat16  "emulated: …" on CPUs that have no bfloat16 products
-///   int8      "codes a bit narrower …" where 8 bits would saturate
-std::string compute_type_note(ComputeType type);
-
-/// The instruction set that products run on, e.g. "AVX2" or "AVX-512 with VNNI and bfloat16".
-std::string compute_isa();
-
-/// True where products of this type run on instructions made for them.
-bool is_native(ComputeType type);
-
-/// Whether layers of this type can hand numbers on in bfloat16 on this CPU, which halves what goes through memory:
-/// bfloat16, and int8 with VNNI, where the CPU has AVX512-BF16.
-bool supports_bf16_activations(ComputeType type);
-
-/// A linear layer with its weights packed for the CPU at construction. Products are oneDNN's, but for int8
-/// with AVX2 or AVX-512 VNNI (simd/int8_gemm.h). Immutable; `run` may be called from several threads at once.
+/// A linear layer with its weights packed for the CPU at construction. GEMMs are oneDNN's, but for int8 with AVX2 or
+/// AVX-512 VNNI (simd/int8_gemm.h). Immutable but for Options::calibration; `run` may be called from several threads at
+/// once, each with an Execution of its own.
 ///
 ///   float32   as stored
-///   bfloat16  weights and x rounded to bfloat16, sums in float32. Where the CPU cannot, the rounded numbers are
+///   bfloat16  weights and x rounded to bfloat16, accumulated in float32. Where the CPU cannot, the rounded numbers are
 ///             multiplied as float32: the same result, without the speed.
-///   int8      weights in codes over each output's own range, x in codes over each row's own range, both
-///             after a rotation that evens out what stands out; sums in int32. A row's result depends on that row
-///             alone, bit for bit.
+///   int8      weights quantized over each output's own range, x over each row's own range, both after a Hadamard
+///             rotation that spreads outliers; accumulated in int32. A row's result depends on that row alone, bit for
+///             bit.
 /// Bias and residual are float32 in every type, the activation too unless y is bfloat16.
 class Linear {
  public:
@@ -47,11 +31,11 @@ class Linear {
     bool accumulate = false;
     /// Not `automatic`.
     ComputeType type = ComputeType::float32;
-    /// y is bfloat16. Only of types that supports_bf16_activations, without `accumulate`.
+    /// y is bfloat16. Only of types with supports_bf16_activations, without `accumulate`.
     bool bfloat16_output = false;
-    /// Of int8: corrects the layer's rounding by the inputs that it sees until the correction is finished; up to then
-    /// it may run from one thread alone. It outlives that.
-    RoundingCorrection* correction = nullptr;
+    /// Of int8: registers the layer, whose weights Int8Calibration::requantize may then change. The layer outlives that
+    /// call.
+    Int8Calibration* calibration = nullptr;
   };
 
   /// `weight` is [out, in] as stored by PyTorch; `bias` is [out] or empty. Both are copied.
@@ -65,16 +49,16 @@ class Linear {
   void run(const Execution& execution, ConstMatrixView x, MatrixView y) const;
   /// With Options::bfloat16_output.
   void run(const Execution& execution, ConstMatrixView x, Bfloat16View y) const;
-  /// Of types that supports_bf16_activations.
+  /// Of types with supports_bf16_activations.
   void run(const Execution& execution, ConstBfloat16View x, MatrixView y) const;
 
-  /// Whether the threads of a call of so few rows divide the outputs among them, each reading its share of the weights,
+  /// Whether the threads of a call of so few rows split the outputs among them, each reading its share of the weights,
   /// and not the rows.
   static bool splits_outputs(const Execution& execution, std::int64_t rows);
   bool has_bfloat16_output() const noexcept;
-  /// Of the activations that come before or after a product of this type.
+  /// Of the activations before or after a layer of this type.
   ActivationAccuracy accuracy() const noexcept;
-  /// Rows a call that suit a single thread best.
+  /// The best number of rows a call on a single thread.
   std::int64_t typical_rows() const noexcept;
 
   std::int64_t in_features() const noexcept;

@@ -8,9 +8,10 @@
 #include <string_view>
 #include <thread>
 
+#include "kernels/compute_isa.h"
+#include "kernels/int8_calibration.h"
 #include "kernels/onednn/matmul.h"
 #include "kernels/reference/reference.h"
-#include "kernels/simd/int8_gemm.h"
 #include "kernels/test_support.h"
 #include "treble/error.h"
 
@@ -31,7 +32,7 @@ struct Problem {
     return {ConstMatrixView(weight.data(), out, in), bias, options};
   }
 
-  double difference(const Linear::Options& options, const Execution& execution = {}) const {
+  double difference(const Linear::Options& options, const Execution& execution = test::TestExecution()) const {
     auto fast = y;
     auto slow = y;
     const ConstMatrixView input(x.data(), rows, in);
@@ -72,7 +73,7 @@ TEST(Linear, AccumulatesIntoTheResidual) { EXPECT_LE(Problem(50, 96, 48).differe
 TEST(Linear, SplitsRowsOverThreads) {
   ThreadPool pool(3);
   const Problem problem(100, 48, 36);
-  EXPECT_LE(problem.difference({}, Execution{&pool}), 1e-5);
+  EXPECT_LE(problem.difference({}, test::TestExecution(&pool)), 1e-5);
 }
 
 TEST(Linear, NoRowsIsNoWork) { EXPECT_EQ(Problem(0, 8, 8).difference({}), 0.0); }
@@ -85,7 +86,8 @@ TEST(Linear, RunsFromSeveralThreadsAtOnce) {
   for (auto& result : results) {
     threads.emplace_back([&] {
       for (std::int64_t rows = 1; rows <= 64; ++rows) {
-        linear.run(Execution{}, ConstMatrixView(problem.x.data(), rows, 48), MatrixView(result.data(), rows, 36));
+        linear.run(test::TestExecution(), ConstMatrixView(problem.x.data(), rows, 48),
+                   MatrixView(result.data(), rows, 36));
       }
     });
   }
@@ -106,9 +108,11 @@ TEST(Linear, NoReferenceImplementationRunsARealLayer) {
   }
 }
 
-std::vector<float> run_rows(const Linear& linear, const Problem& problem, std::int64_t first, std::int64_t rows) {
+std::vector<float> run_rows(const Linear& linear, const Problem& problem, std::int64_t first, std::int64_t rows,
+                            Int8Calibration* calibration = nullptr) {
   std::vector<float> y(static_cast<std::size_t>(rows * problem.out));
-  linear.run({}, ConstMatrixView(problem.x.data() + first * problem.in, rows, problem.in),
+  linear.run(test::TestExecution(nullptr, calibration),
+             ConstMatrixView(problem.x.data() + first * problem.in, rows, problem.in),
              MatrixView(y.data(), rows, problem.out));
   return y;
 }
@@ -157,15 +161,15 @@ TEST(ReducedLinear, ExtremesDoNotSaturate) {
 }
 
 /// Inputs with a mean of their own, as those of a transformer have.
-TEST(ReducedLinear, ACorrectedBiasTakesTheMeanErrorBack) {
+TEST(ReducedLinear, CalibrationRemovesTheMeanError) {
   Problem problem(200, 384, 96);
   const auto mean = test::random_values(problem.in, 21);
   for (std::size_t i = 0; i < problem.x.size(); ++i) problem.x[i] = 0.3F * problem.x[i] + mean[i % mean.size()];
   const auto exact = run_rows(problem.build({}), problem, 0, problem.rows);
-  RoundingCorrection correction;
-  const Linear linear = problem.build({.type = ComputeType::int8, .correction = &correction});
-  const auto mean_errors = [&] {
-    const auto found = run_rows(linear, problem, 0, problem.rows);
+  Int8Calibration calibration;
+  const Linear linear = problem.build({.type = ComputeType::int8, .calibration = &calibration});
+  const auto mean_errors = [&](Int8Calibration* observer) {
+    const auto found = run_rows(linear, problem, 0, problem.rows, observer);
     double squares = 0;
     for (std::int64_t o = 0; o < problem.out; ++o) {
       double sum = 0;
@@ -177,15 +181,15 @@ TEST(ReducedLinear, ACorrectedBiasTakesTheMeanErrorBack) {
     }
     return std::sqrt(squares / static_cast<double>(problem.out));
   };
-  const double before = mean_errors();
-  correction.finish({});
-  const double after = mean_errors();
+  const double before = mean_errors(&calibration);
+  calibration.requantize(test::TestExecution());
+  const double after = mean_errors(nullptr);
   EXPECT_GT(before, 1e-4);
   EXPECT_LT(after, 0.3 * before);
 }
 
-/// Inputs that lie along a few directions, as a transformer's do: what weights lose along these is evened out.
-TEST(ReducedLinear, WeightsAreRoundedAgainForTheInputsSeen) {
+/// Inputs that lie along a few directions, as a transformer's do: LDLQ compensates the rounding errors along these.
+TEST(ReducedLinear, LdlqLowersTheErrorOnTheCalibrationInputs) {
   constexpr std::int64_t kDirections = 8;
   for (const auto& [in, out] : {std::pair{384, 96}, {100, 33}}) {
     SCOPED_TRACE(::testing::Message() << in << " → " << out);
@@ -203,33 +207,33 @@ TEST(ReducedLinear, WeightsAreRoundedAgainForTheInputsSeen) {
       }
     }
     const auto exact = run_rows(problem.build({}), problem, 0, problem.rows);
-    const auto squares_off = [&](const Linear& linear) {
-      const auto found = run_rows(linear, problem, 0, problem.rows);
+    const auto squared_error = [&](const Linear& linear, Int8Calibration* observer) {
+      const auto found = run_rows(linear, problem, 0, problem.rows, observer);
       double sum = 0;
       for (std::size_t i = 0; i < found.size(); ++i) sum += std::pow(double{found[i]} - double{exact[i]}, 2);
       return sum;
     };
-    RoundingCorrection correction;
-    const Linear linear = problem.build({.type = ComputeType::int8, .correction = &correction});
-    const double before = squares_off(linear);  // and so it has seen the inputs
+    Int8Calibration calibration;
+    const Linear linear = problem.build({.type = ComputeType::int8, .calibration = &calibration});
+    const double before = squared_error(linear, &calibration);
     ThreadPool pool(2);
-    correction.finish({&pool});
+    calibration.requantize(test::TestExecution(&pool));
     // Elsewhere the bias alone is corrected, which makes nothing worse.
-    const bool again = simd::int8_isa() == simd::Int8Isa::avx512_vnni;
-    EXPECT_LT(squares_off(linear), (again ? 0.8 : 1.01) * before);
+    const bool again = int8_isa() == Int8Isa::avx512_vnni;
+    EXPECT_LT(squared_error(linear, nullptr), (again ? 0.8 : 1.01) * before);
   }
 }
 
-TEST(ReducedLinear, ABiasIsCorrectedByFiniteInputsAlone) {
+TEST(ReducedLinear, CalibrationIgnoresNonFiniteInputs) {
   Problem problem(5, 48, 4);
-  RoundingCorrection correction;
-  const Linear unseen = problem.build({.type = ComputeType::int8, .correction = &correction});
-  const Linear poisoned = problem.build({.type = ComputeType::int8, .correction = &correction});
+  Int8Calibration calibration;
+  const Linear unseen = problem.build({.type = ComputeType::int8, .calibration = &calibration});
+  const Linear poisoned = problem.build({.type = ComputeType::int8, .calibration = &calibration});
   const auto wanted = run_rows(problem.build({.type = ComputeType::int8}), problem, 0, 5);
   auto bad = problem;
   for (std::size_t row = 1; row < 4; ++row) bad.x[row * 48 + 5] = row == 2 ? HUGE_VALF : std::nanf("");
-  run_rows(poisoned, bad, 0, 5);
-  correction.finish({});
+  run_rows(poisoned, bad, 0, 5, &calibration);
+  calibration.requantize(test::TestExecution());
   EXPECT_EQ(run_rows(unseen, problem, 0, 5), wanted);
   EXPECT_EQ(run_rows(poisoned, problem, 0, 5), wanted);
 }
@@ -253,10 +257,14 @@ TEST(ReducedLinear, NoReferenceImplementationRunsARealLayer) {
   }
 }
 
+constexpr const char* kNoBf16Activations = "the CPU has no AVX512-BF16; layers hand on float32 there";
+
 /// The bfloat16 output of a layer is its float32 output, rounded.
 TEST(ReducedLinear, WritesBfloat16) {
   ThreadPool pool(3);
+  if (!supports_bf16_activations(ComputeType::bfloat16)) GTEST_SKIP() << kNoBf16Activations;
   for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
+    // AMX has bfloat16, but leaves int8 to oneDNN, which writes no bfloat16.
     if (!supports_bf16_activations(type)) continue;
     for (const std::int64_t rows : {1, 17, 131}) {
       for (const auto& [in, out] : {std::pair{1, 1}, {12, 7}, {33, 192}, {384, 130}}) {
@@ -265,7 +273,8 @@ TEST(ReducedLinear, WritesBfloat16) {
         for (const auto activation : {Activation::identity, Activation::gelu}) {
           const auto wanted = run_rows(problem.build({.activation = activation, .type = type}), problem, 0, rows);
           const Linear linear = problem.build({.activation = activation, .type = type, .bfloat16_output = true});
-          for (const Execution& execution : {Execution{}, Execution{&pool}}) {
+          for (ThreadPool* threads : {static_cast<ThreadPool*>(nullptr), &pool}) {
+            const test::TestExecution execution(threads);
             std::vector<std::uint16_t> y(wanted.size());
             linear.run(execution, ConstMatrixView(problem.x.data(), rows, in), Bfloat16View(y.data(), rows, out));
             const auto found = test::to_floats(y);
@@ -282,6 +291,7 @@ TEST(ReducedLinear, WritesBfloat16) {
 
 TEST(ReducedLinear, ReadsBfloat16) {
   ThreadPool pool(3);
+  if (!supports_bf16_activations(ComputeType::bfloat16)) GTEST_SKIP() << kNoBf16Activations;
   for (const auto type : {ComputeType::bfloat16, ComputeType::int8}) {
     if (!supports_bf16_activations(type)) continue;
     for (const std::int64_t rows : {1, 17, 131}) {
@@ -290,7 +300,8 @@ TEST(ReducedLinear, ReadsBfloat16) {
       problem.x = test::to_floats(bf16);
       for (const bool accumulate : {false, true}) {
         const Linear linear = problem.build({.accumulate = accumulate, .type = type});
-        for (const Execution& execution : {Execution{}, Execution{&pool}}) {
+        for (ThreadPool* threads : {static_cast<ThreadPool*>(nullptr), &pool}) {
+          const test::TestExecution execution(threads);
           auto wanted = problem.y;
           auto found = problem.y;
           linear.run(execution, ConstMatrixView(problem.x.data(), rows, 384), MatrixView(wanted.data(), rows, 65));
@@ -310,16 +321,23 @@ TEST(ReducedLinear, RefusesBfloat16WhereItCannot) {
   const ConstMatrixView x(problem.x.data(), 2, 16);
   EXPECT_THROW(problem.build({.bfloat16_output = true}), Error);
   EXPECT_THROW(problem.build({.accumulate = true, .type = ComputeType::bfloat16, .bfloat16_output = true}), Error);
-  EXPECT_THROW(problem.build({}).run({}, x, narrow), Error);
-  EXPECT_THROW(problem.build({}).run({}, ConstBfloat16View(narrow), MatrixView(y.data(), 2, 16)), Error);
-  if (!supports_bf16_activations(ComputeType::bfloat16)) return;
+  EXPECT_THROW(problem.build({}).run(test::TestExecution(), x, narrow), Error);
+  EXPECT_THROW(problem.build({}).run(test::TestExecution(), ConstBfloat16View(narrow), MatrixView(y.data(), 2, 16)),
+               Error);
+}
+
+TEST(ReducedLinear, RefusesFloat32OutputOfABfloat16Layer) {
+  if (!supports_bf16_activations(ComputeType::bfloat16)) GTEST_SKIP() << kNoBf16Activations;
+  const Problem problem(2, 16, 16);
+  std::vector<float> y(32);
+  const ConstMatrixView x(problem.x.data(), 2, 16);
   const Linear linear = problem.build({.type = ComputeType::bfloat16, .bfloat16_output = true});
-  EXPECT_THROW(linear.run({}, x, MatrixView(y.data(), 2, 16)), Error);
+  EXPECT_THROW(linear.run(test::TestExecution(), x, MatrixView(y.data(), 2, 16)), Error);
 }
 
 /// Within int8_range() every sum is exact, on every instruction set, pairs of maximal codes included.
 TEST(Matmul, Int8IsExactWithinItsRange) {
-  const onednn::Int8Range range = onednn::int8_range();
+  const Int8Range range = int8_range();
   constexpr std::int64_t kIn = 384;
   constexpr std::int64_t kOut = 48;
   constexpr std::int64_t kRows = 17;
@@ -328,19 +346,20 @@ TEST(Matmul, Int8IsExactWithinItsRange) {
     const std::int32_t sign = o % 2 == 0 ? 1 : -1;
     for (std::int64_t i = 0; i < kIn; i += 2) {
       const std::int32_t first =
-          o < 2 ? range.weight : static_cast<std::int32_t>((o * 31 + i * 7) % (range.weight + 1));
+          o < 2 ? range.weight_qmax : static_cast<std::int32_t>((o * 31 + i * 7) % (range.weight_qmax + 1));
       weight[static_cast<std::size_t>(o * kIn + i)] = static_cast<std::int8_t>(sign * first);
       weight[static_cast<std::size_t>(o * kIn + i + 1)] =
-          static_cast<std::int8_t>(sign * std::min(range.weight, range.pair - first));
+          static_cast<std::int8_t>(sign * std::min(range.weight_qmax, range.pair_max - first));
     }
   }
   std::vector<std::uint8_t> x(kRows * kIn);
   for (std::size_t i = 0; i < x.size(); ++i) {
-    x[i] =
-        static_cast<std::uint8_t>(i < 2 * kIn ? range.source : static_cast<std::int32_t>(i * 13) % (range.source + 1));
+    x[i] = static_cast<std::uint8_t>(i < 2 * kIn ? range.input_max
+                                                 : static_cast<std::int32_t>(i * 13) % (range.input_max + 1));
   }
   std::vector<std::int32_t> y(kRows * kOut);
-  onednn::Matmul(onednn::MatmulKind::int8, {kIn, kOut, weight.data(), kIn}).run(kRows, x.data(), y.data());
+  onednn::MatmulContext context;
+  onednn::Matmul(onednn::MatmulKind::int8, {kIn, kOut, weight.data(), kIn}).run(context, kRows, x.data(), y.data());
   for (std::int64_t row = 0; row < kRows; ++row) {
     for (std::int64_t o = 0; o < kOut; ++o) {
       std::int32_t sum = 0;
@@ -356,8 +375,10 @@ TEST(Linear, RefusesShapesThatDisagree) {
   const Problem problem(2, 8, 8);
   const Linear linear = problem.build({});
   std::vector<float> y(100);
-  EXPECT_THROW(linear.run({}, ConstMatrixView(problem.x.data(), 2, 7), MatrixView(y.data(), 2, 8)), Error);
-  EXPECT_THROW(linear.run({}, ConstMatrixView(problem.x.data(), 2, 8), MatrixView(y.data(), 1, 8)), Error);
+  EXPECT_THROW(linear.run(test::TestExecution(), ConstMatrixView(problem.x.data(), 2, 7), MatrixView(y.data(), 2, 8)),
+               Error);
+  EXPECT_THROW(linear.run(test::TestExecution(), ConstMatrixView(problem.x.data(), 2, 8), MatrixView(y.data(), 1, 8)),
+               Error);
   EXPECT_THROW(problem.build({.activation = Activation::gelu, .accumulate = true}), Error);
 }
 

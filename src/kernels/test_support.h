@@ -7,7 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "kernels/quantize_ops.h"
+#include "kernels/bfloat16_ops.h"
+#include "kernels/execution.h"
 #include "tensor/view.h"
 
 namespace treble::internal::test {
@@ -20,6 +21,20 @@ inline std::vector<float> random_values(std::int64_t count, unsigned seed, float
   for (float& value : values) value = normal(generator);
   return values;
 }
+
+/// An Execution with a workspace of its own: on the calling thread, or on `pool`.
+class TestExecution {
+ public:
+  explicit TestExecution(ThreadPool* pool = nullptr, Int8Calibration* calibration = nullptr)
+      : execution_(workspace_, pool, calibration) {}
+  TestExecution(const TestExecution&) = delete;
+  TestExecution& operator=(const TestExecution&) = delete;
+  operator const Execution&() const { return execution_; }  // NOLINT(google-explicit-constructor)
+
+ private:
+  Workspace workspace_;
+  Execution execution_;
+};
 
 inline std::vector<std::uint16_t> to_bf16(const std::vector<float>& values) {
   std::vector<std::uint16_t> bf16(values.size());

@@ -6,19 +6,22 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/ldlq_ops.h"
+
 namespace treble::internal {
 
 namespace {
 
-/// Errors are kept in eighths of a step, as codes 1 … 15 around this. Weights are off by half a step, or a little more
-/// where they are rounded in turn; those of a pair that was drawn in by more.
+/// Errors are kept in eighths of a step, as 4-bit values 1 … 15 around this. Weights have an error of half a step, or a
+/// little more after LDLQ; those of a clamped pair have more.
 constexpr float kParts = 8;
 constexpr float kZero = 8;
 constexpr std::size_t kNibble = 4;
-/// Added to every second moment, of their mean: few texts tell little of inputs that hardly vary in them.
+/// Damping of the Hessian: this share of its mean diagonal is added to the diagonal, as few texts give noisy estimates
+/// for inputs that hardly vary in them.
 constexpr float kDamping = 0.3F;
 
-/// To the nearest by way of a positive number, which the compiler makes vectors of; max drops a NaN in this order.
+/// Rounds to nearest through a positive number, which the compiler vectorises; max drops a NaN in this order.
 std::uint8_t encode_error(float steps) {
   return static_cast<std::uint8_t>(std::min(std::max(-7.0F, kParts * steps), 7.0F) + (kZero + 0.5F));
 }
@@ -59,8 +62,8 @@ void factor(float* h, std::size_t n, std::size_t stride) {
     for (std::size_t i = 0; i < j; ++i) column[i] = pivot[i] / d;
     for (std::size_t i = 0; i < j; ++i) {
       float* row = h + i * stride;
-      const float taken = pivot[i];
-      for (std::size_t m = 0; m <= i; ++m) row[m] -= taken * column[m];
+      const float eliminated = pivot[i];
+      for (std::size_t m = 0; m <= i; ++m) row[m] -= eliminated * column[m];
       row[j] = column[i];
     }
   }
@@ -74,35 +77,35 @@ struct WeightRounding::Tile {
   std::int64_t outputs;
   std::int64_t first_input;
   std::int64_t inputs;
-  LdlqTile numbers;
+  LdlqTile values;
 };
 
-WeightRounding::WeightRounding(std::int64_t in, std::int64_t out, std::int32_t most)
+WeightRounding::WeightRounding(std::int64_t in, std::int64_t out, std::int32_t qmax)
     : in_(in),
       out_(out),
-      most_(most),
+      qmax_(qmax),
       pairs_(static_cast<std::size_t>(out * blocks_) * kHalf),
       total_(static_cast<std::size_t>(blocks_ * kBlock)),
       moments_(static_cast<std::size_t>(blocks_ * kBlock * kBlock)) {
   static_assert(kBlock == LdlqTile::kInputs);
 }
 
-void WeightRounding::note(std::int64_t output, std::span<const float> weights, const WeightQuantParams& meaning,
-                          std::span<const std::int8_t> codes) {
-  const float inverse = meaning.scale > 0 && std::isfinite(1.0F / meaning.scale) ? 1.0F / meaning.scale : 0.0F;
+void WeightRounding::record_weights(std::int64_t output, std::span<const float> weights,
+                                    const WeightQuantParams& params, std::span<const std::int8_t> codes) {
+  const float inverse = params.scale > 0 && std::isfinite(1.0F / params.scale) ? 1.0F / params.scale : 0.0F;
   for (std::int64_t block = 0; block < blocks_; ++block) {
     const auto first = static_cast<std::size_t>(block * kBlock);
     const std::size_t count = std::min<std::size_t>(kBlock, weights.size() - first);
     std::array<float, kBlock> errors = {};
     for (std::size_t i = 0; i < count; ++i) {
-      errors[i] = (weights[first + i] - meaning.offset) * inverse - static_cast<float>(codes[first + i]);
+      errors[i] = (weights[first + i] - params.offset) * inverse - static_cast<float>(codes[first + i]);
     }
     pack(errors, pairs_.data() + pairs_at(output, block));
   }
 }
 
-void WeightRounding::see(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& scratch) {
-  // Block by block and a block's rows side by side: a whole row apart they would drive each other from the cache.
+void WeightRounding::observe_inputs(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& scratch) {
+  // Block by block with contiguous rows: with the stride of a whole row they would evict each other from the cache.
   const std::int64_t size = x.rows * kBlock;
   float* kept = scratch.ensure(static_cast<std::size_t>(2 * blocks_ * size));
   float* scaled = kept + blocks_ * size;
@@ -112,14 +115,14 @@ void WeightRounding::see(const Execution& execution, ConstMatrixView x, AlignedB
     if (!(weight > 0) || !std::isfinite(weight)) continue;
     for (std::int64_t first = 0; first < in_; first += kBlock) {
       const auto width = static_cast<std::size_t>(std::min(kBlock, in_ - first));
-      // Apart from each other, which the compiler does not know.
+      // No aliasing, which the compiler cannot tell.
       const float* __restrict from = x.row(row) + first;
       float* __restrict total = total_.data() + first;
-      float* __restrict same = kept + first * x.rows + count * kBlock;
-      float* __restrict weighed = scaled + first * x.rows + count * kBlock;
+      float* __restrict copy = kept + first * x.rows + count * kBlock;
+      float* __restrict weighted = scaled + first * x.rows + count * kBlock;
       for (std::size_t i = 0; i < width; ++i) {
-        same[i] = from[i];
-        weighed[i] = weight * from[i];
+        copy[i] = from[i];
+        weighted[i] = weight * from[i];
         total[i] += weight * from[i];
       }
     }
@@ -159,24 +162,24 @@ void WeightRounding::factor_moments() {
   }
 }
 
-void WeightRounding::load(const simd::Int8Gemm& product, Tile& tile) const {
+void WeightRounding::load(const simd::Int8Gemm& gemm, Tile& tile) const {
   std::array<std::int8_t, kBlock> codes = {};
   std::array<float, kBlock> errors;
   for (std::int64_t o = 0; o < tile.outputs; ++o) {
     const std::int64_t output = tile.first_output + o;
-    product.read_codes(output, tile.first_input, std::span(codes).first(static_cast<std::size_t>(tile.inputs)));
+    gemm.read_codes(output, tile.first_input, std::span(codes).first(static_cast<std::size_t>(tile.inputs)));
     unpack(pairs_.data() + pairs_at(output, tile.first_input / kBlock), errors);
     for (std::size_t i = 0; i < errors.size(); ++i) errors[i] += static_cast<float>(codes[i]);
-    for (std::size_t i = 0; i < errors.size(); ++i) tile.numbers.weights[i][static_cast<std::size_t>(o)] = errors[i];
+    for (std::size_t i = 0; i < errors.size(); ++i) tile.values.weights[i][static_cast<std::size_t>(o)] = errors[i];
   }
 }
 
-void WeightRounding::store(simd::Int8Gemm& product, const Tile& tile, std::span<std::int64_t> code_sums) {
-  // As the tile lies first, 16 outputs side by side.
+void WeightRounding::store(simd::Int8Gemm& gemm, const Tile& tile, std::span<std::int64_t> code_sums) {
+  // First in the layout of the tile, 16 outputs contiguous.
   constexpr std::size_t kOutputs = LdlqTile::kOutputs;
   std::array<std::array<std::uint8_t, kOutputs>, kHalf> pairs;
   std::array<std::array<std::int8_t, kOutputs>, kBlock> numbers;
-  const auto& [weights, rounded, wanted] = tile.numbers;
+  const auto& [weights, rounded, target] = tile.values;
   for (std::size_t i = 0; i < kHalf; ++i) {
     for (std::size_t o = 0; o < kOutputs; ++o) {
       pairs[i][o] = static_cast<std::uint8_t>(encode_error(weights[i][o] - rounded[i][o]) |
@@ -194,12 +197,12 @@ void WeightRounding::store(simd::Int8Gemm& product, const Tile& tile, std::span<
     for (std::size_t i = 0; i < kHalf; ++i) kept[i] = pairs[i][lane];
     for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = numbers[i][lane];
     const auto changed = std::span(codes).first(static_cast<std::size_t>(tile.inputs));
-    product.write_codes(output, tile.first_input, changed);
+    gemm.write_codes(output, tile.first_input, changed);
     code_sums[static_cast<std::size_t>(output)] += std::accumulate(changed.begin(), changed.end(), 0);
   }
 }
 
-bool WeightRounding::round_again(simd::Int8Gemm& product, std::span<std::int64_t> code_sums) {
+bool WeightRounding::requantize(simd::Int8Gemm& gemm, std::span<std::int64_t> code_sums) {
   if (!(weight_ > 0)) return false;
   factor_moments();
   std::fill(code_sums.begin(), code_sums.end(), 0);
@@ -210,10 +213,10 @@ bool WeightRounding::round_again(simd::Int8Gemm& product, std::span<std::int64_t
     for (std::int64_t input = 0; input < in_; input += kBlock) {
       tile.first_input = input;
       tile.inputs = std::min(kBlock, in_ - input);
-      load(product, tile);
-      ldlq_round(ConstMatrixView(moments_.data() + input * kBlock, tile.inputs, tile.inputs, kBlock), most_,
-                 tile.numbers);
-      store(product, tile, code_sums);
+      load(gemm, tile);
+      ldlq_round(ConstMatrixView(moments_.data() + input * kBlock, tile.inputs, tile.inputs, kBlock), qmax_,
+                 tile.values);
+      store(gemm, tile, code_sums);
     }
   }
   return true;

@@ -1,4 +1,4 @@
-// A layer's weights rounded again, once it is known what inputs it gets.
+// LDLQ (GPTQ) weight rounding: a layer's weights quantized again, once it is known what inputs it gets.
 #pragma once
 
 #include <cstddef>
@@ -14,33 +14,33 @@
 
 namespace treble::internal {
 
-/// What the codes of one layer's weights have rounded off, and the first and second moments of the inputs that it has
-/// seen, for two corrections:
-///   - each weight rounded anew, in turn, to where the errors of those before it that inputs have in common with it
-///     are evened out: LDLQ (Chee et al., arXiv 2307.13304, section 4.1), which equals OPTQ (Frantar et al., arXiv
+/// The rounding errors of one layer's quantized weights, and the first and second moments of its calibration inputs,
+/// for two corrections:
+///   - weights are rounded one after the other, each compensating the errors of those before it as far as their inputs
+///     correlate: LDLQ (Chee et al., arXiv 2307.13304, section 4.1), which equals GPTQ (Frantar et al., arXiv
 ///     2210.17323), in blocks of neighbouring inputs;
-///   - what an output then still lacks on average, which its bias takes back.
+///   - the mean error that an output then still has, which its bias takes back.
 class WeightRounding {
  public:
-  /// `out` outputs of `in` inputs; `most` as quantize_weights takes it.
-  WeightRounding(std::int64_t in, std::int64_t out, std::int32_t most);
+  /// `out` outputs of `in` inputs; `qmax` as quantize_weights takes it.
+  WeightRounding(std::int64_t in, std::int64_t out, std::int32_t qmax);
 
-  /// One output's weights, and what they were rounded to.
-  void note(std::int64_t output, std::span<const float> weights, const WeightQuantParams& meaning,
-            std::span<const std::int8_t> codes);
+  /// One output's weights, and the values that they were rounded to.
+  void record_weights(std::int64_t output, std::span<const float> weights, const WeightQuantParams& params,
+                      std::span<const std::int8_t> codes);
 
   /// Inputs, a row each, of which those that are not finite, or 0 throughout, are left out. Each row weighs 1 / |x|².
-  void see(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& scratch);
+  void observe_inputs(const Execution& execution, ConstMatrixView x, AlignedBuffer<float>& scratch);
 
-  /// What an output lacks on average, in its steps; 0 where that is not known.
+  /// An output's mean error over the inputs, in quantization steps; 0 without inputs.
   float mean_error(std::int64_t output) const;
 
-  /// New codes, in the product and here. False, and nothing changed, where no inputs have been seen. `code_sums` [out]
-  /// become Σ of an output's codes.
-  bool round_again(simd::Int8Gemm& product, std::span<std::int64_t> code_sums);
+  /// New values, in the GEMM and here. False, and nothing changed, where no inputs were observed. `code_sums` [out]
+  /// become Σ of an output's values.
+  bool requantize(simd::Int8Gemm& gemm, std::span<std::int64_t> code_sums);
 
  private:
-  /// Second moments are kept of so many neighbouring inputs: wider blocks take longer and round little better.
+  /// Block of neighbouring inputs whose second moments are kept: wider blocks take longer and round little better.
   static constexpr std::int64_t kBlock = 64;
 
   static constexpr std::size_t kHalf = kBlock / 2;
@@ -51,12 +51,12 @@ class WeightRounding {
     return static_cast<std::size_t>(output * blocks_ + block) * kHalf;
   }
   void factor_moments();
-  void load(const simd::Int8Gemm& product, Tile& tile) const;
-  void store(simd::Int8Gemm& product, const Tile& tile, std::span<std::int64_t> code_sums);
+  void load(const simd::Int8Gemm& gemm, Tile& tile) const;
+  void store(simd::Int8Gemm& gemm, const Tile& tile, std::span<std::int64_t> code_sums);
 
   std::int64_t in_;
   std::int64_t out_;
-  std::int32_t most_;
+  std::int32_t qmax_;
   std::int64_t blocks_ = (in_ + kBlock - 1) / kBlock;
   AlignedBuffer<std::uint8_t> pairs_;  ///< [out, blocks, kHalf]: errors of inputs i and kHalf + i, four bits each
   std::vector<float> total_;           ///< [blocks, kBlock] Σ x / |x|²

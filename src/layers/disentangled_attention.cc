@@ -40,7 +40,8 @@ std::vector<Linear> per_head(ConstMatrixView table, std::int64_t num_heads, std:
 /// Scores [num_heads][total_tokens, 2 · span] of every token against every relative position.
 class PositionScores {
  public:
-  PositionScores(const std::vector<Linear>& heads, std::int64_t head_dim, ConstMatrixView content)
+  PositionScores(const Execution& execution, const std::vector<Linear>& heads, std::int64_t head_dim,
+                 ConstMatrixView content)
       : rows_(content.rows) {
     if (heads.empty()) return;
     span2_ = heads.front().out_features();
@@ -52,7 +53,7 @@ class PositionScores {
         std::copy_n(content.row(row) + first, head_dim, dense.data() + row * head_dim);
       }
       float* target = scores_.data() + static_cast<std::int64_t>(head) * rows_ * span2_;
-      heads[head].run({}, ConstMatrixView(dense.data(), rows_, head_dim), MatrixView(target, rows_, span2_));
+      heads[head].run(execution, ConstMatrixView(dense.data(), rows_, head_dim), MatrixView(target, rows_, span2_));
     }
   }
 
@@ -103,10 +104,12 @@ DisentangledBias::DisentangledBias(const Parts& parts)
       content_to_position_(per_head(parts.position_keys, parts.num_heads, parts.head_dim)),
       position_to_content_(per_head(parts.position_queries, parts.num_heads, parts.head_dim)) {}
 
-std::unique_ptr<LogitBias> DisentangledBias::prepare(const PackedBatch& batch, ConstMatrixView q,
-                                                     ConstMatrixView k) const {
-  return std::make_unique<PreparedBias>(positions_, scale_, batch, PositionScores(content_to_position_, head_dim_, q),
-                                        PositionScores(position_to_content_, head_dim_, k));
+std::unique_ptr<LogitBias> DisentangledBias::prepare(const Execution& execution, const PackedBatch& batch,
+                                                     ConstMatrixView q, ConstMatrixView k) const {
+  const Execution own = execution.on_thread(0);
+  return std::make_unique<PreparedBias>(positions_, scale_, batch,
+                                        PositionScores(own, content_to_position_, head_dim_, q),
+                                        PositionScores(own, position_to_content_, head_dim_, k));
 }
 
 }  // namespace treble::internal

@@ -35,7 +35,8 @@ class DisentangledBias : public LogitBiasSource {
 
   explicit DisentangledBias(const Parts& parts);
 
-  std::unique_ptr<LogitBias> prepare(const PackedBatch& batch, ConstMatrixView q, ConstMatrixView k) const override;
+  std::unique_ptr<LogitBias> prepare(const Execution& execution, const PackedBatch& batch, ConstMatrixView q,
+                                     ConstMatrixView k) const override;
 
  private:
   RelativePositions positions_;

@@ -51,9 +51,10 @@ void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) co
   // Few enough rows at a time for the wide intermediate ones to stay close to the core.
   const std::int64_t chunk = parts_.up.typical_rows();
   call.execution.for_ranges(x.rows, kMinRowsPerThread, [&](std::int64_t begin, std::int64_t end, int worker) {
+    const Execution own = call.execution.on_thread(worker);
     for (std::int64_t first = begin; first < end; first += chunk) {
       const std::int64_t last = std::min(end, first + chunk);
-      run_chunk({}, x.row_range(first, last), buffers[static_cast<std::size_t>(worker)], y.row_range(first, last));
+      run_chunk(own, x.row_range(first, last), buffers[static_cast<std::size_t>(worker)], y.row_range(first, last));
     }
   });
 }

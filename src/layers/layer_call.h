@@ -13,7 +13,8 @@
 
 namespace treble::internal {
 
-/// Buffers of one worker, reused from batch to batch; they grow to the largest batch seen.
+/// Activations of one call, reused from call to call; buffers grow to the largest batch. The scratch of the kernels is
+/// the Execution's.
 struct LayerWorkspace {
   AlignedBuffer<float> hidden;      ///< [total_tokens, hidden]
   AlignedBuffer<float> embedded;    ///< [total_tokens, embedding size], where that is not the hidden size
@@ -26,7 +27,6 @@ struct LayerWorkspace {
   std::vector<float> logit_scales;  ///< [num_heads, total_tokens]
   /// One a thread: a few rows of the feed-forward network's width.
   std::vector<AlignedBuffer<float>> intermediate;
-  std::vector<AttentionScratch> attention_scratch;
 };
 
 /// The position bias added to the logits, expanded over distances; max_length 0 means there is none.

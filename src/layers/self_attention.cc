@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/quantize_ops.h"
+#include "kernels/bfloat16_ops.h"
 #include "layers/kept_rows.h"
 
 namespace treble::internal {
@@ -108,11 +108,11 @@ void SelfAttention::attend(const LayerCall& call, std::int64_t layer, MatrixView
   AttentionInputs attention_inputs = inputs(call, qkv);
   std::unique_ptr<LogitBias> logit_bias;
   if (parts_.logit_bias != nullptr) {
-    logit_bias = parts_.logit_bias->prepare(call.batch, attention_inputs.q, attention_inputs.k);
+    logit_bias = parts_.logit_bias->prepare(call.execution, call.batch, attention_inputs.q, attention_inputs.k);
     attention_inputs.logit_bias = logit_bias.get();
   }
   if (call.observer != nullptr) call.observer->on_attention(layer, call.batch, attention_inputs);
-  attention(call.execution, attention_inputs, call.workspace.attention_scratch, attended<float>(call));
+  attention(call.execution, attention_inputs, attended<float>(call));
 }
 
 void SelfAttention::attend(const LayerCall& call, std::int64_t layer, Bfloat16View qkv) const {
@@ -121,7 +121,7 @@ void SelfAttention::attend(const LayerCall& call, std::int64_t layer, Bfloat16Vi
     for (std::int64_t row = 0; row < qkv.rows; ++row) from_bfloat16(qkv.row_span(row), wide.row_span(row));
     call.observer->on_attention(layer, call.batch, inputs(call, wide));
   }
-  attention(call.execution, inputs(call, qkv), call.workspace.attention_scratch, attended<std::uint16_t>(call));
+  attention(call.execution, inputs(call, qkv), attended<std::uint16_t>(call));
 }
 
 void SelfAttention::project(const LayerCall& call, std::span<const std::int64_t> kept, MatrixView y) const {

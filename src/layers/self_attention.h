@@ -18,7 +18,8 @@ class LogitBiasSource {
  public:
   virtual ~LogitBiasSource() = default;
   /// q and k: [total_tokens, num_heads · head_dim]. The views outlive the result.
-  virtual std::unique_ptr<LogitBias> prepare(const PackedBatch& batch, ConstMatrixView q, ConstMatrixView k) const = 0;
+  virtual std::unique_ptr<LogitBias> prepare(const Execution& execution, const PackedBatch& batch, ConstMatrixView q,
+                                             ConstMatrixView k) const = 0;
 };
 
 struct AttentionShape {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "kernels/compute_isa.h"
 #include "layers/disentangled_attention.h"
 
 namespace treble::internal {
@@ -24,13 +25,13 @@ void swap_halves(std::vector<float>& rows) {
 }  // namespace
 
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                               const LengthPlan& lengths, ComputeType type, RoundingCorrection* correction)
+                               const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration)
     : loader_(loader),
       names_(names),
       config_(config),
       lengths_(lengths),
       type_(type),
-      correction_(correction),
+      calibration_(calibration),
       plan_(make_position_plan(lengths.extension, lengths.max_tokens, lengths.trained(config))) {
   if (config.learned_positions && changes_rotary_base(lengths.extension) &&
       lengths.max_tokens > lengths.trained(config)) {
@@ -113,7 +114,7 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   if (config_.embedding_norm) parts.norm = norm(names_.embedding_norm, width);
   if (width != config_.hidden_size || config_.always_projects_embeddings) {
     parts.projection = linear({names_.embedding_projection}, {config_.hidden_size}, width, true,
-                              {.type = type_, .correction = correction_});
+                              {.type = type_, .calibration = calibration_});
   }
   return EmbeddingLayer(std::move(parts));
 }
@@ -181,7 +182,7 @@ Linear EncoderBuilder::qkv(std::int64_t group, bool rotates) const {
   const Linear::Options options = {
       .type = type_,
       .bfloat16_output = untouched && supports_bf16_activations(type_) && supports_bf16_attention(config_.head_width()),
-      .correction = correction_};
+      .calibration = calibration_};
   if (!names_.qkv.empty()) {
     return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias, options);
   }
@@ -193,7 +194,7 @@ Linear EncoderBuilder::qkv(std::int64_t group, bool rotates) const {
 Linear::Options EncoderBuilder::intermediate_options() const {
   return {.type = type_,
           .bfloat16_output = type_ == ComputeType::bfloat16 && supports_bf16_activations(type_),
-          .correction = correction_};
+          .calibration = calibration_};
 }
 
 Linear EncoderBuilder::gate_up(std::int64_t group) const {
@@ -239,7 +240,7 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
       .shape = shape,
       .qkv = qkv(group, rotary != nullptr),
       .output = linear({name_of(names_.attention_output, group)}, {config_.hidden_size}, config_.num_heads * head_dim,
-                       config_.output_bias, {.accumulate = accumulate, .type = type_, .correction = correction_})};
+                       config_.output_bias, {.accumulate = accumulate, .type = type_, .calibration = calibration_})};
   if (config_.qk_norm) {
     parts.query_norm = norm(name_of(names_.query_norm, group), head_dim);
     parts.key_norm = norm(name_of(names_.key_norm, group), head_dim);
@@ -253,7 +254,7 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   const std::int64_t wide = config_.intermediate_size;
   const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
   Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
-                       {.accumulate = accumulate, .type = type_, .correction = correction_});
+                       {.accumulate = accumulate, .type = type_, .calibration = calibration_});
   if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
   Linear::Options options = intermediate_options();
   options.activation = config_.activation;
@@ -282,7 +283,8 @@ std::vector<float> EncoderBuilder::relative_table() const {
   std::vector<float> table(stored.data(), stored.data() + rows * config_.hidden_size);
   if (config_.disentangled.normalize_embeddings) {
     const MatrixView view(table.data(), rows, config_.hidden_size);
-    norm(names_.relative_embeddings_norm, config_.hidden_size).run({}, view, view);
+    Workspace workspace;
+    norm(names_.relative_embeddings_norm, config_.hidden_size).run(Execution(workspace), view, view);
   }
   return table;
 }
@@ -293,7 +295,8 @@ std::vector<float> EncoderBuilder::project_positions(const std::string& stem, co
   const std::int64_t rows = 2 * position_span();
   const Linear projection = linear({stem}, {width}, config_.hidden_size, true, {});
   std::vector<float> projected(static_cast<std::size_t>(rows * width));
-  projection.run({}, ConstMatrixView(table.data(), rows, config_.hidden_size),
+  Workspace workspace;
+  projection.run(Execution(workspace), ConstMatrixView(table.data(), rows, config_.hidden_size),
                  MatrixView(projected.data(), rows, width));
   return projected;
 }

@@ -14,9 +14,9 @@ namespace treble::internal {
 
 class EncoderBuilder {
  public:
-  /// All referred-to objects outlive the builder; `correction` may be null.
+  /// All referred-to objects outlive the builder; `calibration` may be null.
   EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                 const LengthPlan& lengths, ComputeType type, RoundingCorrection* correction);
+                 const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration);
 
   EmbeddingLayer embeddings(AlignedBuffer<float>& words) const;
   /// T5's and MPNet's buckets, or ALiBi's slopes: one bias that all layers share, or one a layer (umT5). None where the
@@ -53,7 +53,7 @@ class EncoderBuilder {
   const EncoderConfig& config_;
   const LengthPlan& lengths_;
   ComputeType type_;
-  RoundingCorrection* correction_;
+  Int8Calibration* calibration_;
   PositionPlan plan_;
 };
 

@@ -225,13 +225,14 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   const EncoderConfig& config = layout.config;
   const FoundNames& found = layout.found;
   const WeightLoader loader(archive, found.prefix, folder.string());
-  const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.correction);
+  const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.calibration);
 
   AlignedBuffer<float> words;
   EmbeddingLayer embeddings = builder.embeddings(words);
   auto rotary = std::make_unique<const RotaryTable>(builder.rotary(false));
   auto local_rotary = std::make_unique<const RotaryTable>(builder.rotary(true));
-  auto groups = build_layers(builder, config, *rotary, *local_rotary, options.execution);
+  Workspace workspace;
+  auto groups = build_layers(builder, config, *rotary, *local_rotary, Execution(workspace, options.pool));
   auto convolution = builder.convolution();
   auto position_bias = builder.position_bias();
   Norm final_norm = builder.final_norm();

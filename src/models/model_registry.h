@@ -17,11 +17,10 @@ EncoderConfig read_encoder_config(const JsonObject& json);
 
 struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`
-  /// Layers are packed side by side where it has a pool.
-  Execution execution = {};
-  /// Of int8: makes the layers note what their rounding is corrected by (kernels/rounding_correction.h). Null: they do
-  /// not.
-  RoundingCorrection* correction = nullptr;
+  /// Packs layers in parallel; may be null.
+  ThreadPool* pool = nullptr;
+  /// Of int8: layers register with it, for a calibration pass after loading (kernels/int8_calibration.h). May be null.
+  Int8Calibration* calibration = nullptr;
 };
 
 /// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths

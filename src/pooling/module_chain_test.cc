@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 
+#include "kernels/test_support.h"
 #include "safetensors/safetensors.h"
 #include "treble/error.h"
 
@@ -70,7 +71,7 @@ class Chain : public testing::Test {
   std::vector<float> run(const ModuleChain& chain, const ModuleChainOptions& options = {}) const {
     const std::int64_t width = chain.output_dim(options);
     std::vector<float> out(static_cast<std::size_t>(2 * width), -7.0F);
-    chain.run({}, batch_, {hidden_.data(), 8, kHidden}, options, {out.data(), 2, width});
+    chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, kHidden}, options, {out.data(), 2, width});
     return out;
   }
 
@@ -271,11 +272,11 @@ TEST_F(Chain, KeepsANormalizeInTheMiddle) {
 TEST_F(Chain, TakesAnEmptyBatchAndRefusesWrongShapes) {
   write_modules({});
   const auto chain = load();
-  chain.run({}, PackedBatch{}, {nullptr, 0, kHidden}, {}, {nullptr, 0, kHidden});
+  chain.run(test::TestExecution(), PackedBatch{}, {nullptr, 0, kHidden}, {}, {nullptr, 0, kHidden});
   std::vector<float> out(12);
-  EXPECT_THROW(chain.run({}, batch_, {hidden_.data(), 8, 5}, {}, {out.data(), 2, 6}), Error);
-  EXPECT_THROW(chain.run({}, batch_, {hidden_.data(), 8, 6}, {}, {out.data(), 2, 5}), Error);
-  EXPECT_THROW(chain.run({}, batch_, {hidden_.data(), 7, 6}, {}, {out.data(), 2, 6}), Error);
+  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, 5}, {}, {out.data(), 2, 6}), Error);
+  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, 6}, {}, {out.data(), 2, 5}), Error);
+  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 7, 6}, {}, {out.data(), 2, 6}), Error);
 }
 
 TEST_F(Chain, RefusesDenseFoldersThatDisagree) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kernels/test_support.h"
 #include "pooling/normalize.h"
 #include "treble/error.h"
 
@@ -25,7 +26,7 @@ PackedBatch batch_of(const std::vector<std::int64_t>& lengths, std::vector<std::
 }
 
 std::vector<float> pooled(const PoolingConfig& config, const PackedBatch& batch, const std::vector<float>& hidden,
-                          std::int64_t cols, const Execution& execution = {}) {
+                          std::int64_t cols, const Execution& execution = test::TestExecution()) {
   const std::int64_t width = pooled_width(config, cols);
   std::vector<float> out(static_cast<std::size_t>(batch.num_sequences() * width), -7.0F);
   pool(execution, config, batch, {hidden.data(), batch.total_tokens(), cols},
@@ -158,7 +159,7 @@ TEST(Pooling, GivesTheSameBitsInAnyBatchOnAnyThreads) {
   const PoolingConfig config{kAllModes};
   const auto together = pooled(config, batch, hidden, cols);
   ThreadPool threads(3);
-  EXPECT_EQ(pooled(config, batch, hidden, cols, {&threads}), together);
+  EXPECT_EQ(pooled(config, batch, hidden, cols, test::TestExecution(&threads)), together);
   const auto width = static_cast<std::ptrdiff_t>(pooled_width(config, cols));
   for (std::ptrdiff_t text = 0; text < 4; ++text) {
     const auto i = static_cast<std::size_t>(text);
@@ -166,14 +167,15 @@ TEST(Pooling, GivesTheSameBitsInAnyBatchOnAnyThreads) {
                                  hidden.begin() + batch.offsets[i + 1] * cols);
     const std::vector<float> expected(together.begin() + text * width, together.begin() + (text + 1) * width);
     EXPECT_EQ(pooled(config, batch_of({batch.length(text)}), own, cols), expected);
-    EXPECT_EQ(pooled(config, batch_of({batch.length(text)}), own, cols, {&threads}), expected);
+    EXPECT_EQ(pooled(config, batch_of({batch.length(text)}), own, cols, test::TestExecution(&threads)), expected);
   }
 }
 
 TEST(Pooling, RefusesShapesThatDisagree) {
   std::vector<float> out(4);
   const auto run = [&](std::int64_t tokens, std::int64_t rows, std::int64_t cols) {
-    pool({}, {{PoolingMode::mean}}, batch_of({3, 1}), {kHidden.data(), tokens, 2}, {out.data(), rows, cols});
+    pool(test::TestExecution(), {{PoolingMode::mean}}, batch_of({3, 1}), {kHidden.data(), tokens, 2},
+         {out.data(), rows, cols});
   };
   EXPECT_NO_THROW(run(4, 2, 2));
   EXPECT_THROW(run(3, 2, 2), Error);

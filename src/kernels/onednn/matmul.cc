@@ -7,7 +7,6 @@
 #include <map>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <shared_mutex>
 #include <utility>
 
 #include "tensor/aligned_buffer.h"
@@ -30,11 +29,11 @@ using Type = memory::data_type;
 
 /// The packed layout is chosen once, for a micro-batch of a usual size, and every other row count keeps it.
 constexpr std::int64_t kLayoutRows = 128;
-/// 64 rows give the products a tenth less speed, 256 no more.
+/// 64 rows make the GEMMs a tenth slower, 256 no faster.
 constexpr std::int64_t kTypicalRows = 128;
-/// The rearranging of weights is then a twentieth of the work.
+/// Reordering the weights is then a twentieth of the work.
 constexpr std::int64_t kTypicalRowsUnpacked = 256;
-/// A primitive is made for each shape and row count that occurs; this bounds how many are kept.
+/// A primitive is made for each shape and row count that occurs; this bounds how many a context keeps.
 constexpr std::size_t kMaxPrimitives = 1024;
 
 struct Types {
@@ -46,7 +45,7 @@ struct Types {
 Types types_of(MatmulKind kind) {
   switch (kind) {
     case MatmulKind::bfloat16: return {Type::bf16, Type::bf16, Type::f32};
-    case MatmulKind::bfloat16_output_bfloat16: return {Type::bf16, Type::bf16, Type::bf16};
+    case MatmulKind::bfloat16_output_bf16: return {Type::bf16, Type::bf16, Type::bf16};
     case MatmulKind::int8: return {Type::u8, Type::s8, Type::s32};
     case MatmulKind::float32: break;
   }
@@ -78,49 +77,6 @@ dnnl::primitive_attr attributes(bool accumulate) {
   return attr;
 }
 
-/// dnnl_cpu_isa_t is a set of bits: a set holds another when it has all its bits.
-bool has_isa(dnnl::cpu_isa isa) {
-  const auto wanted = static_cast<unsigned>(isa);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
-}
-
-}  // namespace
-
-bool has_avx512_bfloat16() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
-
-bool has_bfloat16() { return has_avx512_bfloat16() || has_isa(dnnl::cpu_isa::avx2_vnni_2); }
-
-bool has_vnni() { return has_isa(dnnl::cpu_isa::avx512_core_vnni) || has_isa(dnnl::cpu_isa::avx2_vnni); }
-
-bool has_avx512_vnni_alone() {
-  return has_isa(dnnl::cpu_isa::avx512_core_vnni) && !has_isa(dnnl::cpu_isa::avx512_core_amx);
-}
-
-bool has_avx2_alone() { return dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx2; }
-
-Int8Range int8_range() {
-  if (has_vnni()) return {};
-  // 180 · 182 < 2¹⁵. Of the ranges that fit, this one keeps real models closest to float32.
-  return {180, 105, 182};
-}
-
-std::string isa_name() {
-  switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::sse41: return "SSE4.1";
-    case dnnl::cpu_isa::avx: return "AVX";
-    case dnnl::cpu_isa::avx2: return "AVX2";
-    case dnnl::cpu_isa::avx2_vnni: return "AVX2 with VNNI";
-    case dnnl::cpu_isa::avx2_vnni_2: return "AVX2 with VNNI and bfloat16";
-    case dnnl::cpu_isa::avx512_core: return "AVX-512";
-    case dnnl::cpu_isa::avx512_core_vnni: return "AVX-512 with VNNI";
-    case dnnl::cpu_isa::avx512_core_bf16: return "AVX-512 with VNNI and bfloat16";
-    case dnnl::cpu_isa::avx512_core_fp16: return "AVX-512 with VNNI, bfloat16 and float16";
-    case dnnl::cpu_isa::avx512_core_amx: return "AVX-512 with AMX";
-    case dnnl::cpu_isa::avx512_core_amx_fp16: return "AVX-512 with AMX and float16";
-    default: return "another instruction set";
-  }
-}
-
 /// Whether `part` is laid out as the rows of `whole` are: with them on the outside, so that some rows of `whole` are a
 /// `part` of their own.
 bool is_slice(const memory::desc& whole, const memory::desc& part) {
@@ -137,14 +93,7 @@ std::int64_t row_block(const memory::desc& desc) {
   return block;
 }
 
-namespace {
-
 using PrimitiveDesc = dnnl::inner_product_forward::primitive_desc;
-
-struct Prepared {
-  PrimitiveDesc desc;
-  dnnl::inner_product_forward primitive;
-};
 
 /// What a primitive depends on: the layout of the packed weights follows from it too.
 struct PrimitiveKey {
@@ -158,69 +107,47 @@ struct PrimitiveKey {
   auto operator<=>(const PrimitiveKey&) const = default;
 };
 
-/// The primitives of the whole process. A model's layers are of few shapes, and texts of many lengths make many row
-/// counts: were each layer to keep its own, a long run's memory would grow by a hundred megabytes.
-class PrimitiveCache {
- public:
-  template <typename Make>
-  Prepared get(const PrimitiveKey& key, const Make& make) {
-    {
-      const std::shared_lock lock(mutex_);
-      if (const auto found = primitives_.find(key); found != primitives_.end()) return found->second;
-    }
-    const std::unique_lock lock(mutex_);
-    if (const auto found = primitives_.find(key); found != primitives_.end()) return found->second;
-    if (primitives_.size() >= kMaxPrimitives) primitives_.clear();
-    const PrimitiveDesc desc = make();
-    return primitives_.emplace(key, Prepared{desc, dnnl::inner_product_forward(desc)}).first->second;
-  }
-
- private:
-  std::shared_mutex mutex_;
-  std::map<PrimitiveKey, Prepared> primitives_;
-};
-
-// Neither is ever destroyed: threads may still be at work when the process ends.
+/// Immutable, and stateless on the CPU; every Matmul holds a reference of its own.
 const dnnl::engine& cpu_engine() {
-  static const auto* const engine = new dnnl::engine(dnnl::engine::kind::cpu, 0);
-  return *engine;
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
 }
 
-PrimitiveCache& primitive_cache() {
-  static auto* const cache = new PrimitiveCache;
-  return *cache;
-}
+struct OutputRange {
+  std::int64_t begin;
+  std::int64_t end;
+};
 
 struct CallData {
-  const void* source;
+  const void* x;
   const void* weights;
   const void* bias;
-  void* target;
+  void* y;
 };
 
-/// A primitive with oneDNN's objects for its arguments, which take longer to make than a small product takes to run.
+/// A primitive with oneDNN's objects for its arguments, which take longer to make than a small GEMM takes to run.
 class Call {
  public:
-  explicit Call(const Prepared& prepared)
-      : primitive_(prepared.primitive),
-        source_(unbound(prepared.desc.src_desc())),
-        weights_(unbound(prepared.desc.weights_desc())),
-        bias_(unbound(prepared.desc.bias_desc())),
-        target_(unbound(prepared.desc.dst_desc())),
-        scratchpad_(unbound(prepared.desc.scratchpad_desc())),
-        scratchpad_bytes_(prepared.desc.scratchpad_desc().get_size()),
-        arguments_{{{DNNL_ARG_SRC, source_.get()},
+  explicit Call(const PrimitiveDesc& desc)
+      : primitive_(desc),
+        x_(unbound(desc.src_desc())),
+        weights_(unbound(desc.weights_desc())),
+        bias_(unbound(desc.bias_desc())),
+        y_(unbound(desc.dst_desc())),
+        scratchpad_(unbound(desc.scratchpad_desc())),
+        scratchpad_bytes_(desc.scratchpad_desc().get_size()),
+        arguments_{{{DNNL_ARG_SRC, x_.get()},
                     {DNNL_ARG_WEIGHTS, weights_.get()},
                     {DNNL_ARG_BIAS, bias_.get()},
-                    {DNNL_ARG_DST, target_.get()},
+                    {DNNL_ARG_DST, y_.get()},
                     {DNNL_ARG_SCRATCHPAD, scratchpad_.get()}}} {}
 
-  void execute(const dnnl::stream& stream, const CallData& data, AlignedBuffer<std::byte>& scratch) {
-    bind(source_, data.source);
+  void execute(const dnnl::stream& stream, const CallData& data, AlignedBuffer<std::byte>& scratchpad) {
+    bind(x_, data.x);
     bind(weights_, data.weights);
     if (data.bias != nullptr) bind(bias_, data.bias);
-    bind(target_, data.target);
-    if (scratchpad_bytes_ > 0) bind(scratchpad_, scratch.ensure(scratchpad_bytes_));
+    bind(y_, data.y);
+    if (scratchpad_bytes_ > 0) bind(scratchpad_, scratchpad.ensure(scratchpad_bytes_));
     const auto count = static_cast<int>(arguments_.size());
     dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), stream.get(), count, arguments_.data()),
                             "could not multiply matrices");
@@ -233,35 +160,34 @@ class Call {
   static void bind(const memory& argument, const void* data) { argument.set_data_handle(const_cast<void*>(data)); }
 
   dnnl::inner_product_forward primitive_;
-  memory source_;
+  memory x_;
   memory weights_;
   memory bias_;
-  memory target_;
+  memory y_;
   memory scratchpad_;
   std::size_t scratchpad_bytes_;
   std::array<dnnl_exec_arg_t, 5> arguments_;
 };
 
-/// A thread's own.
-struct ThreadCalls {
+}  // namespace
+
+struct MatmulContext::Impl {
   dnnl::stream stream = dnnl::stream(cpu_engine());
   std::map<PrimitiveKey, Call> calls;
-  AlignedBuffer<std::byte> scratch;
+  AlignedBuffer<std::byte> scratchpad;
 
-  template <typename Make>
-  Call& get(const PrimitiveKey& key, const Make& make) {
+  template <typename Describe>
+  Call& get(const PrimitiveKey& key, const Describe& describe) {
     if (const auto found = calls.find(key); found != calls.end()) return found->second;
     if (calls.size() >= kMaxPrimitives) calls.clear();
-    return calls.emplace(key, Call(make())).first->second;
+    return calls.emplace(key, Call(describe())).first->second;
   }
 };
 
-ThreadCalls& thread_calls() {
-  thread_local ThreadCalls calls;
-  return calls;
-}
-
-}  // namespace
+MatmulContext::MatmulContext() = default;
+MatmulContext::MatmulContext(MatmulContext&&) noexcept = default;
+MatmulContext& MatmulContext::operator=(MatmulContext&&) noexcept = default;
+MatmulContext::~MatmulContext() = default;
 
 struct Matmul::Impl {
   Impl(MatmulKind kind_in, const MatmulWeights& shape)
@@ -289,7 +215,7 @@ struct Matmul::Impl {
   void pack(const MatmulWeights& source) {
     packed_desc = describe(kLayoutRows, out, any_layout(out)).weights_desc();
     packs = !packed_desc.get_inner_blks().empty();
-    // What is rearranged in every call may as well lie as it was stored, which can be divided by outputs.
+    // Weights that are reordered in every call are left row-major, which can be split by outputs.
     if (!packs) packed_desc = memory::desc({out, in}, types.weight, Tag::ab);
     const memory::desc stored_desc({out, in}, types.weight, memory::dims{source.stride, 1});
     memory stored(stored_desc, engine, const_cast<void*>(source.data));
@@ -325,20 +251,21 @@ struct Matmul::Impl {
     return {kind, in, out, has_bias, accumulate, columns, rows};
   }
 
-  Prepared prepared(std::int64_t rows, std::int64_t columns) const {
-    return primitive_cache().get(key_of(rows, columns), [&] {
-      return describe(rows, columns, columns == out ? packed_desc : part_desc(columns));
-    });
+  PrimitiveDesc describe(std::int64_t rows, std::int64_t columns) const {
+    return describe(rows, columns, columns == out ? packed_desc : part_desc(columns));
   }
 
-  void run(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source, void* target) const {
+  void run(MatmulContext::Impl& context, std::int64_t rows, const OutputRange& outputs, const CallData& data) const {
     const SingleThreadScope single_thread;
-    ThreadCalls& own = thread_calls();
-    Call& call = own.get(key_of(rows, end - begin), [&] { return prepared(rows, end - begin); });
-    call.execute(own.stream,
-                 {source, weights.data() + byte_offset(begin), has_bias ? bias.data() + begin : nullptr, target},
-                 own.scratch);
-    own.stream.wait();
+    const std::int64_t columns = outputs.end - outputs.begin;
+    Call& call = context.get(key_of(rows, columns), [&] { return describe(rows, columns); });
+    call.execute(context.stream, data, context.scratchpad);
+    context.stream.wait();
+  }
+
+  /// `x` and `y` with the weights and biases of some outputs.
+  CallData bind(const OutputRange& outputs, const void* x, void* y) const {
+    return {x, weights.data() + byte_offset(outputs.begin), has_bias ? bias.data() + outputs.begin : nullptr, y};
   }
 
   /// Of the weights of output `column`, the first of a block.
@@ -350,8 +277,8 @@ struct Matmul::Impl {
   Types types;
   bool has_bias;
   bool accumulate;
-  bool packs = true;  ///< weights are in the form that the products read
-  const dnnl::engine& engine;
+  bool packs = true;  ///< weights are packed as the GEMMs read them
+  dnnl::engine engine;
   memory::desc packed_desc;
   WeightMemory weights;
   std::size_t bytes_a_column = 0;
@@ -369,13 +296,14 @@ Matmul::Matmul(Matmul&&) noexcept = default;
 Matmul& Matmul::operator=(Matmul&&) noexcept = default;
 Matmul::~Matmul() = default;
 
-void Matmul::run(std::int64_t rows, const void* source, void* target) const {
-  impl_->run(rows, 0, impl_->out, source, target);
+void Matmul::run(MatmulContext& context, std::int64_t rows, const void* x, void* y) const {
+  run_columns(context, rows, 0, impl_->out, x, y);
 }
 
-void Matmul::run_columns(std::int64_t rows, std::int64_t begin, std::int64_t end, const void* source,
-                         void* target) const {
-  impl_->run(rows, begin, end, source, target);
+void Matmul::run_columns(MatmulContext& context, std::int64_t rows, std::int64_t begin, std::int64_t end, const void* x,
+                         void* y) const {
+  if (!context.impl_) context.impl_ = std::make_unique<MatmulContext::Impl>();
+  impl_->run(*context.impl_, rows, {begin, end}, impl_->bind({begin, end}, x, y));
 }
 
 std::int64_t Matmul::part_columns(int parts) const {
@@ -388,7 +316,7 @@ std::int64_t Matmul::out_features() const noexcept { return impl_->out; }
 
 const char* Matmul::implementation(std::int64_t rows) const {
   const SingleThreadScope single_thread;
-  return impl_->prepared(rows, impl_->out).desc.impl_info_str();
+  return impl_->describe(rows, impl_->out).impl_info_str();
 }
 
 }  // namespace treble::internal::onednn

@@ -1,4 +1,4 @@
-// What one head of one sequence needs; shared by the instruction sets that attention.cc is compiled for.
+// What one head of one sequence needs, and which keys its queries attend to; shared by all attention kernels.
 #pragma once
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/attention.h"
+#include "tensor/aligned_buffer.h"
 
 namespace treble::internal::simd {
 
@@ -25,7 +26,7 @@ struct HeadShape {
   const LogitBias* logit_bias = nullptr;
   std::int64_t sequence = 0;  ///< for logit_bias
   std::int64_t head = 0;
-  float* scratch = nullptr;  ///< head_scratch_floats(length, head_dim) floats, 64-byte aligned
+  AlignedBuffer<float>* scratch = nullptr;  ///< of the thread
 };
 
 /// Numbers are float or the bits of bfloat16.
@@ -63,12 +64,33 @@ inline KeyRange visible_keys(const HeadShape& task, std::size_t first_row, std::
           std::min(task.length, first_row + rows + task.window_right)};
 }
 
-/// Packed keys and values of the whole sequence, and the query block's working set: O(length).
-constexpr std::size_t head_scratch_floats(std::size_t length, std::size_t head_dim) {
-  const std::size_t padded_dim = round_up(head_dim, kMaxLanes);
-  const std::size_t packed = round_up(length, kKeyPadding) * (head_dim + padded_dim);
-  const std::size_t block = kQueries * (head_dim + kKeyBlock + padded_dim + 4) + 4 * kKeyBlock;
-  return packed + block + 10 * kMaxLanes;
+/// Whether `rows` queries from `first_query` attend to all of `count` keys from `key`.
+inline bool fully_visible(const HeadShape& task, std::size_t first_query, std::size_t rows, std::size_t key,
+                          std::size_t count) {
+  const std::size_t last_key = key + count - 1;
+  return last_key < task.length && last_key <= first_query + task.window_right &&
+         first_query + rows - 1 <= key + task.window_left;
 }
+
+/// Queries [begin, end) of some.
+struct QueryRange {
+  std::size_t begin;
+  std::size_t end;
+};
+
+/// Those of `count` queries from `first_query` that attend to `key`, counted from the first; none: begin ≥ end.
+inline QueryRange visible_queries(const HeadShape& task, std::size_t key, std::size_t first_query, std::size_t count) {
+  if (key >= task.length) return {0, 0};
+  const auto queries = static_cast<std::int64_t>(count);
+  const auto distance = static_cast<std::int64_t>(key) - static_cast<std::int64_t>(first_query);
+  const auto begin = std::clamp<std::int64_t>(distance - static_cast<std::int64_t>(task.window_right), 0, queries);
+  const auto end = std::clamp<std::int64_t>(distance + static_cast<std::int64_t>(task.window_left) + 1, 0, queries);
+  return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
+}
+
+using AttendHeadFunction = void (*)(const HeadTask&);
+
+/// The float32 kernel for this CPU.
+AttendHeadFunction attend_head_float32();
 
 }  // namespace treble::internal::simd

@@ -10,14 +10,16 @@
 #include "kernels/simd/bfloat16_attention.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <numbers>
 
+#include "kernels/simd/scratch_arena.h"
+
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "kernels/simd/bfloat16_softmax.h"
+#include "kernels/simd/bfloat16_vectors.h"
 #endif
 
 namespace treble::internal::simd {
@@ -26,10 +28,6 @@ namespace treble::internal::simd {
 
 namespace {
 
-#define TREBLE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vbmi,prfchw")))
-#define TREBLE_BF16_INLINE TREBLE_BF16 __attribute__((always_inline)) inline
-
-constexpr std::size_t kLanes = 16;
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kTile = 8;
 /// Prefetch distance in rows: a head's rows lie too far apart for the hardware prefetcher.
@@ -37,7 +35,8 @@ constexpr std::size_t kPrefetchRows = 8;
 constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-struct Workspace {
+/// What a block of queries works on.
+struct BlockBuffers {
   std::uint16_t* keys;
   std::uint32_t* values;
   std::uint32_t* queries;
@@ -52,78 +51,21 @@ struct Workspace {
 
 std::size_t padded_length(std::size_t length) { return round_up(length, kTile); }
 
-Workspace divide(const HeadShape& task) {
-  Workspace w{};
-  w.padded_dim = round_up(task.head_dim, kLanes);
-  float* next = task.scratch;
-  const auto take = [&next](std::size_t floats) {
-    float* result = next;
-    next += round_up(floats, kLanes);
-    return result;
-  };
-  const std::size_t length = padded_length(task.length);
-  w.keys = reinterpret_cast<std::uint16_t*>(take(length * task.head_dim / 2));
-  w.values = reinterpret_cast<std::uint32_t*>(take(length / 2 * w.padded_dim));
-  w.queries = reinterpret_cast<std::uint32_t*>(take(w.padded_dim / 2 * kQueries + kLanes * kQueries));
-  w.scores = take(kKeyBlock * kQueries);
-  w.output = take(kQueries * w.padded_dim);
-  w.running_max = take(kQueries);
-  w.running_sum = take(kQueries);
-  w.correction = take(kQueries);
-  w.bias_scale = take(kQueries);
-  return w;
-}
-
-/// The first `count` lanes; all of them from 16 up.
-__mmask16 first_lanes(std::size_t count) {
-  return static_cast<__mmask16>(count >= kLanes ? 0xFFFFU : (1U << count) - 1U);
-}
-
-/// Interleaves 16 numbers of `low` and of `high`: pairs of bfloat16.
-TREBLE_BF16_INLINE __m512i pairs_of(__m512 low, __m512 high) {
-  const __m512i order =
-      _mm512_set_epi32(0x001F000F, 0x001E000E, 0x001D000D, 0x001C000C, 0x001B000B, 0x001A000A, 0x00190009, 0x00180008,
-                       0x00170007, 0x00160006, 0x00150005, 0x00140004, 0x00130003, 0x00120002, 0x00110001, 0x00100000);
-  return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
-}
-
-TREBLE_BF16_INLINE __m512 add_products(__m512 sum, __m512i a, __m512i b) {
-  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
-}
-
-TREBLE_BF16_INLINE __m512 widen(__m256i bf16) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
-}
-
-/// Up to 16 numbers; zeros behind them.
-TREBLE_BF16_INLINE __m512 load_floats(const float* from, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, from); }
-TREBLE_BF16_INLINE __m512 load_floats(const std::uint16_t* from, __mmask16 mask) {
-  return widen(_mm256_maskz_loadu_epi16(mask, from));
-}
-
-TREBLE_BF16_INLINE __m256i load_bf16(const float* from, __mmask16 mask) {
-  return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from)));
-}
-TREBLE_BF16_INLINE __m256i load_bf16(const std::uint16_t* from, __mmask16 mask) {
-  return _mm256_maskz_loadu_epi16(mask, from);
-}
-
-TREBLE_BF16_INLINE void store_floats(__m512 values, __mmask16 mask, float* to) {
-  _mm512_mask_storeu_ps(to, mask, values);
-}
-TREBLE_BF16_INLINE void store_floats(__m512 values, __mmask16 mask, std::uint16_t* to) {
-  _mm256_mask_storeu_epi16(to, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)));
-}
-
-/// Numbers of two rows side by side, as bfloat16; a null pointer is a row of zeros.
-TREBLE_BF16_INLINE __m512i load_pairs(const float* first, const float* second, __mmask16 mask) {
-  const __m512 high = second != nullptr ? load_floats(second, mask) : _mm512_setzero_ps();
-  return pairs_of(load_floats(first, mask), high);
-}
-TREBLE_BF16_INLINE __m512i load_pairs(const std::uint16_t* first, const std::uint16_t* second, __mmask16 mask) {
-  const __m512i low = _mm512_cvtepu16_epi32(load_bf16(first, mask));
-  if (second == nullptr) return low;
-  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_bf16(second, mask)), 16));
+BlockBuffers place_buffers(const HeadShape& task) {
+  return place_arrays(*task.scratch, [&](ScratchArena& arena) {
+    const std::size_t length = padded_length(task.length);
+    BlockBuffers w{};
+    w.padded_dim = round_up(task.head_dim, kLanes);
+    w.keys = arena.take<std::uint16_t>(length * task.head_dim);
+    w.values = arena.take<std::uint32_t>(length / 2 * w.padded_dim);
+    w.queries = arena.take<std::uint32_t>((w.padded_dim / 2 + kLanes) * kQueries);
+    w.scores = arena.take<float>(kKeyBlock * kQueries);
+    w.output = arena.take<float>(kQueries * w.padded_dim);
+    for (float** row : {&w.running_max, &w.running_sum, &w.correction, &w.bias_scale}) {
+      *row = arena.take<float>(kQueries);
+    }
+    return w;
+  });
 }
 
 /// Prefetches a row.
@@ -219,41 +161,15 @@ TREBLE_BF16 void pack_queries(const BasicHeadTask<T>& task, std::size_t first, s
   }
 }
 
-/// 2^x for x ≤ 0, relative error 7.5e-5. Below 2⁻¹²⁶ it is 2⁻¹²⁶; NaN
-/// stays NaN. Minimax polynomial on [−½, ½].
-TREBLE_BF16_INLINE __m512 exp2_of_negative(__m512 x) {
-  x = _mm512_max_ps(_mm512_set1_ps(-126.0F), x);
-  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 r = _mm512_sub_ps(x, whole);
-  __m512 power = _mm512_set1_ps(0.05517167F);
-  power = _mm512_fmadd_ps(power, r, _mm512_set1_ps(0.24261114F));
-  power = _mm512_fmadd_ps(power, r, _mm512_set1_ps(0.69326097F));
-  power = _mm512_fmadd_ps(power, r, _mm512_set1_ps(0.99992806F));
-  return _mm512_scalef_ps(power, whole);
-}
-
 /// The lanes whose queries attend to a key.
 __mmask16 visible_lanes(const HeadShape& task, std::size_t key, std::size_t first_query) {
-  const auto first = static_cast<std::int64_t>(first_query);
-  const auto j = static_cast<std::int64_t>(key);
-  if (key >= task.length) return 0;
-  const std::int64_t low = std::max<std::int64_t>(0, j - static_cast<std::int64_t>(task.window_right) - first);
-  const std::int64_t high = std::min<std::int64_t>(kLanes, j + static_cast<std::int64_t>(task.window_left) - first + 1);
-  if (low >= high) return 0;
-  return static_cast<__mmask16>(first_lanes(static_cast<std::size_t>(high)) &
-                                ~first_lanes(static_cast<std::size_t>(low)));
-}
-
-/// Whether every query of the block attends to all keys of a tile.
-bool fully_visible(const HeadShape& task, std::size_t first_query, std::size_t queries, std::size_t key) {
-  const std::size_t last_key = key + kTile - 1;
-  return last_key < task.length && last_key <= first_query + task.window_right &&
-         first_query + queries - 1 <= key + task.window_left;
+  const QueryRange visible = visible_queries(task, key, first_query, kLanes);
+  return static_cast<__mmask16>(first_lanes(visible.end) & ~first_lanes(visible.begin));
 }
 
 /// bias[j − i] of 16 queries i, in units of log₂; 0 where there is no such key or query.
-TREBLE_BF16_INLINE __m512 bias_of(const HeadShape& task, const Workspace& w, std::size_t key, std::size_t first_query,
-                                  std::size_t vector) {
+TREBLE_BF16_INLINE __m512 bias_of(const HeadShape& task, const BlockBuffers& w, std::size_t key,
+                                  std::size_t first_query, std::size_t vector) {
   const __m512i reversed = _mm512_set_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const std::size_t query = first_query + vector * kLanes;
   if (key >= task.length || query >= task.length) return _mm512_setzero_ps();
@@ -274,7 +190,7 @@ struct Block {
 
 /// Scores of kTile keys from `key`, into the block's scores; updates `block_max`.
 template <std::size_t kVectors>
-TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, const Block& block, std::size_t key,
+TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const BlockBuffers& w, const Block& block, std::size_t key,
                                    float* scores, __m512* block_max) {
   __m512 sum[kTile][kVectors];
 #pragma GCC unroll 8
@@ -302,7 +218,7 @@ TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, co
       }
     }
   }
-  if (!fully_visible(task, block.first, block.rows, key)) {
+  if (!fully_visible(task, block.first, block.rows, key, kTile)) {
     const __m512 hidden = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kTile; ++r) {
@@ -321,77 +237,10 @@ TREBLE_BF16_INLINE void score_tile(const HeadShape& task, const Workspace& w, co
   }
 }
 
-/// What a bfloat16's seven bits of mantissa f lie above those of 2^(f/128).
-constexpr std::array<std::uint8_t, 128> mantissa_excess() {
-  std::array<std::uint8_t, 128> excess = {};
-  double power = 1;  // 2^(f/128)
-  for (int f = 0; f < 128; ++f, power *= 1.0054299011128028) {
-    excess[static_cast<std::size_t>(f)] = static_cast<std::uint8_t>(f - static_cast<int>(128 * (power - 1) + 0.5));
-  }
-  return excess;
-}
-
-/// Words 0, 2, 4 … of two vectors, interleaved.
-constexpr std::array<std::uint16_t, 32> low_words() {
-  std::array<std::uint16_t, 32> words = {};
-  for (std::uint16_t i = 0; i < 32; i += 2) {
-    words[i] = i;
-    words[i + 1U] = static_cast<std::uint16_t>(32 + i);
-  }
-  return words;
-}
-
-/// bfloat16 weights 2^x of 16 queries for two keys at a time, x being rounded to 128ths: as accurate as bfloat16
-/// itself.
-class SoftmaxWeights {
- public:
-  TREBLE_BF16_INLINE explicit SoftmaxWeights(__m512 shift) : shift_(shift) {}
-
-  /// [query][2 keys]
-  TREBLE_BF16_INLINE __m512i weights(__m512 low, __m512 high) {
-    const __m512 low_number = place(low);
-    const __m512 high_number = place(high);
-    number_bits_ = _mm512_or_si512(number_bits_,
-                                   _mm512_or_si512(_mm512_castps_si512(low_number), _mm512_castps_si512(high_number)));
-    const __m512i number = _mm512_permutex2var_epi16(
-        _mm512_castps_si512(low_number), _mm512_loadu_si512(kLowWords.data()), _mm512_castps_si512(high_number));
-    const __m512i excess =
-        _mm512_maskz_permutex2var_epi8(0x5555555555555555U, _mm512_loadu_si512(kExcess.data()), number,
-                                       _mm512_loadu_si512(kExcess.data() + kExcess.size() / 2));
-    const __m512i weights = _mm512_sub_epi16(number, excess);
-    sum_ = add_products(sum_, weights, _mm512_set1_epi16(kOne));
-    return weights;
-  }
-
-  /// Of all weights; NaN where a score was.
-  TREBLE_BF16_INLINE __m512 sum() const {
-    const __m512i exponent = _mm512_set1_epi32(0x7F800000);
-    const __mmask16 poisoned = _mm512_cmpeq_epi32_mask(_mm512_and_si512(number_bits_, exponent), exponent);
-    return _mm512_mask_mov_ps(sum_, poisoned, _mm512_set1_ps(std::numeric_limits<float>::quiet_NaN()));
-  }
-
- private:
-  static constexpr short kOne = 0x3F80;
-  static constexpr std::array<std::uint8_t, 128> kExcess = mantissa_excess();
-  static constexpr std::array<std::uint16_t, 32> kLowWords = low_words();
-
-  /// A number whose lower half of bits is (x + 127) · 128: the bits of bfloat16 2^x, if 2^x were linear between whole
-  /// x. Below 2⁻¹²⁶ it is 2⁻¹²⁶.
-  TREBLE_BF16_INLINE __m512 place(__m512 score) const {
-    const __m512 x = _mm512_max_ps(_mm512_set1_ps(-126.0F), _mm512_sub_ps(score, shift_));
-    // A multiplication by 1 for the execution ports that the subtractions leave idle.
-    return _mm512_fmadd_ps(x, _mm512_set1_ps(1.0F), _mm512_set1_ps(98304.0F + 127.0F));
-  }
-
-  __m512 shift_;
-  __m512 sum_ = _mm512_setzero_ps();
-  __m512i number_bits_ = _mm512_setzero_si512();  ///< bits of all numbers: an exponent of ones is that of NaN
-};
-
 /// Scores become weights, two keys at a time and in their place; the running sum is rescaled to the new running
 /// maximum.
 template <std::size_t kVectors>
-TREBLE_BF16 void softmax_block(const Workspace& w, std::size_t keys, const __m512* block_max) {
+TREBLE_BF16 void softmax_block(const BlockBuffers& w, std::size_t keys, const __m512* block_max) {
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t column = v * kLanes;
     const __m512 before = _mm512_loadu_ps(w.running_max + column);
@@ -413,7 +262,7 @@ TREBLE_BF16 void softmax_block(const Workspace& w, std::size_t keys, const __m51
 
 /// O[8 queries, kVectors vectors] = (O · correction, unless it is the first) + P V over pairs of keys.
 template <std::size_t kVectors>
-TREBLE_BF16_INLINE void value_tile(const Workspace& w, const std::uint32_t* values, std::size_t pairs,
+TREBLE_BF16_INLINE void value_tile(const BlockBuffers& w, const std::uint32_t* values, std::size_t pairs,
                                    std::size_t query, bool first, float* output) {
   __m512 sum[kTile][kVectors];
 #pragma GCC unroll 8
@@ -440,7 +289,8 @@ TREBLE_BF16_INLINE void value_tile(const Workspace& w, const std::uint32_t* valu
   }
 }
 
-TREBLE_BF16 void add_values(const Workspace& w, std::size_t first_key, std::size_t keys, std::size_t rows, bool first) {
+TREBLE_BF16 void add_values(const BlockBuffers& w, std::size_t first_key, std::size_t keys, std::size_t rows,
+                            bool first) {
   const std::uint32_t* values = w.values + first_key / 2 * w.padded_dim;
   for (std::size_t c = 0; c < w.padded_dim; c += 2 * kLanes) {
     for (std::size_t query = 0; query < rows; query += kTile) {
@@ -466,7 +316,7 @@ TREBLE_BF16 void prefetch_outputs_for_write(const BasicHeadTask<T>& task, const 
 }
 
 template <std::size_t kVectors, typename T>
-TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const Workspace& w, const Block& block) {
+TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const BlockBuffers& w, const Block& block) {
   prefetch_outputs_for_write(task, block);
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t first = v * kLanes;
@@ -502,7 +352,7 @@ TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const Workspace& w, 
 
 template <typename T>
 void attend_head(const BasicHeadTask<T>& task) {
-  const Workspace w = divide(task);
+  const BlockBuffers w = place_buffers(task);
   pack_keys(task, w.keys);
   pack_values(task, w.padded_dim, w.values);
   for (std::size_t first = 0; first < task.length; first += kQueries) {
@@ -517,19 +367,10 @@ void attend_head(const BasicHeadTask<T>& task) {
 
 }  // namespace
 
-std::size_t bfloat16_scratch_floats(std::size_t length, std::size_t head_dim) {
-  const std::size_t padded_dim = round_up(head_dim, kLanes);
-  const std::size_t packed = padded_length(length) / 2 * (head_dim + padded_dim);
-  const std::size_t block = kQueries * (padded_dim / 2 + kLanes + kKeyBlock + padded_dim + 4);
-  return packed + block + 9 * kLanes;
-}
-
 void attend_head_bfloat16(const HeadTask& task) { attend_head(task); }
 void attend_head_bfloat16(const Bfloat16HeadTask& task) { attend_head(task); }
 
 #else
-
-std::size_t bfloat16_scratch_floats(std::size_t, std::size_t) { return 0; }
 
 void attend_head_bfloat16(const HeadTask&) {}
 void attend_head_bfloat16(const Bfloat16HeadTask&) {}

@@ -9,8 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include "kernels/onednn/matmul.h"
-
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -67,7 +65,7 @@ void Int8Gemm::write_codes(std::int64_t output, std::int64_t first, std::span<co
 
 namespace {
 
-/// Some rows of x and y, with their meaning. Y is float or the bits of a bfloat16.
+/// Some rows of x and y, with their quantization parameters. Y is float or the bits of a bfloat16.
 template <typename Y>
 struct Tile {
   const std::uint8_t* x;
@@ -246,7 +244,7 @@ void multiply_rows(std::size_t rows, const Tile<Y>& tile, const Panel& panel) {
   kTiles[rows - 1](tile, panel);
 }
 
-/// All rows of one panel, in tiles as equal as can be.
+/// All rows of one panel, in tiles of equal size, or nearly.
 template <typename Isa, bool kAccumulate, typename Y>
 void multiply_panel(std::size_t rows, Tile<Y> tile, const Panel& panel) {
   const std::size_t count = (rows + Isa::kRows - 1) / Isa::kRows;
@@ -260,7 +258,7 @@ void multiply_panel(std::size_t rows, Tile<Y> tile, const Panel& panel) {
   }
 }
 
-/// What lies behind the last column of a panel that is not full.
+/// Zero padding behind the last column of a panel that is not full.
 template <std::size_t kWidth>
 struct PaddedColumns {
   std::array<float, kWidth> scale = {};
@@ -277,7 +275,7 @@ struct PaddedColumns {
   }
 };
 
-/// A panel that is not full goes by way of whole rows, one by one.
+/// A panel that is not full goes through whole rows, one by one.
 template <typename Isa, bool kAccumulate, typename Y>
 void multiply_part(std::size_t rows, const Tile<Y>& tile, const Panel& panel, std::size_t columns) {
   PaddedColumns<Isa::kWidth> padded;
@@ -316,20 +314,6 @@ auto multiply_all(bool accumulate) {
 
 }  // namespace
 
-Int8Isa int8_isa() {
-  if (onednn::has_avx2_alone()) return Int8Isa::avx2;
-  return onednn::has_avx512_vnni_alone() ? Int8Isa::avx512_vnni : Int8Isa::none;
-}
-
-bool runs_here(Int8Isa isa) {
-  switch (isa) {
-    case Int8Isa::none: return false;
-    case Int8Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case Int8Isa::avx512_vnni: return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
-  }
-  return false;
-}
-
 Panel panel_of(const WeightMemory& panels, std::int64_t begin, std::int64_t in, const ColumnQuantParams& columns) {
   return {reinterpret_cast<const std::int8_t*>(panels.data()) + begin * in,
           static_cast<std::size_t>(in),
@@ -354,10 +338,6 @@ void Int8Gemm::run(const std::uint8_t* x, std::span<const RowQuantParams> rows, 
 }
 
 #else
-
-Int8Isa int8_isa() { return Int8Isa::none; }
-
-bool runs_here(Int8Isa) { return false; }
 
 void Int8Gemm::run(const std::uint8_t*, std::span<const RowQuantParams>, std::int64_t, const ColumnQuantParams&, bool,
                    MatrixView) const {}

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/onednn/matmul.h"
+#include "kernels/onednn/effective_isa.h"
 #include "kernels/test_support.h"
 
 namespace treble::internal::simd {
@@ -19,15 +19,15 @@ namespace {
 struct Codes {
   Codes(Int8Isa isa_in, std::int64_t rows_in, std::int64_t in_in, std::int64_t out_in)
       : isa(isa_in), rows(rows_in), in(in_in), out(out_in) {
-    const onednn::Int8Range range = isa == Int8Isa::avx2 ? onednn::Int8Range{180, 105, 182} : onednn::Int8Range{};
+    const Int8Range range = isa == Int8Isa::avx2 ? Int8Range{180, 105, 182} : Int8Range{};
     for (std::int64_t i = 0; i < rows * in; ++i) {
-      x.push_back(static_cast<std::uint8_t>(i % 3 == 0 ? range.source : (i * 37) % (range.source + 1)));
+      x.push_back(static_cast<std::uint8_t>(i % 3 == 0 ? range.input_max : (i * 37) % (range.input_max + 1)));
     }
     for (std::int64_t i = 0; i < out * in; i += 2) {
       const std::int32_t sign = i / 2 % 5 < 3 ? 1 : -1;
-      const auto first = static_cast<std::int32_t>(i % 7 == 0 ? range.weight : (i * 11) % (range.weight + 1));
+      const auto first = static_cast<std::int32_t>(i % 7 == 0 ? range.weight_qmax : (i * 11) % (range.weight_qmax + 1));
       weight.push_back(static_cast<std::int8_t>(sign * first));
-      weight.push_back(static_cast<std::int8_t>(sign * std::min(range.weight, range.pair - first)));
+      weight.push_back(static_cast<std::int8_t>(sign * std::min(range.weight_qmax, range.pair_max - first)));
     }
   }
 
@@ -100,7 +100,7 @@ void expect_rounded(const Codes& codes) {
 class Int8GemmOn : public ::testing::TestWithParam<Int8Isa> {
  protected:
   void SetUp() override {
-    if (!runs_here(GetParam()))
+    if (!cpu_supports(GetParam()))
       GTEST_SKIP() << "the CPU cannot execute these instructions; int8_isa() never chooses them here";
   }
 };
@@ -138,7 +138,7 @@ TEST_P(Int8GemmOn, ComputesARangeOfOutputs) {
 }
 
 TEST(Int8Gemm, WritesBfloat16) {
-  if (!runs_here(Int8Isa::avx512_vnni) || !onednn::has_avx512_bfloat16()) {
+  if (!cpu_supports(Int8Isa::avx512_vnni) || !onednn::effective_isa().avx512_bf16) {
     GTEST_SKIP() << "the CPU has no AVX512-BF16; nothing asks for it there";
   }
   for (const std::int64_t rows : {1, 7, 8, 29}) {
@@ -150,10 +150,10 @@ INSTANTIATE_TEST_SUITE_P(Isas, Int8GemmOn, ::testing::Values(Int8Isa::avx2, Int8
                          [](const auto& isa) { return isa.param == Int8Isa::avx2 ? "avx2" : "avx512_vnni"; });
 
 TEST(Int8Gemm, LeavesOtherWidthsAndCpusToOneDnn) {
-  EXPECT_FALSE(Int8Gemm::suits(6));
-  EXPECT_EQ(int8_isa() == Int8Isa::avx2, onednn::has_avx2_alone());
-  EXPECT_FALSE(runs_here(Int8Isa::none));
-  EXPECT_TRUE(int8_isa() == Int8Isa::none || runs_here(int8_isa()));
+  EXPECT_FALSE(Int8Gemm::supports(6));
+  EXPECT_EQ(int8_isa() == Int8Isa::avx2, onednn::effective_isa().avx2_only);
+  EXPECT_FALSE(cpu_supports(Int8Isa::none));
+  EXPECT_TRUE(int8_isa() == Int8Isa::none || cpu_supports(int8_isa()));
 }
 
 }  // namespace

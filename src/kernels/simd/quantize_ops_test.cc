@@ -9,6 +9,8 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/hadamard.h"
+#include "kernels/ldlq_ops.h"
 #include "kernels/simd/on_every_target.h"
 #include "kernels/test_support.h"
 

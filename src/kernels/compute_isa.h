@@ -1,0 +1,54 @@
+// Which of the kernels this CPU runs: every choice by instruction set, within ONEDNN_MAX_CPU_ISA.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "treble/options.h"
+
+namespace treble::internal {
+
+/// What this CPU makes of a compute type, for people; empty where nothing needs saying.
+///   bfloat16  "emulated: …" on CPUs that have no bfloat16 instructions
+///   int8      "codes a bit narrower …" where 8 bits would saturate
+std::string compute_type_note(ComputeType type);
+
+/// The instruction set that GEMMs run on, e.g. "AVX2" or "AVX-512 with VNNI and bfloat16".
+std::string compute_isa();
+
+/// True where GEMMs of this type run on instructions made for them.
+bool is_native(ComputeType type);
+
+/// Whether layers of this type can read and write bfloat16 activations on this CPU, which halves the memory traffic
+/// between layers: bfloat16, and int8 with VNNI, where the CPU has AVX512-BF16.
+bool supports_bf16_activations(ComputeType type);
+
+/// Whether attention is computed in bfloat16 for heads of that width: the CPU has AVX512-BF16 and VBMI, and the width
+/// is even.
+bool supports_bf16_attention(std::int64_t head_dim);
+
+/// Whether oneDNN multiplies bfloat16 on instructions made for it (AVX512-BF16, AMX or AVX-VNNI-2).
+bool has_bf16_matmul();
+
+/// Quantized values of which every product and sum is exact. Without VNNI the CPU adds neighbouring products, of inputs
+/// 2i and 2i + 1, in 16 bits that saturate; the range that this costs is shared between inputs and weights.
+struct Int8Range {
+  std::int32_t input_max = 255;    ///< inputs are 0 … input_max
+  std::int32_t weight_qmax = 127;  ///< weights are −weight_qmax … weight_qmax
+  std::int32_t pair_max = 254;     ///< max |w₂ᵢ + w₂ᵢ₊₁|
+};
+Int8Range int8_range();
+
+/// Instructions of the int8 GEMM of simd/int8_gemm.h.
+enum class Int8Isa {
+  none,         ///< int8 is left to oneDNN, which has a GEMM for AMX too
+  avx2,         ///< within Int8Range{180, 105, 182}, of which no sum saturates
+  avx512_vnni,  ///< any values
+};
+
+/// The one to use on this CPU.
+Int8Isa int8_isa();
+/// Whether the CPU can execute it at all.
+bool cpu_supports(Int8Isa isa);
+
+}  // namespace treble::internal
