@@ -13,15 +13,19 @@
 namespace treble {
 
 enum class ErrorCode {
-  invalid_argument,  ///< an option or a text is not acceptable; the caller can mend it
-  text_too_long,     ///< a text has more tokens than allowed and truncation is `error`
-  not_found,         ///< a model, file or named prompt does not exist
-  invalid_file,      ///< a file exists but lies: damaged, truncated, inconsistent
-  unsupported,       ///< valid input that this version of Treble cannot serve
-  io,                ///< the operating system refused to read or write
-  non_finite,        ///< a NaN or infinity would have left the model
-  interrupted,       ///< stopped on request; what was written so far is valid
-  internal,          ///< a fault in Treble itself; please report it
+  invalid_argument,   ///< an option or a text is not acceptable; the caller can mend it
+  text_too_long,      ///< a text has more tokens than allowed and truncation is `error`
+  not_found,          ///< a model, file or named prompt does not exist
+  invalid_file,       ///< a file exists but lies: damaged, truncated, inconsistent
+  unsupported,        ///< valid input that this version of Treble cannot serve
+  io,                 ///< the operating system refused to read or write
+  non_finite,         ///< a NaN or infinity would have left the model
+  interrupted,        ///< stopped on request; what was written so far is valid
+  overloaded,         ///< a request queue is full; the same request may be accepted later
+  deadline_exceeded,  ///< a request's deadline passed before it ran
+  cancelled,          ///< a request's caller asked for it to be stopped before it ran
+  unavailable,        ///< a request queue is draining or shut down and takes no more requests
+  internal,           ///< a fault in Treble itself; please report it
 };
 
 /// How each code shows outside: one table for the server, the command line and Python.

@@ -79,8 +79,11 @@ struct ModelFingerprint {
   std::map<std::string, std::string> files;
 };
 
-/// A loaded model. Movable. Calls to `encode` from several threads are safe; they run one after the other, each on all
-/// threads of the model.
+/// A loaded model. Movable. All const functions may be called from any number of threads at once. Concurrent calls to
+/// `encode` share the model's threads: a call alone has all of them, with others each works on at least one, and more
+/// calls than threads take turns, a micro-batch at a time. A vector is the same, bit for bit, however busy the model
+/// is. A server with many callers of few texts each is better off with a RequestQueue (treble/request_queue.h), which
+/// puts them into common batches.
 class SentenceEncoder {
  public:
   /// Throws Error{not_found, invalid_file, unsupported, invalid_argument}.

@@ -9,7 +9,7 @@ namespace treble {
 namespace {
 
 // Exit codes follow sysexits.h where it has a fitting one, so that scripts can tell bad input from a bad disk.
-constexpr std::array<ErrorMapping, 9> kMappings = {{
+constexpr std::array<ErrorMapping, 13> kMappings = {{
     {ErrorCode::invalid_argument, "invalid_argument", 422, 64, "ValueError"},
     {ErrorCode::text_too_long, "text_too_long", 413, 65, "ValueError"},
     {ErrorCode::not_found, "not_found", 404, 66, "FileNotFoundError"},
@@ -18,6 +18,11 @@ constexpr std::array<ErrorMapping, 9> kMappings = {{
     {ErrorCode::io, "io", 500, 74, "OSError"},
     {ErrorCode::non_finite, "non_finite", 500, 70, "ArithmeticError"},
     {ErrorCode::interrupted, "interrupted", 503, 130, "KeyboardInterrupt"},
+    {ErrorCode::overloaded, "overloaded", 429, 75, "BlockingIOError"},
+    {ErrorCode::deadline_exceeded, "deadline_exceeded", 504, 75, "TimeoutError"},
+    // 499 is what nginx and gRPC gateways say when the client gave up.
+    {ErrorCode::cancelled, "cancelled", 499, 130, "InterruptedError"},
+    {ErrorCode::unavailable, "unavailable", 503, 69, "ConnectionError"},
     {ErrorCode::internal, "internal", 500, 70, "RuntimeError"},
 }};
 

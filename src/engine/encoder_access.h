@@ -3,15 +3,66 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "batch/packed_batch.h"
 #include "layers/attention_observer.h"
+#include "pooling/module_chain.h"
+#include "tokenizer/tokenized_text.h"
+#include "tokenizer/tokenizer.h"
+#include "treble/error.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::internal {
 
+/// How the texts of one call are read, and what their vectors are.
+struct CallPlan {
+  std::string prompt;
+  std::int32_t prompt_tokens = 0;
+  TokenizeOptions tokenize;
+  ModuleChainOptions output;
+  std::int64_t dim = 0;
+  /// How many tokens that are not `padding_idx` a text may have; unset: every token counts.
+  std::optional<std::int32_t> padding_idx = {};
+  std::int64_t max_counted = 0;
+};
+
+/// Where the vector of a sequence goes.
+struct VectorTarget {
+  ModuleChainOptions options;
+  std::span<float> vector;  ///< [output_dim(options)]
+};
+
+/// A batch whose sequences may come from different calls.
+struct BatchCall {
+  const PackedBatch& batch;
+  /// One a sequence, or one for all.
+  std::span<const Temperature> temperatures;
+  bool temper_position_bias = true;
+  std::span<const VectorTarget> targets;  ///< [num_sequences]
+};
+
+/// What is said of a text whose vector has a NaN or infinity.
+Error non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperature& temperature);
+
 struct EncoderAccess {
+  /// The checks of `encode` that need no text, and what follows from the options. Throws what encode throws for them.
+  static CallPlan plan(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+  /// Text `index` of a call. Throws what encode throws for it.
+  static TokenizedText tokenize(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
+                                std::int64_t index);
+
+  /// Waits for one of the model's threads to be free and carries the batch through the model on this one, with those
+  /// that have nothing to do where `all_threads`. Returns the sequences whose vectors are not finite; the others' are
+  /// as encode gives them. Throws what encode throws for tokens.
+  static std::vector<std::int64_t> encode_batch(const SentenceEncoder& encoder, const BatchCall& call,
+                                                bool all_threads);
+
   /// SentenceEncoder::encode in batches and sums that are the same, bit for bit, for every number of threads; a little
   /// slower.
   static Embeddings encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
@@ -22,7 +73,7 @@ struct EncoderAccess {
   static void observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                       const EncodeOptions& options, AttentionObserver& observer);
 
-  /// A loop on the model's threads; not from within an observer.
+  /// A loop on the model's threads.
   static void parallel_for(const SentenceEncoder& encoder, std::int64_t count,
                            const std::function<void(std::int64_t)>& body);
 };

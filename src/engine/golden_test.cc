@@ -100,7 +100,8 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     recorder.expected_scale = static_cast<float>(1 / tau);
     Workspace kernels;
     const Execution execution(kernels);
-    encoder.run({execution, workspace, Temperature::constant(tau), true, &recorder}, batch);
+    const Temperature temperature = Temperature::constant(tau);
+    encoder.run({execution, workspace, {&temperature, 1}, true, &recorder}, batch);
     EXPECT_EQ(recorder.tempered_modules, encoder.tempered_layers());
     const auto golden = read_golden(archive, name);
     const auto& states = recorder.layers.at(layer);

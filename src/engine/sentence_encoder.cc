@@ -79,23 +79,12 @@ LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit) {
   return {*options.max_length, options.extension, stated};
 }
 
-/// The texts of one call and how they are to be read.
-struct TokenizePlan {
-  std::span<const std::string_view> texts;
-  std::string prompt;
-  std::int32_t prompt_tokens = 0;
-  TokenizeOptions options;
-  /// Of how many tokens that are not `padding_idx` a text may have; unset: every token counts.
-  std::optional<std::int32_t> padding_idx = {};
-  std::int64_t max_counted = 0;
-};
-
-/// Cut to options.max_length, then further until no more than max_counted tokens take a row of the position table.
-TokenizedText encode_in_plan(const Tokenizer& tokenizer, const TokenizePlan& plan, std::string_view text) {
-  TokenizedText result = tokenizer.encode(text, plan.options);
+/// Cut to tokenize.max_length, then further until no more than max_counted tokens take a row of the position table.
+TokenizedText encode_in_plan(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text) {
+  TokenizedText result = tokenizer.encode(text, plan.tokenize);
   result.prompt_tokens = plan.prompt_tokens;
   if (!plan.padding_idx) return result;
-  TokenizeOptions shorter = plan.options;
+  TokenizeOptions shorter = plan.tokenize;
   for (;;) {
     const auto size = std::ssize(result.ids);
     const std::int64_t too_many =
@@ -107,8 +96,8 @@ TokenizedText encode_in_plan(const Tokenizer& tokenizer, const TokenizePlan& pla
   }
 }
 
-TokenizedText tokenize_one(const Tokenizer& tokenizer, const TokenizePlan& plan, std::int64_t index) {
-  const std::string_view text = plan.texts[static_cast<std::size_t>(index)];
+TokenizedText tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text,
+                           std::int64_t index) {
   try {
     TokenizedText result = plan.prompt.empty() ? encode_in_plan(tokenizer, plan, text)
                                                : encode_in_plan(tokenizer, plan, plan.prompt + std::string(text));
@@ -164,17 +153,22 @@ struct SentenceEncoder::Impl {
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
   void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
-  TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
-  std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
+  CallPlan plan_reading(const EncodeOptions& options) const;
+  CallPlan plan(const EncodeOptions& options) const;
+  std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
   void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
                       Embeddings& out);
   void encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch, const EncodeOptions& options,
                     Embeddings& out) const;
+  std::vector<std::int64_t> encode_batch(const Execution& execution, Worker& worker, const BatchCall& call) const;
+  /// With which all threads share each step of a batch.
+  Execution on_all_threads(Worker& worker) { return Execution(worker.kernels, pool.size() > 1 ? &pool : nullptr); }
 
   ModelSettings settings;
   ThreadPool pool;
+  /// Of the pool's slots: whoever holds one may use its buffers.
   std::vector<Worker> workers;
   LengthLimit limit;
   LengthPlan lengths;
@@ -184,8 +178,6 @@ struct SentenceEncoder::Impl {
   ModuleChain modules;
   Tokenizer tokenizer;
   ModelInfo info;
-  /// One call at a time: the workers' buffers are shared.
-  std::mutex encode_mutex;
   std::once_flag hash_once;
   std::string weights_sha256;
   std::once_flag fingerprint_once;
@@ -231,32 +223,43 @@ void SentenceEncoder::Impl::check_prompt_fits(const std::string& prompt, std::in
        prompt, tokens, max_length);
 }
 
-TokenizePlan SentenceEncoder::Impl::plan(std::span<const std::string_view> texts, const EncodeOptions& options) const {
-  TokenizePlan result;
-  result.texts = texts;
+CallPlan SentenceEncoder::Impl::plan_reading(const EncodeOptions& options) const {
+  CallPlan result;
   result.prompt = resolve_prompt(options);
   const std::int64_t limit_in_force = resolve_max_length(options);
   if (options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
     check_prompt_fits(result.prompt, limit_in_force);
-  result.options.max_length = static_cast<std::size_t>(limit_in_force);
+  result.tokenize.max_length = static_cast<std::size_t>(limit_in_force);
   if (!options.max_length && limit.uncounted_tokens > 0 && lengths.max_tokens == limit.tokens) {
     result.padding_idx = encoder.config().padding_idx;
     result.max_counted = limit_in_force;
-    *result.options.max_length += static_cast<std::size_t>(limit.uncounted_tokens);
+    *result.tokenize.max_length += static_cast<std::size_t>(limit.uncounted_tokens);
   }
-  result.options.truncation = options.truncation;
-  result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.options);
+  result.tokenize.truncation = options.truncation;
+  result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.tokenize);
   return result;
 }
 
-std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(const TokenizePlan& plan) {
-  const auto count = static_cast<std::int64_t>(plan.texts.size());
-  std::vector<TokenizedText> tokenized(plan.texts.size());
+CallPlan SentenceEncoder::Impl::plan(const EncodeOptions& options) const {
+  check_temperature(options);
+  const ModuleChainOptions output{options.normalize, options.dimensions};
+  const std::int64_t dim = modules.output_dim(output);
+  CallPlan result = plan_reading(options);
+  result.output = output;
+  result.dim = dim;
+  return result;
+}
+
+std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(std::span<const std::string_view> texts,
+                                                           const CallPlan& plan) {
+  const auto count = static_cast<std::int64_t>(texts.size());
+  std::vector<TokenizedText> tokenized(texts.size());
   const std::int64_t chunks = (count + kTokenizeChunk - 1) / kTokenizeChunk;
   pool.parallel_for(chunks, [&](std::int64_t chunk, int) {
     const std::int64_t end = std::min(count, (chunk + 1) * kTokenizeChunk);
     for (std::int64_t index = chunk * kTokenizeChunk; index < end; ++index) {
-      tokenized[static_cast<std::size_t>(index)] = tokenize_one(tokenizer, plan, index);
+      const auto i = static_cast<std::size_t>(index);
+      tokenized[i] = tokenize_one(tokenizer, plan, texts[i], index);
     }
   });
   return tokenized;
@@ -275,37 +278,59 @@ std::vector<std::int64_t> SentenceEncoder::Impl::kept_tokens(const PackedBatch& 
   return kept;
 }
 
-void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch,
-                                         const EncodeOptions& options, Embeddings& out) const {
+std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker,
+                                                              const BatchCall& call) const {
+  const PackedBatch& batch = call.batch;
   const auto kept = kept_tokens(batch);
   const ConstMatrixView hidden = encoder.run({.execution = execution,
                                               .workspace = worker.layers,
-                                              .temperature = options.temperature,
-                                              .temper_position_bias = options.temper_position_bias,
+                                              .temperatures = call.temperatures,
+                                              .temper_position_bias = call.temper_position_bias,
                                               .kept_tokens = kept},
                                              batch);
-  const auto size = static_cast<std::size_t>(batch.num_sequences() * out.dim);
-  const MatrixView pooled(worker.pooled.ensure(size), batch.num_sequences(), out.dim);
-  const ModuleChainOptions chain_options{options.normalize, options.dimensions};
-  modules.run(execution, kept.empty() ? batch : one_token_each(batch), hidden, chain_options, pooled);
+  const auto size = static_cast<std::size_t>(batch.num_sequences() * modules.full_width());
+  const MatrixView pooled(worker.pooled.ensure(size), batch.num_sequences(), modules.full_width());
+  modules.run(execution, kept.empty() ? batch : one_token_each(batch), hidden, pooled);
+  std::vector<std::int64_t> non_finite;
   for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
-    const auto row = pooled.row_span(sequence);
-    const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];
-    if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); })) {
-      fail(ErrorCode::non_finite,
-           "text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is returned",
-           text, batch.length(sequence), options.temperature.to_string());
-    }
-    std::copy(row.begin(), row.end(), out.values.begin() + text * out.dim);
+    const VectorTarget& target = call.targets[static_cast<std::size_t>(sequence)];
+    modules.finish(pooled.row_span(sequence), target.options, target.vector);
+    const bool finite =
+        std::all_of(target.vector.begin(), target.vector.end(), [](float value) { return std::isfinite(value); });
+    if (!finite) non_finite.push_back(sequence);
   }
+  return non_finite;
+}
+
+/// Vectors go where their texts stand in `out`.
+void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch,
+                                         const EncodeOptions& options, Embeddings& out) const {
+  std::vector<VectorTarget> targets;
+  const auto dim = static_cast<std::size_t>(out.dim);
+  for (const std::int64_t text : batch.text_index) {
+    targets.push_back({{options.normalize, options.dimensions},
+                       std::span(out.values).subspan(static_cast<std::size_t>(text) * dim, dim)});
+  }
+  const auto non_finite = encode_batch(execution, worker,
+                                       {.batch = batch,
+                                        .temperatures = {&options.temperature, 1},
+                                        .temper_position_bias = options.temper_position_bias,
+                                        .targets = targets});
+  if (non_finite.empty()) return;
+  const std::int64_t sequence = non_finite.front();
+  throw non_finite_vector(batch.text_index[static_cast<std::size_t>(sequence)], batch.length(sequence),
+                          options.temperature);
 }
 
 void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
                                            Batching batching, Embeddings& out) {
   if (batches.size() == 1 && batching == Batching::fastest) {
-    // A single batch: all threads share each step of it.
-    const Execution execution(workers.front().kernels, pool.size() > 1 ? &pool : nullptr);
-    encode_batch(execution, workers.front(), batches.front(), options, out);
+    // A single batch: all threads share each step of it. Its steps are cut the same way however many of the threads
+    // other calls leave to it, so its vectors are the same bit for bit.
+    pool.run([&](int slot) {
+      Worker& own = workers[static_cast<std::size_t>(slot)];
+      encode_batch(on_all_threads(own), own, batches.front(), options, out);
+    });
     return;
   }
   pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int worker) {
@@ -386,13 +411,11 @@ void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
   const EncodeOptions options;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     try {
-      const auto tokenized = tokenize_one(tokenizer, plan(sentences, options), static_cast<std::int64_t>(i));
+      const auto tokenized = tokenize_one(tokenizer, plan_reading(options), sentences[i], static_cast<std::int64_t>(i));
       for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
         // Inputs are observed by one thread at a time; where threads split the outputs, that is so.
-        encoder.run({.execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone,
-                     .workspace = layers,
-                     .temperature = options.temperature},
-                    batch);
+        const Execution& execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone;
+        pool.run([&](int) { encoder.run({.execution = execution, .workspace = layers}, batch); });
       }
     } catch (const Error&) {
       continue;
@@ -442,15 +465,13 @@ SentenceEncoder::~SentenceEncoder() = default;
 
 Embeddings SentenceEncoder::Impl::encode(std::span<const std::string_view> texts, const EncodeOptions& options,
                                          Batching batching) {
-  check_temperature(options);
+  const CallPlan call_plan = plan(options);
   Embeddings out;
   out.count = static_cast<std::int64_t>(texts.size());
-  out.dim = modules.output_dim({options.normalize, options.dimensions});
-  const TokenizePlan tokenize_plan = plan(texts, options);
+  out.dim = call_plan.dim;
   if (texts.empty()) return out;
 
-  const std::scoped_lock lock(encode_mutex);
-  const auto tokenized = tokenize(tokenize_plan);
+  const auto tokenized = tokenize(texts, call_plan);
   const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
   out.values.resize(static_cast<std::size_t>(out.count * out.dim));
   out.token_counts = token_counts(tokenized);
@@ -464,7 +485,35 @@ Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, cons
 
 std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::string_view> texts,
                                                       const EncodeOptions& options) const {
-  return token_counts(impl_->tokenize(impl_->plan(texts, options)));
+  return token_counts(impl_->tokenize(texts, impl_->plan_reading(options)));
+}
+
+Error non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperature& temperature) {
+  return {ErrorCode::non_finite,
+          fmt::format("text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is "
+                      "returned",
+                      text, tokens, temperature.to_string())};
+}
+
+CallPlan EncoderAccess::plan(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  return encoder.impl_->plan(options);
+}
+
+TokenizedText EncoderAccess::tokenize(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
+                                      std::int64_t index) {
+  return tokenize_one(encoder.impl_->tokenizer, plan, text, index);
+}
+
+std::vector<std::int64_t> EncoderAccess::encode_batch(const SentenceEncoder& encoder, const BatchCall& call,
+                                                      bool all_threads) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  std::vector<std::int64_t> non_finite;
+  model.pool.run([&](int slot) {
+    Worker& own = model.workers[static_cast<std::size_t>(slot)];
+    const Execution execution = all_threads ? model.on_all_threads(own) : Execution(own.kernels);
+    non_finite = model.encode_batch(execution, own, call);
+  });
+  return non_finite;
 }
 
 Embeddings EncoderAccess::encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
@@ -476,17 +525,19 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
                             const EncodeOptions& options, AttentionObserver& observer) {
   SentenceEncoder::Impl& model = *encoder.impl_;
   model.check_temperature(options);
-  const auto tokenized = model.tokenize(model.plan(texts, options));
-  const std::scoped_lock lock(model.encode_mutex);
+  const auto tokenized = model.tokenize(texts, model.plan_reading(options));
   for (const auto& text : tokenized) {
     const auto batch = pack_batches({&text, 1}, {});
     // On one thread: what is observed must not depend on how many there are.
-    model.encoder.run({.execution = Execution(model.workers.front().kernels),
-                       .workspace = model.workers.front().layers,
-                       .temperature = options.temperature,
-                       .temper_position_bias = options.temper_position_bias,
-                       .observer = &observer},
-                      batch.front());
+    model.pool.run([&](int slot) {
+      Worker& own = model.workers[static_cast<std::size_t>(slot)];
+      model.encoder.run({.execution = Execution(own.kernels),
+                         .workspace = own.layers,
+                         .temperatures = {&options.temperature, 1},
+                         .temper_position_bias = options.temper_position_bias,
+                         .observer = &observer},
+                        batch.front());
+    });
   }
 }
 

@@ -403,15 +403,59 @@ TEST(SentenceEncoder, BadOptionsAreNamed) {
   EXPECT_EQ(message.find("invalid_argument: text 1: "), 0U) << message;
 }
 
-TEST(SentenceEncoder, ConcurrentCallsAreSafe) {
+/// Calls of one text and of many at once, from more callers than threads; every vector as it is without the others.
+void expect_same_vectors_however_busy(const SentenceEncoder& encoder) {
+  const auto texts = mixed_texts();
+  const auto all = test::views(texts);
+  const auto call = [&](std::size_t caller, std::size_t round) {
+    const std::size_t begin = (caller * 17 + round * 5) % texts.size();
+    const std::size_t count = (caller + round) % 3 == 0 ? texts.size() - begin : 1;
+    EncodeOptions options;
+    if (caller % 2 == 1) options.temperature = Temperature::constant(0.8);
+    return encoder.encode(std::span(all).subspan(begin, count), options).values;
+  };
+  constexpr std::size_t kCallers = 6;
+  constexpr std::size_t kRounds = 8;
+  std::vector<std::vector<float>> wanted;
+  for (std::size_t i = 0; i < kCallers * kRounds; ++i) wanted.push_back(call(i / kRounds, i % kRounds));
+  std::vector<std::thread> callers;
+  for (std::size_t caller = 0; caller < kCallers; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (std::size_t round = 0; round < kRounds; ++round) {
+        EXPECT_EQ(call(caller, round), wanted[caller * kRounds + round]) << caller << ", " << round;
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+}
+
+TEST(SentenceEncoder, ConcurrentCallsGiveTheVectorsOfCallsAlone) {
+  for (const int threads : {1, 2, 3}) {
+    expect_same_vectors_however_busy(SentenceEncoder::load({.model = model_path("bert"), .threads = threads}));
+  }
+  expect_same_vectors_however_busy(
+      SentenceEncoder::load({.model = model_path("mpnet"), .threads = 2, .dtype = ComputeType::int8}));
+}
+
+TEST(SentenceEncoder, ConcurrentCallsFailAlone) {
   const auto encoder = SentenceEncoder::load({.model = model_path("bert"), .threads = 2});
   const auto texts = mixed_texts();
-  const auto wanted = encoder.encode(test::views(texts));
-  std::vector<Embeddings> results(4);
+  const auto wanted = encoder.encode(test::views(texts)).values;
   std::vector<std::thread> callers;
-  for (auto& result : results) callers.emplace_back([&] { result = encoder.encode(test::views(texts)); });
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      EncodeOptions options;
+      if (caller % 2 == 1) options.truncation = Truncation::error;
+      for (int round = 0; round < 5; ++round) {
+        if (caller % 2 == 1) {
+          EXPECT_THROW(encoder.encode(test::views(texts), options), Error);
+        } else {
+          EXPECT_EQ(encoder.encode(test::views(texts), options).values, wanted);
+        }
+      }
+    });
+  }
   for (auto& caller : callers) caller.join();
-  for (const auto& result : results) EXPECT_LE(difference(result, wanted), kInvariance);
 }
 
 TEST(SentenceEncoder, InfoSaysWhatTheModelIs) {

@@ -103,8 +103,9 @@ std::vector<std::vector<double>> encode(const Encoder& encoder, const std::strin
   }
   Workspace kernels;
   LayerWorkspace workspace;
-  const ConstMatrixView hidden = encoder.run(
-      {.execution = Execution(kernels), .workspace = workspace, .temperature = Temperature::parse(tau)}, batch);
+  const Temperature temperature = Temperature::parse(tau);
+  const ConstMatrixView hidden =
+      encoder.run({.execution = Execution(kernels), .workspace = workspace, .temperatures = {&temperature, 1}}, batch);
   std::vector<std::vector<double>> vectors;
   for (std::int64_t text = 0; text < batch.num_sequences(); ++text) {
     std::vector<double> sum(static_cast<std::size_t>(hidden.cols));

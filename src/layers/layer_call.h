@@ -1,7 +1,9 @@
 // What every layer of one forward pass shares.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "batch/packed_batch.h"
@@ -39,10 +41,15 @@ struct LayerCall {
   const Execution& execution;
   const PackedBatch& batch;
   LayerWorkspace& workspace;
-  const Temperature& temperature;
+  /// One a sequence, or one for all.
+  std::span<const Temperature> temperatures;
   bool temper_position_bias = true;
   PositionBiasView position_bias;
   AttentionObserver* observer = nullptr;
+
+  const Temperature& temperature_of(std::int64_t sequence) const {
+    return temperatures[temperatures.size() == 1 ? 0 : static_cast<std::size_t>(sequence)];
+  }
 };
 
 }  // namespace treble::internal

@@ -29,6 +29,7 @@ void SelfAttention::fill_logit_scales(const LayerCall& call, std::int64_t layer)
   for (std::int64_t head = 0; head < parts_.shape.num_heads; ++head) {
     for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
       const std::int64_t length = batch.length(sequence);
+      const Temperature& temperature = call.temperature_of(sequence);
       std::int64_t last_n = -1;
       float scale = 1;
       for (std::int64_t row = 0; row < length; ++row) {
@@ -36,7 +37,7 @@ void SelfAttention::fill_logit_scales(const LayerCall& call, std::int64_t layer)
         const std::int64_t end = std::min(length, row + parts_.shape.window_right + 1);
         if (end - first != last_n) {
           last_n = end - first;
-          scale = static_cast<float>(call.temperature.logit_scale(layer, head, last_n));
+          scale = static_cast<float>(temperature.logit_scale(layer, head, last_n));
         }
         *next++ = scale;
       }

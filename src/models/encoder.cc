@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/fail.h"
+
 namespace treble::internal {
 
 Encoder::Encoder(Parts parts) : parts_(std::move(parts)) {}
@@ -10,10 +12,15 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   const std::int64_t width = parts_.config.hidden_size;
   const std::int64_t tokens = batch.total_tokens();
   MatrixView hidden(call.workspace.hidden.ensure(static_cast<std::size_t>(tokens * width)), tokens, width);
+  const Temperature untempered;
+  const auto temperatures = call.temperatures.empty() ? std::span(&untempered, 1) : call.temperatures;
+  if (temperatures.size() != 1 && static_cast<std::int64_t>(temperatures.size()) != batch.num_sequences()) {
+    fail(ErrorCode::internal, "{} temperatures for {} sequences", temperatures.size(), batch.num_sequences());
+  }
   LayerCall layer_call{.execution = call.execution,
                        .batch = batch,
                        .workspace = call.workspace,
-                       .temperature = call.temperature,
+                       .temperatures = temperatures,
                        .temper_position_bias = call.temper_position_bias,
                        .position_bias = {},
                        .observer = call.observer};

@@ -39,7 +39,8 @@ struct LengthPlan {
 struct EncoderCall {
   const Execution& execution;
   LayerWorkspace& workspace;
-  Temperature temperature;
+  /// One a sequence of the batch, or one for all; none: the model as trained.
+  std::span<const Temperature> temperatures = {};
   bool temper_position_bias = true;
   AttentionObserver* observer = nullptr;
   /// The tokens (rising) whose hidden states are wanted; empty: all. The last layer then spares the others what follows
@@ -74,7 +75,8 @@ class Encoder {
 
   /// The hidden states of the last layer, [total_tokens, hidden] or [kept_tokens, hidden]; they live in the workspace
   /// until its next use.
-  /// Throws Error{invalid_argument} for tokens outside the vocabulary or texts beyond the positions.
+  /// Throws Error{invalid_argument} for tokens outside the vocabulary or texts beyond the positions, Error{internal}
+  /// for another number of temperatures.
   ConstMatrixView run(const EncoderCall& call, const PackedBatch& batch) const;
 
   /// Whether a call may ask for some tokens only.

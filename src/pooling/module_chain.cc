@@ -207,7 +207,7 @@ std::int64_t ModuleChain::Impl::width_in(const ModuleChainOptions& options) cons
   return *options.dimensions;
 }
 
-/// Pools, applies the steps, and copies the leading columns that `out` has room for.
+/// Pools, and applies the steps.
 void ModuleChain::Impl::run_steps(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
                                   MatrixView out) const {
   const std::int64_t rows = out.rows;
@@ -242,22 +242,33 @@ ModuleChain ModuleChain::load(const fs::path& model_folder, std::int64_t hidden_
 
 std::int64_t ModuleChain::output_dim(const ModuleChainOptions& options) const { return impl_->width_in(options); }
 
+std::int64_t ModuleChain::full_width() const noexcept { return impl_->full_width; }
+
 void ModuleChain::run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
-                      const ModuleChainOptions& options, MatrixView out) const {
-  const std::int64_t width = impl_->width_in(options);
+                      MatrixView out) const {
+  const std::int64_t width = impl_->full_width;
   const std::int64_t count = std::max<std::int64_t>(batch.num_sequences(), 0);
   if (hidden.cols != impl_->hidden_size || out.cols != width || out.rows != count) {
     fail(ErrorCode::internal, "pooling {} texts: hidden states are {} wide for {}, the output is {} x {} for {} x {}",
          count, hidden.cols, impl_->hidden_size, out.rows, out.cols, count, width);
   }
   if (count == 0) return;
-  if (impl_->steps.empty() && width == impl_->full_width) {
+  if (impl_->steps.empty()) {
     pool(execution, impl_->pooling, batch, hidden, out);
   } else {
     impl_->run_steps(execution, batch, hidden, out);
   }
+}
+
+void ModuleChain::finish(std::span<const float> row, const ModuleChainOptions& options, std::span<float> vector) const {
+  const auto width = static_cast<std::size_t>(impl_->width_in(options));
+  if (row.size() != static_cast<std::size_t>(impl_->full_width) || vector.size() != width) {
+    fail(ErrorCode::internal, "a pooled row of {} for a vector of {} numbers, it should be {} for {}", row.size(),
+         vector.size(), impl_->full_width, width);
+  }
+  std::copy_n(row.begin(), width, vector.begin());
   // After the cut, which takes length away: normalising before it too would change nothing.
-  if (options.normalize.value_or(impl_->normalizes)) normalize_rows(out);
+  if (options.normalize.value_or(impl_->normalizes)) l2_normalize(vector);
 }
 
 std::optional<PoolingMode> ModuleChain::pooled_token() const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,8 @@ struct ModuleChainOptions {
   std::optional<std::int64_t> dimensions = std::nullopt;
 };
 
-/// Pooling, then any number of modules that map a vector to a vector. Immutable; `run` may be called from several
-/// threads at once.
+/// Pooling, then any number of modules that map a vector to a vector. Immutable; may be used from several threads at
+/// once.
 class ModuleChain {
  public:
   /// Reads modules.json and each module's folder. Without modules.json (a plain Hugging Face folder): mean pooling
@@ -40,14 +41,18 @@ class ModuleChain {
   ModuleChain& operator=(ModuleChain&&) noexcept;
   ~ModuleChain();
 
-  /// Width of the vectors `run` writes. Throws Error{invalid_argument} when options ask for fewer than one dimension or
+  /// Width of the vectors. Throws Error{invalid_argument} when options ask for fewer than one dimension or
   /// for more than the model has, naming both.
   std::int64_t output_dim(const ModuleChainOptions& options) const;
 
-  /// hidden [batch.total_tokens(), hidden_size] → out [batch.num_sequences(), output_dim(options)]. A NaN in the hidden
-  /// states shows in the text's vector. Throws Error{internal} when shapes disagree.
-  void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
-           const ModuleChainOptions& options, MatrixView out) const;
+  /// hidden [batch.total_tokens(), hidden_size] → out [batch.num_sequences(), full_width()]: what `finish` makes the
+  /// vectors of. A NaN in the hidden states shows in the text's row. Throws Error{internal} when shapes disagree.
+  void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
+
+  /// The vector, [output_dim(options)], of a row that `run` wrote: cut, and scaled to length 1 where it should be.
+  void finish(std::span<const float> row, const ModuleChainOptions& options, std::span<float> vector) const;
+
+  std::int64_t full_width() const noexcept;
 
   /// cls or last_token where a text's vector comes from that token alone, whatever the prompt.
   std::optional<PoolingMode> pooled_token() const;

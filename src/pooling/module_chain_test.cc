@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 #include <random>
+#include <span>
 
 #include "kernels/test_support.h"
 #include "safetensors/safetensors.h"
@@ -69,9 +70,15 @@ class Chain : public testing::Test {
   ModuleChain load() const { return ModuleChain::load(folder_, kHidden); }
 
   std::vector<float> run(const ModuleChain& chain, const ModuleChainOptions& options = {}) const {
-    const std::int64_t width = chain.output_dim(options);
-    std::vector<float> out(static_cast<std::size_t>(2 * width), -7.0F);
-    chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, kHidden}, options, {out.data(), 2, width});
+    const auto full_width = static_cast<std::size_t>(chain.full_width());
+    std::vector<float> full(2 * full_width, -7.0F);
+    chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, kHidden}, {full.data(), 2, chain.full_width()});
+    const auto width = static_cast<std::size_t>(chain.output_dim(options));
+    std::vector<float> out(2 * width, -7.0F);
+    for (std::size_t text = 0; text < 2; ++text) {
+      chain.finish(std::span(full).subspan(text * full_width, full_width), options,
+                   std::span(out).subspan(text * width, width));
+    }
     return out;
   }
 
@@ -272,11 +279,15 @@ TEST_F(Chain, KeepsANormalizeInTheMiddle) {
 TEST_F(Chain, TakesAnEmptyBatchAndRefusesWrongShapes) {
   write_modules({});
   const auto chain = load();
-  chain.run(test::TestExecution(), PackedBatch{}, {nullptr, 0, kHidden}, {}, {nullptr, 0, kHidden});
+  chain.run(test::TestExecution(), PackedBatch{}, {nullptr, 0, kHidden}, {nullptr, 0, kHidden});
   std::vector<float> out(12);
-  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, 5}, {}, {out.data(), 2, 6}), Error);
-  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, 6}, {}, {out.data(), 2, 5}), Error);
-  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 7, 6}, {}, {out.data(), 2, 6}), Error);
+  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, 5}, {out.data(), 2, 6}), Error);
+  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 8, 6}, {out.data(), 2, 5}), Error);
+  EXPECT_THROW(chain.run(test::TestExecution(), batch_, {hidden_.data(), 7, 6}, {out.data(), 2, 6}), Error);
+  const auto row = std::span(out).first(6);
+  EXPECT_THROW(chain.finish(row, {}, std::span(out).subspan(6, 5)), Error);
+  EXPECT_THROW(chain.finish(row.first(5), {}, std::span(out).subspan(6, 6)), Error);
+  EXPECT_THROW(chain.finish(row, {.dimensions = 4}, std::span(out).subspan(6, 6)), Error);
 }
 
 TEST_F(Chain, RefusesDenseFoldersThatDisagree) {

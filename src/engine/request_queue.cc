@@ -1,0 +1,190 @@
+#include "treble/request_queue.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "engine/queue_metrics.h"
+#include "engine/request_queue_impl.h"
+
+namespace treble {
+
+namespace {
+
+/// As SentenceEncoder packs its own batches.
+constexpr std::int64_t kBatchTokens = 512;
+
+void check_range(const char* name, std::int64_t value, std::int64_t min, std::int64_t max) {
+  if (value >= min && value <= max) return;
+  fail(ErrorCode::invalid_argument, "{} is {}, it must be from {} to {}", name, value, min, max);
+}
+
+RequestQueueOptions resolve(RequestQueueOptions options, int model_threads) {
+  constexpr std::int64_t kMany = std::int64_t{1} << 40;
+  check_range("max_texts", options.max_texts, 1, kMany);
+  check_range("max_tokens", options.max_tokens, 1, kMany);
+  check_range("batch_tokens", options.batch_tokens, 0, kMany);
+  check_range("overtaking", options.overtaking, 1, 1 << 20);
+  check_range("tokenizer_threads", options.tokenizer_threads, 0, 4096);
+  if (options.batch_tokens == 0) options.batch_tokens = kBatchTokens;
+  if (options.tokenizer_threads == 0) options.tokenizer_threads = std::max(2, model_threads / 4);
+  return options;
+}
+
+}  // namespace
+
+RequestQueue::Impl::Impl(const SentenceEncoder& encoder_in, const RequestQueueOptions& options_in)
+    : encoder(encoder_in),
+      options(resolve(options_in, encoder_in.info().threads)),
+      scheduler(options.overtaking),
+      statistics(make_queue_statistics()) {
+  try {
+    threads.emplace_back([this] { watch_deadlines(); });
+    for (int i = 0; i < options.tokenizer_threads; ++i) threads.emplace_back([this] { run_tokenizer(); });
+    for (int i = 0; i < encoder.info().threads; ++i) threads.emplace_back([this] { run_batches(); });
+  } catch (...) {
+    join();
+    throw;
+  }
+}
+
+RequestQueue::Impl::~Impl() {
+  shutdown();
+  join();
+}
+
+void RequestQueue::Impl::submit(const RequestPtr& request) {
+  const auto num_texts = static_cast<std::int64_t>(request->texts.size());
+  if (num_texts > options.max_texts) {
+    fail(ErrorCode::invalid_argument, "the request has {} texts, the queue takes {} at a time; send several requests",
+         num_texts, options.max_texts);
+  }
+  request->waiting_texts = num_texts;
+  request->unfinished_texts = num_texts;
+  for (std::size_t i = 0; i < request->texts.size(); ++i) request->waiting_tokens += estimate(*request, i);
+  {
+    const std::scoped_lock lock(mutex);
+    if (closed) fail(ErrorCode::unavailable, "the request queue is shutting down and takes no more requests");
+    refuse_where_full(*request);
+    accept(request);
+  }
+  texts_ready.notify_one();
+}
+
+void RequestQueue::Impl::refuse_where_full(const QueuedRequest& request) {
+  const std::int64_t texts = statistics.waiting_texts + request.waiting_texts;
+  const std::int64_t tokens = statistics.waiting_tokens + request.waiting_tokens;
+  if (texts <= options.max_texts && (statistics.waiting_texts == 0 || tokens <= options.max_tokens)) return;
+  ++statistics.overloaded;
+  fail(ErrorCode::overloaded,
+       "the request queue is full: {} texts with about {} tokens wait, {} with {} more would go beyond its {} texts or "
+       "{} tokens; try again later",
+       statistics.waiting_texts, statistics.waiting_tokens, request.waiting_texts, request.waiting_tokens,
+       options.max_texts, options.max_tokens);
+}
+
+void RequestQueue::Impl::accept(const RequestPtr& request) {
+  request->id = ++last_id;
+  request->accepted = Clock::now();
+  open.emplace(request->id, request);
+  to_tokenize.push_back(request);
+  ++statistics.accepted;
+  statistics.waiting_texts += request->waiting_texts;
+  statistics.waiting_tokens += request->waiting_tokens;
+  if (request->deadline && request->waiting_texts > 0) deadlines.emplace(*request->deadline, request->id);
+  // It may have been stopped before it had a number.
+  if (request->cancelled) cancelled.push_back(request->id);
+  if (request->deadline || request->cancelled) watch.notify_one();
+}
+
+void RequestQueue::Impl::cancel(QueuedRequest& request) {
+  const std::scoped_lock lock(mutex);
+  request.cancelled = true;
+  if (request.id == 0) return;
+  cancelled.push_back(request.id);
+  watch.notify_one();
+}
+
+void RequestQueue::Impl::drain() {
+  std::unique_lock lock(mutex);
+  closed = true;
+  wait_until_answered(lock);
+}
+
+void RequestQueue::Impl::shutdown() {
+  Settled settled;
+  {
+    const std::scoped_lock lock(mutex);
+    closed = true;
+    std::vector<RequestPtr> waiting;
+    for (const auto& [id, request] : open) {
+      if (request->waiting_texts > 0) waiting.push_back(request);
+    }
+    for (const RequestPtr& request : waiting) {
+      settle(request, Error(ErrorCode::unavailable, "the request queue was shut down before the request ran"), settled);
+    }
+  }
+  deliver(settled);
+  std::unique_lock lock(mutex);
+  wait_until_answered(lock);
+}
+
+void RequestQueue::Impl::wait_until_answered(std::unique_lock<std::mutex>& lock) {
+  all_answered.wait(lock, [&] { return open.empty() && undelivered == 0; });
+}
+
+void RequestQueue::Impl::join() {
+  {
+    const std::scoped_lock lock(mutex);
+    stopped = true;
+  }
+  texts_ready.notify_all();
+  batch_ready.notify_all();
+  watch.notify_all();
+  for (auto& thread : threads) thread.join();
+}
+
+RequestQueue::RequestQueue(const SentenceEncoder& encoder, const RequestQueueOptions& options)
+    : impl_(std::make_unique<Impl>(encoder, options)) {}
+
+RequestQueue::~RequestQueue() = default;
+
+std::future<Embeddings> RequestQueue::submit(std::vector<std::string> texts, const EncodeOptions& options,
+                                             const SubmitOptions& submit_options) {
+  const auto promise = std::make_shared<std::promise<Embeddings>>();
+  std::future<Embeddings> future = promise->get_future();
+  submit(std::move(texts), options, submit_options, [promise](Answer answer) {
+    if (answer.error) {
+      promise->set_exception(std::make_exception_ptr(*answer.error));
+    } else {
+      promise->set_value(std::move(answer.embeddings));
+    }
+  });
+  return future;
+}
+
+void RequestQueue::submit(std::vector<std::string> texts, const EncodeOptions& options,
+                          const SubmitOptions& submit_options, Callback callback) {
+  const auto request = std::make_shared<QueuedRequest>();
+  request->texts = std::move(texts);
+  request->options = options;
+  request->deadline = submit_options.deadline;
+  request->callback = std::move(callback);
+  if (submit_options.stop.stop_possible()) {
+    request->on_stop.emplace(submit_options.stop,
+                             [impl = impl_.get(), stopped = request.get()] { impl->cancel(*stopped); });
+  }
+  impl_->submit(request);
+}
+
+void RequestQueue::drain() { impl_->drain(); }
+
+void RequestQueue::shutdown() { impl_->shutdown(); }
+
+QueueStatistics RequestQueue::statistics() const {
+  const std::scoped_lock lock(impl_->mutex);
+  QueueStatistics snapshot = impl_->statistics;
+  snapshot.open_requests = static_cast<std::int64_t>(impl_->open.size());
+  return snapshot;
+}
+
+}  // namespace treble
