@@ -31,10 +31,12 @@ LADDER: dict[str, list[str]] = {
     "evaluation": ["tensor"],
     "engine": ["models", "pooling", "transforms", "diagnostics", "tokenizer", "bake"],
     "sweep": ["engine", "evaluation"],
+    "bulk": ["engine"],
 }
 
 # Public headers below the facade; only the engine, its tests and the programs see the rest.
 PUBLIC_EVERYWHERE = {
+    "treble/decompress.h",
     "treble/error.h",
     "treble/evaluation.h",
     "treble/export.h",
@@ -47,8 +49,6 @@ PUBLIC_EVERYWHERE = {
     "treble/version.h",
     "treble/whole_file.h",
 }
-# Of src/, what the programs may use beside the public headers.
-SHARED_WITH_PROGRAMS = {"base/decompress.h"}
 # The one folder that may touch each of these libraries.
 ONLY_IN = {
     "oneapi/dnnl": "src/kernels/onednn/",
@@ -80,7 +80,7 @@ def check_source(path: Path, include: str, reach: set[str]) -> str | None:
     if top == "treble":
         is_facade = include not in PUBLIC_EVERYWHERE
         folder = path.relative_to(ROOT / "src").parts[0]
-        if is_facade and folder not in ("engine", "diagnostics", "bake", "sweep"):
+        if is_facade and folder not in ("engine", "diagnostics", "bake", "sweep", "bulk"):
             return f"{folder} may not include the facade {include}"
         return None
     if top in LADDER and (ROOT / "src" / top).is_dir() and top not in reach and include not in reach:
@@ -90,8 +90,6 @@ def check_source(path: Path, include: str, reach: set[str]) -> str | None:
 
 def hidden_from_programs(include: str) -> bool:
     """Whether an include is one of src/ that apps/ may not have."""
-    if include in SHARED_WITH_PROGRAMS:
-        return False
     return (ROOT / "src" / include).exists()
 
 

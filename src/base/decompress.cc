@@ -1,4 +1,4 @@
-#include "base/decompress.h"
+#include "treble/decompress.h"
 
 #include <zlib.h>
 #include <zstd.h>
