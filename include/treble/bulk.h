@@ -40,7 +40,7 @@ class TREBLE_API TextSource {
 
   /// The next text; false at the end. What it throws ends the job after the texts before it are embedded.
   virtual bool next(TextRecord& record) = 0;
-  /// Bytes of input behind the texts given so far; 0 where that means nothing.
+  /// Bytes of input up to the end of the last text given; 0 where that means nothing.
   virtual std::uint64_t bytes_read() const { return 0; }
   /// How many U+FFFD were put in for invalid UTF-8 so far.
   virtual std::int64_t replaced() const { return 0; }
@@ -167,7 +167,7 @@ enum class VectorFileMode {
 /// was stopped or failed leaves the rows so far, to be resumed.
 class VectorFile {
  public:
-  /// Opens and locks, so that nothing stands in the way later. Throws Error{invalid_argument} when the output exists
+  /// Opens and locks, so that nothing fails later. Throws Error{invalid_argument} when the output exists
   /// and the mode is create, when it is no regular file, when a NAME.partial is not one of Treble's, and when another
   /// process writes it; Error{not_found, io}.
   TREBLE_API VectorFile(const std::filesystem::path& path, VectorFileMode mode);

@@ -17,13 +17,13 @@ struct SavedRun {
   SavedState state;
 };
 
-/// A new output grows under its own name and is valid as it stands at every checkpoint. One that replaces an existing
+/// A new output grows under its own name and is valid at every checkpoint. One that replaces an existing
 /// output grows beside it under NAME.partial, with a sidecar of its own, and takes the old one's place when it is
 /// whole; until then the old output and its sidecar stay as they are. A run that was stopped leaves either, and
 /// resuming continues NAME.partial if there is one.
 class RowFile {
  public:
-  /// Opens and locks, so that nothing stands in the way later. Throws Error{invalid_argument} when the output exists
+  /// Opens and locks, so that nothing fails later. Throws Error{invalid_argument} when the output exists
   /// and the mode is create, when it is no regular file, when a NAME.partial is not one of Treble's, and when another
   /// process writes it; Error{not_found, io}.
   RowFile(const std::string& path, VectorFormat format, VectorFileMode mode);
