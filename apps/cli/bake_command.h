@@ -28,7 +28,7 @@ class BakeCommand {
   BakeOptions options_;
 };
 
-/// What a finished bake says to people.
+/// The summary of a bake, for people.
 std::string bake_summary(const std::string& output, const BakeReport& report);
 
 }  // namespace treble::cli

@@ -25,7 +25,7 @@ Examples:
   treble calibrate --lengths 64,128,256 corpus.jsonl -o profile.json
   treble embed -t match:profile.json corpus.jsonl -o tempered.npy)";
 
-constexpr std::size_t kMostMisses = 12;
+constexpr std::size_t kMaxMisses = 12;
 
 void draw_progress(std::int64_t done, std::int64_t total) {
   say("\r{:3} % (layer {} of {}){}", 100 * done / total, done, total, done == total ? "\r\x1b[K" : "");
@@ -54,13 +54,13 @@ std::string scales_table(const TemperatureProfile& profile) {
 /// A line for each place where the reference was out of reach; the profile holds the nearest scale.
 std::string misses(const std::vector<UnreachedTarget>& unreached, bool per_head) {
   std::string out;
-  for (std::size_t i = 0; i < std::min(unreached.size(), kMostMisses); ++i) {
+  for (std::size_t i = 0; i < std::min(unreached.size(), kMaxMisses); ++i) {
     const UnreachedTarget& miss = unreached[i];
     out +=
         fmt::format("not reached: layer {}{} at {} tokens: {:.4f} wanted, {:.4f} at the end of the range\n", miss.layer,
                     per_head ? fmt::format(", head {}", miss.head) : "", miss.length, miss.wanted, miss.got);
   }
-  if (unreached.size() > kMostMisses) out += fmt::format("… and {} more places\n", unreached.size() - kMostMisses);
+  if (unreached.size() > kMaxMisses) out += fmt::format("… and {} more places\n", unreached.size() - kMaxMisses);
   return out;
 }
 
@@ -89,8 +89,8 @@ void CalibrateCommand::add_to(CLI::App& app) {
       ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
-  command_->add_flag("--per-head", options_.per_head, "Tell the heads of a layer apart")->group(group);
-  command_->add_option("--sample", options_.sample, "At most so many texts [8]")->type_name("N")->group(group);
+  command_->add_flag("--per-head", options_.per_head, "A scale for each head of a layer")->group(group);
+  command_->add_option("--sample", options_.sample, "Maximum number of texts [8]")->type_name("N")->group(group);
   command_->add_option("--seed", options_.seed, "Of the sample [1]")->type_name("N")->group(group);
   command_->add_flag("--force", force_, "Overwrite an existing profile")->group(group);
   model_.add_to(*command_);

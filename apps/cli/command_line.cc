@@ -83,12 +83,12 @@ void check_empty(const CLI::Option& option, const std::string& name) {
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
   std::string nearest;
-  std::size_t least = 1 + name.size() / 4;
+  std::size_t min_distance = 1 + name.size() / 4;
   for (const std::string& one : known) {
     const std::size_t distance = edit_distance(name, one);
-    if (distance > least || (distance == least && !nearest.empty())) continue;
+    if (distance > min_distance || (distance == min_distance && !nearest.empty())) continue;
     nearest = one;
-    least = distance;
+    min_distance = distance;
   }
   if (!nearest.empty() || name.size() < 3) return nearest;
   const auto begins = std::find_if(known.begin(), known.end(), [&](const auto& one) { return one.starts_with(name); });
@@ -122,10 +122,10 @@ std::vector<std::string> prepare_arguments(const CLI::App& app, int argc, const 
     } else if (argument.starts_with("--")) {
       const std::size_t equals = argument.find('=');
       option = &find_option(*command, argument.substr(0, equals));
-      const auto wanted = static_cast<std::size_t>(std::max(0, option->get_items_expected_min()));
+      const auto expected = static_cast<std::size_t>(std::max(0, option->get_items_expected_min()));
       const bool is_flag = option->get_items_expected_max() == 0;
       if (equals == std::string::npos) {
-        values = is_flag ? 0 : wanted;
+        values = is_flag ? 0 : expected;
       } else if (equals + 1 == argument.size()) {
         argument.pop_back();
         if (is_flag) fail_usage(fmt::format("{}= has no value; write {} alone", argument, argument));

@@ -1,4 +1,4 @@
-// What is typed, made ready for the parser; and what is said when it makes no sense.
+// The arguments, prepared for the parser; and the messages when they make no sense.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,13 +8,13 @@
 
 namespace treble::cli {
 
-/// The arguments behind the program's name as CLI11 should see them: "--option=" becomes the option and an empty value,
+/// The arguments after the program's name as CLI11 should see them: "--option=" becomes the option and an empty value,
 /// which the parser would otherwise take from the next argument. Throws CLI::ParseError for a command or an option that
 /// does not exist, naming the one that may have been meant, and for an empty value where it means nothing (anything but
 /// a TEXT or a NAME).
 std::vector<std::string> prepare_arguments(const CLI::App& app, int argc, const char* const* argv);
 
-/// Of `known`, the one that `name` is a slip of: a part of it, or few letters apart; "" if there is none.
+/// Of `known`, the one that `name` may be a typo of: a prefix of it, or few edits away; "" if there is none.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
 
 /// A validator for one of a few names, whose message lists them and says which one may have been meant.

@@ -1,6 +1,5 @@
 #include "embed_command.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <utility>
@@ -8,10 +7,8 @@
 #include "fail.h"
 #include "file_roles.h"
 #include "interrupt.h"
-#include "output/jsonl_writer.h"
-#include "output/npy_writer.h"
-#include "output/row_file.h"
-#include "post_step.h"
+#include "json.h"
+#include "progress.h"
 #include "standard_streams.h"
 #include "summary.h"
 
@@ -25,8 +22,8 @@ folder, and of .md and .rst, each file is a text. All but .parquet also as .gz o
 
 Outputs: .npy is a float32 matrix, described in a .npy.json beside it; .jsonl and stdout are an object a text.
 
-Ctrl-C leaves a valid output with the rows so far; the same command with --resume goes on. An output that --force replaces
-stays as it is until the new one, NAME.partial, is whole.
+Ctrl-C leaves a valid output with the rows so far; the same command with --resume continues it. An output that --force
+replaces stays as it is until the new one, NAME.partial, is whole.
 
 Examples:
   export TREBLE_MODEL=models/all-MiniLM-L6-v2
@@ -42,140 +39,80 @@ class EmbedCommand::Run {
  public:
   explicit Run(const EmbedCommand& command)
       : command_(command),
-        kind_(output_kind(command.output_)),
-        options_(command.encode_.resolve()),
-        plan_(command.input_.plan(command.quiet_)) {
-    options_.temperature = Temperature::parse(command.temperature_);
+        options_(command.resolve()),
+        plan_(command.input_.plan(command.quiet_)),
+        // A progress line between the rows on one terminal would spoil both.
+        line_(make_terminal_progress(!command.quiet_ && !(command.to_stdout() && ::isatty(STDOUT_FILENO) != 0))) {
+    options_.progress = [this](const Progress&) { draw(); };
     command.check_output(plan_);
-    if (kind_ != OutputKind::stream) {
-      rows_.emplace(command.output_, kind_, RowFile::Options{command.force_, command.resume_});
-    }
+    if (!command.to_stdout()) file_.emplace(command.output_, command.mode());
   }
 
   int run() {
     const InterruptHandler interrupts(!command_.quiet_);
-    const std::stop_callback on_stop(interrupts.token(), [this] { stop_.request(); });
+    options_.stop = interrupts.token();
     load();
-    open_output();
     embed();
     return report();
   }
 
  private:
   void load();
-  void open_output();
-  void start_output(Json metadata);
-  void resume_output(SavedRun saved, const Json& metadata);
   void embed();
-  void explain_failure(const Error& error);
+  void draw();
   int report() const;
   EmbedSummary summary() const;
 
   const EmbedCommand& command_;
-  OutputKind kind_;
-  EncodeOptions options_;
+  BulkOptions options_;
   InputPlan plan_;
-  StopSignal stop_;
-  std::optional<RowFile> rows_;  ///< none for stdout
+  ProgressLine line_;
+  std::optional<VectorFile> file_;  ///< none for stdout
   std::optional<SentenceEncoder> encoder_;
-  std::optional<PostStep> post_;
-  std::optional<ChunkOptions> chunks_;
+  std::optional<BulkJob> job_;
   double load_seconds_ = 0;
-  std::int64_t dim_ = 0;
-  std::unique_ptr<EmbeddingWriter> writer_;
-  EmbedResult result_;
+  BulkResult result_;
 };
 
 void EmbedCommand::Run::load() {
   const double start = steady_seconds();
   encoder_.emplace(command_.model_.load(command_.quiet_));
-  // Encoding nothing checks every option, before any file is touched.
-  dim_ = encoder_->encode({}, options_).dim;
-  encoder_->fingerprint();
-  if (command_.post_.starts_with("chunk-")) {
-    chunks_ = ChunkOptions::parse(command_.post_);
-  } else if (!command_.post_.empty()) {
-    post_.emplace(command_.post_, *encoder_, options_);
-    dim_ = post_->output_dim();
-  }
+  job_.emplace(*encoder_, options_);
   load_seconds_ = steady_seconds() - start;
 }
 
-void EmbedCommand::Run::start_output(Json metadata) {
-  switch (kind_) {
-    case OutputKind::npy: writer_ = std::make_unique<NpyWriter>(*rows_, std::move(metadata), dim_); break;
-    case OutputKind::jsonl: writer_ = std::make_unique<JsonlWriter>(*rows_, std::move(metadata)); break;
-    case OutputKind::stream: writer_ = std::make_unique<JsonlStream>(metadata); break;
-  }
-}
-
-void EmbedCommand::Run::resume_output(SavedRun saved, const Json& metadata) {
-  check_same_run(saved.metadata, metadata, rows_->path());
-  result_.before = saved.state.run;
-  if (kind_ == OutputKind::npy) {
-    writer_ = std::make_unique<NpyWriter>(*rows_, std::move(saved.metadata), saved.state, dim_);
-  } else {
-    writer_ = std::make_unique<JsonlWriter>(*rows_, std::move(saved.metadata), saved.state);
-  }
-}
-
-void EmbedCommand::Run::open_output() {
-  Json metadata = describe_run(*encoder_, options_, plan_.describe());
-  metadata["dim"] = dim_;
-  metadata["post"] = post_ ? post_->describe() : chunks_ ? Json{{"transform", chunks_->to_string()}} : Json();
-  if (auto saved = rows_ ? rows_->saved() : std::nullopt) {
-    resume_output(std::move(*saved), metadata);
-  } else {
-    start_output(std::move(metadata));
-  }
+void EmbedCommand::Run::draw() {
+  line_.update(ProgressState{.texts = result_.texts(),
+                             .tokens = result_.tokens_used(),
+                             .bytes_read = result_.bytes_read,
+                             .bytes_at_start = result_.bytes_skipped,
+                             .total_bytes = plan_.total_bytes,
+                             .seconds = result_.seconds});
 }
 
 void EmbedCommand::Run::embed() {
-  const auto source = open_inputs(plan_, command_.input_.resolve(), &stop_);
-  ChunkReader chunks(*source, choose_chunk_limits(encoder_->info(), command_.chunk_texts_),
-                     {result_.before.count, result_.before.texts_sha256}, stop_);
-  ModelEncoder model(*encoder_, options_);
-  std::optional<PostEncoder> with_step;
-  if (post_) with_step.emplace(model, *post_);
-  std::optional<ChunkEncoder> in_pieces;
-  if (chunks_) in_pieces.emplace(*encoder_, options_, *chunks_);
-  TextEncoder& encoder = with_step   ? static_cast<TextEncoder&>(*with_step)
-                         : in_pieces ? static_cast<TextEncoder&>(*in_pieces)
-                                     : model;
-  // A progress line between the rows on one terminal would spoil both.
-  const bool shared_terminal = kind_ == OutputKind::stream && ::isatty(STDOUT_FILENO) != 0;
-  ProgressLine progress = make_terminal_progress(!command_.quiet_ && !shared_terminal);
-  try {
-    run_embed_job({chunks, encoder, *writer_, progress, stop_, plan_}, result_);
-  } catch (const Error& error) {
-    explain_failure(error);
-    throw;
+  const auto source = open_inputs(plan_, command_.input_.resolve());
+  const std::string inputs = dump(plan_.describe(), -1);
+  if (file_) {
+    file_->embed(*job_, *source, inputs, result_);
+  } else {
+    const auto sink = make_jsonl_sink(print_out, job_->describe(inputs));
+    job_->run(*source, *sink, result_);
   }
-  if (!rows_) return;
-  rows_->keep();
-  if (!result_.stopped) rows_->finish();
-}
-
-void EmbedCommand::Run::explain_failure(const Error& error) {
-  // Without a row nothing is lost, and the corrected command shall not stumble over an empty file.
-  if (!rows_ || result_.total.count == 0) return;
-  rows_->keep();
-  throw Error(error.code(),
-              fmt::format("{}\n  {} has the {} before that; --resume goes on after {}", error.what(), rows_->path(),
-                          counted(result_.total.count, "row"), result_.total.count == 1 ? "it" : "them"));
+  line_.clear();
 }
 
 EmbedSummary EmbedCommand::Run::summary() const {
   return {.result = &result_,
           .model = &encoder_->info(),
-          .options = options_,
-          .dim = dim_,
+          .options = options_.encode,
+          .dim = job_->dim(),
           .load_seconds = load_seconds_,
-          .chunked = chunks_.has_value(),
-          .output = !rows_            ? ""
-                    : result_.stopped ? rows_->path()
+          .chunked = options_.chunks.has_value(),
+          .output = !file_            ? ""
+                    : result_.stopped ? file_->path()
                                       : command_.output_,
-          .sidecar = rows_ ? rows_->sidecar() : ""};
+          .sidecar = file_ ? file_->sidecar() : ""};
 }
 
 int EmbedCommand::Run::report() const {
@@ -186,9 +123,9 @@ int EmbedCommand::Run::report() const {
   }
   if (!command_.quiet_) {
     say(describe(summary()));
-    if (result_.stopped && rows_) {
-      if (rows_->replaces()) say("{} is as it was; ", command_.output_);
-      say("run the same command with --resume{} to go on\n", rows_->replaces() ? " in place of --force" : "");
+    if (result_.stopped && file_) {
+      if (file_->replaces()) say("{} is as it was; ", command_.output_);
+      say("run the same command with --resume{} to continue\n", file_->replaces() ? " in place of --force" : "");
     }
   }
   return result_.stopped ? mapping(ErrorCode::interrupted).exit_code : 0;
@@ -201,7 +138,7 @@ void EmbedCommand::add_to(CLI::App& app) {
       ->type_name("FILE")
       ->group(group);
   auto* force = command_->add_flag("--force", force_, "Replace an output that exists")->group(group);
-  command_->add_flag("--resume", resume_, "Go on with an output that was stopped; begin if there is none")
+  command_->add_flag("--resume", resume_, "Continue an output that was stopped; begin if there is none")
       ->excludes(force)
       ->group(group);
   command_->add_option("--json-summary", json_summary_, "Write counts, speed and memory as JSON to this file")
@@ -216,42 +153,69 @@ void EmbedCommand::add_to(CLI::App& app) {
       ->group("Vectors");
   command_
       ->add_option("--post", post_,
-                   "A step behind the model, fitted by `treble fit`; or chunk-mean[:N], chunk-max[:N]: texts in pieces "
+                   "A post-processing step, fitted by `treble fit`; or chunk-mean[:N], chunk-max[:N]: texts in pieces "
                    "of N tokens")
       ->type_name("FILE")
       ->group("Vectors");
   model_.add_to(*command_);
   encode_.add_to(*command_);
   input_.add_to(*command_);
-  command_->add_option("--chunk-texts", chunk_texts_, "Most texts between two safe points of the output [by the work]")
+  command_
+      ->add_option("--chunk-texts", chunk_texts_,
+                   "Maximum texts between two checkpoints of the output [about two seconds of work]")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
       ->group(group);
   command_->footer(kExamples);
 }
 
+void EmbedCommand::check_format() const {
+  try {
+    if (!to_stdout()) vector_format(output_);
+  } catch (const Error& error) {
+    fail(error.code(), "{}; - is stdout, as JSONL", error.what());
+  }
+}
+
 void EmbedCommand::check_output(const InputPlan& plan) const {
-  const OutputKind kind = output_kind(output_);
   FileRoles roles;
   roles.reads(plan);
   roles.reads_model(model_.options.model);
   roles.reads_temperature(temperature_);
   if (!post_.starts_with("chunk-")) roles.reads(post_, "--post");
   roles.writes(output_.empty() ? "-" : output_, "-o");
-  if (kind == OutputKind::npy) roles.writes(sidecar_path(output_), "-o");
+  if (!to_stdout()) roles.writes(vector_sidecar(output_), "-o");
   roles.writes(json_summary_, "--json-summary");
   roles.check();
   if (!json_summary_.empty() && json_summary_ != "-") check_writable(json_summary_, existing_summary());
-  if (kind != OutputKind::stream) return;
-  if (resume_) fail(ErrorCode::invalid_argument, "--resume needs an output file; stdout keeps nothing to go on with");
+  if (!to_stdout()) return;
+  if (resume_)
+    fail(ErrorCode::invalid_argument, "--resume needs an output file; nothing of stdout is kept to continue");
   check_stdout();
 }
 
-/// A run that goes on has the summary of the one before in its way.
+BulkOptions EmbedCommand::resolve() const {
+  BulkOptions options = {.encode = encode_.resolve(), .batch_texts = chunk_texts_};
+  options.encode.temperature = Temperature::parse(temperature_);
+  if (post_.starts_with("chunk-")) {
+    options.chunks = ChunkOptions::parse(post_);
+  } else {
+    options.post = post_;
+  }
+  return options;
+}
+
+VectorFileMode EmbedCommand::mode() const {
+  if (resume_) return VectorFileMode::resume;
+  return force_ ? VectorFileMode::replace : VectorFileMode::create;
+}
+
+/// A run that continues has the summary of the one before in its way.
 Existing EmbedCommand::existing_summary() const { return force_ || resume_ ? Existing::replace : Existing::refuse; }
 
 int EmbedCommand::run() const {
   input_.check_given();
+  check_format();
   return Run(*this).run();
 }
 

@@ -3,13 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 
-#include "embed_job.h"
 #include "model_arguments.h"
-#include "resume.h"
+#include "treble/bulk.h"
 #include "treble/whole_file.h"
 
 namespace treble::cli {
@@ -24,7 +22,11 @@ class EmbedCommand {
  private:
   class Run;
 
+  bool to_stdout() const { return output_.empty() || output_ == "-"; }
+  void check_format() const;
   void check_output(const InputPlan& plan) const;
+  BulkOptions resolve() const;
+  VectorFileMode mode() const;
   Existing existing_summary() const;
 
   CLI::App* command_ = nullptr;

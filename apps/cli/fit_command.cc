@@ -7,9 +7,9 @@
 
 #include "fail.h"
 #include "file_roles.h"
-#include "post_step.h"
 #include "progress.h"
 #include "standard_streams.h"
+#include "treble/provenance.h"
 
 namespace treble::cli {
 
@@ -35,7 +35,7 @@ constexpr std::size_t kChunkTexts = 512;
 }  // namespace
 
 void FitCommand::add_to(CLI::App& app) {
-  command_ = app.add_subcommand("fit", "Fit a step behind the model (centring, whitening, …) on unlabelled texts");
+  command_ = app.add_subcommand("fit", "Fit a post-processing step (centring, whitening, …) on unlabelled texts");
   const std::string group = "Fit";
   command_->add_option("--transform", transform_, "centring, whitening[:K], all-but-the-top[:D] or length-direction")
       ->type_name("NAME")
@@ -45,7 +45,7 @@ void FitCommand::add_to(CLI::App& app) {
       ->type_name("FILE.safetensors")
       ->required()
       ->group(group);
-  command_->add_option("-t,--temperature", temperature_, "The one that the vectors will be made with [1]")
+  command_->add_option("-t,--temperature", temperature_, "Of the vectors it will be applied to [1]")
       ->type_name("T")
       ->group(group);
   command_->add_flag("--force", force_, "Replace a file that exists")->group(group);
@@ -95,7 +95,7 @@ int FitCommand::run() const {
   }
   take();
   if (interactive) say("\r\x1b[K");
-  const PostTransform fitted = fitter.fit(spec, provenance_of(encoder, options));
+  const PostTransform fitted = fitter.fit(spec, post_provenance(encoder, options));
   fitted.save(output_, force_ ? Existing::replace : Existing::refuse);
   say("done: {}, {} fitted on {}, {} to {} dimensions; use it with embed --post {}\n", output_,
       fitted.spec().to_string(), counted(fitted.provenance().texts, "text"), fitted.input_dim(), fitted.output_dim(),

@@ -13,15 +13,15 @@ namespace treble::cli {
 
 namespace {
 
-constexpr std::size_t kUsualWidth = 80;
-constexpr std::size_t kLeastWidth = 40;
-constexpr std::size_t kMostWidth = 100;
+constexpr std::size_t kDefaultWidth = 80;
+constexpr std::size_t kMinWidth = 40;
+constexpr std::size_t kMaxWidth = 100;
 /// Where descriptions begin.
 constexpr std::size_t kColumn = 24;
 /// Between the name of a value and its range, as CLI11 writes it.
 constexpr std::string_view kRange = ":INT in ";
 
-/// Columns that text takes: characters, not the bytes behind the first of each.
+/// Columns that text takes: code points, not bytes.
 std::size_t columns(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
@@ -50,7 +50,7 @@ std::size_t help_width() {
   } else if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
     width = size.ws_col;
   }
-  return std::clamp(width == 0 ? kUsualWidth : width, kLeastWidth, kMostWidth);
+  return std::clamp(width == 0 ? kDefaultWidth : width, kMinWidth, kMaxWidth);
 }
 
 std::string wrapped(std::string_view text, std::size_t width, std::size_t indent) {
@@ -85,13 +85,13 @@ std::string HelpFormatter::entry(const std::string& name, const std::string& des
 }
 
 std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
-  // CLI11 parts groups by two lines.
+  // CLI11 separates groups by two lines.
   return CLI::detail::find_and_replace(CLI::Formatter::make_help(app, std::move(name), mode), "\n\n\n", "\n\n");
 }
 
 std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
   std::string name = make_option_name(option, is_positional);
-  // A long name alone stands under the long names.
+  // A long name alone is aligned with the other long names.
   if (!is_positional && name.starts_with("--")) name = "   " + name;
   // What a negating flag stores, and the C++ type in a range, are of no use to people.
   name = CLI::detail::find_and_replace(name, "{false}", "");

@@ -11,7 +11,7 @@ namespace treble::cli {
 /// Columns to fill: COLUMNS, else the terminal's, else 80; between 40 and 100.
 std::size_t help_width();
 
-/// Unindented lines that follow each other are one paragraph, broken anew at `width` columns; indented lines stay as
+/// Unindented lines that follow each other are one paragraph, wrapped again at `width` columns; indented lines stay as
 /// they are. Further lines of a paragraph begin with `indent` spaces.
 std::string wrapped(std::string_view text, std::size_t width, std::size_t indent = 0);
 

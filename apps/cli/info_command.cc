@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "output/metadata.h"
+#include "json.h"
 #include "progress.h"
 #include "standard_streams.h"
 
@@ -51,7 +51,7 @@ std::string info_table(const ModelInfo& info, const std::string& weights_sha256)
   append_row(out, "size",
              fmt::format("{} layers, hidden size {}, {} heads, {} parameters, vocabulary of {} tokens", info.num_layers,
                          info.hidden_size, info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
-  append_row(out, "numbers",
+  append_row(out, "precision",
              fmt::format("stored as {}, computed in {} with {}", info.weights_dtype, info.compute_dtype, info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
   append_row(out, "pooling", info.pooling + (info.normalizes ? ", normalised to length 1" : ", not normalised"));

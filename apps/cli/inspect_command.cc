@@ -5,7 +5,7 @@
 
 #include "fail.h"
 #include "file_roles.h"
-#include "output/metadata.h"
+#include "json.h"
 #include "progress.h"
 #include "read_texts.h"
 
@@ -37,7 +37,7 @@ std::vector<std::int64_t> parse_layers(const std::string& text) {
   for (const std::string& part : CLI::detail::split(text, ',')) {
     std::int64_t layer = 0;
     if (!CLI::detail::integral_conversion(part, layer)) {
-      fail(ErrorCode::invalid_argument, "--layers: \"{}\" is no list of layers; write 0,5 or all or none", text);
+      fail(ErrorCode::invalid_argument, "--layers: \"{}\" is not a list of layers; write 0,5 or all or none", text);
     }
     layers.push_back(layer);
   }
@@ -58,14 +58,14 @@ void InspectCommand::add_to(CLI::App& app) {
       ->group(group);
   command_
       ->add_option("--post", posts_,
-                   "Steps behind the untouched model to measure beside it: centring, whitening[:K], …")
+                   "Post-processing steps to measure after the untouched model: centring, whitening[:K], …")
       ->type_name("NAME,…")
       ->take_all()
       ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
   output_.add_to(*command_, group);
-  command_->add_option("--queries", queries_, "Queries to hold against the texts: does a longer text score higher?")
+  command_->add_option("--queries", queries_, "Queries to compare with the texts: does a longer text score higher?")
       ->type_name("FILE")
       ->group(group);
   command_->add_option("--query-prompt-name", query_prompt_name_, "The model's prompt for them")
@@ -74,7 +74,7 @@ void InspectCommand::add_to(CLI::App& app) {
   command_->add_option("--layers", layers_, "Layers to look into, from 0: 0,5 or all or none [all]")
       ->type_name("A,B,…")
       ->group(group);
-  command_->add_option("--sample", options_.sample, "At most so many texts of each length [200]")
+  command_->add_option("--sample", options_.sample, "Maximum number of texts of each length [200]")
       ->type_name("N")
       ->group(group);
   command_->add_option("--seed", options_.seed, "Of the sample and the bootstrap [1]")->type_name("N")->group(group);

@@ -39,8 +39,8 @@ constexpr const char* kExamples =
   treble inspect --temperature 0.8 corpus.jsonl
   treble info
 
-The first brings a model, the second names it once instead of with every --model; then texts become vectors, one sees
-what length does to them and what a temperature changes, and what the model is.
+The first fetches a model, the second names it once instead of with every --model; then: texts to vectors, what length does
+to them and what a temperature changes, and what the model is.
 
 Exit codes: 0 done, 64 wrong use, 65 bad input or model file, 66 not found, 69 not supported, 70 internal error, 74
 reading or writing failed, 130 stopped by Ctrl-C.)";

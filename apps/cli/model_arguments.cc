@@ -16,7 +16,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr int kMostThreads = 4096;
+constexpr int kMaxThreads = 4096;
 
 // Spelled as in PositionExtension and ComputeType.
 const std::map<std::string, PositionExtension> kExtensions = {{"none", PositionExtension::none},
@@ -44,7 +44,7 @@ Value look_up(const std::map<std::string, Value>& names, const std::string& name
   if (const auto found = names.find(name); found != names.end()) return found->second;
   std::string known;
   for (const auto& [one, value] : names) known += (known.empty() ? "" : ", ") + one;
-  fail(ErrorCode::invalid_argument, "\"{:.100}\" is no {}; there are {}", name, what, known);
+  fail(ErrorCode::invalid_argument, "\"{:.100}\" is not {}; there are {}", name, what, known);
 }
 
 std::optional<char> parse_delimiter(const std::string& text) {
@@ -60,9 +60,9 @@ std::optional<char> parse_delimiter(const std::string& text) {
 
 }  // namespace
 
-ComputeType parse_dtype(const std::string& name) { return look_up(kTypes, name, "compute type"); }
+ComputeType parse_dtype(const std::string& name) { return look_up(kTypes, name, "a compute type"); }
 
-PositionExtension parse_extension(const std::string& name) { return look_up(kExtensions, name, "extension"); }
+PositionExtension parse_extension(const std::string& name) { return look_up(kExtensions, name, "an extension"); }
 
 void ModelArguments::add_to(CLI::App& command) {
   const std::string group = "Model";
@@ -80,21 +80,21 @@ void ModelArguments::add_to(CLI::App& command) {
           "--extend", [this](const std::string& name) { options.extension = parse_extension(name); },
           "How --max-length goes beyond the model's positions, without training; ntk: rotary models only. interpolate, "
           "group and ntk change the vectors of short texts too (MiniLM at 2048 tokens: \"hi\" has a cosine of 0.32 to "
-          "its own vector); with -long behind them only those of texts beyond the positions [none]")
+          "its own vector); with the suffix -long only those of texts beyond the positions [none]")
       ->type_name("none|interpolate|group|recur|ntk|interpolate-long|…")
       ->check(one_of(names_of(kExtensions)))
       ->group(group);
   command
       .add_option_function<std::string>(
           "--dtype", [this](const std::string& name) { options.dtype = parse_dtype(name); },
-          "What products with weights are computed in; auto: the fastest on this CPU that keeps a mean cosine of "
+          "Type of the matmuls with weights; auto: the fastest on this CPU that keeps a mean cosine of "
           "0.9995 to float32 [float32]")
       ->type_name("float32|bfloat16|int8|auto")
       ->check(one_of(names_of(kTypes)))
       ->group(group);
   command.add_option("--threads", options.threads, "0: as many as this process may use [0]")
       ->type_name("N")
-      ->check(CLI::Range(0, kMostThreads))
+      ->check(CLI::Range(0, kMaxThreads))
       ->group(group);
   command
       .add_flag("--special-tokens-as-text", options.special_tokens_as_text,
@@ -114,10 +114,10 @@ std::string extension_warning(const ModelInfo& model) {
 
 SentenceEncoder ModelArguments::load(bool quiet) const {
   if (options.model.empty()) {
-    fail(
-        ErrorCode::invalid_argument,
-        "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` brings "
-        "one to models/all-MiniLM-L6-v2");
+    fail(ErrorCode::invalid_argument,
+         "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` "
+         "fetches "
+         "one to models/all-MiniLM-L6-v2");
   }
   SentenceEncoder encoder = SentenceEncoder::load(options);
   if (quiet) return encoder;
@@ -142,13 +142,13 @@ void EncodeArguments::add_to(CLI::App& command) {
   auto* name = command.add_option("--prompt-name", options.prompt_name, "One of the model's prompts; '' for none")
                    ->type_name("NAME")
                    ->group(group);
-  command.add_option("--prompt", options.prompt, "Put this text before every text")
+  command.add_option("--prompt", options.prompt, "Literal text to put before every text")
       ->type_name("TEXT")
       ->excludes(name)
       ->group(group);
   command
       .add_option("--truncate", truncate,
-                  "Where to cut texts over the limit; error: stop instead [as the model says: mostly end]")
+                  "Where to cut texts over the limit; error: stop instead [as the model specifies, usually end]")
       ->type_name("end|start|error")
       ->check(one_of({"end", "start", "error"}))
       ->group(group);
@@ -156,12 +156,12 @@ void EncodeArguments::add_to(CLI::App& command) {
       .add_flag_function(
           // Not bound to the option itself: CLI11 would set it to false where neither flag is given.
           "--normalize,!--no-normalize", [this](std::int64_t count) { options.normalize = count > 0; },
-          "Vectors of length 1 [as the model says]")
+          "Vectors of length 1 [as the model specifies]")
       ->group(group);
-  command.add_option("--dimensions", options.dimensions, "Keep the first N numbers (Matryoshka models)")
+  command.add_option("--dimensions", options.dimensions, "Keep the first N dimensions (Matryoshka models)")
       ->type_name("N")
       ->group(group);
-  command.add_option("--batch-tokens", options.batch_tokens, "Tokens a thread carries at a time; 0 chooses [0]")
+  command.add_option("--batch-tokens", options.batch_tokens, "Tokens of a micro-batch; 0: chosen automatically [0]")
       ->type_name("N")
       ->group(group);
 }
@@ -202,11 +202,9 @@ void InputArguments::add_to(CLI::App& command) {
           "--no-header", [this] { options.header = false; },
           "A CSV begins with a text; its columns are numbers, --text-field 1")
       ->group(group);
-  command
-      .add_flag("--skip-unreadable", skip_unreadable,
-                "Pass over files and folders that may not be read, and count them")
+  command.add_flag("--skip-unreadable", skip_unreadable, "Skip files and folders that may not be read, and count them")
       ->group(group);
-  command.add_option("--invalid-utf8", invalid_utf8, "Stop at invalid UTF-8, or put U+FFFD there and count [error]")
+  command.add_option("--invalid-utf8", invalid_utf8, "Stop at invalid UTF-8, or insert U+FFFD and count [error]")
       ->type_name("error|replace")
       ->check(one_of({"error", "replace"}))
       ->group(group);

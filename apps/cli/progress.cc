@@ -89,7 +89,7 @@ std::string progress_line(const ProgressState& state, std::size_t width) {
 std::string work_line(const Progress& progress, double seconds, std::size_t width) {
   const auto done = static_cast<double>(progress.done);
   const auto total = static_cast<double>(progress.total);
-  // A share says what a count would, and 80 columns hold no more.
+  // The share replaces the count: there is no room for both in 80 columns.
   std::string line = progress.total > 0 ? bar(std::min(1.0, done / total)) + std::string(progress.stage)
                                         : fmt::format("{}: {}", progress.stage, counted(progress.done, "text"));
   if (progress.done > 0 && seconds > 0) {
@@ -140,8 +140,8 @@ void WorkProgress::update(const Progress& progress) {
   line_.update(progress, steady_seconds() - start_);
 }
 
-ProgressLine make_terminal_progress(bool wanted) {
-  if (!wanted || !is_interactive(STDERR_FILENO)) return {nullptr, nullptr, 0};
+ProgressLine make_terminal_progress(bool enabled) {
+  if (!enabled || !is_interactive(STDERR_FILENO)) return {nullptr, nullptr, 0};
   const auto to_stderr = [](std::string_view text) {
     // A terminal that is gone is no reason to stop embedding.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());

@@ -1,4 +1,4 @@
-// The line on the terminal that says how far a run is.
+// The progress line on the terminal.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@ struct ProgressState {
   std::int64_t texts = 0;   ///< embedded by this run
   std::int64_t tokens = 0;  ///< read by the model in this run
   std::uint64_t bytes_read = 0;
-  std::uint64_t bytes_at_start = 0;  ///< bytes behind the rows of earlier runs
+  std::uint64_t bytes_at_start = 0;  ///< bytes of the texts that earlier runs embedded
   std::optional<std::uint64_t> total_bytes;
   double seconds = 0;  ///< since the run began
 };
@@ -71,8 +71,8 @@ class ProgressLine {
   bool visible_ = false;
 };
 
-/// On stderr; silent when that is no terminal or `wanted` is false.
-ProgressLine make_terminal_progress(bool wanted);
+/// On stderr; silent when that is not a terminal or `enabled` is false.
+ProgressLine make_terminal_progress(bool enabled);
 
 /// Of the steady clock.
 double steady_seconds();

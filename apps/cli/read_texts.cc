@@ -29,7 +29,7 @@ std::vector<std::string> read_queries(const std::string& path) {
   return queries;
 }
 
-std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed) {
+std::vector<std::string> read_sample(const std::string& path, std::int64_t max_texts, std::uint64_t seed) {
   const InputPlan plan = plan_inputs({path});
   const auto source = open_inputs(plan, {});
   std::vector<std::string> kept;
@@ -37,7 +37,7 @@ std::vector<std::string> read_sample(const std::string& path, std::int64_t most,
   std::uint64_t seen = 0;
   for (TextRecord record; source->next(record);) {
     ++seen;
-    if (static_cast<std::int64_t>(kept.size()) < most) {
+    if (static_cast<std::int64_t>(kept.size()) < max_texts) {
       kept.push_back(std::move(record.text));
     } else if (const std::uint64_t place = generator() % seen; place < kept.size()) {
       kept[place] = std::move(record.text);

@@ -21,8 +21,8 @@ struct AllTexts {
 /// A text file of one query a line, or JSONL with "text". Throws what reading throws.
 std::vector<std::string> read_queries(const std::string& path);
 
-/// At most `most` texts of one input in any of the forms that embed takes, drawn by `seed` as they stream by.
-std::vector<std::string> read_sample(const std::string& path, std::int64_t most, std::uint64_t seed);
+/// A reservoir sample of up to `max_texts` texts of one input, in any of the forms that embed takes.
+std::vector<std::string> read_sample(const std::string& path, std::int64_t max_texts, std::uint64_t seed);
 
 /// Throws Error{invalid_argument} when there are fewer than two texts, and what reading throws.
 AllTexts read_all_texts(const InputPlan& plan, const InputOptions& options);

@@ -1,4 +1,4 @@
-// Standard input, output and error: what is said there, and what happens when nobody listens.
+// Standard input, output and error: what is printed there, and what happens when nobody reads it.
 #pragma once
 
 #include <fmt/format.h>

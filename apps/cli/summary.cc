@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string_view>
 
-#include "output/metadata.h"
+#include "json.h"
 #include "progress.h"
 
 namespace treble::cli {
@@ -17,7 +17,7 @@ double per_second(std::int64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
 }
 
-std::string rate_line(const EmbedResult& result) {
+std::string rate_line(const BulkResult& result) {
   std::string line = fmt::format("{}, {} in {:.1f} s", counted(result.texts(), "text"),
                                  counted(result.tokens(), "token"), result.seconds);
   if (result.texts() > 0) {
@@ -25,12 +25,12 @@ std::string rate_line(const EmbedResult& result) {
                         grouped(static_cast<std::int64_t>(per_second(result.tokens_used(), result.seconds))),
                         grouped(static_cast<std::int64_t>(per_second(result.texts(), result.seconds))));
   }
-  if (result.before.count > 0) line += fmt::format("; {} there before", counted(result.before.count, "row"));
+  if (result.before.count > 0) line += fmt::format("; {} already embedded", counted(result.before.count, "row"));
   return line + "\n";
 }
 
 std::string truncation_line(const EmbedSummary& summary) {
-  const RunState& total = summary.result->total;
+  const BulkState& total = summary.result->total;
   const std::int64_t limit = summary.options.max_length.value_or(summary.model->max_length);
   if (summary.chunked) return "every text was read whole, long ones in pieces\n";
   if (total.truncated_texts == 0) return fmt::format("no text was longer than the {} tokens the model reads\n", limit);
@@ -77,7 +77,7 @@ std::string describe(const EmbedSummary& summary) {
 }
 
 std::string summary_json(const EmbedSummary& summary) {
-  const EmbedResult& result = *summary.result;
+  const BulkResult& result = *summary.result;
   const Json json = {
       {"texts", result.texts()},
       {"tokens", result.tokens()},

@@ -1,18 +1,18 @@
-// What is said when a run is over.
+// The summary of a run.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "embed_job.h"
+#include "treble/bulk.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::cli {
 
 struct EmbedSummary {
-  const EmbedResult* result = nullptr;  ///< never null when used
-  const ModelInfo* model = nullptr;     ///< never null when used
+  const BulkResult* result = nullptr;  ///< never null when used
+  const ModelInfo* model = nullptr;    ///< never null when used
   EncodeOptions options;
   std::int64_t dim = 0;
   double load_seconds = 0;
@@ -27,7 +27,7 @@ std::string describe(const EmbedSummary& summary);
 /// For --json-summary; figures are those of this run, not of earlier ones that it resumed.
 std::string summary_json(const EmbedSummary& summary);
 
-/// The most memory that this process ever had, in bytes.
+/// Peak resident memory of this process, in bytes.
 std::uint64_t peak_rss_bytes();
 
 }  // namespace treble::cli

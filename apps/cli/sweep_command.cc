@@ -53,7 +53,7 @@ void SweepCommand::add_data_options() {
   command_->add_option("--split", split_, "Which qrels of a BEIR folder [test]")->type_name("NAME")->group(group);
   command_->add_flag("--unlabelled", unlabelled_, "A proxy: the first half of each text should find its second half")
       ->group(group);
-  command_->add_option("--sample", sample_, "At most so many unlabelled texts [1000]")
+  command_->add_option("--sample", sample_, "Maximum number of unlabelled texts [1000]")
       ->type_name("N")
       ->check(CLI::PositiveNumber.description(""))
       ->group(group);
@@ -63,11 +63,11 @@ void SweepCommand::add_data_options() {
       ->group(group);
   command_
       ->add_option("--similarity", similarity_,
-                   "How vectors are compared [as the model says, else cosine]; distances count as minus themselves")
+                   "How vectors are compared [as the model specifies, else cosine]; distances are negated")
       ->type_name("cosine|dot|euclidean|manhattan")
       ->check(CLI::IsMember({"cosine", "dot", "euclidean", "manhattan"}).description(""))
       ->group(group);
-  command_->add_option("--cache", cache_, "Folder for vectors, so that a rerun goes on where it was [none is kept]")
+  command_->add_option("--cache", cache_, "Folder that keeps vectors, so that a rerun resumes [none]")
       ->type_name("DIR")
       ->group(group);
 }
@@ -97,9 +97,10 @@ void SweepCommand::add_judgement_options() {
       ->allow_extra_args(false)
       ->group(group);
   command_
-      ->add_option("--post", posts_,
-                   "Steps behind the untouched model to try beside them, chunk-mean[:N] and chunk-max[:N] too, or none "
-                   "[centring whitening all-but-the-top length-direction]")
+      ->add_option(
+          "--post", posts_,
+          "Post-processing steps to try after the untouched model, chunk-mean[:N] and chunk-max[:N] too, or none "
+          "[centring whitening all-but-the-top length-direction]")
       ->type_name("NAME,…")
       ->take_all()
       ->allow_extra_args(false)
@@ -195,7 +196,7 @@ SweepReport SweepCommand::sweep_data(SweepOptions options) const {
   const SentenceEncoder encoder = model_.load();
   std::deque<SentenceEncoder> forms;
   for (Variant& variant : variants()) {
-    // The forms are of one model, so its warnings are said once.
+    // All forms are of one model, so its warnings are printed once.
     forms.push_back(SentenceEncoder::load(variant.options));
     options.variants.push_back({std::move(variant.name), &forms.back()});
   }

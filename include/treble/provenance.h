@@ -1,10 +1,12 @@
 // What vectors are made of, for whoever keeps them.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/post_transform.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble {
@@ -15,5 +17,14 @@ namespace treble {
 /// Hashes the model's files at the first call. Throws what SentenceEncoder::encode throws for such options, and
 /// Error{not_found, io} when a file of the model is gone.
 TREBLE_API std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+/// For PostFitter::fit on vectors of this encoder under these options. Throws as provenance_json does.
+TREBLE_API PostProvenance post_provenance(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+/// Whether `post` belongs after vectors of this encoder under these options; `path` is its file, for messages. Throws
+/// Error{invalid_argument} when it was fitted on vectors of another model, temperature, pooling or dimension, naming
+/// both; Error{invalid_file} when it does not say which model files it was fitted with; and as provenance_json does.
+TREBLE_API void check_post(const PostTransform& post, const std::filesystem::path& path, const SentenceEncoder& encoder,
+                           const EncodeOptions& options);
 
 }  // namespace treble

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "treble/bake.h"
+#include "treble/bulk.h"
 #include "treble/calibrate.h"
 #include "treble/chunking.h"
 #include "treble/collapse_report.h"
+#include "treble/decompress.h"
 #include "treble/error.h"
 #include "treble/evaluation.h"
 #include "treble/export.h"

@@ -1,4 +1,4 @@
-#include "base/decompress.h"
+#include "treble/decompress.h"
 
 #include <zlib.h>
 #include <zstd.h>
@@ -12,7 +12,9 @@
 
 #include "base/fail.h"
 
-namespace treble::internal {
+namespace treble {
+
+using namespace internal;
 
 namespace {
 
@@ -182,4 +184,4 @@ void check_compression(std::string_view name, std::string_view first_bytes) {
        "{}: its name says that it is compressed, and its first bytes do not; if it is plain text, rename it", name);
 }
 
-}  // namespace treble::internal
+}  // namespace treble

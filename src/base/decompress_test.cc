@@ -1,4 +1,4 @@
-#include "base/decompress.h"
+#include "treble/decompress.h"
 
 #include <gtest/gtest.h>
 #include <zlib.h>

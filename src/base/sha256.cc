@@ -43,6 +43,14 @@ std::string Sha256::hex_digest() {
   return hex;
 }
 
+std::string Sha256::digest_so_far() const {
+  Sha256 copy;
+  if (EVP_MD_CTX_copy_ex(copy.impl_->context, impl_->context) != 1) {
+    fail(ErrorCode::internal, "sha256: OpenSSL could not copy a digest");
+  }
+  return copy.hex_digest();
+}
+
 std::string sha256_of_files(std::span<const std::filesystem::path> files) {
   Sha256 hash;
   for (const auto& path : files) {

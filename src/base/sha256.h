@@ -19,6 +19,8 @@ class Sha256 {
   void update(std::span<const std::byte> bytes);
   /// 64 hex digits; the object is used up.
   std::string hex_digest();
+  /// The digest of what was added so far; adding may go on.
+  std::string digest_so_far() const;
 
  private:
   struct Impl;

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <vector>
 
-#include "base/decompress.h"
+#include "treble/decompress.h"
 #include "base/fail.h"
 
 namespace treble::internal {

@@ -216,7 +216,7 @@ TEST(HeldOut, AMetricThatIsNotDefinedIsNoNumber) {
   // Defined on the whole and on the first fold, but not on the second.
   EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, positive), {2, 200, 1}), Error);
   EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, std::vector<bool>(40)), {2, 200, 1}), Error);
-  // Two positives: resamples without one are drawn anew, as a zero would draw every interval to 0.
+  // Two positives: resamples without one are redrawn, as a zero would pull every interval to 0.
   std::vector<std::vector<double>> gains = {std::vector<double>(20, 0.0), std::vector<double>(20, 1.0)};
   std::vector<bool> rare(20, false);
   const auto halves = split_folds(20, {2, 200, 1});

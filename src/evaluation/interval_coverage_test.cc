@@ -1,5 +1,5 @@
-// The intervals of a sweep: of 95 % intervals over many drawn data sets, about 95 in 100 must hold the truth, which is
-// known here.
+// The intervals of a sweep: of 95 % intervals over many random data sets, about 95 in 100 must contain the truth, which
+// is known here.
 #include <gtest/gtest.h>
 
 #include <algorithm>

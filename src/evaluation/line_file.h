@@ -20,7 +20,7 @@ class LineFile {
   /// short and for UTF-16.
   bool next(std::string& line);
 
-  /// Where the line of next() stands, for messages: "corpus.jsonl:17".
+  /// Where the line of next() is, for messages: "corpus.jsonl:17".
   std::string place() const { return name_ + ":" + std::to_string(number_); }
   const std::string& name() const noexcept { return name_; }
 

@@ -240,7 +240,7 @@ class Json(InputCase):
             ('["a"\n"b"]', 2, "comma"),
             ('["a",\n]', 2, "missing"),
             ("[,]", 1, "missing"),
-            ('["a"]\n["b"]', 2, "behind the end"),
+            ('["a"]\n["b"]', 2, "after the end"),
             ('["a",\n\n {"text": nul}]', 3, "not valid JSON"),
             ('["a",\n{"text": "x"]]', 2, "not valid JSON"),
             ('["a",\n7]', 2, "a number"),

@@ -36,11 +36,11 @@ constexpr std::array<Magic, 7> kMagics = {
       "xz data", "decompress it on the way: xzcat {} | treble … --format jsonl -"},
      {"PK\x03\x04", "a zip archive", "unpack it on the way: unzip -p {} | treble … --format jsonl -"},
      {"7z\xBC\xAF\x27\x1C", "a 7-Zip archive", "unpack it on the way: 7z x -so {} | treble … --format jsonl -"},
-     {"PAR1\x15", "a Parquet file", "it is read by its name only: call it .parquet, or say --format parquet ({})"}}};
+     {"PAR1\x15", "a Parquet file", "it is read by its name only: call it .parquet, or give --format parquet ({})"}}};
 
 bool matches(std::string_view pattern, std::string_view bytes) {
   return std::equal(bytes.begin(), bytes.end(), pattern.begin(),
-                    [](char byte, char wanted) { return wanted == kAnyByte || byte == wanted; });
+                    [](char byte, char expected) { return expected == kAnyByte || byte == expected; });
 }
 
 bool starts_with(std::string_view bytes, const Magic& magic) {
@@ -176,9 +176,9 @@ std::string_view ByteReader::peek() {
   return at_hand();
 }
 
-std::string_view ByteReader::peek_until(char wanted, std::size_t most) {
+std::string_view ByteReader::peek_until(char byte, std::size_t max_size) {
   peek();
-  while (at_hand().size() < most && at_hand().find(wanted) == std::string_view::npos && fill()) {
+  while (at_hand().size() < max_size && at_hand().find(byte) == std::string_view::npos && fill()) {
   }
   return at_hand();
 }

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/decompress.h"
 #include "interrupt.h"
+#include "treble/decompress.h"
 
 namespace treble::cli {
 
@@ -21,7 +21,7 @@ class ByteReader {
   /// Opens `path`; "-" is stdin. `stop`, which must outlive the reader, ends a wait for input. Throws
   /// Error{not_found, io}.
   explicit ByteReader(const std::string& path, const StopSignal* stop = nullptr);
-  /// Reads from `fd`, which stays the caller's; `name` stands for it in messages.
+  /// Reads from `fd`, which stays the caller's; `name` is used for it in messages.
   ByteReader(int fd, std::string name, const StopSignal* stop = nullptr);
   ~ByteReader();
   ByteReader(const ByteReader&) = delete;
@@ -31,9 +31,9 @@ class ByteReader {
   /// Error{invalid_file} for damaged compressed data and for UTF-16, Error{unsupported} for other archives, and
   /// Error{interrupted} when `stop` was requested.
   std::string_view peek();
-  /// The bytes at hand, reading on until they hold `wanted`, are `most` (at most 128 KiB) or the input ends.
-  std::string_view peek_until(char wanted, std::size_t most);
-  /// Passes over the first `size` bytes of what peek() returned.
+  /// The bytes at hand, reading on until they contain `byte`, are `max_size` (at most 128 KiB) or the input ends.
+  std::string_view peek_until(char byte, std::size_t max_size);
+  /// Consumes the first `size` bytes of what peek() returned.
   void consume(std::size_t size) noexcept { begin_ += size; }
 
   /// How many (decompressed) bytes lie before the next one.
@@ -47,7 +47,7 @@ class ByteReader {
   void start();
   void look_at_file();
   void look_at_text();
-  /// Puts more behind what is there; false at the end.
+  /// Appends more to what is there; false at the end.
   bool fill();
   std::size_t read_file(std::span<char> out);
   std::string_view at_hand() const noexcept { return {buffer_.data() + begin_, end_ - begin_}; }

@@ -16,7 +16,7 @@ bool CsvSource::next_record() {
   record_.start();
   record_line_ = lines_.place().line;
   while (true) {
-    replaced_ += mend_utf8(line, lines_.place(), options_.invalid_utf8);
+    replaced_ += repair_utf8(line, lines_.place(), options_.invalid_utf8);
     const bool complete = record_.add_line(line);
     if (record_.fault()) {
       fail(ErrorCode::invalid_file, "{}:{}: text after a closing quote; inside quotes, a quote is written twice (\"\")",
@@ -31,12 +31,12 @@ bool CsvSource::next_record() {
 }
 
 std::string CsvSource::list_columns() const {
-  constexpr std::size_t kMost = 30;
+  constexpr std::size_t kMaxColumns = 30;
   std::string list;
-  for (std::size_t i = 0; i < std::min(columns_.size(), kMost); ++i) {
+  for (std::size_t i = 0; i < std::min(columns_.size(), kMaxColumns); ++i) {
     list += (i == 0 ? "\"" : ", \"") + columns_[i].substr(0, 60) + "\"";
   }
-  return list + (columns_.size() > kMost ? ", …" : "");
+  return list + (columns_.size() > kMaxColumns ? ", …" : "");
 }
 
 std::optional<std::size_t> CsvSource::find_column(std::string_view name) const {
@@ -66,10 +66,11 @@ std::size_t CsvSource::require_column(const std::string& name, const char* optio
          lines_.name(), record_line_, name, columns_.size(), name_delimiter(record_.delimiter()), list_columns(),
          option);
   }
-  fail(ErrorCode::invalid_file,
-       "{}: no column \"{}\" in the header row, which has {} (separated by {}); choose one with {}, or say --no-header "
-       "if it is a text",
-       lines_.name(), name, list_columns(), name_delimiter(record_.delimiter()), option);
+  fail(
+      ErrorCode::invalid_file,
+      "{}: no column \"{}\" in the header row, which has {} (separated by {}); choose one with {}, or give --no-header "
+      "if it is a text",
+      lines_.name(), name, list_columns(), name_delimiter(record_.delimiter()), option);
 }
 
 /// One long heading is more likely a header row whose delimiter was not seen.
@@ -86,15 +87,15 @@ void CsvSource::check_one_column() const {
 /// False for a file without records.
 bool CsvSource::start() {
   started_ = true;
-  const std::string wanted = options_.text_field.value_or("text");
-  if (!delimiter_) delimiter_ = find_delimiter(lines_, options_.header ? &wanted : nullptr);
+  const std::string text_field = options_.text_field.value_or("text");
+  if (!delimiter_) delimiter_ = find_delimiter(lines_, options_.header ? &text_field : nullptr);
   record_ = CsvRecord(*delimiter_);
   if (!next_record()) return false;
   columns_ = record_.fields();
   pending_ = !options_.header;
   check_one_column();
   if (options_.text_field || columns_.size() > 1) {
-    text_column_ = require_column(wanted, "--text-field");
+    text_column_ = require_column(text_field, "--text-field");
   }
   const std::string title = options_.title_field.value_or("");
   if (!title.empty()) title_column_ = require_column(title, "--title-field");
@@ -111,7 +112,7 @@ void CsvSource::check_width() const {
   fail(ErrorCode::invalid_file, "{}:{}: the record has {} field{}, the {} has {} (separated by {}); {}", lines_.name(),
        record_line_, found, found == 1 ? "" : "s", options_.header ? "header row" : "first record", columns_.size(),
        name_delimiter(*delimiter_),
-       found > columns_.size() ? "a text that holds the delimiter must stand in quotes" : "another --delimiter?");
+       found > columns_.size() ? "a text that contains the delimiter must be quoted" : "another --delimiter?");
 }
 
 bool CsvSource::next(TextRecord& record) {

@@ -13,7 +13,7 @@
 
 namespace treble::cli {
 
-/// Empty lines are passed over; an empty text in a file of one column is written "". The id is the column "_id", else
+/// Empty lines are skipped; an empty text in a file of one column is written "". The id is the column "_id", else
 /// "id". Without a header row, columns are numbers from 1, and there are no ids.
 class CsvSource : public TextSource {
  public:

@@ -13,15 +13,15 @@ namespace treble::cli {
 namespace {
 
 constexpr std::array<char, 4> kDelimiters = {',', ';', '\t', '|'};
-constexpr std::size_t kMostLines = 100;
-constexpr std::size_t kMostBytes = std::size_t{1} << 20;
-constexpr std::size_t kMostRecords = 10;
+constexpr std::size_t kMaxLines = 100;
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxRecords = 10;
 
 /// How a file looks with one delimiter.
 struct Reading {
   char delimiter = ',';
   std::vector<std::string> first;  ///< the fields of the first record
-  bool regular = true;             ///< as far as was looked, all records have as many fields
+  bool regular = true;             ///< of the records looked at, all have the same number of fields
 };
 
 /// Reads one record ahead, from the line `at`; false at the end, or where that is too far ahead.
@@ -46,7 +46,7 @@ Reading read_first(CsvLines& lines, char delimiter) {
 void read_rows(CsvLines& lines, Reading& reading) {
   CsvRecord record(reading.delimiter);
   std::size_t at = 0;
-  for (std::size_t i = 0; i < kMostRecords && read_ahead(lines, at, record); ++i) {
+  for (std::size_t i = 0; i < kMaxRecords && read_ahead(lines, at, record); ++i) {
     reading.regular = reading.regular && !record.fault() && record.fields().size() == reading.first.size();
   }
 }
@@ -82,7 +82,7 @@ bool CsvLines::next(std::string& line) {
 const std::string* CsvLines::ahead(std::size_t index) {
   while (ahead_.size() <= index) {
     Line line;
-    if (ahead_.size() == kMostLines || ahead_bytes_ > kMostBytes || !lines_.next(line.bytes)) return nullptr;
+    if (ahead_.size() == kMaxLines || ahead_bytes_ > kMaxBytes || !lines_.next(line.bytes)) return nullptr;
     line.number = lines_.place().line;
     line.offset = lines_.place().offset;
     ahead_bytes_ += line.bytes.size();
@@ -100,7 +100,7 @@ std::string name_delimiter(char delimiter) {
   }
 }
 
-char find_delimiter(CsvLines& lines, const std::string* wanted) {
+char find_delimiter(CsvLines& lines, const std::string* preferred) {
   std::vector<Reading> readings;
   for (const char delimiter : kDelimiters) {
     Reading reading = read_first(lines, delimiter);
@@ -108,7 +108,7 @@ char find_delimiter(CsvLines& lines, const std::string* wanted) {
   }
   if (readings.empty()) return ',';
   if (readings.size() == 1) return readings.front().delimiter;
-  if (const Reading* found = only_one(readings, [&](const Reading& r) { return has_column(r, wanted); })) {
+  if (const Reading* found = only_one(readings, [&](const Reading& r) { return has_column(r, preferred); })) {
     return found->delimiter;
   }
   for (auto& reading : readings) read_rows(lines, reading);

@@ -20,7 +20,7 @@ class CsvLines {
   const std::string& name() const noexcept { return lines_.name(); }
   std::uint64_t file_bytes() const noexcept { return lines_.file_bytes(); }
 
-  /// The line `index` behind the last one that next() gave, left for next(); null when there are no more, or when it
+  /// The line `index` after the last one that next() gave, left for next(); null when there are no more, or when it
   /// is too far ahead (100 lines, 1 MiB) to be looked at.
   const std::string* ahead(std::size_t index);
 
@@ -42,10 +42,10 @@ class CsvLines {
 std::string name_delimiter(char delimiter);
 
 /// What separates the fields of a file whose next record is the header (or, without one, the first record): the one of
-/// comma, semicolon, tab and | that stands in it outside quotes. Of several, the one with which the column `wanted`
+/// comma, semicolon, tab and | that occurs in it outside quotes. Of several, the one with which the column `preferred`
 /// (unless null) is there, else the one with which the next records have as many fields. A comma when there is none.
-/// Throws Error{invalid_file} when it cannot be told.
-char find_delimiter(CsvLines& lines, const std::string* wanted);
+/// Throws Error{invalid_file} when it is ambiguous.
+char find_delimiter(CsvLines& lines, const std::string* preferred);
 
 /// The delimiter that a heading of a file of one column seems to hold, or 0: "id;text".
 char hidden_delimiter(std::string_view heading);

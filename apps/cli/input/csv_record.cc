@@ -22,7 +22,7 @@ void CsvRecord::add(char c) {
       state_ = State::plain;
       [[fallthrough]];
     case State::plain:
-      // A quote inside a plain field is not RFC 4180, but everyone takes it as it stands (5" disk).
+      // A quote inside a plain field is not RFC 4180, but everyone takes it literally (5" disk).
       if (c == delimiter_) return end_field();
       break;
     case State::quoted:

@@ -12,7 +12,7 @@ class CsvRecord {
   explicit CsvRecord(char delimiter = ',') : delimiter_(delimiter) {}
 
   void start() { *this = CsvRecord(delimiter_); }
-  /// Takes a line with its ending; true when the record ends with it. Sets `fault` when a quoted field goes on after
+  /// Takes a line with its ending; true when the record ends with it. Sets `fault` when a quoted field continues after
   /// its closing quote.
   bool add_line(std::string_view line);
 

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "base/decompress.h"
 #include "fail.h"
+#include "treble/decompress.h"
 
 namespace treble::cli {
 
@@ -105,8 +105,8 @@ class FolderWalk {
 
   void skip(const std::string& name, int error) {
     if (!skip_unreadable_) {
-      fail(ErrorCode::io, "cannot read {}: {}; --skip-unreadable passes over such files and folders",
-           (root_ / name).string(), std::generic_category().message(error));
+      fail(ErrorCode::io, "cannot read {}: {}; --skip-unreadable skips such files and folders", (root_ / name).string(),
+           std::generic_category().message(error));
     }
     listing_.rest.unreadable.push_back(name);
   }
@@ -120,9 +120,9 @@ class FolderWalk {
 
 /// "a, b, …"
 std::string first_names(const std::vector<std::string>& names) {
-  constexpr std::size_t kMost = 5;
-  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kMost));
-  return fmt::format("{}{}", fmt::join(names.begin(), end, ", "), names.size() > kMost ? ", …" : "");
+  constexpr std::size_t kMaxNames = 5;
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kMaxNames));
+  return fmt::format("{}{}", fmt::join(names.begin(), end, ", "), names.size() > kMaxNames ? ", …" : "");
 }
 
 std::string other_kinds(const FolderRest& rest) {
@@ -145,7 +145,7 @@ FolderListing list_documents(const std::string& folder, bool skip_unreadable) {
   FolderListing listing = FolderWalk(folder, skip_unreadable).run();
   if (listing.documents.empty()) {
     const std::string rest = describe(listing.rest);
-    fail(ErrorCode::not_found, "{}: no text files in this folder; looked for names in {}{}{}", folder,
+    fail(ErrorCode::not_found, "{}: no text files in this folder; searched for names ending in {}{}{}", folder,
          fmt::join(kTextExtensions, " "), rest.empty() ? "" : "; ", rest);
   }
   return listing;
@@ -174,14 +174,14 @@ bool DocumentSource::next(TextRecord& record) {
   if (done_) return false;
   done_ = true;
   record.text.clear();
-  // The mark at the start is dropped with the first look, so the offset has to be asked for after it.
+  // The mark at the start is dropped by the first peek, so the offset has to be read after it.
   std::string_view piece = bytes_.peek();
   const std::uint64_t offset = bytes_.offset();
   for (; !piece.empty(); piece = bytes_.peek()) {
     record.text.append(piece);
     bytes_.consume(piece.size());
   }
-  replaced_ += mend_utf8(record.text, {&bytes_.name(), 1, offset}, invalid_utf8_);
+  replaced_ += repair_utf8(record.text, {&bytes_.name(), 1, offset}, invalid_utf8_);
   record.id = id_;
   record.line = 1;
   return true;

@@ -23,7 +23,7 @@ struct FolderRest {
   std::size_t empty = 0;
   std::size_t special = 0;                ///< pipes, sockets, devices
   std::vector<std::string> broken_links;  ///< to nowhere, or to themselves
-  std::vector<std::string> unreadable;    ///< passed over on request
+  std::vector<std::string> unreadable;    ///< skipped on request
   std::vector<std::string> repeated;      ///< links to folders that are read anyway
   std::vector<std::string> linked;        ///< links to folders that are read
 };
@@ -33,15 +33,15 @@ struct FolderListing {
   FolderRest rest;
 };
 
-/// Every file below `folder` with a text-like extension that is not empty. Hidden files and folders (".git") are passed
-/// over. Links are followed; a folder is read once, so links in a circle end. Throws Error{io} for a file or folder
+/// Every file below `folder` with a text-like extension that is not empty. Hidden files and folders (".git") are
+/// skipped. Links are followed; a folder is read once, so links in a circle end. Throws Error{io} for a file or folder
 /// that may not be read, unless `skip_unreadable`.
 FolderListing list_documents(const std::string& folder, bool skip_unreadable);
 
 /// "not read: 3 of other kinds (.pdf 2, .png 1), 1 hidden"; empty when all was read.
 std::string describe(const FolderRest& rest);
 
-/// A whole file as one text, exactly as it stands (a byte order mark apart).
+/// A whole file as one text, exactly as it is (without a byte order mark).
 class DocumentSource : public TextSource {
  public:
   /// `id`: what to call the document, as JSON.

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/decompress.h"
 #include "fail.h"
 #include "input/csv.h"
 #include "input/directory.h"
@@ -19,6 +18,7 @@
 #include "input/jsonl.h"
 #include "input/lines.h"
 #include "input/parquet.h"
+#include "treble/decompress.h"
 
 namespace treble::cli {
 
@@ -78,7 +78,7 @@ std::string format_of(const std::string& path, const std::string& chosen) {
   }
   const auto format = look_up(kFormatOfExtension, extension);
   if (!format.empty()) return std::string(format);
-  fail(ErrorCode::invalid_argument, "{}: its name does not tell the format; say --format {}", path,
+  fail(ErrorCode::invalid_argument, "{}: its name does not show the format; give --format {}", path,
        fmt::join(kFormats, "|"));
 }
 
@@ -115,8 +115,8 @@ void add_folder(const std::string& folder, const PlanOptions& options, InputPlan
   plan.arguments.push_back(std::move(argument));
 }
 
-/// Fails for a file that cannot be read, or notes that it is passed over.
-void pass_over(const std::string& path, const PlanOptions& options, InputPlan& plan) {
+/// Fails for a file that cannot be read, or notes that it is skipped.
+void skip_file(const std::string& path, const PlanOptions& options, InputPlan& plan) {
   if (!options.skip_unreadable || path == "-") fail_errno("read", path == "-" ? "stdin" : path);
   InputArgument argument = {path, "unreadable", 0, 0, {}};
   argument.rest.unreadable.push_back(path);
@@ -127,11 +127,11 @@ void add_argument(const std::string& path, const PlanOptions& options, InputPlan
   struct stat status = {};
   const bool is_stdin = path == "-";
   if (is_stdin ? ::fstat(STDIN_FILENO, &status) != 0 : ::stat(path.c_str(), &status) != 0) {
-    if (errno == EACCES) return pass_over(path, options, plan);
+    if (errno == EACCES) return skip_file(path, options, plan);
     fail_errno("read", is_stdin ? "stdin" : path);
   }
   if (S_ISDIR(status.st_mode) && !is_stdin) return add_folder(path, options, plan);
-  if (!is_stdin && ::access(path.c_str(), R_OK) != 0) return pass_over(path, options, plan);
+  if (!is_stdin && ::access(path.c_str(), R_OK) != 0) return skip_file(path, options, plan);
   const std::string format = format_of(path, options.format);
   plan.arguments.push_back({path, format, size_of(status), 1, {}});
   plan.files.push_back(describe_file(path, format));
@@ -177,12 +177,11 @@ std::unique_ptr<TextSource> open_file(const InputFile& file, const InputOptions&
 
 class AllInputs : public TextSource {
  public:
-  AllInputs(const InputPlan& plan, const InputOptions& options, const StopSignal* stop)
-      : plan_(plan), options_(options), stop_(stop) {}
+  AllInputs(const InputPlan& plan, const InputOptions& options) : plan_(plan), options_(options) {}
 
   bool next(TextRecord& record) override {
     for (; file_ < plan_.files.size(); ++file_) {
-      if (!current_) current_ = open_file(plan_.files[file_], options_, stop_);
+      if (!current_) current_ = open_file(plan_.files[file_], options_, &stop_);
       if (current_->next(record)) {
         record.file = file_;
         return true;
@@ -195,11 +194,13 @@ class AllInputs : public TextSource {
   }
   std::uint64_t bytes_read() const override { return bytes_before_ + (current_ ? current_->bytes_read() : 0); }
   std::int64_t replaced() const override { return replaced_before_ + (current_ ? current_->replaced() : 0); }
+  std::string place(const TextRecord& record) const override { return plan_.place(record); }
+  void stop() noexcept override { stop_.request(); }
 
  private:
   const InputPlan& plan_;
   InputOptions options_;
-  const StopSignal* stop_;
+  StopSignal stop_;
   std::size_t file_ = 0;
   std::unique_ptr<TextSource> current_;
   std::uint64_t bytes_before_ = 0;
@@ -215,11 +216,11 @@ std::string InputPlan::place(const TextRecord& record) const {
 
 Json InputPlan::describe() const {
   // A shell pattern may give thousands; the output must not carry them all.
-  constexpr std::size_t kMost = 50;
+  constexpr std::size_t kMaxArguments = 50;
   Json list = Json::array();
   for (const auto& argument : arguments) {
-    if (list.size() == kMost) {
-      list.push_back({{"more", arguments.size() - kMost}});
+    if (list.size() == kMaxArguments) {
+      list.push_back({{"more", arguments.size() - kMaxArguments}});
       break;
     }
     Json entry = {{"path", Json::parse(json_string(argument.path))}, {"format", argument.format}};
@@ -268,8 +269,8 @@ InputPlan plan_inputs(const std::vector<std::string>& arguments, const PlanOptio
   return plan;
 }
 
-std::unique_ptr<TextSource> open_inputs(const InputPlan& plan, const InputOptions& options, const StopSignal* stop) {
-  return std::make_unique<AllInputs>(plan, options, stop);
+std::unique_ptr<TextSource> open_inputs(const InputPlan& plan, const InputOptions& options) {
+  return std::make_unique<AllInputs>(plan, options);
 }
 
 }  // namespace treble::cli

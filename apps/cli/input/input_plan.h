@@ -43,7 +43,7 @@ struct InputPlan {
   std::string place(const TextRecord& record) const;
   /// For the metadata of an output.
   nlohmann::ordered_json describe() const;
-  /// For people: a line for each folder of which something is not read, and for each file that is passed over.
+  /// For people: a line for each folder of which something is not read, and for each file that is skipped.
   std::string notes() const;
 };
 
@@ -52,7 +52,7 @@ inline constexpr std::array<const char*, 7> kFormats = {"txt", "jsonl", "json", 
 
 struct PlanOptions {
   std::string format;            ///< one of kFormats, or "" to go by the names
-  bool skip_unreadable = false;  ///< pass over files and folders that may not be read, instead of failing
+  bool skip_unreadable = false;  ///< skip files and folders that may not be read, instead of failing
   bool csv_only = false;         ///< an option was given that is for CSV: it is an error when there is none
 };
 
@@ -60,9 +60,9 @@ struct PlanOptions {
 /// Error{not_found, io, invalid_argument, unsupported}.
 InputPlan plan_inputs(const std::vector<std::string>& arguments, const PlanOptions& options = {});
 
-/// All inputs of `plan`, one after the other. `plan` and `stop` must outlive it.
-std::unique_ptr<TextSource> open_inputs(const InputPlan& plan, const InputOptions& options,
-                                        const StopSignal* stop = nullptr);
-std::unique_ptr<TextSource> open_inputs(InputPlan&&, const InputOptions&, const StopSignal* = nullptr) = delete;
+/// All inputs of `plan`, which must outlive it, one after the other. TextRecord::file is an index into
+/// InputPlan::files.
+std::unique_ptr<TextSource> open_inputs(const InputPlan& plan, const InputOptions& options);
+std::unique_ptr<TextSource> open_inputs(InputPlan&&, const InputOptions&) = delete;
 
 }  // namespace treble::cli

@@ -8,7 +8,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+constexpr std::size_t kMaxBytes = std::size_t{256} << 20;
 
 bool is_space(int c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -40,7 +40,7 @@ void JsonElements::start() {
   if (in_list_) pass();
 }
 
-/// Passes over what stands between elements; false at the end.
+/// Skips what is between elements; false at the end.
 bool JsonElements::find_element() {
   if (ended_) return false;
   skip_space();
@@ -51,13 +51,13 @@ bool JsonElements::find_element() {
     if (look() != ',') fail_here("a comma or ] is missing between the elements of the list");
     pass();
     skip_space();
-    if (look() == ']' || look() == ',') fail_here("an element is missing behind a comma");
+    if (look() == ']' || look() == ',') fail_here("an element is missing after a comma");
     return true;
   }
   pass();
   ended_ = true;
   skip_space();
-  if (look() != -1) fail_here("something comes behind the end of the list");
+  if (look() != -1) fail_here("something comes after the end of the list");
   return false;
 }
 
@@ -78,7 +78,7 @@ bool JsonElements::take_piece(std::string_view piece, std::string& element) {
     } else if (c == '{' || c == '[') {
       ++depth_;
     } else if (c == '}' || c == ']' || c == ',' || is_space(c)) {
-      // At depth 0 these end a bare word, such as a number, and are no part of it.
+      // At depth 0 these end a bare word, such as a number, and are not part of it.
       if (depth_ == 0) {
         done = true;
         break;
@@ -100,11 +100,11 @@ void JsonElements::take_element(std::string& element) {
     const std::string_view piece = bytes_.peek();
     if (piece.empty()) break;
     if (take_piece(piece, element)) return;
-    if (element.size() > kMostBytes) {
+    if (element.size() > kMaxBytes) {
       fail(ErrorCode::invalid_file,
            "{}:{}: an element of more than {} MiB; a list inside an object is taken out so: jq -c '.FIELD[]' {} | "
            "treble … --format jsonl -",
-           bytes_.name(), element_line_, kMostBytes >> 20, bytes_.name());
+           bytes_.name(), element_line_, kMaxBytes >> 20, bytes_.name());
     }
   }
   if (depth_ > 0 || in_string_) fail_here("it ends within an element; it may be cut short");
@@ -123,7 +123,7 @@ bool JsonElements::next(std::string& element) {
   return true;
 }
 
-/// A data set is often one object with a list inside: the texts are not where they are looked for.
+/// A data set is often one object with a list inside: the texts are not where they are expected.
 void JsonListSource::check_single_object(const std::string& element) const {
   JsonValue value;
   try {

@@ -29,7 +29,7 @@ class JsonElements {
   std::uint64_t file_bytes() const noexcept { return bytes_.file_bytes(); }
 
  private:
-  /// The next byte, not yet passed over; -1 at the end.
+  /// The next byte, not yet consumed; -1 at the end.
   int look();
   void pass();
   void skip_space();

@@ -13,15 +13,15 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMostLevels = 256;
+constexpr std::size_t kMaxDepth = 256;
 
 /// The parser's own words, without its exception number and its line, which is always the first.
 std::string reason_of(const Json::exception& error) {
   const std::string_view what = error.what();
   const auto colon = what.find(": ");
   std::string words(colon == std::string_view::npos ? what : what.substr(colon + 2));
-  constexpr std::size_t kMost = 200;  // it quotes the line
-  if (words.size() > kMost) words.resize(kMost);
+  constexpr std::size_t kMaxSize = 200;  // it quotes the line
+  if (words.size() > kMaxSize) words.resize(kMaxSize);
   return words;
 }
 
@@ -81,8 +81,8 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   bool open(JsonValue value) {
-    if (open_.size() == kMostLevels) {
-      fault_ = {0, fmt::format("it nests deeper than {} levels", kMostLevels)};
+    if (open_.size() == kMaxDepth) {
+      fault_ = {0, fmt::format("it nests deeper than {} levels", kMaxDepth)};
       return false;
     }
     JsonValue* found = place();

@@ -9,7 +9,7 @@
 
 namespace treble::cli {
 
-/// Lines of white space alone are passed over.
+/// Lines of white space alone are skipped.
 class JsonlSource : public TextSource {
  public:
   JsonlSource(const std::string& path, const InputOptions& options, const StopSignal* stop = nullptr)

@@ -5,7 +5,7 @@ namespace treble::cli {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-/// How much is looked at to see which line ends a file has.
+/// How much is inspected to see which line endings a file has.
 constexpr std::size_t kLookAhead = std::size_t{64} << 10;
 
 std::size_t find_end(std::string_view piece, LineEnds ends) {

@@ -26,13 +26,13 @@ class LineReader {
 
   /// The next line with its ending, in `line`; the last one may have none. False when there are no more. An empty last
   /// line ("a\n" has one line, not two) does not count. A byte order mark at the start of any line, where files were
-  /// put behind each other, is dropped.
+  /// concatenated, is dropped.
   bool next(std::string& line);
 
   /// Where the line that next() gave begins.
   Place place() const noexcept { return {&bytes_.name(), line_number_, line_offset_}; }
   const std::string& name() const noexcept { return bytes_.name(); }
-  /// Bytes of the file behind the line that next() gave, for progress.
+  /// Bytes of the file up to the end of the line that next() gave, for progress.
   std::uint64_t file_bytes() const noexcept { return bytes_.file_bytes(); }
 
  private:

@@ -8,19 +8,19 @@ namespace treble::cli {
 
 namespace {
 
-/// "text", "meta.title", …: what could be asked for.
+/// "text", "meta.title", …: what --text-field could name.
 std::string list_fields(const JsonValue& object) {
-  constexpr std::size_t kMost = 12;
+  constexpr std::size_t kMaxFields = 12;
   std::string list;
   std::size_t listed = 0;
   const auto add = [&](const std::string& name) {
-    if (listed++ < kMost) list += (list.empty() ? "\"" : ", \"") + name + "\"";
+    if (listed++ < kMaxFields) list += (list.empty() ? "\"" : ", \"") + name + "\"";
   };
   for (const auto& [key, value] : object.members) {
     if (value.kind != JsonValue::Kind::object) add(key);
     for (const auto& inner : value.members) add(key + "." + inner.first);
   }
-  if (listed > kMost) list += ", …";
+  if (listed > kMaxFields) list += ", …";
   return list.empty() ? "no fields" : list;
 }
 
@@ -56,7 +56,7 @@ TextFields::TextFields(const InputOptions& options)
 
 std::int64_t TextFields::read(std::string& json, const Place& place, TextRecord& record) const {
   const std::int64_t replaced =
-      mend_utf8(json, place, invalid_utf8_) + mend_lone_surrogates(json, place, invalid_utf8_);
+      repair_utf8(json, place, invalid_utf8_) + repair_lone_surrogates(json, place, invalid_utf8_);
   const JsonValue value = parse(json, place);
   record.line = place.line;
   record.id.clear();

@@ -14,9 +14,9 @@ class TextFields {
  public:
   explicit TextFields(const InputOptions& options);
 
-  /// Parses `json`, mended as the options say, and sets text and id. A plain string is a text where no field was asked
-  /// for. The id is "_id", else "id", when it is a string or a number; numbers stay as they are written. Returns how
-  /// many U+FFFD were put in. Throws Error{invalid_file} naming file and line.
+  /// Parses `json`, repaired as the options say, and sets text and id. A plain string is a text where no field was
+  /// asked for. The id is "_id", else "id", when it is a string or a number; numbers stay as they are written. Returns
+  /// how many U+FFFD were put in. Throws Error{invalid_file} naming file and line.
   std::int64_t read(std::string& json, const Place& place, TextRecord& record) const;
 
   /// The name of the text's field.

@@ -1,21 +1,13 @@
-// Texts one after the other, from wherever they come.
+// How the program's sources of texts understand their files.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "input/utf8.h"
+#include "treble/bulk.h"
 
 namespace treble::cli {
-
-struct TextRecord {
-  std::string text;        ///< valid UTF-8; may be empty, may hold NUL
-  std::string id;          ///< the source's own id as JSON ("\"doc7\"", "7"); empty: it has none
-  std::size_t file = 0;    ///< index into InputPlan::files
-  std::uint64_t line = 1;  ///< where the text begins
-};
 
 /// How inputs are understood.
 struct InputOptions {
@@ -30,22 +22,6 @@ struct InputOptions {
   std::optional<char> delimiter;
   /// Whether a CSV begins with a header row.
   bool header = true;
-};
-
-/// One input. Used by one thread.
-class TextSource {
- public:
-  TextSource() = default;
-  virtual ~TextSource() = default;
-  TextSource(const TextSource&) = delete;
-  TextSource& operator=(const TextSource&) = delete;
-
-  /// The next text; false at the end. Throws Error naming file and line.
-  virtual bool next(TextRecord& record) = 0;
-  /// Bytes of input behind the texts given so far.
-  virtual std::uint64_t bytes_read() const = 0;
-  /// How many U+FFFD were put in for invalid UTF-8 so far.
-  virtual std::int64_t replaced() const = 0;
 };
 
 /// Title and text as one text.

@@ -107,24 +107,24 @@ std::optional<Utf8Fault> find_invalid_utf8(std::string_view bytes, std::size_t f
   return std::nullopt;
 }
 
-std::int64_t mend_utf8(std::string& bytes, const Place& place, InvalidUtf8 policy) {
+std::int64_t repair_utf8(std::string& bytes, const Place& place, InvalidUtf8 policy) {
   auto fault = find_invalid_utf8(bytes);
   if (!fault) return 0;
   if (policy == InvalidUtf8::error) fail_utf8(bytes, *fault, place);
-  std::string mended;
+  std::string repaired;
   std::int64_t replaced = 0;
   std::size_t copied = 0;
   for (; fault; fault = find_invalid_utf8(bytes, copied)) {
-    mended.append(bytes, copied, fault->offset - copied).append(kReplacement);
+    repaired.append(bytes, copied, fault->offset - copied).append(kReplacement);
     copied = fault->offset + fault->length;
     ++replaced;
   }
-  mended.append(bytes, copied);
-  bytes = std::move(mended);
+  repaired.append(bytes, copied);
+  bytes = std::move(repaired);
   return replaced;
 }
 
-std::int64_t mend_lone_surrogates(std::string& json, const Place& place, InvalidUtf8 policy) {
+std::int64_t repair_lone_surrogates(std::string& json, const Place& place, InvalidUtf8 policy) {
   std::int64_t replaced = 0;
   for (auto at = find_lone_surrogate(json, 0); at != std::string::npos; at = find_lone_surrogate(json, at)) {
     if (policy == InvalidUtf8::error) {

@@ -1,4 +1,4 @@
-// UTF-8 checked, and mended where the user asks for it.
+// UTF-8 checked, and repaired where the user asks for it.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ enum class InvalidUtf8 {
   replace,  ///< put U+FFFD in their place and count
 };
 
-/// Where a piece of input stands, for messages.
+/// Where a piece of input is, for messages.
 struct Place {
   const std::string* file = nullptr;  ///< never null when used
   std::uint64_t line = 1;             ///< of its first byte, from 1
@@ -30,11 +30,11 @@ struct Utf8Fault {
 /// The first fault at or after `from`, or nothing.
 std::optional<Utf8Fault> find_invalid_utf8(std::string_view bytes, std::size_t from = 0);
 
-/// Makes `bytes` valid UTF-8 and returns how many U+FFFD were put in. With InvalidUtf8::error throws
+/// Makes `bytes` valid UTF-8 and returns how many U+FFFD were inserted. With InvalidUtf8::error throws
 /// Error{invalid_file} naming file, line and byte offset instead.
-std::int64_t mend_utf8(std::string& bytes, const Place& place, InvalidUtf8 policy);
+std::int64_t repair_utf8(std::string& bytes, const Place& place, InvalidUtf8 policy);
 
 /// The same for unpaired \uD800…\uDFFF escapes in a piece of JSON.
-std::int64_t mend_lone_surrogates(std::string& json, const Place& place, InvalidUtf8 policy);
+std::int64_t repair_lone_surrogates(std::string& json, const Place& place, InvalidUtf8 policy);
 
 }  // namespace treble::cli

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace treble::cli {
+namespace treble::internal {
 
 /// Owned by one writer and locked against other processes that would write the same file.
 class OutputFile {
@@ -38,4 +38,4 @@ class OutputFile {
   int fd_;
 };
 
-}  // namespace treble::cli
+}  // namespace treble::internal

@@ -4,29 +4,27 @@
 #include <cstdint>
 #include <string>
 
-#include "output/embedding_writer.h"
-#include "output/row_file.h"
+#include "bulk/metadata.h"
+#include "bulk/row_file.h"
+#include "treble/bulk.h"
 
-namespace treble::cli {
-
-/// "out.npy" → "out.npy.json".
-std::string sidecar_path(const std::string& path);
+namespace treble::internal {
 
 /// The header of a float32 array [count, dim] in C order, npy format 1.0. Always kNpyHeaderSize bytes, so that the
 /// count can grow in place.
 inline constexpr std::size_t kNpyHeaderSize = 128;
 std::string npy_header(std::int64_t count, std::int64_t dim);
 
-class NpyWriter : public EmbeddingWriter {
+class NpyWriter : public VectorSink {
  public:
   /// A file with no rows yet. `rows` must outlive the writer.
   NpyWriter(RowFile& rows, Json metadata, std::int64_t dim);
-  /// Goes on after `saved.run.count` rows; whatever lies behind them is dropped. Throws Error{invalid_file} when the
+  /// Continues after `saved.run.count` rows; whatever comes after them is dropped. Throws Error{invalid_file} when the
   /// file is not the one that `metadata` was written for.
   NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std::int64_t dim);
 
-  void write(const Chunk& chunk, const Embeddings& embeddings) override;
-  void checkpoint(const RunState& state) override;
+  void write(const BulkBatch& batch, const Embeddings& embeddings) override;
+  void checkpoint(const BulkState& state) override;
   void roll_back() noexcept override;
 
  private:
@@ -38,4 +36,4 @@ class NpyWriter : public EmbeddingWriter {
   std::uint64_t safe_end_ = kNpyHeaderSize;
 };
 
-}  // namespace treble::cli
+}  // namespace treble::internal

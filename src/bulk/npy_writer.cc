@@ -1,13 +1,13 @@
-#include "output/npy_writer.h"
+#include "bulk/npy_writer.h"
 
 #include <bit>
 #include <string_view>
 #include <utility>
 
-#include "fail.h"
+#include "base/fail.h"
 #include "treble/whole_file.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory, and npy says '<f4'");
 
@@ -21,11 +21,9 @@ std::uint64_t end_of(std::int64_t count, std::int64_t dim) {
 
 }  // namespace
 
-std::string sidecar_path(const std::string& path) { return path + ".json"; }
-
 std::string npy_header(std::int64_t count, std::int64_t dim) {
-  // numpy wants the header to end in a newline and the data to begin at a multiple of 64 bytes; two counts of 19 digits
-  // fit in.
+  // numpy requires the header to end in a newline and the data to begin at a multiple of 64 bytes; two counts of 19
+  // digits fit in.
   constexpr std::size_t kDictSize = kNpyHeaderSize - kMagic.size() - 2;
   std::string dict = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", count, dim);
   dict.resize(kDictSize - 1, ' ');
@@ -45,25 +43,27 @@ NpyWriter::NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std:
     : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), dim_(dim) {
   const std::string& path = file_.path();
   if (!file_.read_at(0, kMagic.size()).starts_with(kMagic)) {
-    fail(ErrorCode::invalid_file, "{} is no npy file that treble wrote; start again with --force", path);
+    fail(ErrorCode::invalid_file, "{} is not an npy file that treble wrote; start again with VectorFileMode::replace",
+         path);
   }
   end_ = safe_end_ = end_of(saved.run.count, dim);
   if (file_.size() < end_ || saved.bytes != end_) {
-    fail(ErrorCode::invalid_file, "{} has {} bytes, and {} rows of {} numbers need {}; start again with --force", path,
+    fail(ErrorCode::invalid_file,
+         "{} has {} bytes, and {} rows of {} values need {}; start again with VectorFileMode::replace", path,
          file_.size(), saved.run.count, dim, end_);
   }
   file_.truncate(end_);
   checkpoint(saved.run);
 }
 
-void NpyWriter::write(const Chunk& /*chunk*/, const Embeddings& embeddings) {
+void NpyWriter::write(const BulkBatch& /*batch*/, const Embeddings& embeddings) {
   const std::string_view bytes(reinterpret_cast<const char*>(embeddings.values.data()),
                                embeddings.values.size() * sizeof(float));
   file_.write_at(end_, bytes);
   end_ += bytes.size();
 }
 
-void NpyWriter::checkpoint(const RunState& state) {
+void NpyWriter::checkpoint(const BulkState& state) {
   // Rows first, the sidecar last: whenever the process is killed or the power fails, the rows that the sidecar counts
   // are there.
   file_.write_at(0, npy_header(state.count, dim_));
@@ -77,4 +77,4 @@ void NpyWriter::roll_back() noexcept {
   end_ = safe_end_;
 }
 
-}  // namespace treble::cli
+}  // namespace treble::internal

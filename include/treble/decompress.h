@@ -8,23 +8,25 @@
 #include <string>
 #include <string_view>
 
-namespace treble::internal {
+#include "treble/export.h"
+
+namespace treble {
 
 enum class Compression { none, gzip, zstd };
 
 /// By the first four bytes of the data.
-Compression compression_of_data(std::string_view first_bytes) noexcept;
+TREBLE_API Compression compression_of_data(std::string_view first_bytes) noexcept;
 /// By the extension, in any case: .gz and .gzip, .zst and .zstd.
-Compression compression_of_name(std::string_view name);
+TREBLE_API Compression compression_of_name(std::string_view name);
 /// "corpus.jsonl.gz" → "corpus.jsonl"; other names as they are.
-std::string without_compression_extension(const std::string& name);
+TREBLE_API std::string without_compression_extension(const std::string& name);
 
 /// Unpacks one stream of bytes, which may be several members (gzip) or frames (zstd) one after the other. Used by one
 /// thread.
-class Decompressor {
+class TREBLE_API Decompressor {
  public:
   struct Step {
-    std::size_t consumed = 0;  ///< bytes of the input that are done with
+    std::size_t consumed = 0;  ///< bytes of the input that need not be given again
     std::size_t produced = 0;  ///< bytes of the output that were written
   };
 
@@ -41,9 +43,9 @@ class Decompressor {
 };
 
 /// `name` stands for the file in messages; `compression` must not be none.
-std::unique_ptr<Decompressor> make_decompressor(Compression compression, std::string name);
+TREBLE_API std::unique_ptr<Decompressor> make_decompressor(Compression compression, std::string name);
 
 /// Throws Error{invalid_file} when `name` ends as a compressed file does and `first_bytes` (of the file) are plain.
-void check_compression(std::string_view name, std::string_view first_bytes);
+TREBLE_API void check_compression(std::string_view name, std::string_view first_bytes);
 
-}  // namespace treble::internal
+}  // namespace treble

@@ -1,19 +1,15 @@
-// The file that the rows of `treble embed` go to, and how it gets its name.
+// The file that rows go to, and how it gets its name.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "output/metadata.h"
-#include "output/output_file.h"
+#include "bulk/metadata.h"
+#include "bulk/output_file.h"
+#include "treble/bulk.h"
 
-namespace treble::cli {
-
-enum class OutputKind { npy, jsonl, stream };
-
-/// By the name: ".npy", ".jsonl"; "" and "-" are stdout. Throws Error{invalid_argument} for anything else.
-OutputKind output_kind(const std::string& path);
+namespace treble::internal {
 
 /// What an earlier run left behind.
 struct SavedRun {
@@ -21,22 +17,17 @@ struct SavedRun {
   SavedState state;
 };
 
-/// A new output grows under its own name and is valid as it stands at every checkpoint. One that replaces an existing
+/// A new output grows under its own name and is valid at every checkpoint. One that replaces an existing
 /// output grows beside it under NAME.partial, with a sidecar of its own, and takes the old one's place when it is
 /// whole; until then the old output and its sidecar stay as they are. A run that was stopped leaves either, and
-/// resuming goes on with NAME.partial if there is one.
+/// resuming continues NAME.partial if there is one.
 class RowFile {
  public:
-  struct Options {
-    bool force = false;   ///< an existing output is replaced
-    bool resume = false;  ///< an existing output is gone on with
-  };
-
-  /// Opens and locks, so that nothing stands in the way later. Throws Error{invalid_argument} when the output exists
-  /// and neither option is given, when it is no regular file, when a NAME.partial is not one of ours, and when another
+  /// Opens and locks, so that nothing fails later. Throws Error{invalid_argument} when the output exists
+  /// and the mode is create, when it is no regular file, when a NAME.partial is not one of Treble's, and when another
   /// process writes it; Error{not_found, io}.
-  RowFile(const std::string& path, OutputKind kind, Options options);
-  /// Takes away what this run created, unless there is something in it to keep.
+  RowFile(const std::string& path, VectorFormat format, VectorFileMode mode);
+  /// Removes what this run created, unless there is something in it to keep.
   ~RowFile();
   RowFile(const RowFile&) = delete;
   RowFile& operator=(const RowFile&) = delete;
@@ -46,7 +37,7 @@ class RowFile {
   const std::string& path() const noexcept { return path_; }
   /// Where that file's metadata go; "" where it holds them itself.
   const std::string& sidecar() const noexcept { return sidecar_; }
-  /// An earlier run's rows, to go on with. Throws Error{invalid_file, not_found}, saying what to do.
+  /// An earlier run's rows, to continue. Throws Error{invalid_file, not_found}, saying what to do.
   std::optional<SavedRun> saved() const;
   /// True while an output of that name waits to be replaced.
   bool replaces() const noexcept { return old_ != nullptr; }
@@ -59,10 +50,10 @@ class RowFile {
  private:
   void open_new(bool exists);
   void open_beside();
-  void go_on(bool exists);
+  void resume(bool exists);
   void use_partial();
 
-  OutputKind kind_;
+  VectorFormat format_;
   std::string target_;          ///< what the name given leads to
   std::string target_sidecar_;  ///< "" for JSONL
   std::string path_;
@@ -73,4 +64,4 @@ class RowFile {
   bool keep_ = false;
 };
 
-}  // namespace treble::cli
+}  // namespace treble::internal

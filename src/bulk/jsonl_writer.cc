@@ -1,15 +1,15 @@
-#include "output/jsonl_writer.h"
+#include "bulk/jsonl_writer.h"
 
+#include <fstream>
 #include <iterator>
 #include <span>
 #include <string_view>
 #include <utility>
 
-#include "fail.h"
-#include "input/line_reader.h"
-#include "standard_streams.h"
+#include "base/fail.h"
+#include "bulk/fail_errno.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 namespace {
 
@@ -18,11 +18,22 @@ constexpr std::size_t kHeaderRoom = 256;
 
 std::string header_line(const Json& metadata) { return dump(Json{{"treble", metadata}}, -1); }
 
-void append_rows(const Chunk& chunk, const Embeddings& embeddings, fmt::memory_buffer& out) {
+/// Without its newline; what has none within 16 MiB has no header.
+std::string first_line(const std::string& path) {
+  constexpr std::streamsize kMaxSize = std::streamsize{16} << 20;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) fail_errno("open", path);
+  std::string line;
+  char byte = 0;
+  while (static_cast<std::streamsize>(line.size()) < kMaxSize && file.get(byte) && byte != '\n') line += byte;
+  return line;
+}
+
+void append_rows(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) {
   const std::span<const float> values(embeddings.values);
   const auto dim = static_cast<std::size_t>(embeddings.dim);
-  for (std::size_t row = 0; row < chunk.records.size(); ++row) {
-    append_row(chunk.first_index + static_cast<std::int64_t>(row), chunk.records[row], values.subspan(row * dim, dim),
+  for (std::size_t row = 0; row < batch.records.size(); ++row) {
+    append_row(batch.first_index + static_cast<std::int64_t>(row), batch.records[row], values.subspan(row * dim, dim),
                embeddings.token_counts[row], out);
   }
 }
@@ -52,29 +63,27 @@ JsonlWriter::JsonlWriter(RowFile& rows, Json metadata) : file_(rows.file()), met
 JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved)
     : file_(rows.file()), metadata_(std::move(metadata)) {
   const std::string& path = file_.path();
-  std::string header;
-  LineReader(path).next(header);
-  header_size_ = header.size();
+  header_size_ = first_line(path).size() + 1;
   end_ = safe_end_ = saved.bytes;
   const bool whole_rows = file_.size() >= end_ && end_ >= header_size_ && file_.read_at(end_ - 1, 1) == "\n";
   if (!whole_rows) {
     fail(ErrorCode::invalid_file,
          "{} has {} bytes and is not what its header says ({} rows up to byte {}); start again "
-         "with --force",
+         "with VectorFileMode::replace",
          path, file_.size(), saved.run.count, end_);
   }
   file_.truncate(end_);
   checkpoint(saved.run);
 }
 
-void JsonlWriter::write(const Chunk& chunk, const Embeddings& embeddings) {
+void JsonlWriter::write(const BulkBatch& batch, const Embeddings& embeddings) {
   fmt::memory_buffer rows;
-  append_rows(chunk, embeddings, rows);
+  append_rows(batch, embeddings, rows);
   file_.write_at(end_, {rows.data(), rows.size()});
   end_ += rows.size();
 }
 
-void JsonlWriter::checkpoint(const RunState& state) {
+void JsonlWriter::checkpoint(const BulkState& state) {
   std::string header = header_line(with_state(metadata_, state, end_));
   if (header.size() >= header_size_) {
     fail(ErrorCode::internal, "{}: a header of {} bytes does not fit into {}", file_.path(), header.size(),
@@ -93,23 +102,45 @@ void JsonlWriter::roll_back() noexcept {
   end_ = safe_end_;
 }
 
-JsonlStream::JsonlStream(const Json& metadata) { print_out(header_line(metadata) + "\n"); }
-
-void JsonlStream::write(const Chunk& chunk, const Embeddings& embeddings) {
-  fmt::memory_buffer rows;
-  append_rows(chunk, embeddings, rows);
-  print_out({rows.data(), rows.size()});
-}
-
 Json read_jsonl_header(const std::string& path) {
-  std::string line;
-  LineReader(path).next(line);
-  const Json header = Json::parse(line, nullptr, false);
+  const Json header = Json::parse(first_line(path), nullptr, false);
   if (header.is_object()) {
     const auto found = header.find("treble");
     if (found != header.end() && found->is_object()) return *found;
   }
-  fail(ErrorCode::invalid_file, "{}: the first line is no header that treble wrote, so nothing can be resumed", path);
+  fail(ErrorCode::invalid_file, "{}: the first line is not a header that treble wrote, so nothing can be resumed",
+       path);
 }
 
-}  // namespace treble::cli
+namespace {
+
+class JsonlSink : public VectorSink {
+ public:
+  JsonlSink(std::function<void(std::string_view)> write, const Json& metadata) : write_(std::move(write)) {
+    write_(header_line(metadata) + "\n");
+  }
+
+  void write(const BulkBatch& batch, const Embeddings& embeddings) override {
+    fmt::memory_buffer rows;
+    append_rows(batch, embeddings, rows);
+    write_({rows.data(), rows.size()});
+  }
+  void checkpoint(const BulkState& /*state*/) override {}
+
+ private:
+  std::function<void(std::string_view)> write_;
+};
+
+}  // namespace
+
+}  // namespace treble::internal
+
+namespace treble {
+
+std::unique_ptr<VectorSink> make_jsonl_sink(std::function<void(std::string_view)> write, std::string_view description) {
+  const auto metadata = internal::Json::parse(description, nullptr, false);
+  if (metadata.is_discarded()) throw Error(ErrorCode::invalid_argument, "the description of the vectors is not JSON");
+  return std::make_unique<internal::JsonlSink>(std::move(write), metadata);
+}
+
+}  // namespace treble

@@ -1,4 +1,4 @@
-#include "output/row_file.h"
+#include "bulk/row_file.h"
 
 #include <unistd.h>
 
@@ -6,18 +6,19 @@
 #include <fstream>
 #include <sstream>
 
-#include "fail.h"
-#include "output/jsonl_writer.h"
-#include "output/npy_writer.h"
+#include "base/fail.h"
+#include "bulk/jsonl_writer.h"
+#include "bulk/npy_writer.h"
 #include "treble/whole_file.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 namespace fs = std::filesystem;
 
 namespace {
 
 constexpr const char* kPartial = ".partial";
+constexpr const char* kSidecar = ".json";
 
 bool exists(const std::string& path) {
   std::error_code ignored;
@@ -32,15 +33,16 @@ bool is_empty(const std::string& path) {
 Json read_sidecar(const std::string& sidecar, const std::string& path) {
   const std::ifstream file(sidecar, std::ios::binary);
   if (!file) {
-    fail(ErrorCode::not_found, "cannot resume {}: {}, which says how it was made, is missing; start again with --force",
-         path, sidecar);
+    fail(ErrorCode::not_found,
+         "cannot resume {}: {}, which says how it was made, is missing; start again with VectorFileMode::replace", path,
+         sidecar);
   }
   std::ostringstream text;
   text << file.rdbuf();
   Json json = Json::parse(text.str(), nullptr, false);
   if (!json.is_object() || !json.contains("resume")) {
-    fail(ErrorCode::invalid_file, "cannot resume {}: {} is not what treble wrote; start again with --force", path,
-         sidecar);
+    fail(ErrorCode::invalid_file,
+         "cannot resume {}: {} is not what treble wrote; start again with VectorFileMode::replace", path, sidecar);
   }
   return json;
 }
@@ -62,37 +64,30 @@ void check_ours(const std::string& partial, const std::string& sidecar) {
 
 void check_regular(const std::string& path) {
   if (!exists(path) || fs::is_regular_file(path)) return;
-  fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file, or - for stdout", path,
-       fs::is_directory(path) ? "a folder" : "no regular file");
+  fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file", path,
+       fs::is_directory(path) ? "a folder" : "not a regular file");
 }
 
 }  // namespace
 
-OutputKind output_kind(const std::string& path) {
-  if (path.empty() || path == "-") return OutputKind::stream;
-  const auto extension = fs::path(path).extension();
-  if (extension == ".npy") return OutputKind::npy;
-  if (extension == ".jsonl" || extension == ".ndjson") return OutputKind::jsonl;
-  fail(ErrorCode::invalid_argument, "{}: an output ends in .npy (numpy) or .jsonl; - is stdout, as JSONL", path);
-}
-
-RowFile::RowFile(const std::string& path, OutputKind kind, Options options)
-    : kind_(kind),
+RowFile::RowFile(const std::string& path, VectorFormat format, VectorFileMode mode)
+    : format_(format),
       target_(link_target(path).string()),
-      target_sidecar_(kind == OutputKind::npy ? sidecar_path(path) : ""),
+      target_sidecar_(vector_sidecar(path)),
       path_(target_),
       sidecar_(target_sidecar_) {
   check_regular(target_);
   check_regular(target_sidecar_);
   const bool there = exists(target_);
-  if (options.resume) {
-    go_on(there);
+  if (mode == VectorFileMode::resume) {
+    resume(there);
   } else if (!there && !exists(target_sidecar_)) {
     open_new(there);
-  } else if (options.force) {
+  } else if (mode == VectorFileMode::replace) {
     open_beside();
   } else {
-    fail(ErrorCode::invalid_argument, "{} exists; --resume goes on with it, --force replaces it",
+    fail(ErrorCode::invalid_argument,
+         "{} exists; VectorFileMode::resume continues it, VectorFileMode::replace replaces it",
          there ? path : target_sidecar_);
   }
 }
@@ -105,7 +100,7 @@ RowFile::~RowFile() {
 
 void RowFile::use_partial() {
   path_ = target_ + kPartial;
-  if (kind_ == OutputKind::npy) sidecar_ = sidecar_path(path_);
+  if (format_ == VectorFormat::npy) sidecar_ = target_ + kPartial + kSidecar;
 }
 
 void RowFile::open_new(bool exists) {
@@ -121,9 +116,9 @@ void RowFile::open_beside() {
   open_new(left_over);
 }
 
-void RowFile::go_on(bool there) {
+void RowFile::resume(bool there) {
   const std::string partial = target_ + kPartial;
-  const std::string partial_sidecar = kind_ == OutputKind::npy ? sidecar_path(partial) : "";
+  const std::string partial_sidecar = format_ == VectorFormat::npy ? partial + kSidecar : "";
   if (exists(partial)) {
     if (there) old_ = std::make_unique<OutputFile>(target_, OutputFile::Mode::resume);
     use_partial();
@@ -156,4 +151,21 @@ void RowFile::finish() {
   old_.reset();
 }
 
-}  // namespace treble::cli
+}  // namespace treble::internal
+
+namespace treble {
+
+using namespace internal;
+
+VectorFormat vector_format(const std::filesystem::path& path) {
+  const auto extension = path.extension();
+  if (extension == ".npy") return VectorFormat::npy;
+  if (extension == ".jsonl" || extension == ".ndjson") return VectorFormat::jsonl;
+  fail(ErrorCode::invalid_argument, "{}: an output ends in .npy (numpy) or .jsonl", path.string());
+}
+
+std::string vector_sidecar(const std::filesystem::path& path) {
+  return vector_format(path) == VectorFormat::npy ? path.string() + kSidecar : std::string();
+}
+
+}  // namespace treble

@@ -1,4 +1,4 @@
-#include "output/output_file.h"
+#include "bulk/output_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -7,9 +7,9 @@
 
 #include <cerrno>
 
-#include "fail.h"
+#include "bulk/fail_errno.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 namespace {
 
@@ -43,7 +43,7 @@ OutputFile::~OutputFile() { ::close(fd_); }
 
 std::uint64_t OutputFile::size() const {
   struct stat status = {};
-  if (::fstat(fd_, &status) != 0) fail_errno("look at", path_);
+  if (::fstat(fd_, &status) != 0) fail_errno("get the size of", path_);
   return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -86,4 +86,4 @@ void OutputFile::sync() {
   if (::fdatasync(fd_) != 0 && errno != EINVAL) fail_errno("write", path_);
 }
 
-}  // namespace treble::cli
+}  // namespace treble::internal

@@ -1,28 +1,22 @@
-#include "output/metadata.h"
+#include "bulk/metadata.h"
 
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <string_view>
 #include <utility>
+#include <vector>
 
-#include "fail.h"
-#include "treble/provenance.h"
+#include "base/fail.h"
+#include "engine/vector_identity.h"
 
-namespace treble::cli {
+namespace treble::internal {
 
 namespace {
 
 constexpr std::array<const char*, 8> kStateKeys = {
     "count", "tokens", "tokens_used", "truncated_texts", "tokens_lost", "replaced_characters", "complete", "resume"};
-
-std::string now_utc() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts = {};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 32> text = {};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text.data();
-}
+constexpr std::string_view kFile = "/model/files/";
 
 template <typename T>
 T state_field(const Json& object, const char* key, const std::string& origin) {
@@ -39,29 +33,25 @@ T state_field(const Json& object, const char* key, const std::string& origin) {
   return found->template get<T>();
 }
 
+Json identity_of_run(Json metadata) { return identity_of(without_state(std::move(metadata))).flatten(); }
+
+std::string shown(const Json& flat, const std::string& field) {
+  const auto found = flat.find(field);
+  return found == flat.end() ? "missing" : dump(*found, -1);
+}
+
 }  // namespace
 
-void RunState::add(const Embeddings& embeddings) {
-  count += embeddings.count;
-  for (const auto& text : embeddings.token_counts) {
-    tokens += text.tokens;
-    tokens_used += text.used;
-    truncated_texts += text.used < text.tokens ? 1 : 0;
-  }
+std::string now_utc() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts = {};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 32> text = {};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
 }
 
-Json describe_vectors(const SentenceEncoder& encoder, const EncodeOptions& options) {
-  return Json::parse(provenance_json(encoder, options));
-}
-
-Json describe_run(const SentenceEncoder& encoder, const EncodeOptions& options, Json inputs) {
-  Json json = describe_vectors(encoder, options);
-  json["created"] = now_utc();
-  json["inputs"] = std::move(inputs);
-  return json;
-}
-
-Json with_state(const Json& metadata, const RunState& state, std::uint64_t bytes) {
+Json with_state(const Json& metadata, const BulkState& state, std::uint64_t bytes) {
   Json json = metadata;
   json["count"] = state.count;
   json["tokens"] = state.tokens;
@@ -94,4 +84,29 @@ Json without_state(Json metadata) {
   return metadata;
 }
 
-}  // namespace treble::cli
+void check_same_run(const Json& saved, const Json& now, const std::string& path) {
+  const Json before = identity_of_run(saved);
+  const Json current = identity_of_run(now);
+  // Fields of this run first: they are in the order of what matters most.
+  std::vector<std::string> fields;
+  for (const Json* json : {&current, &before}) {
+    for (const auto& [field, value] : json->items()) fields.push_back(field);
+  }
+  for (const std::string& field : fields) {
+    const std::string old_value = shown(before, field);
+    const std::string new_value = shown(current, field);
+    if (old_value == new_value) continue;
+    if (field.starts_with(kFile)) {
+      fail(ErrorCode::invalid_argument,
+           "cannot resume {}: {} of the model is not what it was (SHA-256 {} then, {} now); use the same model, or "
+           "start again with VectorFileMode::replace",
+           path, Json::json_pointer(field).back(), old_value, new_value);
+    }
+    fail(ErrorCode::invalid_argument,
+         "cannot resume {}: it was made with {} = {}, and this run has {}; use the same options, or start again with "
+         "VectorFileMode::replace",
+         path, field.substr(1), old_value, new_value);
+  }
+}
+
+}  // namespace treble::internal

@@ -1,0 +1,190 @@
+#include <charconv>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "base/fail.h"
+#include "bulk/batch_reader.h"
+#include "bulk/metadata.h"
+#include "treble/bulk.h"
+#include "treble/post_transform.h"
+#include "treble/provenance.h"
+
+namespace treble {
+
+using namespace internal;
+
+namespace {
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The engine counts texts from the start of a call: "text 3: …". People want to know which text of their input it was.
+std::string with_place(std::string_view message, const BulkBatch& batch, const TextSource& source) {
+  constexpr std::string_view kPrefix = "text ";
+  std::size_t row = 0;
+  if (!message.starts_with(kPrefix)) return std::string(message);
+  const char* begin = message.data() + kPrefix.size();
+  const char* end = message.data() + message.size();
+  const auto [after, error] = std::from_chars(begin, end, row);
+  if (error != std::errc() || after == end || *after != ':' || row >= batch.records.size()) return std::string(message);
+  const std::string place = source.place(batch.records[row]);
+  return fmt::format("{}{}text {}{}", place, place.empty() ? "" : ": ",
+                     batch.first_index + static_cast<std::int64_t>(row),
+                     std::string_view(after, static_cast<std::size_t>(end - after)));
+}
+
+void add_counts(const Embeddings& embeddings, BulkState& state) {
+  state.count += embeddings.count;
+  for (const TokenCount& text : embeddings.token_counts) {
+    state.tokens += text.tokens;
+    state.tokens_used += text.used;
+    state.truncated_texts += text.used < text.tokens ? 1 : 0;
+  }
+}
+
+class CallbackSource : public TextSource {
+ public:
+  explicit CallbackSource(std::function<bool(TextRecord&)> next) : next_(std::move(next)) {}
+  bool next(TextRecord& record) override { return next_(record); }
+
+ private:
+  std::function<bool(TextRecord&)> next_;
+};
+
+}  // namespace
+
+struct BulkJob::Impl {
+  Impl(const SentenceEncoder& the_encoder, BulkOptions the_options)
+      : encoder(the_encoder), options(std::move(the_options)) {}
+
+  Embeddings encode(std::span<const std::string_view> texts) const;
+  /// The next batch; nothing at the end of the source and, with `stopped` set, after a stop.
+  std::optional<BulkBatch> next_batch(BatchReader& reader, bool& stopped) const;
+  Embeddings encode_batch(const BulkBatch& batch, const TextSource& source) const;
+  void embed_all(TextSource& source, VectorSink& sink, BulkResult& result) const;
+
+  const SentenceEncoder& encoder;
+  BulkOptions options;
+  std::optional<PostTransform> post;
+  std::int64_t dim = 0;
+};
+
+Embeddings BulkJob::Impl::encode(std::span<const std::string_view> texts) const {
+  if (options.chunks) return encode_chunked(encoder, texts, options.encode, *options.chunks);
+  Embeddings embeddings = encoder.encode(texts, options.encode);
+  if (post) {
+    embeddings.values = post->apply(embeddings.values, options.encode.normalize.value_or(encoder.info().normalizes));
+    embeddings.dim = post->output_dim();
+  }
+  return embeddings;
+}
+
+Embeddings BulkJob::Impl::encode_batch(const BulkBatch& batch, const TextSource& source) const {
+  std::vector<std::string_view> texts;
+  texts.reserve(batch.records.size());
+  for (const TextRecord& record : batch.records) texts.emplace_back(record.text);
+  try {
+    return encode(texts);
+  } catch (const Error& error) {
+    throw Error(error.code(), with_place(error.what(), batch, source));
+  }
+}
+
+std::optional<BulkBatch> BulkJob::Impl::next_batch(BatchReader& reader, bool& stopped) const {
+  stopped = options.stop.stop_requested();
+  if (stopped) return std::nullopt;
+  try {
+    return reader.next();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::interrupted) throw;
+    stopped = true;
+    return std::nullopt;
+  }
+}
+
+void BulkJob::Impl::embed_all(TextSource& source, VectorSink& sink, BulkResult& result) const {
+  const double start = steady_seconds();
+  const auto report_progress = [&] {
+    result.seconds = steady_seconds() - start;
+    if (options.progress) options.progress({.stage = "embedding", .done = result.texts()});
+  };
+  result.total = result.before;
+  result.total.complete = false;
+  BatchReader reader(source, choose_batch_limits(encoder.info(), options.batch_texts),
+                     {result.before.count, result.before.texts_sha256}, options.stop);
+  report_progress();
+  while (const auto batch = next_batch(reader, result.stopped)) {
+    const Embeddings embeddings = encode_batch(*batch, source);
+    BulkState state = result.total;
+    add_counts(embeddings, state);
+    state.replaced_characters = batch->replaced;
+    state.texts_sha256 = batch->texts_sha256;
+    sink.write(*batch, embeddings);
+    sink.checkpoint(state);
+    result.total = std::move(state);
+    result.bytes_read = batch->bytes_read;
+    result.bytes_skipped = reader.bytes_skipped();
+    report_progress();
+  }
+  result.total.complete = !result.stopped;
+  sink.checkpoint(result.total);
+  result.seconds = steady_seconds() - start;
+}
+
+BulkJob::BulkJob(const SentenceEncoder& encoder, BulkOptions options)
+    : impl_(std::make_unique<Impl>(encoder, std::move(options))) {
+  const BulkOptions& chosen = impl_->options;
+  if (chosen.chunks && !chosen.post.empty()) {
+    fail(ErrorCode::invalid_argument, "BulkOptions::chunks and BulkOptions::post exclude each other");
+  }
+  if (chosen.batch_texts && *chosen.batch_texts < 1) {
+    fail(ErrorCode::invalid_argument, "BulkOptions::batch_texts is {}; it must be at least 1", *chosen.batch_texts);
+  }
+  // Encoding nothing checks every option.
+  impl_->dim = encoder.encode({}, chosen.encode).dim;
+  encoder.fingerprint();
+  if (chosen.post.empty()) return;
+  impl_->post = PostTransform::load(chosen.post);
+  check_post(*impl_->post, chosen.post, encoder, chosen.encode);
+  impl_->dim = impl_->post->output_dim();
+}
+
+BulkJob::~BulkJob() = default;
+
+std::int64_t BulkJob::dim() const noexcept { return impl_->dim; }
+
+std::string BulkJob::describe(std::string_view inputs) const {
+  Json json = Json::parse(provenance_json(impl_->encoder, impl_->options.encode));
+  json["created"] = now_utc();
+  json["inputs"] = Json::parse(inputs, nullptr, false);
+  if (json["inputs"].is_discarded()) fail(ErrorCode::invalid_argument, "the description of the inputs is not JSON");
+  json["dim"] = impl_->dim;
+  json["post"] = nullptr;
+  if (const auto& post = impl_->post) {
+    json["post"] = {{"transform", post->spec().to_string()},
+                    {"file", impl_->options.post.string()},
+                    {"fitted_on_texts", post->provenance().texts},
+                    {"input_dim", post->input_dim()},
+                    {"sha256", post->sha256()}};
+  } else if (const auto& chunks = impl_->options.chunks) {
+    json["post"] = {{"transform", chunks->to_string()}};
+  }
+  return dump(json, -1);
+}
+
+void BulkJob::run(TextSource& source, VectorSink& sink, BulkResult& result) const {
+  try {
+    impl_->embed_all(source, sink, result);
+  } catch (...) {
+    sink.roll_back();
+    throw;
+  }
+}
+
+std::unique_ptr<TextSource> make_text_source(std::function<bool(TextRecord&)> next) {
+  return std::make_unique<CallbackSource>(std::move(next));
+}
+
+}  // namespace treble

@@ -1,0 +1,261 @@
+#include "treble/bulk.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "treble/error.h"
+
+namespace treble::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kBatch = 3;
+
+/// Numbered texts of a list, counted as they are asked for.
+class ListSource : public TextSource {
+ public:
+  explicit ListSource(std::vector<std::string> texts) : texts_(std::move(texts)) {}
+
+  bool next(TextRecord& record) override {
+    const std::size_t index = given_;
+    if (index == texts_.size()) return false;
+    if (index == fail_at) throw Error(ErrorCode::invalid_file, "list:" + std::to_string(index) + ": damaged");
+    record.text = texts_[index];
+    record.id = "\"t" + std::to_string(index) + "\"";
+    record.line = index + 1;
+    ++given_;
+    return true;
+  }
+  std::string place(const TextRecord& record) const override { return "list:" + std::to_string(record.line); }
+  std::size_t given() const { return given_; }
+
+  std::size_t fail_at = static_cast<std::size_t>(-1);
+
+ private:
+  std::vector<std::string> texts_;
+  std::atomic<std::size_t> given_ = 0;
+};
+
+class Bulk : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    encoder_ = new SentenceEncoder(
+        SentenceEncoder::load({.model = std::string(TREBLE_SOURCE_DIR) + "/tests/golden/bert/model", .threads = 2}));
+  }
+  static void TearDownTestSuite() {
+    delete encoder_;
+    encoder_ = nullptr;
+  }
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "treble_bulk_XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  static std::vector<std::string> texts(std::size_t count) {
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < count; ++i) result.push_back("letter " + std::to_string(i * 7) + " from the harbour");
+    return result;
+  }
+  static std::string bytes_of(const fs::path& path) {
+    std::ostringstream bytes;
+    bytes << std::ifstream(path, std::ios::binary).rdbuf();
+    return bytes.str();
+  }
+  static BulkOptions options() {
+    BulkOptions result;
+    result.batch_texts = kBatch;
+    return result;
+  }
+  /// Runs into `path` and requests a stop after the first batch.
+  BulkResult stop_early(const fs::path& path, const std::vector<std::string>& all) const {
+    std::stop_source stop;
+    BulkOptions stoppable = options();
+    stoppable.stop = stop.get_token();
+    stoppable.progress = [&stop](const Progress& progress) {
+      EXPECT_EQ(progress.stage, "embedding");
+      if (progress.done > 0) stop.request_stop();
+    };
+    ListSource source(all);
+    return embed_to_file(*encoder_, source, path, VectorFileMode::create, stoppable);
+  }
+  /// The message of the error that resuming `path` ends with.
+  std::string refusal(const fs::path& path, TextSource& source, const BulkOptions& given, ErrorCode code) const {
+    try {
+      embed_to_file(*encoder_, source, path, VectorFileMode::resume, given);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+      return error.what();
+    }
+    return "no error";
+  }
+
+  static SentenceEncoder* encoder_;
+  fs::path folder_;
+};
+
+SentenceEncoder* Bulk::encoder_ = nullptr;
+
+TEST_F(Bulk, RowsAreTheVectorsOfEncode) {
+  const auto all = texts(8);
+  ListSource source(all);
+  const fs::path path = folder_ / "a.npy";
+  const BulkResult result = embed_to_file(*encoder_, source, path, VectorFileMode::create, options());
+  EXPECT_EQ(result.texts(), 8);
+  EXPECT_TRUE(result.total.complete);
+  EXPECT_FALSE(result.stopped);
+  const std::vector<std::string_view> views(all.begin(), all.end());
+  const Embeddings expected = encoder_->encode(views);
+  const std::string bytes = bytes_of(path);
+  ASSERT_EQ(bytes.size(), 128 + expected.values.size() * sizeof(float));
+  std::vector<float> rows(expected.values.size());
+  std::memcpy(rows.data(), bytes.data() + 128, rows.size() * sizeof(float));
+  for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_NEAR(rows[i], expected.values[i], 1e-6) << i;
+  const auto metadata = nlohmann::json::parse(bytes_of(vector_sidecar(path)));
+  EXPECT_EQ(metadata.at("count"), 8);
+  EXPECT_EQ(metadata.at("complete"), true);
+  EXPECT_EQ(metadata.at("dim"), expected.dim);
+}
+
+TEST_F(Bulk, AStoppedRunResumesToTheSameBytes) {
+  const auto all = texts(11);
+  for (const std::string name : {"a.npy", "a.jsonl"}) {
+    const fs::path stopped = folder_ / name;
+    const BulkResult first = stop_early(stopped, all);
+    EXPECT_TRUE(first.stopped);
+    EXPECT_EQ(first.texts(), kBatch);
+    ListSource rest(all);
+    const BulkResult second = embed_to_file(*encoder_, rest, stopped, VectorFileMode::resume, options());
+    EXPECT_EQ(second.before.count, kBatch);
+    EXPECT_EQ(second.texts(), 11 - kBatch);
+    ListSource source(all);
+    const fs::path whole = folder_ / ("whole_" + name);
+    embed_to_file(*encoder_, source, whole, VectorFileMode::create, options());
+    std::string left = bytes_of(stopped);
+    std::string right = bytes_of(whole);
+    if (name == "a.jsonl") {  // "created" differs
+      left.erase(0, left.find('\n'));
+      right.erase(0, right.find('\n'));
+    }
+    EXPECT_EQ(left, right) << name;
+  }
+}
+
+TEST_F(Bulk, AnotherProvenanceIsRefusedByName) {
+  const fs::path path = folder_ / "a.npy";
+  stop_early(path, texts(9));
+  const std::string before = bytes_of(path);
+  BulkOptions tempered = options();
+  tempered.encode.temperature = Temperature::parse("0.8");
+  ListSource source(texts(9));
+  const std::string message = refusal(path, source, tempered, ErrorCode::invalid_argument);
+  EXPECT_NE(message.find("temperature_canonical = \"1\", and this run has \"0.8\""), std::string::npos) << message;
+  EXPECT_NE(message.find("VectorFileMode::replace"), std::string::npos) << message;
+  EXPECT_EQ(bytes_of(path), before);
+  ListSource other({"another text", "and another", "and one more", "x"});
+  EXPECT_NE(refusal(path, other, options(), ErrorCode::invalid_argument).find("does not begin with the 3 texts"),
+            std::string::npos);
+  ListSource fewer({"one"});
+  EXPECT_NE(refusal(path, fewer, options(), ErrorCode::invalid_argument).find("not the same input"), std::string::npos);
+  EXPECT_EQ(bytes_of(path), before);
+}
+
+TEST_F(Bulk, AFailureKeepsTheRowsBeforeIt) {
+  const fs::path path = folder_ / "a.jsonl";
+  ListSource source(texts(20));
+  source.fail_at = 7;
+  const std::string message = refusal(path, source, options(), ErrorCode::invalid_file);
+  EXPECT_NE(message.find("list:7: damaged"), std::string::npos) << message;
+  EXPECT_NE(message.find("has the 6 rows before that"), std::string::npos) << message;
+  auto all = texts(20);
+  all[10] = "a text that is far longer than the few tokens that this run may read, and so it is an error";
+  BulkOptions strict = options();
+  strict.encode.truncation = Truncation::error;
+  strict.encode.max_length = 24;
+  const fs::path other = folder_ / "b.jsonl";
+  ListSource too_long(all);
+  const std::string place = refusal(other, too_long, strict, ErrorCode::text_too_long);
+  EXPECT_EQ(place.find("list:11: text 10: "), 0U) << place;
+  EXPECT_NE(place.find("has the 9 rows before that"), std::string::npos) << place;
+}
+
+TEST_F(Bulk, ReadsNoFurtherAheadThanABatch) {
+  ListSource source(texts(60));
+  std::int64_t furthest = 0;
+  BulkOptions watched = options();
+  watched.progress = [&](const Progress& progress) {
+    furthest = std::max(furthest, static_cast<std::int64_t>(source.given()) - progress.done);
+  };
+  embed_to_file(*encoder_, source, folder_ / "a.npy", VectorFileMode::create, watched);
+  // One batch waits to be taken, one is being read.
+  EXPECT_LE(furthest, 3 * kBatch);
+}
+
+TEST_F(Bulk, CallbacksAreSourcesAndSinks) {
+  int count = 0;
+  const auto source = make_text_source([&count](TextRecord& record) {
+    record = {.text = "text " + std::to_string(count), .id = std::to_string(count)};
+    return count++ < 5;
+  });
+  std::string written;
+  const BulkJob job(*encoder_, options());
+  const auto sink =
+      make_jsonl_sink([&written](std::string_view text) { written += text; }, job.describe(R"(["five texts"])"));
+  BulkResult result;
+  job.run(*source, *sink, result);
+  std::istringstream lines(written);
+  std::string line;
+  std::getline(lines, line);
+  const auto header = nlohmann::json::parse(line).at("treble");
+  EXPECT_EQ(header.at("inputs"), nlohmann::json({"five texts"}));
+  EXPECT_EQ(header.at("dim"), job.dim());
+  EXPECT_EQ(header.at("post"), nullptr);
+  for (int row = 0; row < 5; ++row) {
+    ASSERT_TRUE(std::getline(lines, line));
+    EXPECT_EQ(nlohmann::json::parse(line).at("id"), row);
+  }
+  EXPECT_FALSE(std::getline(lines, line));
+}
+
+TEST_F(Bulk, NothingIsOverwrittenUnlessAsked) {
+  const fs::path path = folder_ / "a.npy";
+  ListSource first(texts(4));
+  embed_to_file(*encoder_, first, path, VectorFileMode::create, options());
+  const std::string before = bytes_of(path);
+  EXPECT_THROW(VectorFile(path, VectorFileMode::create), Error);
+  {
+    const VectorFile file(path, VectorFileMode::replace);
+    EXPECT_TRUE(file.replaces());
+    EXPECT_EQ(bytes_of(path), before);
+  }
+  EXPECT_EQ(bytes_of(path), before);
+  EXPECT_FALSE(fs::exists(path.string() + ".partial"));
+  ListSource fewer(texts(2));
+  embed_to_file(*encoder_, fewer, path, VectorFileMode::replace, options());
+  EXPECT_LT(bytes_of(path).size(), before.size());
+}
+
+TEST_F(Bulk, OptionsThatMakeNoSenseAreErrors) {
+  EXPECT_THROW(vector_format("rows.parquet"), Error);
+  EXPECT_EQ(vector_format("rows.ndjson"), VectorFormat::jsonl);
+  EXPECT_EQ(vector_sidecar("rows.jsonl"), "");
+  BulkOptions both = options();
+  both.chunks = ChunkOptions{};
+  both.post = "step.safetensors";
+  EXPECT_THROW(BulkJob(*encoder_, both), Error);
+  BulkOptions none = options();
+  none.batch_texts = 0;
+  EXPECT_THROW(BulkJob(*encoder_, none), Error);
+  EXPECT_THROW(BulkJob(*encoder_, options()).describe("{"), Error);
+}
+
+}  // namespace
+}  // namespace treble::internal
