@@ -3,7 +3,7 @@
 
     tools/third_party_licenses.py --output FILE
 
-Carried are: oneDNN (in lib/treble), the Rust crates of the tokenizer (linked in), header-only C++ libraries, and the npm
+Carried are: oneDNN (in lib/treble), the Rust crates of the tokenizer (linked in), header-only C++ libraries, the npm
 packages in the page of reports. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own.
 Fails when a component has no licence text, so that a new dependency cannot slip in without one.
 """
