@@ -68,6 +68,8 @@ function(treble_test name)
   target_link_libraries(${name} PRIVATE treble_options ${arg_LIBRARIES} GTest::gtest_main fmt::fmt nlohmann_json::nlohmann_json)
   treble_precompile(${name} treble_precompiled_tests)
   target_compile_definitions(${name} PRIVATE TREBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  # What is tested is optimised fully; optimising the tests themselves would take a third of their compile time.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER -Model* TEST_PREFIX "${name}."
     PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER Model* TEST_PREFIX "${name}."
