@@ -3,15 +3,28 @@ SHELL := /bin/bash
 MODEL ?= all-MiniLM-L6-v2
 JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
+STEP = @printf '\n== %s\n'
 
-.PHONY: demo test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup install clean
+.PHONY: demo program test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup \
+  install dist deb container clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS)
 
+# Program and tests share build/release; a folder that has been configured is left as it is by the one and completed by the
+# other, so neither compiles anew what the other has compiled.
+configure = mkdir -p build && { cmake --preset release $(1) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }; }
+
+## The program, its manual page and completions alone: what `make demo` builds.
+program: setup
+	@[ -f build/release/build.ninja ] || { $(call configure,-DTREBLE_BUILD_TESTS=OFF); }
+	$(STEP) "Building the program: C++, and the tokenizer in Rust beside it. The first time takes minutes, later only what changed"
+	@NINJA_STATUS='[%f of %t, %e s] ' cmake --build --preset release -j $(JOBS) --target treble_reference
+
+## Program and tests.
+build: SETUP_OPTIONS := --tests
 build: setup
-	@mkdir -p build
-	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@$(call configure,-DTREBLE_BUILD_TESTS=ON)
 	@cmake --build --preset release -j $(JOBS)
 
 models/%: tools/fetch_model.py
@@ -19,11 +32,15 @@ models/%: tools/fetch_model.py
 	@touch $@
 
 ## Embeds real text of this machine, shows how length changes the vectors, says what to run next.
-demo: build models/$(MODEL)
+demo:
+	$(STEP) "Setting up: Debian packages, oneDNN, crates. On a fresh machine a minute or two, depending on the network"
+	@tools/setup.sh
+	$(STEP) "Model $(MODEL): some 90 MB, once, beside the next step"
+	@$(MAKE) --no-print-directory -j 2 program models/$(MODEL)
 	@tools/demo.sh models/$(MODEL)
 
 ## Everything that is tested: unit, golden, real models, programs, the installed package.
-test: SETUP_OPTIONS := --browser
+test: SETUP_OPTIONS := --tests --browser
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
@@ -41,11 +58,12 @@ differential-store: build
 	@.venv-golden/bin/python tools/run_differential.py --store
 
 ## Tokens per second against sentence-transformers, same texts, same threads, one run.
-bench: build models/$(MODEL)
+bench: program models/$(MODEL)
 	@tools/setup_golden.sh
 	@.venv-golden/bin/python benchmarks/bench_embed.py --model models/$(MODEL)
 
 ## Against six other engines, all models and workloads, small: writes docs/benchmarks.md. FULL=1 for the whole texts.
+bench-peers: SETUP_OPTIONS := --tests
 bench-peers: setup
 	@tools/setup_peers.sh
 	@for model in all-MiniLM-L6-v2 bge-small-en-v1.5 all-mpnet-base-v2; do $(MAKE) --no-print-directory models/$$model; done
@@ -53,6 +71,7 @@ bench-peers: setup
 	@.venv-peers/bin/python benchmarks/bench_peers.py $(if $(FULL),,--quick)
 
 ## How cost grows with length, texts, threads and options: writes docs/scaling.md.
+bench-scaling: SETUP_OPTIONS := --tests
 bench-scaling: setup models/all-MiniLM-L6-v2
 	@tools/setup_peers.sh
 	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
@@ -60,6 +79,7 @@ bench-scaling: setup models/all-MiniLM-L6-v2
 
 ## Memory over MINUTES of texts of mixed lengths; fails when it grows.
 MINUTES ?= 10
+soak: SETUP_OPTIONS := --tests
 soak: setup models/$(MODEL)
 	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
 	@python3 benchmarks/soak.py --model models/$(MODEL) --minutes $(MINUTES)
@@ -69,6 +89,7 @@ lint: build
 	@tools/lint.sh
 
 ## AddressSanitizer with UBSan, then ThreadSanitizer, over the C++ tests.
+sanitize: SETUP_OPTIONS := --tests
 sanitize: setup
 	@for preset in asan-ubsan tsan; do \
 	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && \
@@ -76,12 +97,26 @@ sanitize: setup
 
 ## Each fuzz target for a minute.
 fuzz:
-	@tools/setup.sh --fuzz
+	@tools/setup.sh --tests --fuzz
 	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz -j $(JOBS)
 	@tools/fuzz.sh 60
 
-install: build
+install: program
+	@cmake --build --preset release --target treble_licenses
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+## build/dist/treble-VERSION.tar.gz: the sources with the page of reports built, for those who have no Node.js.
+dist:
+	@tools/make_dist.sh
+
+## build/release/package/treble_VERSION_ARCH.deb.
+deb: program
+	@cmake --build --preset release --target treble_licenses
+	@cd build/release && cpack -G DEB
+
+## An image with the program alone, by podman or docker (Containerfile).
+container:
+	@$$(command -v podman || command -v docker) build --tag treble --file Containerfile .
 
 clean:
 	@rm -rf build

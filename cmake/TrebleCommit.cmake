@@ -1,6 +1,10 @@
-# TREBLE_COMMIT: the commit that is checked out, or "unknown" outside a repository of Treble's own. Looked up when CMake
+# TREBLE_COMMIT: the commit that is checked out; outside a repository of Treble's own what a release archive says of itself
+# (file COMMIT), else "unknown". Looked up when CMake
 # runs, which a new commit makes it do; given to one source file alone, so that a commit compiles no more than that.
 set(TREBLE_COMMIT unknown)
+if(EXISTS ${PROJECT_SOURCE_DIR}/COMMIT)
+  file(STRINGS ${PROJECT_SOURCE_DIR}/COMMIT TREBLE_COMMIT LIMIT_COUNT 1)
+endif()
 find_package(Git QUIET)
 if(GIT_FOUND)
   function(treble_git result)

@@ -13,6 +13,30 @@ target_compile_options(treble_options INTERFACE -Wall -Wextra -Wpedantic -Wshado
   # libstdc++ 12's own stable_sort calls what it has deprecated; clang says so at every use.
   $<$<CXX_COMPILER_ID:Clang>:-Wno-error=deprecated-declarations>)
 
+# treble_precompile(TARGET FROM): TARGET takes the precompiled header of FROM, which is compiled with the same options.
+function(treble_precompile target from)
+  if(TREBLE_PRECOMPILED_HEADERS)
+    target_precompile_headers(${target} REUSE_FROM ${from})
+  endif()
+endfunction()
+
+# The headers that most files include: one precompiled header for the library's folders, one for test programs (which are
+# compiled with -fPIE where the others have -fPIC). Each saves a quarter to a half of what a file takes.
+if(TREBLE_PRECOMPILED_HEADERS)
+  set(common_headers <algorithm> <cstdint> <filesystem> <functional> <map> <memory> <optional> <span> <string> <string_view>
+    <vector> <fmt/format.h> <fmt/ranges.h> <nlohmann/json.hpp>)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cc CONTENT "// Has no code of its own.\n")
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled_main.cc CONTENT "int main() {}\n")
+  add_library(treble_precompiled STATIC ${PROJECT_BINARY_DIR}/precompiled.cc)
+  target_link_libraries(treble_precompiled PRIVATE treble_options fmt::fmt nlohmann_json::nlohmann_json)
+  target_precompile_headers(treble_precompiled PRIVATE ${common_headers})
+  if(TREBLE_BUILD_TESTS)
+    add_executable(treble_precompiled_tests ${PROJECT_BINARY_DIR}/precompiled_main.cc)
+    target_link_libraries(treble_precompiled_tests PRIVATE treble_options fmt::fmt nlohmann_json::nlohmann_json GTest::gtest)
+    target_precompile_headers(treble_precompiled_tests PRIVATE ${common_headers} <gtest/gtest.h>)
+  endif()
+endif()
+
 # What every test runs with.
 set(TREBLE_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp"
   "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
@@ -30,6 +54,7 @@ function(treble_module name)
 
   add_library(treble_${name} STATIC ${sources})
   target_link_libraries(treble_${name} PUBLIC treble_options fmt::fmt ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  treble_precompile(treble_${name} treble_precompiled)
   if(TREBLE_BUILD_TESTS AND tests)
     treble_test(treble_${name}_test SOURCES ${tests} LIBRARIES treble_${name} ${arg_PRIVATE})
   endif()
@@ -40,8 +65,11 @@ endfunction()
 function(treble_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE treble_options ${arg_LIBRARIES} GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE treble_options ${arg_LIBRARIES} GTest::gtest_main fmt::fmt nlohmann_json::nlohmann_json)
+  treble_precompile(${name} treble_precompiled_tests)
   target_compile_definitions(${name} PRIVATE TREBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  # What is tested is optimised fully; optimising the tests themselves would take a third of their compile time.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER -Model* TEST_PREFIX "${name}."
     PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER Model* TEST_PREFIX "${name}."

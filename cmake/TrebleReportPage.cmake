@@ -16,15 +16,28 @@ if(CMAKE_SCRIPT_MODE_FILE)
   return()
 endif()
 
-# treble_report_page(TARGET): builds the page when its sources changed and compiles it into TARGET.
+# treble_report_page(TARGET): compiles the page into TARGET; built when its sources changed, or (TREBLE_BUILD_REPORT=OFF) the
+# file TREBLE_REPORT_PAGE as it is.
 function(treble_report_page target)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/report_template.cc)
+  set(script ${PROJECT_SOURCE_DIR}/cmake/TrebleReportPage.cmake)
+  if(NOT TREBLE_BUILD_REPORT)
+    if(NOT EXISTS ${TREBLE_REPORT_PAGE})
+      message(FATAL_ERROR "TREBLE_BUILD_REPORT is OFF and there is no ${TREBLE_REPORT_PAGE}. Take index.html from a release "
+        "archive's apps/report/built and name it with -DTREBLE_REPORT_PAGE=FILE, or set TREBLE_BUILD_REPORT=ON (needs Node.js).")
+    endif()
+    add_custom_command(OUTPUT ${source}
+      COMMAND ${CMAKE_COMMAND} -DPAGE=${TREBLE_REPORT_PAGE} -DOUTPUT=${source} -P ${script}
+      DEPENDS ${TREBLE_REPORT_PAGE} ${script}
+      COMMENT "Compiling in the page of reports, ${TREBLE_REPORT_PAGE}" VERBATIM)
+    target_sources(${target} PRIVATE ${source})
+    return()
+  endif()
   file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/apps/report/src/*)
   foreach(name index.html package.json package-lock.json tsconfig.json vite.config.ts)
     list(APPEND inputs ${PROJECT_SOURCE_DIR}/apps/report/${name})
   endforeach()
   set(page ${CMAKE_CURRENT_BINARY_DIR}/report_page.html)
-  set(source ${CMAKE_CURRENT_BINARY_DIR}/report_template.cc)
-  set(script ${PROJECT_SOURCE_DIR}/cmake/TrebleReportPage.cmake)
   set(builder ${PROJECT_SOURCE_DIR}/tools/build_report.sh)
   add_custom_command(OUTPUT ${source} BYPRODUCTS ${page}
     COMMAND ${builder} ${page}

@@ -6,7 +6,7 @@
 Each folder of tests/golden is baked by `treble bake` at 0.7 and at every temperature for which reference vectors are
 stored, with the position bias tempered and (where there is one) left alone. sentence-transformers then loads the baked
 folder as any user would, at temperature 1; families whose published code is their own are read by the twins of
-tools/golden. Printed is the greatest difference of any number of any unit vector to the reference vectors (`golden`)
+tools/golden. Printed is the maximum difference of any component of any unit vector to the reference vectors (`golden`)
 and to `treble embed --temperature` on the original folder (`ours`); exit status 1 if one is above 1e-5.
 """
 
@@ -109,7 +109,7 @@ def peer_vectors(case: Case, baked: Path, texts: list[str]) -> np.ndarray:
 
 
 def verify(program: Path, case: Case) -> float:
-    """Prints a line; returns the greatest difference."""
+    """Prints a line; returns the maximum difference."""
     texts = json.loads((case.folder / "cases.json").read_text(encoding="utf-8"))["texts"]
     with tempfile.TemporaryDirectory() as holder:
         baked = Path(holder) / "baked"
@@ -140,8 +140,8 @@ def main() -> int:
     print(f"{'model':22} {'tau':4} {'golden':>8} {'ours':>8}")
     differences = {case: verify(arguments.treble, case) for name in names for case in cases_of(name)}
     worst = max(differences, key=lambda case: differences[case])
-    greatest = f"greatest difference {differences[worst]:.1e} ({worst.name})"
-    print(f"{len(differences)} baked folders of {len(names)} models; {greatest}")
+    maximum = f"maximum difference {differences[worst]:.1e} ({worst.name})"
+    print(f"{len(differences)} baked folders of {len(names)} models; {maximum}")
     return 0 if differences[worst] <= TOLERANCE else 1
 
 

@@ -49,7 +49,8 @@ std::vector<std::string> option_names(const CLI::App& app) {
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  const auto is_listed = [](const CLI::App* command) { return !command->get_group().empty(); };
+  for (const CLI::App* command : app.get_subcommands(is_listed)) {
     names.push_back(command->get_name());
   }
   return names;
@@ -96,11 +97,13 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 }
 
 CLI::Validator one_of(std::vector<std::string> names) {
+  // Its name lists what it accepts, for completion and the manual page.
+  const std::string accepted = fmt::format("{}", fmt::join(names, "|"));
   return {[names = std::move(names)](const std::string& value) {
             if (std::find(names.begin(), names.end(), value) != names.end()) return std::string();
             return fmt::format("\"{:.100}\" is none of {}{}", value, fmt::join(names, ", "), suggestion(value, names));
           },
-          ""};
+          "", accepted};
 }
 
 std::vector<std::string> prepare_arguments(const CLI::App& app, int argc, const char* const* argv) {

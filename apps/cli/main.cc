@@ -18,6 +18,7 @@
 #include "help_formatter.h"
 #include "info_command.h"
 #include "inspect_command.h"
+#include "reference_command.h"
 #include "standard_streams.h"
 #include "sweep_command.h"
 #include "treble/error.h"
@@ -79,6 +80,7 @@ int run(int argc, const char* const* argv) {
   FitCommand fit;
   BakeCommand bake;
   InfoCommand info;
+  ReferenceCommand reference;
   embed.add_to(app);
   inspect.add_to(app);
   sweep.add_to(app);
@@ -86,6 +88,7 @@ int run(int argc, const char* const* argv) {
   fit.add_to(app);
   bake.add_to(app);
   info.add_to(app);
+  reference.add_to(app);
   try {
     auto arguments = prepare_arguments(app, argc, argv);
     // CLI11 takes them from the end.
@@ -107,6 +110,7 @@ int run(int argc, const char* const* argv) {
   if (calibrate.chosen()) return calibrate.run();
   if (fit.chosen()) return fit.run();
   if (bake.chosen()) return bake.run();
+  if (reference.chosen()) return reference.run(app);
   return info.run();
 }
 

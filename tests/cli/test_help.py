@@ -192,7 +192,8 @@ class Usage(Folder):
             ("did you mean --normalize?", ("embed", "--normalise")),
             ("did you mean bfloat16?", ("embed", "--dtype", "bfloat", "-")),
             (
-                '"grupo" is none of group, group-long, interpolate, interpolate-long, none, ntk, ntk-long, recur; did you mean group?',
+                '"grupo" is none of group, group-long, interpolate, interpolate-long, none, ntk, ntk-long, recur; '
+                "did you mean group?",
                 ("info", "--extend", "grupo"),
             ),
             ('"left" is none of end, start, error', ("embed", "--truncate", "left")),

@@ -52,7 +52,7 @@ def on_terminal(*arguments: str | Path, **environment: str) -> tuple[int, str]:
 
 
 def peak_kilobytes(*arguments: str | Path) -> int:
-    """The greatest resident memory of a run that must succeed."""
+    """Peak resident memory of a run that must succeed."""
     command = [ARGUMENTS.treble, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None

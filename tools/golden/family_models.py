@@ -513,8 +513,8 @@ def _randomise(family: Family, model: nn.Module, generator: torch.Generator) -> 
         for name, module in model.named_modules():
             last = name.split(".")[-1]
             if "Norm" in type(module).__name__:
-                least = 0.0 if "Gemma" in type(module).__name__ else 0.6  # Gemma's gain is 1 + weight
-                module.weight.copy_(torch.rand(module.weight.shape, generator=generator) * 0.8 + least)
+                minimum = 0.0 if "Gemma" in type(module).__name__ else 0.6  # Gemma's gain is 1 + weight
+                module.weight.copy_(torch.rand(module.weight.shape, generator=generator) * 0.8 + minimum)
                 if last in ("q_norm", "k_norm"):
                     module.weight.mul_(family.gain)
                 if getattr(module, "bias", None) is not None:

@@ -29,7 +29,7 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 
 def oriented(axes: np.ndarray) -> np.ndarray:
-    """Rows with their entry of greatest size positive."""
+    """Rows with their entry of largest magnitude positive."""
     return axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
 
 

@@ -73,11 +73,11 @@ export function section({ title, found, how, body, table, below, missing }: Sect
 /** Plots of one kind side by side, each under its heading. */
 export function panels(
   items: { title: string; plot: HTMLElement | undefined }[],
-  least = 250,
+  min = 250,
 ): HTMLElement | undefined {
   const shown = items.filter((item) => item.plot);
   if (shown.length === 0) return undefined;
-  const kind = shown.length === 1 ? "panels one" : least > 300 ? "panels wide" : "panels";
+  const kind = shown.length === 1 ? "panels one" : min > 300 ? "panels wide" : "panels";
   return el(
     "div",
     { class: kind },

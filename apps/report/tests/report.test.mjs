@@ -165,9 +165,9 @@ function plots(page) {
   );
 }
 
-async function assertDrawn(page, least) {
+async function assertDrawn(page, min) {
   const found = await plots(page);
-  assert.ok(found.length >= least, `${found.length} plots, expected ${least}`);
+  assert.ok(found.length >= min, `${found.length} plots, expected ${min}`);
   for (const plot of found) {
     assert.ok(plot.label, "a plot without a name");
     assert.ok(plot.marks > 0, `no marks: ${plot.label}`);
@@ -177,8 +177,8 @@ async function assertDrawn(page, least) {
   }
 }
 
-/** The least contrast of any text that is seen with what lies behind it, and which text that is. */
-function leastContrast(page) {
+/** The minimum contrast of any text that is seen with what lies behind it, and which text that is. */
+function minContrast(page) {
   return page.evaluate(() => {
     const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     const rgba = (colour) => {
@@ -206,7 +206,7 @@ function leastContrast(page) {
       }
       return "white";
     };
-    let least = { ratio: 99, text: "" };
+    let min = { ratio: 99, text: "" };
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let text = walker.nextNode(); text; text = walker.nextNode()) {
       const node = text.parentElement;
@@ -214,14 +214,13 @@ function leastContrast(page) {
       const style = getComputedStyle(node);
       const [a, b] = [luminance(node.closest("svg") ? style.fill : style.color), luminance(behind(node))];
       const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      if (ratio < least.ratio)
-        least = { ratio, text: text.data, of: node.className?.baseVal ?? node.className };
+      if (ratio < min.ratio) min = { ratio, text: text.data, of: node.className?.baseVal ?? node.className };
     }
-    return least;
+    return min;
   });
 }
 
-/** leastContrast() is stricter than axe on colours, and knows letters in plots. */
+/** minContrast() is stricter than axe on colours, and knows letters in plots. */
 async function assertAccessible(page) {
   await page.evaluate(AXE);
   const result = await page.evaluate(() =>
@@ -454,8 +453,8 @@ describe("the page of reports", { concurrency: 2 }, () => {
         await open(await real(name), { colorScheme }, async (page) => {
           if (name === "inspect") await page.locator(".map .mark").first().click({ force: true });
           await openTables(page);
-          const least = await leastContrast(page);
-          assert.ok(least.ratio >= 4.5, `${colorScheme}: ${JSON.stringify(least)}`);
+          const min = await minContrast(page);
+          assert.ok(min.ratio >= 4.5, `${colorScheme}: ${JSON.stringify(min)}`);
           await assertAccessible(page);
         });
       }

@@ -358,7 +358,7 @@ class GoldenExports(unittest.TestCase):
             )
 
     def check(self, name: str, tau: float, key: str, **options: Any) -> float:
-        """Greatest difference of the unit vectors."""
+        """Maximum difference of the unit vectors."""
         from safetensors.numpy import load_file  # noqa: PLC0415
 
         folder = ROOT / "tests/golden" / name

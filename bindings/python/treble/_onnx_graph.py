@@ -105,7 +105,7 @@ def module_paths(node: onnx.NodeProto, graph: Graph) -> Iterator[str]:
 
 
 def query_of(node: onnx.NodeProto, graph: Graph) -> Query | None:
-    """The node as a query projection, or None when it is another product."""
+    """The node as a query projection, or None when it is another MatMul."""
     found = next(((p, m) for p in module_paths(node, graph) if (m := QUERY_PATHS.search(p))), None)
     if found is None:
         return None
@@ -142,8 +142,8 @@ def find_bias(node: onnx.NodeProto, graph: Graph, path: str) -> tuple[onnx.NodeP
 
 def find_queries(graph: Graph) -> list[Query]:
     """The query projections, one a layer, in the order of the layers."""
-    products = [node for node in graph.proto.node if node.op_type in ("MatMul", "Gemm")]
-    queries = sorted((q for q in (query_of(node, graph) for node in products) if q), key=lambda query: query.layer)
+    matmuls = [node for node in graph.proto.node if node.op_type in ("MatMul", "Gemm")]
+    queries = sorted((q for q in (query_of(node, graph) for node in matmuls) if q), key=lambda query: query.layer)
     layers = [query.layer for query in queries]
     if layers and layers == list(range(len(layers))):
         return queries
@@ -180,7 +180,7 @@ def find_position_bias(graph: Graph) -> list[onnx.NodeProto]:
 
 
 def refuse_other_positions(graph: Graph, config: dict[str, Any] | None, *, with_position_bias: bool) -> None:
-    """ALiBi's slopes and relative keys are part of the logits, but no products with the queries alone."""
+    """ALiBi's slopes and relative keys are part of the logits, but no matmuls with the queries alone."""
     kind = str((config or {}).get("position_embedding_type", ""))
     names = [kind, *graph.initializers, *(node.name for node in graph.proto.node)]
     if any(RELATIVE_KEYS.search(name) for name in names):

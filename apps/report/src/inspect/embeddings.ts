@@ -235,16 +235,16 @@ export function hubness(report: InspectReport, settings: string[]): HTMLElement 
 }
 
 /** Of the largest share: below, only rounding is left, and a logarithmic axis would show little else. */
-const LEAST_SHARE = 1e-4;
+const MIN_SHARE = 1e-4;
 
 export function geometry(report: InspectReport, settings: string[]): HTMLElement {
   const rows = report.geometry ?? [];
-  const least = LEAST_SHARE * Math.max(0, ...numbers(rows.flatMap((row) => row?.spectrum ?? [])));
+  const min = MIN_SHARE * Math.max(0, ...numbers(rows.flatMap((row) => row?.spectrum ?? [])));
   const lines: Line[] = settings.map((name, setting) => ({
     setting,
     points: (rows[setting]?.spectrum ?? []).map((share, axis) => ({
       x: axis + 1,
-      y: isNumber(share) && share >= least ? share : null,
+      y: isNumber(share) && share >= min ? share : null,
       text: `${settingName(name)}, axis ${axis + 1}: ${percent(share, 2)} of the variance`,
     })),
   }));

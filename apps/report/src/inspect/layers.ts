@@ -253,7 +253,7 @@ export function entropy(report: InspectReport, settings: string[]): HTMLElement 
     title: "How widely attention spreads",
     found: rise("mean entropy", rows, settings, (row) => row.entropy),
     how: [
-      "Entropy of the attention's rows over its greatest value, ln(tokens seen); mean over heads. 1: every token looks at all others alike, a plain mean. A temperature τ below 1, softmax(QKᵀ/√d/τ), sharpens attention and lowers this. ",
+      "Entropy of the attention's rows over its maximum, ln(tokens seen); mean over heads. 1: every token looks at all others alike, a plain mean. A temperature τ below 1, softmax(QKᵀ/√d/τ), sharpens attention and lowers this. ",
       paper("section 5"),
     ],
     body: [plot && legend(settings), plot],

@@ -33,7 +33,7 @@ export interface ForestPlot {
 /** A row whose value is this many times further from no effect than rows are in the middle is off the scale. */
 const OFF_SCALE = 5;
 
-/** From the least to the greatest, but for the rows that would press all others together. */
+/** From the minimum to the maximum, but for the rows that would press all others together. */
 export function rangeOfRows(rows: Row[], zero: number): [number, number] {
   const reach = (values: Maybe[]): number => Math.max(0, ...numbers(values).map((v) => Math.abs(v - zero)));
   const known = rows.filter((row) => isNumber(row.value));
@@ -48,8 +48,8 @@ const ROW = 30;
 const DENSE_ROW = 21;
 
 /** Which end of the scale a value lies beyond. */
-function offScale(value: number, [least = value, greatest = value]: number[]): -1 | 1 | undefined {
-  return value < least ? -1 : value > greatest ? 1 : undefined;
+function offScale(value: number, [min = value, max = value]: number[]): -1 | 1 | undefined {
+  return value < min ? -1 : value > max ? 1 : undefined;
 }
 
 /** A tip at the end of the scale, its point on it. */
@@ -71,10 +71,10 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
     bottom: 42,
     left: Math.max(...names.map((name) => labelWidth(name))) + 16,
   };
-  const [least, greatest] = plot.range ?? rangeOfRows(rows, plot.zero);
-  const room = (greatest - least || 1) * 0.06;
+  const [min, max] = plot.range ?? rangeOfRows(rows, plot.zero);
+  const room = (max - min || 1) * 0.06;
   const x = scaleLinear()
-    .domain([least - room, greatest + room])
+    .domain([min - room, max + room])
     .range([area.left, width - area.right])
     .clamp(true);
   const root = canvas(area, `${plot.label}. Arrow keys go from row to row.`);

@@ -33,14 +33,14 @@ function draw(map: HeatMap, width: number): SVGSVGElement {
     ),
   );
   const marks: Mark[] = [];
-  const [least, greatest] = map.range;
+  const [min, max] = map.range;
   map.names.forEach((name, row) => {
     const y = area.top + high * row;
     root.append(svg("text", { x: left - 7, y: y + high / 2 + 4, "text-anchor": "end" }, name));
     for (let column = 0; column < count; ++column) {
       const value = map.cells[row]?.[column];
       if (!isNumber(value)) continue;
-      const share = greatest > least ? (value - least) / (greatest - least) : 0.5;
+      const share = max > min ? (value - min) / (max - min) : 0.5;
       const x = left + cell * column;
       const node = svg("rect", { class: "cell", x: x + 1, y: y + 1, width: cell - 2, height: high - 2 });
       node.style.setProperty("--heat", `${Math.round(100 * share)}%`);

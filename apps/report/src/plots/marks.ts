@@ -35,12 +35,12 @@ function shown(mark: Mark): boolean {
 
 function nearest(marks: Mark[], cost: (mark: Mark) => number): Mark | undefined {
   let best: Mark | undefined;
-  let least = Infinity;
+  let min = Infinity;
   for (const mark of marks) {
     const price = cost(mark);
-    if (price < least && shown(mark)) {
+    if (price < min && shown(mark)) {
       best = mark;
-      least = price;
+      min = price;
     }
   }
   return best;

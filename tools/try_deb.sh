@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs the Debian package in a clean Debian root and runs the program there: tools/try_deb.sh [FILE.deb]. As root; needs
+# debootstrap. The root is a folder under build/ and is removed afterwards.
+#
+# DEBIAN_MIRROR names another mirror than deb.debian.org.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+deb=${1:-$(ls -t build/release/package/treble_*.deb | head -1)}
+root=$PWD/build/try_deb
+command -v debootstrap >/dev/null || { echo "try_deb.sh: debootstrap is missing (apt-get install debootstrap)" >&2; exit 69; }
+[ "$(id -u)" = 0 ] || { echo "try_deb.sh: needs root, for debootstrap and chroot" >&2; exit 69; }
+say() { printf '== %s\n' "$*"; }
+trap 'rm -rf --one-file-system "$root"' EXIT
+rm -rf --one-file-system "$root"
+
+say "a clean Debian 12"
+debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$root.log" 2>&1 ||
+  { tail -5 "$root.log" >&2; exit 1; }
+cp -L /etc/resolv.conf "$root/etc/" 2>/dev/null || true
+cp "$deb" "$root/tmp/treble.deb"
+cp -r tests/golden/bert/model "$root/tmp/model"
+
+say "installing $deb"
+chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /tmp/treble.deb >>"$root.log" 2>&1 ||
+  { tail -5 "$root.log" >&2; exit 1; }
+
+say "running it"
+chroot "$root" treble --version
+printf 'a letter from the harbour\n' | chroot "$root" treble embed --model /tmp/model >"$root/tmp/rows"
+[ "$(wc -l <"$root/tmp/rows")" = 2 ]
+chroot "$root" bash -c '
+  set -e
+  ldd /usr/bin/treble /usr/lib/*/libtreble.so.* | grep -q "not found" && { echo "a library is missing" >&2; exit 1; }
+  ldd /usr/lib/*/libtreble.so.* | grep "libdnnl.*lib/.*/treble/libdnnl"
+  for file in man/man1/treble.1 bash-completion/completions/treble zsh/vendor-completions/_treble doc/treble/THIRD-PARTY-LICENSES doc/treble/copyright; do
+    [ -s /usr/share/$file ] || [ -s /usr/share/$file.gz ] || { echo "/usr/share/$file is missing" >&2; exit 1; }
+  done
+  bash -n /usr/share/bash-completion/completions/treble
+  apt-get remove -y -qq treble >/dev/null 2>&1
+  [ ! -e /usr/bin/treble ] && [ ! -e /usr/share/doc/treble ]'
+say "installed, ran, removed"
