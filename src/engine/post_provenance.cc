@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "treble/provenance.h"
 
-namespace treble {
+namespace treble::internal {
 
 namespace {
 
@@ -36,7 +36,29 @@ void check_same_files(const std::string& path, const PostProvenance& fitted, con
   }
 }
 
+void check_dim(const std::string& path, std::int64_t fitted, std::int64_t given) {
+  if (fitted == given) return;
+  fail(ErrorCode::invalid_argument,
+       "{}: fitted on vectors of {} dimensions, these have {}; give the EncodeOptions::dimensions that it was fitted "
+       "with",
+       path, fitted, given);
+}
+
+void check_weights(const std::string& path, const PostProvenance& fitted, const PostProvenance& given) {
+  if (fitted.weights_sha256 == given.weights_sha256) return;
+  fail(ErrorCode::invalid_argument,
+       "{}: fitted on vectors of the model {} (weights {}…), this is {} (weights {}…); fit it anew with `treble fit`",
+       path, fitted.model, fitted.weights_sha256.substr(0, kHashDigits), given.model,
+       given.weights_sha256.substr(0, kHashDigits));
+}
+
 }  // namespace
+
+}  // namespace treble::internal
+
+namespace treble {
+
+using namespace internal;
 
 PostProvenance post_provenance(const SentenceEncoder& encoder, const EncodeOptions& options) {
   const ModelInfo& model = encoder.info();
@@ -55,12 +77,7 @@ void check_post(const PostTransform& post, const std::filesystem::path& path, co
   const std::string name = path.string();
   const PostProvenance& fitted = post.provenance();
   const PostProvenance given = post_provenance(encoder, options);
-  if (fitted.weights_sha256 != given.weights_sha256) {
-    fail(ErrorCode::invalid_argument,
-         "{}: fitted on vectors of the model {} (weights {}…), this is {} (weights {}…); fit it anew with `treble fit`",
-         name, fitted.model, fitted.weights_sha256.substr(0, kHashDigits), given.model,
-         given.weights_sha256.substr(0, kHashDigits));
-  }
+  check_weights(name, fitted, given);
   check_same_files(name, fitted, given);
   // A profile may have changed under its name, or have another name now.
   if (fitted.temperature_canonical != given.temperature_canonical) {
@@ -68,13 +85,7 @@ void check_post(const PostTransform& post, const std::filesystem::path& path, co
     check_same(name, "temperature", fitted.temperature_canonical, given.temperature_canonical);
   }
   check_same(name, "pooling", fitted.pooling, given.pooling);
-  const std::int64_t dim = encoder.encode({}, options).dim;
-  if (post.input_dim() != dim) {
-    fail(ErrorCode::invalid_argument,
-         "{}: fitted on vectors of {} dimensions, these have {}; give the EncodeOptions::dimensions that it was fitted "
-         "with",
-         name, post.input_dim(), dim);
-  }
+  check_dim(name, post.input_dim(), encoder.encode({}, options).dim);
 }
 
 }  // namespace treble

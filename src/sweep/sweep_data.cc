@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/fail.h"
 #include "treble/sweep.h"
 
 namespace treble {
