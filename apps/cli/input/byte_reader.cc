@@ -125,15 +125,15 @@ void ByteReader::look_at_file() {
   // No more is read ahead than needed: someone may be typing.
   while (fill() && undecided(at_hand())) {
   }
-  if (name_ != "stdin") internal::check_compression(name_, at_hand());
+  if (name_ != "stdin") check_compression(name_, at_hand());
   for (const auto& magic : kMagics) {
     if (magic.way_out == nullptr || !starts_with(at_hand(), magic)) continue;
     fail(ErrorCode::unsupported, "{}: this is {}, which is not read; {}", name_, magic.what,
          fmt::format(fmt::runtime(magic.way_out), name_ == "stdin" ? "FILE" : name_));
   }
-  compression_ = internal::compression_of_data(at_hand());
-  if (compression_ == internal::Compression::none) return;
-  decompressor_ = internal::make_decompressor(compression_, name_);
+  compression_ = compression_of_data(at_hand());
+  if (compression_ == Compression::none) return;
+  decompressor_ = make_decompressor(compression_, name_);
   packed_.resize(std::max(kPackedSize, end_));
   std::copy_n(buffer_.begin(), end_, packed_.begin());
   packed_end_ = std::exchange(end_, 0);
@@ -151,8 +151,8 @@ void ByteReader::look_at_text() {
   }
   for (const auto mark : kUtf16) {
     if (!at_hand().starts_with(mark)) continue;
-    const char* unpack = compression_ == internal::Compression::gzip   ? "zcat"
-                         : compression_ == internal::Compression::zstd ? "zstdcat"
+    const char* unpack = compression_ == Compression::gzip   ? "zcat"
+                         : compression_ == Compression::zstd ? "zstdcat"
                                                                        : "cat";
     fail(ErrorCode::invalid_file,
          "{}: the text is UTF-16, and UTF-8 is needed; convert it: {} {} | iconv -f UTF-16 -t UTF-8", name_, unpack,

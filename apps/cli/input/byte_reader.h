@@ -62,8 +62,8 @@ class ByteReader {
   std::size_t end_ = 0;
   std::uint64_t produced_ = 0;
 
-  internal::Compression compression_ = internal::Compression::none;
-  std::unique_ptr<internal::Decompressor> decompressor_;
+  Compression compression_ = Compression::none;
+  std::unique_ptr<Decompressor> decompressor_;
   std::vector<char> packed_;
   std::size_t packed_begin_ = 0;
   std::size_t packed_end_ = 0;

@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 8> kTextExtensions = {".txt", ".text", ".
                                                              ".rst", ".adoc", ".org", ".tex"};
 
 std::string lower_extension(const std::string& path) {
-  std::string extension = fs::path(internal::without_compression_extension(path)).extension().string();
+  std::string extension = fs::path(without_compression_extension(path)).extension().string();
   for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   return extension;
 }

@@ -71,7 +71,7 @@ std::string lower_extension(const std::string& path) {
 std::string format_of(const std::string& path, const std::string& chosen) {
   if (!chosen.empty()) return chosen;
   if (path == "-") return "txt";
-  const std::string extension = lower_extension(internal::without_compression_extension(path));
+  const std::string extension = lower_extension(without_compression_extension(path));
   if (const auto unpacker = look_up(kUnpackers, extension); !unpacker.empty()) {
     fail(ErrorCode::unsupported, "{}: {} files are not read; pipe what is in it: {} {} | treble … --format jsonl -",
          path, extension, unpacker, path);
