@@ -9,7 +9,7 @@ STEP = @printf '\n== %s\n'
   install dist deb container clean
 
 setup:
-	@tools/setup.sh $(SETUP_OPTIONS)
+	@tools/setup.sh $(SETUP_OPTIONS) $(BROWSER_OPTION)
 
 # Program and tests share build/release; a folder that has been configured is left as it is by the one and completed by the
 # other, so neither compiles anew what the other has compiled.
@@ -40,7 +40,7 @@ demo:
 	@tools/demo.sh models/$(MODEL)
 
 ## Everything that is tested: unit, golden, real models, programs, the installed package.
-test: SETUP_OPTIONS := --tests --browser
+test: BROWSER_OPTION := --browser
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)

@@ -12,8 +12,8 @@ set(CPACK_PACKAGE_VENDOR "The Treble authors")
 set(CPACK_PACKAGE_CONTACT "The Treble authors <treble@users.noreply.github.com>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
 set(CPACK_PACKAGE_DESCRIPTION "A text-embedding engine for the CPU, as a program and a C++ library.
- It computes the vectors of sentence-transformers, makes the temperature of attention an option (TempScale), measures
- length collapse, and judges on your data whether a temperature helps.")
+It computes the vectors of sentence-transformers, makes the temperature of attention an option (TempScale), measures
+length collapse, and judges on your data whether a temperature helps.")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/package)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)

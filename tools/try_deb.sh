@@ -30,12 +30,14 @@ printf 'a letter from the harbour\n' | chroot "$root" treble embed --model /tmp/
 [ "$(wc -l <"$root/tmp/rows")" = 2 ]
 chroot "$root" bash -c '
   set -e
-  ldd /usr/bin/treble /usr/lib/*/libtreble.so.* | grep -q "not found" && { echo "a library is missing" >&2; exit 1; }
-  ldd /usr/lib/*/libtreble.so.* | grep "libdnnl.*lib/.*/treble/libdnnl"
-  for file in man/man1/treble.1 bash-completion/completions/treble zsh/vendor-completions/_treble doc/treble/THIRD-PARTY-LICENSES doc/treble/copyright; do
-    [ -s /usr/share/$file ] || [ -s /usr/share/$file.gz ] || { echo "/usr/share/$file is missing" >&2; exit 1; }
+  library=$(ldd /usr/bin/treble | sed -n "s/.*libtreble[^ ]* => \([^ ]*\).*/\1/p")
+  if ldd /usr/bin/treble "$library" | grep "not found"; then exit 1; fi
+  ldd "$library" | grep "libdnnl.*/lib/.*treble/libdnnl"
+  for file in man/man1/treble.1 bash-completion/completions/treble zsh/vendor-completions/_treble doc/treble/THIRD-PARTY-LICENSES \
+      doc/treble/copyright; do
+    grep -qx "/usr/share/$file" /var/lib/dpkg/info/treble.list || { echo "/usr/share/$file is missing" >&2; exit 1; }
   done
   bash -n /usr/share/bash-completion/completions/treble
   apt-get remove -y -qq treble >/dev/null 2>&1
-  [ ! -e /usr/bin/treble ] && [ ! -e /usr/share/doc/treble ]'
+  [ ! -e /usr/bin/treble ] && [ ! -e "$library" ]'
 say "installed, ran, removed"

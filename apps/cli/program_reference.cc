@@ -19,6 +19,7 @@ std::vector<std::string> choices_of(CLI::Option& option) {
     if (!choices.empty()) return choices;
   } catch (const CLI::OptionNotFound&) {
     // It has no validator.
+    return split_choices(option.get_type_name());
   }
   return split_choices(option.get_type_name());
 }

@@ -12,6 +12,12 @@ function(run)
 endfunction()
 
 run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${prefix})
+foreach(file share/man/man1/treble.1 share/bash-completion/completions/treble share/zsh/vendor-completions/_treble
+    share/doc/treble/copyright)
+  if(NOT EXISTS ${prefix}/${file})
+    message(FATAL_ERROR "${file} was not installed")
+  endif()
+endforeach()
 run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/tests/install_consumer -B ${build} -DCMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${build})
 run(${build}/consumer ${SOURCE_DIR}/tests/golden/bert/model)
