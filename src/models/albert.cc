@@ -13,11 +13,9 @@ EncoderConfig read_config(const JsonObject& json) {
     fail(ErrorCode::unsupported, "{}: \"inner_group_num\" is {}; only 1 is supported", json.origin(),
          json.required_integer("inner_group_num"));
   }
-  EncoderConfig config = read_bert_like_config(json, {.vocab_size = 30000,
-                                                      .hidden_size = 4096,
-                                                      .num_heads = 64,
-                                                      .intermediate_size = 16384,
-                                                      .activation = "gelu_new"});
+  EncoderConfig config = read_bert_like_config(
+      json, {.sizes = {.vocab_size = 30000, .hidden_size = 4096, .num_heads = 64, .intermediate_size = 16384},
+             .activation = "gelu_new"});
   config.embedding_size = json.integer("embedding_size").value_or(128);
   config.always_projects_embeddings = true;
   config.num_layer_groups = read_divisor(json, "num_hidden_groups", 1);

@@ -32,7 +32,8 @@ EncoderConfig read_bert_config(const JsonObject& json) {
 
 EncoderConfig read_electra_config(const JsonObject& json) {
   require_value(json, "position_embedding_type", "absolute");
-  EncoderConfig config = read_bert_like_config(json, {.hidden_size = 256, .num_heads = 4, .intermediate_size = 1024});
+  EncoderConfig config =
+      read_bert_like_config(json, {.sizes = {.hidden_size = 256, .num_heads = 4, .intermediate_size = 1024}});
   config.embedding_size = json.integer("embedding_size").value_or(128);
   return config;
 }

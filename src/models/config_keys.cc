@@ -25,9 +25,9 @@ void require_flag(const JsonObject& json, const char* key, bool required) {
   fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported", json.origin(), key, *value, required);
 }
 
-std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*> keys, std::int64_t fallback) {
+std::int64_t read_size(const JsonObject& json, const std::vector<const char*>& keys, std::int64_t fallback) {
   std::optional<std::int64_t> first;
-  // All are asked for, so that none counts as unknown.
+  // All are read, so that none counts as unknown.
   for (const char* key : keys) {
     const auto value = json.integer(key);
     if (!first) first = value;
@@ -35,11 +35,17 @@ std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*
   return first.value_or(fallback);
 }
 
-std::int64_t read_num_layers(const JsonObject& json, std::int64_t fallback) {
-  const std::int64_t layers = json.integer("num_hidden_layers").value_or(fallback);
-  if (layers >= 1 && layers <= 4096) return layers;
-  fail(ErrorCode::invalid_file, "{}: \"num_hidden_layers\" is {}, it must be between 1 and 4096", json.origin(),
-       layers);
+EncoderConfig read_sizes(const JsonObject& json, const EncoderSizes& defaults, const SizeKeys& keys) {
+  EncoderConfig config;
+  config.vocab_size = read_size(json, keys.vocab_size, defaults.vocab_size);
+  config.hidden_size = read_size(json, keys.hidden_size, defaults.hidden_size);
+  config.num_layers = read_size(json, keys.num_layers, defaults.num_layers);
+  config.num_heads = read_size(json, keys.num_heads, defaults.num_heads);
+  config.intermediate_size = read_size(json, keys.intermediate_size, defaults.intermediate_size);
+  config.num_positions = read_size(json, keys.num_positions, defaults.num_positions);
+  if (config.num_layers >= 1 && config.num_layers <= 4096) return config;
+  fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be between 1 and 4096", json.origin(),
+       fmt::join(keys.num_layers, "\" or \""), config.num_layers);
 }
 
 std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::int64_t fallback) {
@@ -55,13 +61,7 @@ std::int64_t read_divisor(const JsonObject& json, const char* key, std::int64_t 
 
 EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& defaults) {
   require_flag(json, "is_decoder", false);
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(defaults.vocab_size);
-  config.hidden_size = json.integer("hidden_size").value_or(defaults.hidden_size);
-  config.num_layers = read_num_layers(json, defaults.num_layers);
-  config.num_heads = json.integer("num_attention_heads").value_or(defaults.num_heads);
-  config.intermediate_size = json.integer("intermediate_size").value_or(defaults.intermediate_size);
-  config.num_positions = json.integer("max_position_embeddings").value_or(defaults.num_positions);
+  EncoderConfig config = read_sizes(json, defaults.sizes);
   config.learned_positions = true;
   config.num_token_types = json.integer("type_vocab_size").value_or(defaults.num_token_types);
   config.activation = read_activation(json, "hidden_act", defaults.activation);

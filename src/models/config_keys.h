@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,11 +18,34 @@ Activation read_activation(const JsonObject& json, const char* key, const char* 
 void require_value(const JsonObject& json, const char* key, const std::string& required);
 void require_flag(const JsonObject& json, const char* key, bool required);
 
-/// The first of `keys` that is there: the names that transformers takes for the same size, the one that wins first.
-std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*> keys, std::int64_t fallback);
+/// The first of `keys` that is there: names that transformers takes for the same size, in order of precedence.
+std::int64_t read_size(const JsonObject& json, const std::vector<const char*>& keys, std::int64_t fallback);
 
-/// The number of layers, checked before lists of that length are made: 1 to 4096.
-std::int64_t read_num_layers(const JsonObject& json, std::int64_t fallback);
+/// The sizes that every family has. As a default: what the family's configuration class of transformers says where the
+/// key is absent.
+struct EncoderSizes {
+  std::int64_t vocab_size = 30522;
+  std::int64_t hidden_size = 768;
+  std::int64_t num_layers = 12;
+  std::int64_t num_heads = 12;
+  std::int64_t intermediate_size = 3072;
+  std::int64_t num_positions = 512;
+};
+
+/// The keys of these sizes. Where transformers takes several for one size, the first that is there wins; without a key
+/// the default holds.
+struct SizeKeys {
+  std::vector<const char*> vocab_size = {"vocab_size"};
+  std::vector<const char*> hidden_size = {"hidden_size"};
+  std::vector<const char*> num_layers = {"num_hidden_layers"};
+  std::vector<const char*> num_heads = {"num_attention_heads"};
+  std::vector<const char*> intermediate_size = {"intermediate_size"};
+  std::vector<const char*> num_positions = {"max_position_embeddings"};
+};
+
+/// A config with these sizes and nothing else. Throws Error{invalid_file} for a number of layers outside 1 to 4096,
+/// before lists of that length are made.
+EncoderConfig read_sizes(const JsonObject& json, const EncoderSizes& defaults, const SizeKeys& keys = {});
 
 /// "num_key_value_heads": `fallback` when it is absent, `num_heads` when it is null.
 std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::int64_t fallback);
@@ -31,14 +53,8 @@ std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::
 /// A count or step that something is divided by. Throws Error{invalid_file} below 1.
 std::int64_t read_divisor(const JsonObject& json, const char* key, std::int64_t fallback);
 
-/// What a family's configuration class of transformers says where a key is absent.
 struct BertDefaults {
-  std::int64_t vocab_size = 30522;
-  std::int64_t hidden_size = 768;
-  std::int64_t num_layers = 12;
-  std::int64_t num_heads = 12;
-  std::int64_t intermediate_size = 3072;
-  std::int64_t num_positions = 512;
+  EncoderSizes sizes = {};
   std::int64_t num_token_types = 2;
   const char* activation = "gelu";
   double norm_eps = 1e-12;

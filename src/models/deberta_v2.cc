@@ -83,11 +83,11 @@ void require_hidden_width(const JsonObject& json, const char* key, std::int64_t 
 }
 
 EncoderConfig read_config(const JsonObject& json) {
-  EncoderConfig config = read_bert_like_config(json, {.vocab_size = 128100,
-                                                      .hidden_size = 1536,
-                                                      .num_layers = 24,
-                                                      .num_heads = 24,
-                                                      .intermediate_size = 6144,
+  EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = 128100,
+                                                                .hidden_size = 1536,
+                                                                .num_layers = 24,
+                                                                .num_heads = 24,
+                                                                .intermediate_size = 6144},
                                                       .num_token_types = 0,
                                                       .norm_eps = 1e-7});
   read_convolution(json, config);

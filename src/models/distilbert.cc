@@ -7,13 +7,11 @@ namespace treble::internal {
 namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(30522);
-  config.hidden_size = read_size(json, {"hidden_size", "dim"}, 768);
-  config.num_layers = read_size(json, {"num_hidden_layers", "n_layers"}, 6);
-  config.num_heads = read_size(json, {"num_attention_heads", "n_heads"}, 12);
-  config.intermediate_size = json.integer("hidden_dim").value_or(3072);
-  config.num_positions = json.integer("max_position_embeddings").value_or(512);
+  EncoderConfig config = read_sizes(json, {.num_layers = 6},
+                                    {.hidden_size = {"hidden_size", "dim"},
+                                     .num_layers = {"num_hidden_layers", "n_layers"},
+                                     .num_heads = {"num_attention_heads", "n_heads"},
+                                     .intermediate_size = {"hidden_dim"}});
   config.learned_positions = true;
   config.activation = read_activation(json, "activation");
   config.norm_eps = 1e-12;  // fixed in the published model, not in its config

@@ -38,15 +38,14 @@ void read_window(const JsonObject& json, EncoderConfig& config) {
 }
 
 EncoderConfig read_config(const JsonObject& json) {
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(262208);
-  config.hidden_size = json.integer("hidden_size").value_or(2304);
-  config.num_layers = read_num_layers(json, 26);
-  config.num_heads = json.integer("num_attention_heads").value_or(8);
+  EncoderConfig config = read_sizes(json, {.vocab_size = 262208,
+                                           .hidden_size = 2304,
+                                           .num_layers = 26,
+                                           .num_heads = 8,
+                                           .intermediate_size = 9216,
+                                           .num_positions = 131072});
   config.num_kv_heads = read_kv_heads(json, config.num_heads, 4);
   config.head_dim = json.integer("head_dim").value_or(256);
-  config.intermediate_size = json.integer("intermediate_size").value_or(9216);
-  config.num_positions = json.integer("max_position_embeddings").value_or(131072);
   config.causal =
       !json.boolean("use_bidirectional_attention").value_or(false) && json.boolean("is_causal").value_or(true);
   read_rotary_by_layer(json,

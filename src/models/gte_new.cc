@@ -15,7 +15,8 @@ EncoderConfig read_config(const JsonObject& json) {
   require_flag(json, "logn_attention_scale", false);
   require_flag(json, "pack_qkv", true);
   EncoderConfig config = read_bert_like_config(
-      json, {.vocab_size = native ? 250048 : 30528, .num_positions = native ? 8192 : 2048, .num_token_types = 1});
+      json,
+      {.sizes = {.vocab_size = native ? 250048 : 30528, .num_positions = native ? 8192 : 2048}, .num_token_types = 1});
   config.learned_positions = false;
   config.head_dim = json.integer("head_dim").value_or(0);
   read_rotary(json, {.base = native ? 160000.0 : 10000.0, .fixed_ntk = true}, config);

@@ -76,15 +76,14 @@ void read_biases(const JsonObject& json, const std::string& model_type, EncoderC
 EncoderConfig read_config(const JsonObject& json) {
   const std::string model_type = json.required_string("model_type");
   const DecoderDefaults defaults = defaults_of(model_type);
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(defaults.vocab_size);
-  config.hidden_size = json.integer("hidden_size").value_or(4096);
-  config.num_layers = read_num_layers(json, 32);
-  config.num_heads = json.integer("num_attention_heads").value_or(32);
+  EncoderConfig config = read_sizes(json, {.vocab_size = defaults.vocab_size,
+                                           .hidden_size = 4096,
+                                           .num_layers = 32,
+                                           .num_heads = 32,
+                                           .intermediate_size = defaults.intermediate_size,
+                                           .num_positions = defaults.num_positions});
   config.num_kv_heads = read_kv_heads(json, config.num_heads, defaults.num_kv_heads);
   config.head_dim = json.integer("head_dim").value_or(defaults.head_dim);
-  config.intermediate_size = json.integer("intermediate_size").value_or(defaults.intermediate_size);
-  config.num_positions = json.integer("max_position_embeddings").value_or(defaults.num_positions);
   read_rotary(json, {}, config);
   config.embedding_norm = false;
   config.norm_kind = NormKind::rms;

@@ -9,13 +9,8 @@ namespace treble::internal {
 namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(50368);
-  config.hidden_size = json.integer("hidden_size").value_or(768);
-  config.num_layers = read_num_layers(json, 22);
-  config.num_heads = json.integer("num_attention_heads").value_or(12);
-  config.intermediate_size = json.integer("intermediate_size").value_or(1152);
-  config.num_positions = json.integer("max_position_embeddings").value_or(8192);
+  EncoderConfig config =
+      read_sizes(json, {.vocab_size = 50368, .num_layers = 22, .intermediate_size = 1152, .num_positions = 8192});
   read_rotary_by_layer(json,
                        {.base_key = "global_rope_theta",
                         .base = 160000,

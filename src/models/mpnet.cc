@@ -8,7 +8,7 @@ namespace treble::internal {
 namespace {
 
 EncoderConfig read_config(const JsonObject& json) {
-  EncoderConfig config = read_bert_like_config(json, {.vocab_size = 30527});
+  EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = 30527}});
   constexpr std::int32_t kPaddingId = 1;  // fixed by the published model, whatever the config says
   config.num_token_types = 0;
   config.position_offset = kPaddingId + 1;

@@ -59,13 +59,13 @@ void read_published_rotary(const JsonObject& json, EncoderConfig& config) {
 /// The form of the published code, after GPT-2's; its defaults are GPT-2's and its own.
 EncoderConfig read_published_config(const JsonObject& json) {
   require_published_form(json);
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(50257);
-  config.hidden_size = read_size(json, {"n_embd", "hidden_size"}, 768);
-  config.num_layers = read_size(json, {"n_layer", "num_hidden_layers"}, 12);
-  config.num_heads = read_size(json, {"n_head", "num_attention_heads"}, 12);
+  EncoderConfig config = read_sizes(json, {.vocab_size = 50257, .num_positions = 1024},
+                                    {.hidden_size = {"n_embd", "hidden_size"},
+                                     .num_layers = {"n_layer", "num_hidden_layers"},
+                                     .num_heads = {"n_head", "num_attention_heads"},
+                                     .intermediate_size = {},
+                                     .num_positions = {"n_positions", "max_position_embeddings"}});
   config.intermediate_size = json.integer("n_inner").value_or(4 * config.hidden_size);
-  config.num_positions = read_size(json, {"n_positions", "max_position_embeddings"}, 1024);
   config.num_token_types = json.integer("type_vocab_size").value_or(2);
   read_published_rotary(json, config);
   config.norm_eps = json.number("layer_norm_epsilon").value_or(1e-5);
@@ -78,14 +78,8 @@ EncoderConfig read_published_config(const JsonObject& json) {
 
 /// The form that transformers knows itself: no biases, always gated.
 EncoderConfig read_native_config(const JsonObject& json) {
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(30528);
-  config.hidden_size = json.integer("hidden_size").value_or(768);
-  config.num_layers = read_num_layers(json, 12);
-  config.num_heads = json.integer("num_attention_heads").value_or(12);
+  EncoderConfig config = read_sizes(json, {.vocab_size = 30528, .num_positions = 2048});
   config.head_dim = json.integer("head_dim").value_or(0);
-  config.intermediate_size = json.integer("intermediate_size").value_or(3072);
-  config.num_positions = json.integer("max_position_embeddings").value_or(2048);
   config.num_token_types = json.integer("type_vocab_size").value_or(2);
   read_rotary(json, {.base = 1000}, config);
   config.norm_eps = json.number("layer_norm_eps").value_or(1e-12);

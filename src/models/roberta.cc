@@ -11,7 +11,7 @@ namespace {
 EncoderConfig read_config(const JsonObject& json) {
   require_value(json, "position_embedding_type", "absolute");
   const bool roberta = json.string("model_type").value_or("") == "roberta";
-  EncoderConfig config = read_bert_like_config(json, {.vocab_size = roberta ? 50265 : 30522});
+  EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = roberta ? 50265 : 30522}});
   const std::int64_t padding_id = json.integer("pad_token_id").value_or(1);
   if (padding_id < 0) {
     fail(ErrorCode::invalid_file, "{}: \"pad_token_id\" is {}; positions begin after it, so it must be at least 0",

@@ -35,15 +35,20 @@ void read_feed_forward(const JsonObject& json, const char* fallback, EncoderConf
 
 EncoderConfig read_config(const JsonObject& json) {
   const bool first = json.string("model_type").value_or("") == "t5";
-  EncoderConfig config;
-  config.vocab_size = json.integer("vocab_size").value_or(first ? 32128 : 250112);
-  config.hidden_size = read_size(json, {"hidden_size", "d_model"}, 512);
-  config.num_layers = read_size(json, {"num_hidden_layers", "num_layers"}, first ? 6 : 8);
-  config.num_heads = read_size(json, {"num_attention_heads", "num_heads"}, first ? 8 : 6);
-  config.head_dim = read_size(json, {"head_dim", "d_kv"}, 64);
-  config.intermediate_size = json.integer("d_ff").value_or(first ? 2048 : 1024);
   // transformers does nothing with the "n_positions" of older configs.
-  config.num_positions = EncoderConfig::kPracticalLimit;
+  EncoderConfig config = read_sizes(json,
+                                    {.vocab_size = first ? 32128 : 250112,
+                                     .hidden_size = 512,
+                                     .num_layers = first ? 6 : 8,
+                                     .num_heads = first ? 8 : 6,
+                                     .intermediate_size = first ? 2048 : 1024,
+                                     .num_positions = EncoderConfig::kPracticalLimit},
+                                    {.hidden_size = {"hidden_size", "d_model"},
+                                     .num_layers = {"num_hidden_layers", "num_layers"},
+                                     .num_heads = {"num_attention_heads", "num_heads"},
+                                     .intermediate_size = {"d_ff"},
+                                     .num_positions = {}});
+  config.head_dim = read_size(json, {"head_dim", "d_kv"}, 64);
   config.unlimited_positions = true;
   config.relative_buckets.num_buckets = read_divisor(json, "relative_attention_num_buckets", 32);
   config.relative_buckets.max_distance = json.integer("relative_attention_max_distance").value_or(128);

@@ -28,7 +28,6 @@ namespace treble::internal::simd {
 
 namespace {
 
-constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kTile = 8;
 /// Prefetch distance in rows: a head's rows lie too far apart for the hardware prefetcher.
 constexpr std::size_t kPrefetchRows = 8;

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/simd/scratch_arena.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -90,8 +92,6 @@ inline std::int32_t four_codes(const std::uint8_t* codes) {
   std::memcpy(&four, codes, sizeof(four));
   return four;
 }
-
-constexpr std::size_t kCacheLine = 64;
 
 /// Prefetches the outputs' cache lines when a tile begins: they come from beyond the first-level cache, or from another
 /// core's, and the stores at its end would wait for them. For writing: a read prefetch would leave the line shared, and

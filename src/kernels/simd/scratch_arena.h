@@ -7,6 +7,9 @@
 
 namespace treble::internal::simd {
 
+/// Bytes; what a prefetch fetches.
+inline constexpr std::size_t kCacheLine = 64;
+
 /// Hands out arrays one after the other, each from a cache line on.
 class ScratchArena {
  public:
@@ -25,8 +28,6 @@ class ScratchArena {
   std::size_t floats() const noexcept { return floats_; }
 
  private:
-  static constexpr std::size_t kCacheLine = 64;
-
   float* memory_;
   std::size_t floats_ = 0;
 };
