@@ -4,7 +4,7 @@ MODEL ?= all-MiniLM-L6-v2
 JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 
-.PHONY: demo test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup install clean
+.PHONY: demo test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup docs install clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS)
@@ -67,6 +67,12 @@ soak: setup models/$(MODEL)
 ## Formatting, static checks, clippy. `pre-commit install` runs the quick ones at each commit.
 lint: build
 	@tools/lint.sh
+
+## The API reference, build/docs/api/index.html; a public name without documentation is an error.
+docs:
+	@tools/setup.sh --docs
+	@mkdir -p build/docs
+	@TREBLE_VERSION=$$(sed -n 's/^project(treble VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt) doxygen docs/Doxyfile
 
 ## AddressSanitizer with UBSan, then ThreadSanitizer, over the C++ tests.
 sanitize: setup

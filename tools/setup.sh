@@ -5,6 +5,7 @@
 #   tools/setup.sh             build, and test all but the report's page
 #   tools/setup.sh --browser   Chromium as well, for the test of the report's page
 #   tools/setup.sh --fuzz      clang with its sanitizer run-time as well
+#   tools/setup.sh --docs      Doxygen as well, for the API reference
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,8 @@ for option in "$@"; do
       # tests/CMakeLists.txt looks for the same names.
       command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt_packages+=(chromium) ;;
     --fuzz) apt_packages+=(clang-19 libclang-rt-19-dev) ;;
-    *) echo "setup.sh: unknown option '$option'; there are --browser and --fuzz" >&2; exit 64 ;;
+    --docs) apt_packages+=(doxygen) ;;
+    *) echo "setup.sh: unknown option '$option'; there are --browser, --fuzz and --docs" >&2; exit 64 ;;
   esac
 done
 

@@ -88,7 +88,7 @@ void EmbedCommand::Run::load() {
   const double start = steady_seconds();
   encoder_.emplace(command_.model_.load(command_.quiet_));
   // Encoding nothing checks every option, before any file is touched.
-  dim_ = encoder_->encode({}, options_).dim;
+  dim_ = encoder_->output_dim(options_);
   encoder_->fingerprint();
   if (command_.post_.starts_with("chunk-")) {
     chunks_ = ChunkOptions::parse(command_.post_);

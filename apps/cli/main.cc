@@ -14,6 +14,7 @@
 #include "command_line.h"
 #include "embed_command.h"
 #include "fit_command.h"
+#include "flag_names.h"
 #include "help_formatter.h"
 #include "info_command.h"
 #include "inspect_command.h"
@@ -122,7 +123,7 @@ int main(int argc, char** argv) {
   } catch (const treble::cli::BrokenPipe&) {
     treble::cli::die_of_broken_pipe();
   } catch (const treble::Error& error) {
-    say("treble: error: {}\n", error.what());
+    say("treble: error: {}\n", treble::cli::with_flags(error.what()));
     return treble::mapping(error.code()).exit_code;
   } catch (const std::bad_alloc&) {
     say("treble: error: out of memory; fewer --threads or a smaller --max-length need less\n");

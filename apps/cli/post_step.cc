@@ -24,7 +24,7 @@ PostProvenance provenance_of(const SentenceEncoder& encoder, const EncodeOptions
   return {.model = model.name,
           .weights_sha256 = encoder.weights_sha256(),
           .temperature = options.temperature.to_string(),
-          .pooling = model.pooling,
+          .pooling = to_string(model.pooling),
           .texts = 0,
           .treble_version = {},
           .temperature_canonical = options.temperature.canonical(),
@@ -50,7 +50,7 @@ PostStep::PostStep(std::string path, const SentenceEncoder& encoder, const Encod
     check_same(path_, "temperature", fitted.temperature_canonical, given.temperature_canonical);
   }
   check_same(path_, "pooling", fitted.pooling, given.pooling);
-  const std::int64_t dim = encoder.encode({}, options).dim;
+  const std::int64_t dim = encoder.output_dim(options);
   if (transform_.input_dim() != dim) {
     fail(ErrorCode::invalid_argument,
          "{}: fitted on vectors of {} dimensions, these have {}; give the --dimensions that it was fitted with", path_,

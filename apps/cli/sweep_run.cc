@@ -77,7 +77,7 @@ void SweepCommand::Run::load() {
   for (std::size_t form = 1; form < encoders_.size(); ++form) {
     report_.form_provenance[forms_tried[form].name] = describe_vectors(encoders_[form], command_.encode_.resolve());
   }
-  report_.similarity = command_.similarity_.empty() ? model.similarity : command_.similarity_;
+  report_.similarity = command_.similarity_.empty() ? to_string(model.similarity) : command_.similarity_;
 }
 
 void SweepCommand::Run::note_encoded(std::size_t texts) {

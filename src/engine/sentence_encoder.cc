@@ -9,20 +9,21 @@
 #include <utility>
 
 #include "base/cpu.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/sha256.h"
+#include "base/stop.h"
 #include "base/thread_pool.h"
 #include "batch/batch_packer.h"
+#include "engine/call_watch.h"
 #include "engine/compute_choice.h"
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
+#include "engine/model_info.h"
 #include "engine/rounding_sentences.h"
 #include "models/folder_check.h"
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
-#include "treble/bake.h"
-#include "treble/model_files.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -38,7 +39,7 @@ namespace {
 /// the activations to stay close to the core. Measured in benchmarks/.
 constexpr std::int64_t kBatchTokens = 512;
 /// Texts of a call are split finer than that only down to this size, so that every thread gets some.
-constexpr std::int64_t kLeastBatchTokens = 64;
+constexpr std::int64_t kMinBatchTokens = 64;
 /// Texts handed to a thread at a time when tokenising.
 constexpr std::int64_t kTokenizeChunk = 16;
 
@@ -47,34 +48,6 @@ struct Worker {
   LayerWorkspace layers;
   AlignedBuffer<float> pooled;
 };
-
-const char* extension_name(PositionExtension extension) {
-  switch (extension) {
-    case PositionExtension::none: return "none";
-    case PositionExtension::interpolate: return "interpolate";
-    case PositionExtension::group: return "group";
-    case PositionExtension::recur: return "recur";
-    case PositionExtension::ntk: return "ntk";
-    case PositionExtension::interpolate_long: return "interpolate-long";
-    case PositionExtension::group_long: return "group-long";
-    case PositionExtension::ntk_long: return "ntk-long";
-  }
-  return "none";
-}
-
-/// The length limit in force and the positions for it.
-LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit) {
-  const std::int64_t stated = limit.position_limit;
-  if (!options.max_length) return {limit.tokens, options.extension, stated};
-  const std::int64_t most =
-      options.extension == PositionExtension::none ? limit.position_limit : EncoderConfig::kPracticalLimit;
-  if (*options.max_length < 1 || *options.max_length > most) {
-    fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens{}",
-         *options.max_length, most,
-         options.extension == PositionExtension::none ? "; an extension (--extend) gives it more" : "");
-  }
-  return {*options.max_length, options.extension, stated};
-}
 
 /// The texts of one call and how they are to be read.
 struct TokenizePlan {
@@ -92,7 +65,7 @@ TokenizedText tokenize_one(const Tokenizer& tokenizer, const TokenizePlan& plan,
     result.prompt_tokens = std::min(plan.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
     return result;
   } catch (const Error& error) {
-    fail(error.code(), "text {}: {}", index, error.what());
+    fail_text(index, error.code(), "{}", error.what());
   }
 }
 
@@ -120,6 +93,12 @@ void give_back_freed_memory() {
 /// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
 enum class Batching { fastest, repeatable };
 
+/// Where the vectors of a call go.
+struct VectorRows {
+  std::span<float> values;  ///< [texts, dim]
+  std::int64_t dim = 0;
+};
+
 }  // namespace
 
 struct SentenceEncoder::Impl {
@@ -134,7 +113,6 @@ struct SentenceEncoder::Impl {
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(loading_tokenizer.get()) {}
 
-  void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
   void correct_rounding();
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
@@ -143,11 +121,17 @@ struct SentenceEncoder::Impl {
   TokenizePlan plan(std::span<const std::string_view> texts, const EncodeOptions& options) const;
   std::vector<TokenizedText> tokenize(const TokenizePlan& plan);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
+  std::int64_t output_dim(const EncodeOptions& options) const {
+    return modules.output_dim({options.normalize, options.dimensions});
+  }
+  void validate(const EncodeOptions& options) const;
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
+  std::vector<TokenCount> encode_into(std::span<const std::string_view> texts, const EncodeOptions& options,
+                                      Batching batching, const VectorRows& out);
   void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
-                      Embeddings& out);
+                      const VectorRows& out);
   void encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch, const EncodeOptions& options,
-                    Embeddings& out) const;
+                    const VectorRows& out) const;
 
   ModelSettings settings;
   ThreadPool pool;
@@ -204,7 +188,7 @@ void SentenceEncoder::Impl::check_prompt_fits(const std::string& prompt, std::in
   if (tokens < max_length) return;
   fail(ErrorCode::invalid_argument,
        "the prompt \"{:.60}\" alone has {} tokens, a text may have {}: nothing of any text would be read; shorten the "
-       "prompt, or raise the limit (--max-length)",
+       "prompt, or raise EncodeOptions::max_length",
        prompt, tokens, max_length);
 }
 
@@ -248,7 +232,7 @@ std::vector<std::int64_t> SentenceEncoder::Impl::kept_tokens(const PackedBatch& 
 }
 
 void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch,
-                                         const EncodeOptions& options, Embeddings& out) const {
+                                         const EncodeOptions& options, const VectorRows& out) const {
   const auto kept = kept_tokens(batch);
   const ConstMatrixView hidden = encoder.run({.execution = execution,
                                               .workspace = worker.layers,
@@ -264,25 +248,34 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& wor
     const auto row = pooled.row_span(sequence);
     const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];
     if (!std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); })) {
-      fail(ErrorCode::non_finite,
-           "text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is returned",
-           text, batch.length(sequence), options.temperature.to_string());
+      fail_text(text, ErrorCode::non_finite,
+                "the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is returned",
+                batch.length(sequence), options.temperature.to_string());
     }
     std::copy(row.begin(), row.end(), out.values.begin() + text * out.dim);
   }
 }
 
 void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
-                                           Batching batching, Embeddings& out) {
+                                           Batching batching, const VectorRows& out) {
+  std::int64_t texts = 0;
+  for (const PackedBatch& batch : batches) texts += batch.num_sequences();
+  CallWatch watch(options, texts);
   if (batches.size() == 1 && batching == Batching::fastest) {
     // A single batch: all threads share each step of it.
     const Execution execution{pool.size() > 1 ? &pool : nullptr};
+    watch.check();
     encode_batch(execution, workers.front(), batches.front(), options, out);
+    watch.add(texts);
     return;
   }
   pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int worker) {
-    encode_batch({}, workers[static_cast<std::size_t>(worker)], batches[static_cast<std::size_t>(index)], options, out);
+    const PackedBatch& batch = batches[static_cast<std::size_t>(index)];
+    watch.check();
+    encode_batch({}, workers[static_cast<std::size_t>(worker)], batch, options, out);
+    watch.add(batch.num_sequences());
   });
+  watch.finish();
 }
 
 namespace {
@@ -301,49 +294,10 @@ std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts) {
 BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batching) {
   if (options.batch_tokens != 0) return {options.batch_tokens};
   if (batching == Batching::repeatable) return {kBatchTokens};
-  return {kBatchTokens, threads, kLeastBatchTokens};
+  return {kBatchTokens, threads, kMinBatchTokens};
 }
 
 }  // namespace
-
-void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const std::filesystem::path& folder) {
-  const EncoderConfig& config = encoder.config();
-  const auto clean = std::filesystem::weakly_canonical(folder);
-  info.name = std::filesystem::exists(options.model) ? clean.filename().string() : options.model;
-  info.path = clean.string();
-  info.model_type = config.model_type;
-  info.architecture = config.architecture;
-  info.weights_dtype = encoder.weights_dtype();
-  info.compute_dtype = compute_type_name(options.dtype);
-  info.dtype_reason = compute_type_note(options.dtype);
-  info.cpu_isa = compute_isa();
-  info.pooling = modules.pooling_name();
-  info.normalizes = modules.normalizes();
-  info.dim = modules.output_dim({});
-  info.hidden_size = config.hidden_size;
-  info.num_layers = config.num_layers;
-  info.num_heads = config.num_heads;
-  info.vocab_size = config.vocab_size;
-  info.num_parameters = encoder.num_parameters();
-  info.max_length = lengths.max_tokens;
-  info.truncation = tokenizer.default_truncation();
-  info.extension = extension_name(lengths.extension);
-  info.max_length_source = options.max_length ? "asked for" : limit.source;
-  info.position_limit = limit.position_limit;
-  info.tempered_layers = encoder.tempered_layers();
-  if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
-  info.modules = modules.descriptions();
-  info.prompts = settings.prompts;
-  info.default_prompt_name = settings.default_prompt_name;
-  info.similarity = settings.similarity;
-  info.switches = describe(config);
-  info.special_tokens_as_text = options.special_tokens_as_text;
-  info.threads = pool.size();
-  if (!limit.warning.empty()) info.warnings.push_back(limit.warning);
-  for (const auto& some : {config.warnings, settings.warnings, modules.warnings(), tokenizer.warnings()}) {
-    info.warnings.insert(info.warnings.end(), some.begin(), some.end());
-  }
-}
 
 /// By what layers see of the built-in sentences, one by one; the same for any number of threads, as int8 is. What the
 /// model cannot read (a word it has no token for, a limit that leaves no room for text) is left out: loading does not
@@ -375,7 +329,15 @@ SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   const auto folder = find_model_folder(options.model);
   check_model_folder(folder);
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder);
-  impl->describe_model(options, folder);
+  impl->info = describe_model({.options = options,
+                               .folder = folder,
+                               .settings = impl->settings,
+                               .limit = impl->limit,
+                               .lengths = impl->lengths,
+                               .encoder = impl->encoder,
+                               .modules = impl->modules,
+                               .tokenizer = impl->tokenizer,
+                               .threads = impl->pool.size()});
   if (options.dtype == ComputeType::int8) {
     impl->correct_rounding();
     give_back_freed_memory();
@@ -391,10 +353,9 @@ SentenceEncoder SentenceEncoder::load_fastest(ModelOptions options) {
     options.dtype = type;
     SentenceEncoder candidate = load(options);
     const double cosine = sample_cosine(exact, candidate);
-    const bool faithful = cosine >= kLeastSampleCosine;
-    reason +=
-        fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
-                    compute_type_name(type), cosine, kNumSamples, faithful ? "at least" : "below", kLeastSampleCosine);
+    const bool faithful = cosine >= kMinSampleCosine;
+    reason += fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
+                          to_string(type), cosine, kNumSamples, faithful ? "at least" : "below", kMinSampleCosine);
     if (!faithful) continue;
     candidate.impl_->info.dtype_reason = "auto: " + reason;
     return candidate;
@@ -413,21 +374,54 @@ Embeddings SentenceEncoder::Impl::encode(std::span<const std::string_view> texts
   check_temperature(options);
   Embeddings out;
   out.count = static_cast<std::int64_t>(texts.size());
-  out.dim = modules.output_dim({options.normalize, options.dimensions});
+  out.dim = output_dim(options);
+  out.values.resize(static_cast<std::size_t>(out.count * out.dim));
+  out.token_counts = encode_into(texts, options, batching, {out.values, out.dim});
+  return out;
+}
+
+std::vector<TokenCount> SentenceEncoder::Impl::encode_into(std::span<const std::string_view> texts,
+                                                           const EncodeOptions& options, Batching batching,
+                                                           const VectorRows& out) {
   const TokenizePlan tokenize_plan = plan(texts, options);
-  if (texts.empty()) return out;
+  if (texts.empty()) return {};
 
   const std::scoped_lock lock(encode_mutex);
   const auto tokenized = tokenize(tokenize_plan);
   const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
-  out.values.resize(static_cast<std::size_t>(out.count * out.dim));
-  out.token_counts = token_counts(tokenized);
   encode_batches(batches, options, batching, out);
-  return out;
+  return token_counts(tokenized);
+}
+
+void SentenceEncoder::Impl::validate(const EncodeOptions& options) const {
+  check_temperature(options);
+  output_dim(options);
+  plan({}, options);
+  if (options.batch_tokens < 0) {
+    fail(ErrorCode::invalid_argument, "batch_tokens must be at least 1, got {}", options.batch_tokens);
+  }
 }
 
 Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {
   return impl_->encode(texts, options, Batching::fastest);
+}
+
+std::vector<TokenCount> SentenceEncoder::encode_into(std::span<const std::string_view> texts, std::span<float> vectors,
+                                                     const EncodeOptions& options) const {
+  impl_->check_temperature(options);
+  const std::int64_t dim = impl_->output_dim(options);
+  if (vectors.size() != texts.size() * static_cast<std::size_t>(dim)) {
+    fail(ErrorCode::invalid_argument, "{} texts have vectors of {} numbers together, there is room for {}",
+         texts.size(), texts.size() * static_cast<std::size_t>(dim), vectors.size());
+  }
+  return impl_->encode_into(texts, options, Batching::fastest, {vectors, dim});
+}
+
+void SentenceEncoder::validate(const EncodeOptions& options) const { impl_->validate(options); }
+
+std::int64_t SentenceEncoder::output_dim(const EncodeOptions& options) const {
+  validate(options);
+  return impl_->output_dim(options);
 }
 
 std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::string_view> texts,
@@ -447,6 +441,7 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
   const auto tokenized = model.tokenize(model.plan(texts, options));
   const std::scoped_lock lock(model.encode_mutex);
   for (const auto& text : tokenized) {
+    check_stop(options.stop, "observing");
     const auto batch = pack_batches({&text, 1}, {});
     // On one thread: what is observed must not depend on how many there are.
     model.encoder.run({.execution = {},
@@ -471,18 +466,8 @@ const std::string& SentenceEncoder::weights_sha256() const {
 }
 
 const ModelFingerprint& SentenceEncoder::fingerprint() const {
-  std::call_once(impl_->fingerprint_once, [this] {
-    ModelFingerprint& fingerprint = impl_->fingerprint;
-    for (const ModelFile& file : model_files(impl_->info.path)) {
-      if (!file.encoder_weights) fingerprint.files[file.name] = sha256_of_files({&file.path, 1});
-    }
-    fingerprint.files["weights"] = weights_sha256();
-    std::string list;
-    for (const auto& [name, sha256] : fingerprint.files) list += fmt::format("{} {}\n", sha256, name);
-    Sha256 hash;
-    hash.update(std::as_bytes(std::span(list.data(), list.size())));
-    fingerprint.sha256 = hash.hex_digest();
-  });
+  std::call_once(impl_->fingerprint_once,
+                 [this] { impl_->fingerprint = fingerprint_model(impl_->info.path, weights_sha256()); });
   return impl_->fingerprint;
 }
 

@@ -3,21 +3,10 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <string_view>
+
+#include "treble/similarity.h"
 
 namespace treble {
-
-enum class Similarity {
-  cosine,
-  dot,
-  euclidean,  ///< minus the distance
-  manhattan,  ///< minus the sum of absolute differences
-};
-
-/// "cosine", "dot", "euclidean", "manhattan". Throws Error{invalid_argument} naming these.
-Similarity parse_similarity(std::string_view name);
-std::string to_string(Similarity similarity);
 
 /// Before vectors [n, dim] are compared: scales each to length 1 for cosines (one without a direction becomes zeros, so
 /// that its cosine to everything is 0), else leaves them as they are.

@@ -29,8 +29,8 @@ double trained_position(PositionExtension extension, std::int64_t p, std::int64_
 
 PositionPlan make_position_plan(PositionExtension extension, std::int64_t wanted, std::int64_t trained) {
   if (wanted < 1 || (extension == PositionExtension::none && wanted > trained)) {
-    fail(ErrorCode::invalid_argument, "{} positions are wanted, the model has 1 to {}; --extend gives it more", wanted,
-         trained);
+    fail(ErrorCode::invalid_argument,
+         "{} positions are wanted, the model has 1 to {}; ModelOptions::extension gives it more", wanted, trained);
   }
   PositionPlan plan(static_cast<std::size_t>(wanted));
   const auto kind = wanted <= trained ? PositionExtension::none : extension;

@@ -9,20 +9,20 @@ namespace treble::internal {
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback) {
   const std::string name = json.string(key).value_or(fallback);
   if (const auto activation = activation_from_name(name)) return *activation;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; supported are {}", json.origin(), key, name,
-       fmt::join(activation_names(), ", "));
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is \"{}\"; supported are {}", key, name,
+          fmt::join(activation_names(), ", "));
 }
 
 void require_value(const JsonObject& json, const char* key, const std::string& wanted) {
   const auto value = json.string(key);
   if (!value || *value == wanted) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; only \"{}\" is supported", json.origin(), key, *value, wanted);
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is \"{}\"; only \"{}\" is supported", key, *value, wanted);
 }
 
 void require_flag(const JsonObject& json, const char* key, bool wanted) {
   const auto value = json.boolean(key);
   if (!value || *value == wanted) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported", json.origin(), key, *value, wanted);
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is {}; only {} is supported", key, *value, wanted);
 }
 
 std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*> keys, std::int64_t fallback) {
@@ -38,8 +38,7 @@ std::int64_t read_size(const JsonObject& json, std::initializer_list<const char*
 std::int64_t read_num_layers(const JsonObject& json, std::int64_t fallback) {
   const std::int64_t layers = json.integer("num_hidden_layers").value_or(fallback);
   if (layers >= 1 && layers <= 4096) return layers;
-  fail(ErrorCode::invalid_file, "{}: \"num_hidden_layers\" is {}, it must be between 1 and 4096", json.origin(),
-       layers);
+  fail_at(json, ErrorCode::invalid_file, "\"num_hidden_layers\" is {}, it must be between 1 and 4096", layers);
 }
 
 std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::int64_t fallback) {
@@ -50,7 +49,7 @@ std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::
 std::int64_t read_divisor(const JsonObject& json, const char* key, std::int64_t fallback) {
   const std::int64_t step = json.integer(key).value_or(fallback);
   if (step >= 1) return step;
-  fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be at least 1", json.origin(), key, step);
+  fail_at(json, ErrorCode::invalid_file, "\"{}\" is {}, it must be at least 1", key, step);
 }
 
 EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& defaults) {
@@ -73,15 +72,13 @@ std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::i
   const nlohmann::json* types = json.find("layer_types");
   if (types == nullptr) return std::nullopt;
   if (!types->is_array() || static_cast<std::int64_t>(types->size()) != num_layers) {
-    fail(ErrorCode::invalid_file, "{}: \"layer_types\" must be a list of {} entries, one a layer", json.origin(),
-         num_layers);
+    fail_at(json, ErrorCode::invalid_file, "\"layer_types\" must be a list of {} entries, one a layer", num_layers);
   }
   std::vector<bool> local;
   for (const nlohmann::json& type : *types) {
     const std::string name = type.is_string() ? type.get<std::string>() : type.dump();
     if (name != "full_attention" && name != "attention" && name != "sliding_attention") {
-      fail(ErrorCode::unsupported, "{}: layer type {}; supported are full_attention and sliding_attention",
-           json.origin(), name);
+      fail_at(json, ErrorCode::unsupported, "layer type {}; supported are full_attention and sliding_attention", name);
     }
     local.push_back(name == "sliding_attention");
   }
