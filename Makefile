@@ -6,7 +6,7 @@ TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
 .PHONY: demo program test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup \
-  install dist deb container clean
+  docs install dist deb container clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS) $(BROWSER_OPTION)
@@ -87,6 +87,12 @@ soak: setup models/$(MODEL)
 ## Formatting, static checks, clippy. `pre-commit install` runs the quick ones at each commit.
 lint: build
 	@tools/lint.sh
+
+## The API reference, build/docs/api/index.html; a public name without documentation is an error.
+docs:
+	@tools/setup.sh --docs
+	@mkdir -p build/docs
+	@TREBLE_VERSION=$$(sed -n 's/^project(treble VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt) doxygen docs/Doxyfile
 
 ## AddressSanitizer with UBSan, then ThreadSanitizer, over the C++ tests.
 sanitize: SETUP_OPTIONS := --tests

@@ -102,7 +102,9 @@ int serve(const Arguments& arguments) {
   options.batch_tokens = arguments.batch_tokens;
   const std::string_view first = "a letter from the harbour";
   encoder.encode({&first, 1}, options);
-  reply({{"ready", true}, {"peak_mib", status_mib("VmHWM:")}, {"compute_dtype", encoder.info().compute_dtype}});
+  reply({{"ready", true},
+         {"peak_mib", status_mib("VmHWM:")},
+         {"compute_dtype", to_string(encoder.info().compute_dtype)}});
   for (std::string line; std::getline(std::cin, line);) {
     const auto command = Json::parse(line);
     // The engine chooses its batches itself.

@@ -73,7 +73,7 @@ def check_program(folder: str, include: str) -> str | None:
 
 
 def check_public(include: str) -> str | None:
-    if include.startswith("treble/") or "/" not in include and "." not in include:
+    if include.startswith("treble/") or ("/" not in include and "." not in include):
         return None
     return f"a public header may include the standard library and public headers, not {include}"
 
@@ -82,7 +82,10 @@ def check_file(path: Path) -> list[str]:
     """Complaints about one file."""
     name = path.relative_to(ROOT).as_posix()
     text = path.read_text(encoding="utf-8")
-    program = next((folder for folder in FOLDERS if "/" in folder and name.startswith(folder + "/")), None)
+    program = next(
+        (folder for folder in FOLDERS if "/" in folder and name.startswith(folder + "/")),
+        None,
+    )
     program = program or ("examples" if name.startswith("examples/") else None)
     complaints = []
     for include in INCLUDE.findall(text):
@@ -95,9 +98,9 @@ def check_file(path: Path) -> list[str]:
             reason = reason or check_public(include)
         if reason:
             complaints.append(f"{name}: {reason}")
-    if name.startswith("src/") and path.suffix == ".h" and not name.startswith(PUBLIC_NAMESPACE):
-        if "namespace treble {" in text or "namespace treble::internal" not in text:
-            complaints.append(f"{name}: what src/ keeps to itself is in namespace treble::internal")
+    is_internal = "namespace treble {" not in text and "namespace treble::internal" in text
+    if name.startswith("src/") and path.suffix == ".h" and not (is_internal or name.startswith(PUBLIC_NAMESPACE)):
+        complaints.append(f"{name}: what src/ keeps to itself is in namespace treble::internal")
     return complaints
 
 
@@ -113,9 +116,10 @@ def folder_table() -> str:
     """The table of docs/architecture.md."""
     rows = ["| folder | holds | may include |", "|---|---|---|"]
     words = {"public": "public headers"}
+    none = "\N{EN DASH}"
     for folder in TABLE["folder"]:
         entries = [f"`{entry}`" if "/" in entry else words.get(entry, entry) for entry in folder["may_include"]]
-        rows.append(f"| {folder['name']} | {folder['holds']} | {', '.join(entries) or '–'} |")
+        rows.append(f"| {folder['name']} | {folder['holds']} | {', '.join(entries) or none} |")
     everywhere = ", ".join(f"`{header.removeprefix('treble/')}`" for header in TABLE["public_everywhere"])
     facade = ", ".join(TABLE["facade_folders"])
     return "\n".join(rows) + f"\n\nPublic headers that every folder may include: {everywhere}; the others: {facade}.\n"

@@ -18,7 +18,14 @@ LIST = Path(__file__).resolve().parent.parent / "tests/symbols.txt"
 
 def exported(library: Path) -> list[str]:
     """The demangled names of all dynamic symbols that `library` defines, sorted, each once."""
-    command = ["nm", "--dynamic", "--defined-only", "--demangle", "--format=posix", str(library)]
+    command = [
+        "nm",
+        "--dynamic",
+        "--defined-only",
+        "--demangle",
+        "--format=posix",
+        str(library),
+    ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     # "NAME TYPE VALUE SIZE", where the name may contain spaces and the size be missing.
     names = set()

@@ -88,7 +88,7 @@ int BakeCommand::bake_folder(const Temperature& temperature) const {
   const InterruptHandler interrupts(true);
   BakeOptions options = options_;
   options.dtype = dtype_ == "float32" ? BakedDType::float32 : BakedDType::keep;
-  options.should_stop = [stop = interrupts.token()] { return stop.stop_requested(); };
+  options.stop = interrupts.token();
   const BakeReport report = bake(model, output_, temperature, options);
   say(bake_summary(output_, report));
   return 0;
@@ -111,10 +111,10 @@ int BakeCommand::bake_onnx(const Temperature& temperature) const {
 std::string bake_summary(const std::string& output, const BakeReport& report) {
   const std::string rounding = report.exact
                                    ? "without rounding"
-                                   : fmt::format("rounded by at most {:.1e} of each value", report.greatest_rounding);
+                                   : fmt::format("rounded by at most {:.1e} of each value", report.max_rounding_error);
   std::string text = fmt::format("{}: {} tensors changed, {}\n", output, report.changed.size(), rounding);
   // Of 16-bit weights; worth knowing, since it can be avoided.
-  if (report.greatest_rounding > 1e-5) text += "--dtype float32 keeps the products exact to 6e-8\n";
+  if (report.max_rounding_error > 1e-5) text += "--dtype float32 keeps the products exact to 6e-8\n";
   if (!report.left_out.empty()) {
     text +=
         fmt::format("left out, as they hold the model without the temperature: {}\n", fmt::join(report.left_out, ", "));

@@ -27,8 +27,9 @@ Examples:
 
 constexpr std::size_t kMaxMisses = 12;
 
-void draw_progress(std::int64_t done, std::int64_t total) {
-  say("\r{:3} % (layer {} of {}){}", 100 * done / total, done, total, done == total ? "\r\x1b[K" : "");
+void draw_progress(const treble::Progress& progress) {
+  say("\r{:3} % (layer {} of {}){}", 100 * progress.done / progress.total, progress.done, progress.total,
+      progress.done == progress.total ? "\r\x1b[K" : "");
 }
 
 /// A row a layer, a column a length; of several heads their range.
@@ -57,8 +58,8 @@ std::string misses(const std::vector<UnreachedTarget>& unreached, bool per_head)
   for (std::size_t i = 0; i < std::min(unreached.size(), kMaxMisses); ++i) {
     const UnreachedTarget& miss = unreached[i];
     out +=
-        fmt::format("not reached: layer {}{} at {} tokens: {:.4f} wanted, {:.4f} at the end of the range\n", miss.layer,
-                    per_head ? fmt::format(", head {}", miss.head) : "", miss.length, miss.wanted, miss.got);
+        fmt::format("not reached: layer {}{} at {} tokens: target {:.4f}, {:.4f} at the end of the range\n", miss.layer,
+                    per_head ? fmt::format(", head {}", miss.head) : "", miss.length, miss.target, miss.reached);
   }
   if (unreached.size() > kMaxMisses) out += fmt::format("… and {} more places\n", unreached.size() - kMaxMisses);
   return out;

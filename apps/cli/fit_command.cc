@@ -76,7 +76,7 @@ int FitCommand::run() const {
   EncodeOptions options = encode_.resolve();
   options.temperature = Temperature::parse(temperature_);
   const SentenceEncoder encoder = model_.load();
-  PostFitter fitter(encoder.encode({}, options).dim);
+  PostFitter fitter(encoder.output_dim(options));
   const auto source = open_inputs(plan, input_.resolve());
   const bool interactive = is_interactive(STDERR_FILENO);
   std::vector<std::string> texts;

@@ -10,7 +10,15 @@ namespace {
 using Names = std::pair<std::string_view, std::string_view>;
 
 /// A name that begins with another one comes before it.
-constexpr std::array<Names, 10> kFlags = {{{"EncodeOptions::prompt_name", "--prompt-name"},
+constexpr std::array<Names, 18> kFlags = {{{"BakeOptions::dtype", "--dtype"},
+                                           {"BakeOptions::force", "--force"},
+                                           {"BakeOptions::temper_position_bias", "--temper-position-bias"},
+                                           {"EncodeOptions::max_length", "--max-length"},
+                                           {"Existing::replace", "--force"},
+                                           {"ModelOptions::dtype", "--dtype"},
+                                           {"ModelOptions::extension", "--extend"},
+                                           {"ModelOptions::max_length", "--max-length"},
+                                           {"EncodeOptions::prompt_name", "--prompt-name"},
                                            {"EncodeOptions::prompt", "--prompt"},
                                            {"EncodeOptions::dimensions", "--dimensions"},
                                            {"SweepOptions::side", "--side"},

@@ -47,15 +47,17 @@ void append_prompts(const ModelInfo& info, std::string& out) {
 std::string info_table(const ModelInfo& info, const std::string& weights_sha256) {
   std::string out =
       fmt::format("{}: {} ({}), {}-dimensional vectors\n\n", info.name, info.architecture, info.model_type, info.dim);
-  append_row(out, "folder", info.path);
+  append_row(out, "folder", info.path.string());
   append_row(out, "size",
              fmt::format("{} layers, hidden size {}, {} heads, {} parameters, vocabulary of {} tokens", info.num_layers,
                          info.hidden_size, info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
   append_row(out, "precision",
-             fmt::format("stored as {}, computed in {} with {}", info.weights_dtype, info.compute_dtype, info.cpu_isa));
+             fmt::format("stored as {}, computed in {} with {}", to_string(info.weights_dtype),
+                         to_string(info.compute_dtype), info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
-  append_row(out, "pooling", info.pooling + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
-  append_row(out, "similarity", info.similarity);
+  append_row(out, "pooling",
+             to_string(info.pooling) + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
+  append_row(out, "similarity", to_string(info.similarity));
   append_limits(info, out);
   append_row(out, "weights SHA-256", weights_sha256);
   out += "\nModules\n";
@@ -72,19 +74,19 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
   Json switches = Json::object();
   for (const auto& [name, value] : info.switches) switches[name] = value;
   const Json json = {{"name", info.name},
-                     {"path", info.path},
+                     {"path", info.path.string()},
                      {"model_type", info.model_type},
                      {"architecture", info.architecture},
-                     {"weights_dtype", info.weights_dtype},
-                     {"compute_dtype", info.compute_dtype},
+                     {"weights_dtype", to_string(info.weights_dtype)},
+                     {"compute_dtype", to_string(info.compute_dtype)},
                      {"dtype_reason", info.dtype_reason},
                      {"cpu_isa", info.cpu_isa},
                      {"weights_sha256", weights_sha256},
                      {"dim", info.dim},
-                     {"pooling", info.pooling},
+                     {"pooling", to_string(info.pooling)},
                      {"normalizes", info.normalizes},
-                     {"position_extension", info.extension},
-                     {"similarity", info.similarity},
+                     {"position_extension", to_string(info.extension)},
+                     {"similarity", to_string(info.similarity)},
                      {"max_length", info.max_length},
                      {"max_length_source", info.max_length_source},
                      {"position_limit", info.position_limit},

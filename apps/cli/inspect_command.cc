@@ -140,7 +140,7 @@ int InspectCommand::run() const {
   check_output(plan);
   InspectOptions options = resolve();
   WorkProgress progress;
-  options.progress = [&progress](const InspectProgress& p) { progress.update({p.stage, p.done, p.total}); };
+  options.progress = [&progress](const treble::Progress& p) { progress.update({p.stage, p.done, p.total}); };
   const CollapseReport report = inspect(model_.load(), plan, options);
   progress.clear();
   output_.write(to_json(report), report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));

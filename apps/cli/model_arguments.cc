@@ -103,13 +103,14 @@ void ModelArguments::add_to(CLI::App& command) {
 }
 
 std::string extension_warning(const ModelInfo& model) {
-  constexpr std::array<std::string_view, 3> kChangingAll = {"interpolate", "group", "ntk"};
+  constexpr std::array kChangingAll = {PositionExtension::interpolate, PositionExtension::group,
+                                       PositionExtension::ntk};
   if (std::find(kChangingAll.begin(), kChangingAll.end(), model.extension) == kChangingAll.end()) return {};
   if (model.max_length <= model.position_limit) return {};
   return fmt::format(
       "warning: --extend {0} with --max-length {1} changes the vectors of short texts too; --extend {0}-long leaves "
       "texts of up to {2} tokens as the model has them\n",
-      model.extension, model.max_length, model.position_limit);
+      to_string(model.extension), model.max_length, model.position_limit);
 }
 
 SentenceEncoder ModelArguments::load(bool quiet) const {
@@ -126,7 +127,7 @@ SentenceEncoder ModelArguments::load(bool quiet) const {
   if (options.extension != PositionExtension::none && info.max_length <= info.position_limit) {
     say("treble: warning: --extend {} has no effect: the model has positions for {} tokens, and --max-length is {}; "
         "give a --max-length beyond the positions\n",
-        info.extension, info.position_limit, info.max_length);
+        to_string(info.extension), info.position_limit, info.max_length);
   }
   say("{}", extension_warning(info));
   return encoder;

@@ -69,8 +69,8 @@ std::string describe(const EmbedSummary& summary) {
                             summary.model->tempered_layers);
   if (!baked.empty()) text += fmt::format(", with temperature {} in its weights", baked);
   text += '\n';
-  if (summary.model->compute_dtype != "float32" || !summary.model->dtype_reason.empty()) {
-    text += fmt::format("computed in {} with {}{}{}\n", summary.model->compute_dtype, summary.model->cpu_isa,
+  if (summary.model->compute_dtype != ComputeType::float32 || !summary.model->dtype_reason.empty()) {
+    text += fmt::format("computed in {} with {}{}{}\n", to_string(summary.model->compute_dtype), summary.model->cpu_isa,
                         summary.model->dtype_reason.empty() ? "" : "; ", summary.model->dtype_reason);
   }
   return text + output_line(summary);
@@ -88,7 +88,7 @@ std::string summary_json(const EmbedSummary& summary) {
       {"tokens_per_second", per_second(result.tokens_used(), result.seconds)},
       {"load_seconds", summary.load_seconds},
       {"threads", summary.model->threads},
-      {"compute_dtype", summary.model->compute_dtype},
+      {"compute_dtype", to_string(summary.model->compute_dtype)},
       {"dtype_reason", summary.model->dtype_reason},
       {"cpu_isa", summary.model->cpu_isa},
       {"peak_rss_bytes", peak_rss_bytes()},

@@ -3,26 +3,22 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
+#include <stop_token>
 #include <string_view>
 #include <vector>
 
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/progress.h"
 #include "treble/sentence_encoder.h"
 #include "treble/temperature_profile.h"
 
 namespace treble {
 
-/// What is made equal.
-enum class CalibrationTarget {
-  filter_rate,  ///< the largest singular value of HC[A] (Zhou et al., arXiv 2410.24200, definition 2)
-  entropy,      ///< the mean entropy of a row of A over the logarithm of the keys it sees
-};
-
+/// How a profile is made.
 struct CalibrateOptions {
-  CalibrationTarget match = CalibrationTarget::filter_rate;
+  CalibrationTarget match = CalibrationTarget::filter_rate;  ///< what is made equal
   /// The length whose attention is taken as it is (s = 1).
   std::int64_t reference_length = 64;
   /// The lengths of the profile; those beyond the model's limit are an error. Empty: those of 64, 128, 256 and 512 that
@@ -32,26 +28,29 @@ struct CalibrateOptions {
   bool per_head = false;
   /// At most so many texts, each at least as long as the longest length, read at every length.
   std::int64_t sample = 8;
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;  ///< of the choice of texts
   /// Prompt and position bias; temperature, truncation and max_length are ignored.
   EncodeOptions encode = {};
-  /// Called after each step out of how many; may be empty. Throwing stops the calibration.
-  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+  /// Stage "calibrating"; steps are layers, each once for the reference and once for each length.
+  ProgressCallback progress = {};
+  /// Heard before each step; ends the call with Error{interrupted}.
+  std::stop_token stop = {};
 };
 
 /// A place where no scale between 1/8 and 8 gives what the reference has; the profile holds the nearest.
 struct UnreachedTarget {
-  std::int64_t layer = 0;
-  std::int64_t head = 0;
-  std::int64_t length = 0;
-  double wanted = 0;
-  double got = 0;
+  std::int64_t layer = 0;   ///< from 0
+  std::int64_t head = 0;    ///< from 0; 0 where heads share a scale
+  std::int64_t length = 0;  ///< in tokens
+  double target = 0;        ///< the statistic at the reference length
+  double reached = 0;       ///< the nearest that a scale gives
 };
 
+/// What a calibration gives.
 struct Calibration {
-  TemperatureProfile profile;
-  std::int64_t texts = 0;
-  std::vector<UnreachedTarget> unreached;
+  TemperatureProfile profile;              ///< complete, also where targets were not reached
+  std::int64_t texts = 0;                  ///< that were measured
+  std::vector<UnreachedTarget> unreached;  ///< in the order of lengths, then layers
 };
 
 /// Layers are calibrated in order, each with the scales found for those before it. Deterministic for a seed. Memory

@@ -19,14 +19,15 @@ enum class ChunkAggregate {
   max,   ///< dimension by dimension
 };
 
+/// How long texts are cut and their vectors put together.
 struct ChunkOptions {
-  ChunkAggregate aggregate = ChunkAggregate::mean;
+  ChunkAggregate aggregate = ChunkAggregate::mean;  ///< of a text's pieces
   /// Tokens of a piece at most, special tokens and prompt included; 0: as many as the model reads.
   std::int64_t max_tokens = 0;
 
   /// "chunk-mean", "chunk-max", either with ":N". Throws Error{invalid_argument} otherwise.
   TREBLE_API static ChunkOptions parse(std::string_view text);
-  TREBLE_API std::string to_string() const;
+  TREBLE_API std::string to_string() const;  ///< The form that `parse` reads.
 };
 
 /// Pieces of at most `max_tokens` tokens, together the whole text but for white space between them; cut between words,
@@ -37,7 +38,7 @@ TREBLE_API std::vector<std::string_view> split_text(const SentenceEncoder& encod
 
 /// As SentenceEncoder::encode, but nothing is cut off: token_counts say that all tokens were used. Every piece gets the
 /// prompt. Vectors have length 1 where encode's would; a text that fits into one piece has the vector of encode, bit
-/// for bit. Throws what encode and split_text throw.
+/// for bit. Progress counts pieces. Throws what encode and split_text throw.
 TREBLE_API Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                      const EncodeOptions& options, const ChunkOptions& chunks);
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,25 +16,21 @@
 #include "treble/export.h"
 #include "treble/options.h"
 #include "treble/post_transform.h"
+#include "treble/progress.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble {
 
+/// A text to inspect.
 struct InspectText {
-  std::string id;  ///< for the reader of the report; may be empty
-  std::string text;
+  std::string id;    ///< for the reader of the report; may be empty
+  std::string text;  ///< in UTF-8
 };
 
 /// Fills in the next text; false at the end. Read once, in order; what is not sampled is not kept.
 using InspectSource = std::function<bool(InspectText&)>;
 
-/// How far an inspection is.
-struct InspectProgress {
-  std::string_view stage;  ///< "reading", "encoding", "cutting", "looking into the layers"
-  std::int64_t done = 0;   ///< texts read, later texts encoded, a text once for each setting and length
-  std::int64_t total = 0;  ///< of them; 0 while reading: not known
-};
-
+/// What an inspection measures.
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
   std::vector<Temperature> temperatures = {};
@@ -49,31 +46,34 @@ struct InspectOptions {
   std::vector<std::int64_t> cut_lengths = {32, 64, 128, 256, 512};
   /// At most this many texts a bucket, and this many for the cut control, drawn at random by `seed`.
   std::int64_t sample = 200;
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;  ///< of the samples and the bootstrap
   /// Bootstrap resamples of texts for the intervals.
   int bootstrap = 1000;
-  /// Which layers (from 0) to look into; unset: all; empty: none. Looking costs a matrix of tokens² a head.
+  /// Which layers (from 0) to probe; unset: all; empty: none. Probing costs a matrix of tokens² a head.
   std::optional<std::vector<std::int64_t>> layers = {};
-  /// Texts a cut length that are looked into.
+  /// Texts of each cut length that are probed.
   std::int64_t probe_texts = 4;
   /// Neighbours of a text, for hubness and the map.
   std::int64_t neighbors = 10;
   /// Queries to hold against the sampled texts, encoded with `query_prompt_name`; empty: no slope is measured.
   std::vector<std::string> queries = {};
-  std::optional<std::string> query_prompt_name = {};
-  /// Called now and then on the calling thread; may be empty. Throwing stops.
-  std::function<void(const InspectProgress&)> progress = {};
+  std::optional<std::string> query_prompt_name = {};  ///< one of the model's prompts; unset: as `encode` says
+  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "probing layers" (steps: texts, each
+  /// once for each setting and length, counted over all three).
+  ProgressCallback progress = {};
+  /// Heard after every chunk of texts that is read, and between micro-batches; ends the call with Error{interrupted}.
+  std::stop_token stop = {};
 };
 
 /// Mean cosine over all pairs of different texts of a group, with its 95 % bootstrap interval (texts are resampled, not
 /// pairs; percentiles expanded for small samples). NaN-free: a group of fewer than two texts has `pairs == 0` and no
 /// values.
 struct CosineEstimate {
-  std::int64_t texts = 0;
-  std::int64_t pairs = 0;
-  double mean = 0;
-  double low = 0;
-  double high = 0;
+  std::int64_t texts = 0;  ///< of the group
+  std::int64_t pairs = 0;  ///< of different texts
+  double mean = 0;         ///< −1 to 1
+  double low = 0;          ///< lower end of the interval
+  double high = 0;         ///< upper end of the interval
 };
 
 /// Texts by the number of tokens that the model read of them.
@@ -85,60 +85,62 @@ struct LengthBucket {
 
 /// How evenly the sampled vectors fill their space.
 struct GeometryEstimate {
-  double effective_rank = 0;
-  double isoscore = 0;
-  double uniformity = 0;
+  double effective_rank = 0;     ///< exp of the entropy of `spectrum`
+  double isoscore = 0;           ///< 0: one direction, 1: all alike (Rudman et al., arXiv 2108.07344)
+  double uniformity = 0;         ///< ln of the mean of exp(−2 ‖x − y‖²) over pairs; lower is more even
   std::vector<double> spectrum;  ///< shares of the variance along the principal axes, falling
 };
 
 /// In how many of the others' neighbour lists the texts of a group stand.
 struct HubnessEstimate {
-  std::int64_t texts = 0;
-  double mean = 0;
-  double skewness = 0;
+  std::int64_t texts = 0;    ///< of the group
+  double mean = 0;           ///< occurrences of a text
+  double skewness = 0;       ///< of the occurrences; high: a few hubs
   double antihub_share = 0;  ///< of texts that stand in none
 };
 
+/// A near text.
 struct Neighbor {
-  std::int64_t index = 0;
-  double cosine = 0;
+  std::int64_t index = 0;  ///< among the texts that were compared
+  double cosine = 0;       ///< to the text whose neighbour it is
 };
 
 /// Rise of query-document cosine per unit of ln(tokens).
 struct SlopeEstimate {
-  std::int64_t queries = 0;  ///< 0: nothing could be measured
-  std::int64_t documents = 0;
-  double slope = 0;
-  double low = 0;
-  double high = 0;
+  std::int64_t queries = 0;    ///< 0: nothing could be measured
+  std::int64_t documents = 0;  ///< that each query was compared with
+  double slope = 0;            ///< of the regression
+  double low = 0;              ///< lower end of the 95 % interval
+  double high = 0;             ///< upper end of the 95 % interval
 };
 
 /// Attention of one layer at one length, means over the probed texts.
 struct AttentionEstimate {
   std::int64_t setting = 0;  ///< index into CollapseReport::settings
-  std::int64_t layer = 0;
-  std::int64_t head = -1;  ///< -1: mean over heads
-  std::int64_t length = 0;
-  std::int64_t texts = 0;
-  double logit_std = 0;    ///< σ_s, temperature included
-  double entropy = 0;      ///< normalised, 0 to 1
-  double filter_rate = 0;  ///< σ_a, measured
-  double bound = 0;        ///< what the paper bounds it by
-  double above_bound = 0;  ///< share of (text, head) whose measured rate is above its bound
+  std::int64_t layer = 0;    ///< from 0
+  std::int64_t head = -1;    ///< -1: mean over heads
+  std::int64_t length = 0;   ///< in tokens, at which the texts were cut
+  std::int64_t texts = 0;    ///< that were probed
+  double logit_std = 0;      ///< σ_s, temperature included
+  double entropy = 0;        ///< normalised, 0 to 1
+  double filter_rate = 0;    ///< σ_a, measured
+  double bound = 0;          ///< what the paper bounds it by
+  double above_bound = 0;    ///< share of (text, head) whose measured rate is above its bound
 };
 
 /// A text's tokens after `layer` blocks (0: after the embeddings), means over the probed texts.
 struct TokenEstimate {
-  std::int64_t setting = 0;
-  std::int64_t layer = 0;
-  std::int64_t length = 0;
-  double hc_ratio = 0;
-  double token_cosine = 0;
+  std::int64_t setting = 0;  ///< index into CollapseReport::settings
+  std::int64_t layer = 0;    ///< blocks before it
+  std::int64_t length = 0;   ///< in tokens, at which the texts were cut
+  double hc_ratio = 0;       ///< ‖HC[X]‖_F / ‖X‖_F
+  double token_cosine = 0;   ///< mean over pairs of tokens
 };
 
+/// A text on the map.
 struct MapText {
-  std::string id;
-  std::int64_t tokens = 0;
+  std::string id;                                ///< as given, else its index in the input
+  std::int64_t tokens = 0;                       ///< that the model read
   std::string text;                              ///< its beginning
   std::vector<std::array<double, 2>> at;         ///< [setting]
   std::vector<std::vector<Neighbor>> neighbors;  ///< [setting], nearest first
@@ -147,14 +149,14 @@ struct MapText {
 /// The sampled texts on the two principal axes of the untouched model's vectors; other settings lie on the same axes.
 struct TextMap {
   std::vector<std::array<double, 2>> explained;  ///< [setting]: share of its variance that each axis carries
-  std::vector<MapText> texts;
+  std::vector<MapText> texts;                    ///< in the order of the buckets
 };
 
 /// The numbers behind the verdict.
 struct CollapseFindings {
-  bool compared = false;  ///< two buckets had enough texts
-  std::size_t short_bucket = 0;
-  std::size_t long_bucket = 0;
+  bool compared = false;         ///< two buckets had enough texts
+  std::size_t short_bucket = 0;  ///< index into CollapseReport::buckets
+  std::size_t long_bucket = 0;   ///< index into CollapseReport::buckets
   /// The longer ones are more alike, the intervals do not overlap, and the ratio, if there is one, is 1.05 or more.
   bool visible = false;
   std::optional<double> ratio;  ///< of the mean cosines, when the shorter ones' is over 0.01
@@ -162,8 +164,9 @@ struct CollapseFindings {
   std::optional<double> explained_by_length;
 };
 
+/// What an inspection found.
 struct CollapseReport {
-  std::string model;
+  std::string model;  ///< its name
   /// How the untouched model's vectors were made: a JSON object as of provenance_json (treble/provenance.h).
   std::string provenance;
   std::string baked_temperature;  ///< in the weights before anything is measured; empty: none
@@ -171,28 +174,29 @@ struct CollapseReport {
   /// What the columns are: the temperatures' written forms, the first "1", the untouched model; then the fitted steps,
   /// for which there is neither attention nor tokens nor a place on the map.
   std::vector<std::string> settings;
-  std::int64_t num_temperatures = 0;                ///< how many of them are temperatures
-  std::vector<std::string> temperatures_canonical;  ///< [num_temperatures]: Temperature::canonical
-  std::int64_t texts = 0;
-  std::int64_t truncated_texts = 0;  ///< longer than the model reads; they count by what was read
-  std::int64_t max_length = 0;       ///< tokens the model reads at most
-  std::vector<LengthBucket> buckets;
+  std::int64_t num_temperatures = 0;                       ///< how many of them are temperatures
+  std::vector<std::string> temperatures_canonical;         ///< of each temperature: Temperature::canonical
+  std::int64_t texts = 0;                                  ///< of the input
+  std::int64_t truncated_texts = 0;                        ///< longer than the model reads; they count by what was read
+  std::int64_t max_length = 0;                             ///< tokens the model reads at most
+  std::vector<LengthBucket> buckets;                       ///< by length, shortest first
   std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [setting][bucket]
   std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no text is long enough
   std::int64_t shortest_cut_asked = 0;                     ///< InspectOptions::cut_lengths' shortest; 0: none
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
   std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [setting][cut length]
-  CollapseFindings findings;
+  CollapseFindings findings;                               ///< what the verdict says
   std::vector<std::vector<std::vector<std::optional<double>>>> bucket_matrix;  ///< [setting][bucket][bucket]
   std::vector<GeometryEstimate> geometry;                                      ///< [setting]
-  std::int64_t neighbors = 0;
-  std::vector<std::vector<HubnessEstimate>> hubness;  ///< [setting][bucket]
-  std::vector<SlopeEstimate> query_length_slope;      ///< [setting]; empty without queries
-  std::vector<AttentionEstimate> attention;
-  std::vector<TokenEstimate> tokens;
-  TextMap map;
-  std::int64_t sample = 0;
-  std::uint64_t seed = 0;
+  std::int64_t neighbors = 0;                                                  ///< as asked
+  std::vector<std::vector<HubnessEstimate>> hubness;                           ///< [setting][bucket]
+  std::vector<SlopeEstimate> query_length_slope;                               ///< [setting]; empty without queries
+  std::vector<AttentionEstimate>
+      attention;  ///< of each layer over its heads, then of each head; empty where no layer was probed
+  std::vector<TokenEstimate> tokens;  ///< of each layer, at each length and setting
+  TextMap map;                        ///< of the sampled texts
+  std::int64_t sample = 0;            ///< as asked
+  std::uint64_t seed = 0;             ///< as asked
 };
 
 /// Measures. Deterministic for a seed. Memory holds the samples, not the input: at most `sample` texts a bucket and a

@@ -30,7 +30,7 @@ enum class ErrorCode {
 
 /// How each code shows outside: one table for the server, the command line and Python.
 struct ErrorMapping {
-  ErrorCode code;
+  ErrorCode code;                ///< that the row is for
   const char* name;              ///< stable snake_case name, as in JSON errors
   int http_status;               ///< for the HTTP API
   int exit_code;                 ///< for the command line
@@ -50,12 +50,15 @@ struct ErrorSource {
 /// disagree, and what to do about it. Copying does not throw.
 class TREBLE_API Error : public std::runtime_error {
  public:
+  /// About no single text or file.
   Error(ErrorCode code, const std::string& message);
+  /// About what `source` names.
   Error(ErrorCode code, const std::string& message, ErrorSource source);
-  Error(const Error&) noexcept;
-  Error& operator=(const Error&) noexcept;
+  Error(const Error&) noexcept;             ///< Copies share what the error is about.
+  Error& operator=(const Error&) noexcept;  ///< Copies share what the error is about.
   ~Error() override;
 
+  /// What kind of error it is.
   ErrorCode code() const noexcept { return code_; }
   /// The index of the text that the error is about, counted in the texts of the call that threw; unset where it is
   /// about no single text.

@@ -10,9 +10,10 @@
 
 namespace treble {
 
+/// One file of a model.
 struct ModelFile {
-  std::string name;  ///< relative to the model's folder, with "/": "1_Pooling/config.json"
-  std::filesystem::path path;
+  std::string name;              ///< relative to the model's folder, with "/": "1_Pooling/config.json"
+  std::filesystem::path path;    ///< where it is
   bool encoder_weights = false;  ///< a safetensors file in the folder of the encoder
 };
 

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 
+#include "treble/export.h"
+#include "treble/progress.h"
 #include "treble/temperature.h"
 
 namespace treble {
@@ -15,6 +18,8 @@ enum class Truncation {
   start,  ///< drop tokens at the start
   error,  ///< throw Error{text_too_long} with both counts
 };
+/// "end", "start", "error".
+TREBLE_API std::string to_string(Truncation truncation);
 
 /// How a model reads texts of more tokens than it has positions for, without training (Zhu et al., LongEmbed, arXiv
 /// 2404.12096). Takes effect where max_length is raised beyond the positions. Then `interpolate`, `group` and `ntk`
@@ -30,8 +35,10 @@ enum class PositionExtension {
   group_long,
   ntk_long,
 };
+/// "none", "interpolate", …, "interpolate-long", "group-long", "ntk-long".
+TREBLE_API std::string to_string(PositionExtension extension);
 
-/// What the products with a model's weights are computed in. Attention's own products are in bfloat16 with the two
+/// What the GEMMs with a model's weights are computed in. Attention's own GEMMs are in bfloat16 with the two
 /// faster types where the CPU multiplies it (AVX512-BF16), else in float32; softmax, norms, residuals, pooling and the
 /// vectors are float32.
 enum class ComputeType {
@@ -40,6 +47,8 @@ enum class ComputeType {
   int8,      ///< weights and inputs in 8 bits, a scale for each output and each token
   automatic  ///< the fastest on this CPU whose mean cosine to float32 stays at 0.9995 or above; ModelInfo says why
 };
+/// "float32", "bfloat16", "int8", "auto".
+TREBLE_API std::string to_string(ComputeType type);
 
 /// How a model is loaded.
 struct ModelOptions {
@@ -53,14 +62,14 @@ struct ModelOptions {
   std::optional<std::int64_t> max_length = {};
   /// For a max_length beyond the positions.
   PositionExtension extension = PositionExtension::none;
-  ComputeType dtype = ComputeType::float32;
+  ComputeType dtype = ComputeType::float32;  ///< of the GEMMs with weights
   /// True: "[SEP]" in a text is five characters. False (as in Hugging Face): it becomes the special token.
   bool special_tokens_as_text = false;
 };
 
 /// How texts are encoded; may differ from call to call on one loaded model.
 struct EncodeOptions {
-  Temperature temperature = {};
+  Temperature temperature = {};  ///< of attention; default: the model as trained
   /// MPNet and T5 add a position bias to the logits; true (as in the paper's code) divides it by the temperature too.
   bool temper_position_bias = true;
   /// A prompt of the model by name. Unset: the model's default_prompt_name, if any; "" means no prompt.
@@ -77,6 +86,10 @@ struct EncodeOptions {
   std::optional<std::int64_t> dimensions = {};
   /// Tokens that one thread carries through the layers at a time; 0 chooses. Does not change vectors beyond 1e-6.
   std::int64_t batch_tokens = 0;
+  /// Stage "encoding"; steps are texts, in the order in which they are finished.
+  ProgressCallback progress = {};
+  /// Heard before each micro-batch; ends the call with Error{interrupted}.
+  std::stop_token stop = {};
 };
 
 }  // namespace treble

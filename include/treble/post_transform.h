@@ -24,24 +24,24 @@ enum class PostKind {
 
 /// "centring", "whitening", "whitening:K", "all-but-the-top", "all-but-the-top:D", "length-direction".
 struct PostSpec {
-  PostKind kind = PostKind::centring;
+  PostKind kind = PostKind::centring;  ///< which step
   /// whitening: dimensions to keep (0: all that carry variance); all_but_the_top: axes to remove (0: a hundredth of the
   /// dimensions, at least 1, as the paper advises).
   std::int64_t components = 0;
 
   /// Throws Error{invalid_argument} naming what may be written.
   TREBLE_API static PostSpec parse(std::string_view text);
-  TREBLE_API std::string to_string() const;
+  TREBLE_API std::string to_string() const;  ///< The form that `parse` reads.
 };
 
 /// What a transform was fitted on: it belongs to the vectors of that model under those settings.
 struct PostProvenance {
-  std::string model = {};
-  std::string weights_sha256 = {};
-  std::string temperature = {};
-  std::string pooling = {};
-  std::int64_t texts = 0;
-  std::string treble_version = {};
+  std::string model = {};                  ///< its name
+  std::string weights_sha256 = {};         ///< of the encoder's weights
+  std::string temperature = {};            ///< in its written form
+  std::string pooling = {};                ///< "mean", "cls+mean", …
+  std::int64_t texts = 0;                  ///< that it was fitted on
+  std::string treble_version = {};         ///< that fitted it
   std::string temperature_canonical = {};  ///< Temperature::canonical; empty in files of earlier versions
   std::string vectors = {};                ///< a JSON object as of provenance_json (treble/provenance.h), or empty
 };
@@ -62,12 +62,18 @@ class PostTransform {
   /// SHA-256 of what determines the result, to tell transforms apart.
   TREBLE_API std::string sha256() const;
 
+  /// Which step it is.
   TREBLE_API const PostSpec& spec() const noexcept;
+  /// What it was fitted on.
   TREBLE_API const PostProvenance& provenance() const noexcept;
+  /// Dimensions of the vectors that it takes.
   TREBLE_API std::int64_t input_dim() const noexcept;
+  /// Dimensions of the vectors that it gives.
   TREBLE_API std::int64_t output_dim() const noexcept;
 
+  /// What was moved from may only be assigned to or destroyed.
   TREBLE_API PostTransform(PostTransform&&) noexcept;
+  /// What was moved from may only be assigned to or destroyed.
   TREBLE_API PostTransform& operator=(PostTransform&&) noexcept;
   TREBLE_API ~PostTransform();
 
@@ -82,13 +88,17 @@ class PostTransform {
 /// there are.
 class PostFitter {
  public:
+  /// For vectors of `dim` dimensions.
   TREBLE_API explicit PostFitter(std::int64_t dim);
+  /// What was moved from may only be assigned to or destroyed.
   TREBLE_API PostFitter(PostFitter&&) noexcept;
+  /// What was moved from may only be assigned to or destroyed.
   TREBLE_API PostFitter& operator=(PostFitter&&) noexcept;
   TREBLE_API ~PostFitter();
 
   /// vectors [tokens.size(), dim]; tokens: that the model read of each text.
   TREBLE_API void add(std::span<const float> vectors, std::span<const std::int64_t> tokens);
+  /// How many were added.
   TREBLE_API std::int64_t texts() const noexcept;
   /// Throws Error{invalid_argument} for fewer than two texts, for vectors that are all the same, for lengths that are
   /// all the same (length_direction), and for more components than there are dimensions with variance.

@@ -7,6 +7,7 @@
 
 namespace treble {
 
+/// How far a call is.
 struct Progress {
   std::string_view stage;  ///< "reading", "encoding", …; each call documents its own. Valid during the callback.
   std::int64_t done = 0;   ///< steps of this stage; each call documents what a step is

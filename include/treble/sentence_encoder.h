@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <span>
@@ -12,6 +13,8 @@
 
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/pooling_mode.h"
+#include "treble/similarity.h"
 
 namespace treble {
 
@@ -21,51 +24,64 @@ struct EncoderAccess;
 
 /// How many tokens a text had and how many the model read, special tokens and prompt included.
 struct TokenCount {
-  std::int64_t tokens = 0;
-  std::int64_t used = 0;
+  std::int64_t tokens = 0;  ///< that the text has
+  std::int64_t used = 0;    ///< that the model read
 };
 
 /// The vectors of a call, in the order of the texts.
 struct Embeddings {
-  std::int64_t count = 0;
-  std::int64_t dim = 0;
+  std::int64_t count = 0;                ///< of texts
+  std::int64_t dim = 0;                  ///< of each vector
   std::vector<float> values;             ///< [count, dim], row-major
   std::vector<TokenCount> token_counts;  ///< [count]
+
+  /// The vector of text `index`. Throws Error{invalid_argument} unless 0 ≤ index < count.
+  TREBLE_API std::span<const float> row(std::int64_t index) const;
 };
+
+/// Of each vector of `a` to each of `b`: [a.count, b.count], row-major; greater is more alike. Throws
+/// Error{invalid_argument} naming both when the dimensions differ.
+TREBLE_API std::vector<float> similarity(const Embeddings& a, const Embeddings& b,
+                                         Similarity kind = Similarity::cosine);
+
+/// The element type of a checkpoint's weights.
+enum class WeightsDType { float16, bfloat16, float32, float64 };
+/// As in safetensors: "F16", "BF16", "F32", "F64".
+TREBLE_API std::string to_string(WeightsDType dtype);
 
 /// What a loaded model is; everything `treble info` shows.
 struct ModelInfo {
-  std::string name;           ///< last part of the folder's path, or the "org/model" that was asked for
-  std::string path;           ///< the folder the files were read from
-  std::string model_type;     ///< as in config.json: "bert", "mpnet", …
-  std::string architecture;   ///< as in config.json: "BertModel", …
-  std::string weights_dtype;  ///< as stored: "F32", "F16", "BF16"
-  std::string compute_dtype;  ///< of the products with weights: "float32", "bfloat16", "int8"
-  std::string dtype_reason;   ///< why `automatic` chose it, or what this CPU makes of it; may be empty
-  std::string cpu_isa;        ///< the instruction set that products run on, e.g. "AVX2"
-  std::string pooling;        ///< "mean", "cls", "cls+mean", …
-  bool normalizes = false;    ///< modules.json ends in a Normalize module
-  std::int64_t dim = 0;       ///< of the final vectors
-  std::int64_t hidden_size = 0;
-  std::int64_t num_layers = 0;
-  std::int64_t num_heads = 0;
-  std::int64_t vocab_size = 0;
-  std::int64_t num_parameters = 0;
+  std::string name;            ///< last part of the folder's path, or the "org/model" that was asked for
+  std::filesystem::path path;  ///< the folder the files were read from
+  std::string model_type;      ///< as in config.json: "bert", "mpnet", …
+  std::string architecture;    ///< as in config.json: "BertModel", …
+  WeightsDType weights_dtype = WeightsDType::float32;  ///< as stored
+  ComputeType compute_dtype = ComputeType::float32;    ///< of the GEMMs with weights; never `automatic`
+  std::string dtype_reason;          ///< why `automatic` chose it, or what this CPU makes of it; may be empty
+  std::string cpu_isa;               ///< the instruction set that products run on, e.g. "AVX2"
+  std::vector<PoolingMode> pooling;  ///< at least one; several are laid side by side in this order
+  bool normalizes = false;           ///< modules.json ends in a Normalize module
+  std::int64_t dim = 0;              ///< of the final vectors
+  std::int64_t hidden_size = 0;      ///< of the encoder
+  std::int64_t num_layers = 0;       ///< of the encoder
+  std::int64_t num_heads = 0;        ///< query heads of a layer
+  std::int64_t vocab_size = 0;       ///< tokens of the vocabulary
+  std::int64_t num_parameters = 0;   ///< of the encoder
   std::int64_t max_length = 0;       ///< in force, in tokens
   std::string max_length_source;     ///< how it was chosen: "max_seq_length of sentence_bert_config.json", …
   std::int64_t position_limit = 0;   ///< the most that max_length may be raised to without an extension
-  std::string extension;             ///< of positions: "none", "interpolate", …
-  std::int64_t tempered_layers = 0;  ///< attention modules that a temperature acts on
+  PositionExtension extension = PositionExtension::none;  ///< as ModelOptions asked
+  std::int64_t tempered_layers = 0;                       ///< attention modules that a temperature acts on
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
-  std::map<std::string, std::string> prompts;
+  std::map<std::string, std::string> prompts;                 ///< by name
   std::string default_prompt_name;                            ///< empty: none
-  std::string similarity = "cosine";                          ///< or "dot", "euclidean", "manhattan": the model's own
+  Similarity similarity = Similarity::cosine;                 ///< the model's own
   std::vector<std::pair<std::string, std::string>> switches;  ///< the family's choices: activation, positions, …
   bool special_tokens_as_text = false;                        ///< as ModelOptions asked
   /// What is dropped of longer texts where EncodeOptions do not say: end or start.
   Truncation truncation = Truncation::end;
-  int threads = 0;
+  int threads = 0;  ///< that the model works on
   /// What of the folder was not used, or read otherwise than somebody might think, a sentence each; empty for most
   /// models.
   std::vector<std::string> warnings;
@@ -89,20 +105,35 @@ class SentenceEncoder {
   /// Throws Error{not_found, invalid_file, unsupported, invalid_argument}.
   TREBLE_API static SentenceEncoder load(const ModelOptions& options);
 
+  /// What was moved from may only be assigned to or destroyed.
   TREBLE_API SentenceEncoder(SentenceEncoder&&) noexcept;
+  /// What was moved from may only be assigned to or destroyed.
   TREBLE_API SentenceEncoder& operator=(SentenceEncoder&&) noexcept;
   TREBLE_API ~SentenceEncoder();
 
   /// One vector a text. A text's vector depends on nothing but the text and the options: not on its companions, their
   /// order, batch_tokens or the number of threads (float32: ≤ 1e-6). An empty text is the model's special tokens alone.
-  /// No texts give count = 0. Throws Error{invalid_argument, text_too_long, not_found, non_finite}; a message about one
-  /// text names its index.
+  /// No texts give count = 0. Throws Error{invalid_argument, text_too_long, not_found, unsupported, non_finite,
+  /// interrupted}; Error::text_index says which text is to blame, if it is one.
   TREBLE_API Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
+
+  /// As `encode`, into memory of the caller: `vectors` [texts.size(), output_dim(options)], row-major. Its content is
+  /// unspecified after an error. Throws Error{invalid_argument} for a wrong size, naming both; what `encode` throws.
+  TREBLE_API std::vector<TokenCount> encode_into(std::span<const std::string_view> texts, std::span<float> vectors,
+                                                 const EncodeOptions& options = {}) const;
+
+  /// Throws what `encode` would throw for these options whatever the texts: Error{invalid_argument, not_found,
+  /// unsupported}.
+  TREBLE_API void validate(const EncodeOptions& options) const;
+
+  /// The dimensions of the vectors that `encode` gives under these options. Throws what `validate` throws.
+  TREBLE_API std::int64_t output_dim(const EncodeOptions& options = {}) const;
 
   /// Only counts: what `encode` would report as token_counts, without running the model. Same errors.
   TREBLE_API std::vector<TokenCount> count_tokens(std::span<const std::string_view> texts,
                                                   const EncodeOptions& options = {}) const;
 
+  /// What was loaded.
   TREBLE_API const ModelInfo& info() const noexcept;
 
   /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.

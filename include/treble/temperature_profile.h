@@ -3,12 +3,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "treble/export.h"
 
 namespace treble {
+
+/// What is made equal.
+enum class CalibrationTarget {
+  filter_rate,  ///< the largest singular value of HC[A] (Zhou et al., arXiv 2410.24200, definition 2)
+  entropy,      ///< the mean entropy of a row of A over the logarithm of the keys it sees
+};
+/// "filter_rate", "entropy".
+TREBLE_API std::string to_string(CalibrationTarget target);
 
 /// Between two lengths s is linear in ln n; beyond the first and the last it is constant.
 struct TemperatureProfile {
@@ -17,15 +26,16 @@ struct TemperatureProfile {
   std::vector<std::vector<std::vector<double>>> logit_scales;
 
   // Where it comes from; empty where nobody said.
-  std::string model;
-  std::string weights_sha256;
-  std::string matched;  ///< "filter_rate" or "entropy"
-  std::int64_t reference_length = 0;
-  std::int64_t texts = 0;  ///< that were measured
-  std::uint64_t seed = 0;  ///< of their choice
-  std::string treble_version;
+  std::string model;                         ///< its name
+  std::string weights_sha256;                ///< of the encoder's weights
+  std::optional<CalibrationTarget> matched;  ///< unset also where the file names something else
+  std::int64_t reference_length = 0;         ///< in tokens, where s = 1
+  std::int64_t texts = 0;                    ///< that were measured
+  std::uint64_t seed = 0;                    ///< of their choice
+  std::string treble_version;                ///< that made it
   std::string provenance;  ///< of the vectors behind it: a JSON object as of provenance_json (treble/provenance.h)
 
+  /// That the profile is for.
   std::int64_t num_layers() const noexcept { return static_cast<std::int64_t>(logit_scales.size()); }
   /// 1 when heads are not told apart.
   std::int64_t num_heads() const noexcept {

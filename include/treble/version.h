@@ -20,7 +20,7 @@ TREBLE_API int numerics_version() noexcept;
 /// storage. Changes that were not committed do not show.
 TREBLE_API const char* git_commit() noexcept;
 
-/// The instruction sets in use on this CPU: of products with weights, and of attention and what lies between.
+/// The instruction sets in use on this CPU: of GEMMs with weights, and of attention and what lies between.
 TREBLE_API std::string cpu_path();
 
 /// (name, version) of the libraries that vectors depend on: oneDNN, Highway, tokenizers.

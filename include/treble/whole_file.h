@@ -35,6 +35,7 @@ class TREBLE_API WholeFile {
 
   /// Appends. Throws Error{io}.
   void write(std::span<const std::byte> bytes);
+  /// Appends. Throws Error{io}.
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
   /// Waits until the content is on the disk, then gives the file its name. Throws Error{io}, and

@@ -10,6 +10,7 @@
 #include "bake/weight_files.h"
 #include "base/fail.h"
 #include "base/sha256.h"
+#include "base/stop.h"
 #include "models/folder_check.h"
 #include "models/model_location.h"
 #include "models/model_registry.h"
@@ -71,10 +72,10 @@ Provenance provenance_of(const std::string& model, const Source& source, const T
 /// Everything but the decision: writes the whole folder `to` and completes the provenance.
 void write_model(const Source& source, const std::vector<TensorChange>& changes, const fs::path& to,
                  const BakeOptions& options, Provenance& provenance) {
-  const auto before_file = [&options] {
-    if (options.should_stop && options.should_stop()) {
-      fail(ErrorCode::interrupted, "stopped on request; nothing was written");
-    }
+  std::int64_t files_done = 0;
+  const auto before_file = [&] {
+    if (options.progress) options.progress({"writing", files_done++, 0});
+    check_stop(options.stop, "baking");
   };
   BakeReport& report = provenance.report;
   report.left_out = carry_over({.from = source.folder,
@@ -93,7 +94,7 @@ void write_model(const Source& source, const std::vector<TensorChange>& changes,
                                    rounding);
   for (const TensorChange& change : changes) report.changed.push_back(change.name);
   report.exact = provenance.baked.exact = rounding.exact;
-  report.greatest_rounding = provenance.baked.greatest_rounding = rounding.greatest;
+  report.max_rounding_error = provenance.baked.max_rounding_error = rounding.greatest;
   provenance.weights_sha256 = sha256_of_files(files);
   before_file();
   write_provenance(source.folder, to, provenance);
@@ -101,7 +102,7 @@ void write_model(const Source& source, const std::vector<TensorChange>& changes,
 
 }  // namespace
 
-BakeReport bake(const std::string& model, const std::string& output, const Temperature& temperature,
+BakeReport bake(const std::string& model, const fs::path& output, const Temperature& temperature,
                 const BakeOptions& options) {
   try {
     const Source source = open_source(model);

@@ -50,7 +50,8 @@ void Planner::add_position_bias() {
     fail(ErrorCode::invalid_argument,
          "{}: the slopes of ALiBi come from a formula, not from weights, so a temperature that divides them too cannot "
          "be "
-         "baked; leave the position bias alone with --temper-position-bias=false (that is a different model from the "
+         "baked; leave the position bias alone with BakeOptions::temper_position_bias=false (that is a different model "
+         "from the "
          "one "
          "that divides it)",
          config_.model_type);
@@ -59,7 +60,8 @@ void Planner::add_position_bias() {
   if (!config_.bias_per_layer && !scales_.equal_over_layers()) {
     fail(ErrorCode::invalid_argument,
          "{}: all layers share one table of relative position bias, so it cannot be divided by a temperature that "
-         "differs from layer to layer; leave it alone with --temper-position-bias=false, or bake one temperature for "
+         "differs from layer to layer; leave it alone with BakeOptions::temper_position_bias=false, or bake one "
+         "temperature for "
          "all "
          "layers",
          config_.model_type);

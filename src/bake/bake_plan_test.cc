@@ -115,7 +115,7 @@ TEST(BakePlan, TheHeadsOfThePositionBiasAreItsColumns) {
   const auto scales = plan.by_head();
   const auto changes = plan.make(scales);
   EXPECT_EQ(changes.front().cols, scales.of_layer(0));
-  EXPECT_NE(plan.refusal(plan.by_layer()).find("--temper-position-bias=false"), std::string::npos);
+  EXPECT_NE(plan.refusal(plan.by_layer()).find("BakeOptions::temper_position_bias=false"), std::string::npos);
   EXPECT_EQ(plan.refusal(plan.by_layer(), false), "");
 }
 
@@ -127,7 +127,7 @@ TEST(BakePlan, AlibiOnlyWhenTheBiasIsLeftAlone) {
   const Plan plan("jina-bert-v2");
   const auto message = plan.refusal(plan.uniform(2));
   EXPECT_NE(message.find("slopes of ALiBi"), std::string::npos);
-  EXPECT_NE(message.find("--temper-position-bias=false"), std::string::npos);
+  EXPECT_NE(message.find("BakeOptions::temper_position_bias=false"), std::string::npos);
   EXPECT_EQ(plan.refusal(plan.uniform(2), false), "");
 }
 

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "bake/file_ops.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -39,8 +39,8 @@ bool is_left_out(const CarryOver& plan, const fs::path& relative) {
 
 void carry_folder(const CarryOver& plan, const fs::path& relative, int depth, std::vector<std::string>& left_out) {
   if (depth > kDeepest) {
-    fail(ErrorCode::io, "{}: folders are nested more than {} deep; does a link lead back?",
-         (plan.from / relative).string(), kDeepest);
+    fail_file(plan.from / relative, ErrorCode::io, "folders are nested more than {} deep; does a link lead back?",
+              kDeepest);
   }
   std::vector<fs::directory_entry> entries;
   for (const auto& entry : fs::directory_iterator(plan.from / relative)) entries.push_back(entry);
@@ -57,8 +57,8 @@ void carry_folder(const CarryOver& plan, const fs::path& relative, int depth, st
       plan.before_file();
       carry_file(entry.path(), plan.to / name);
     } else {
-      fail(ErrorCode::io, "{}: is neither a file nor a folder (a link to nowhere?), so it cannot be carried over",
-           entry.path().string());
+      fail_file(entry.path(), ErrorCode::io,
+                "is neither a file nor a folder (a link to nowhere?), so it cannot be carried over");
     }
   }
 }

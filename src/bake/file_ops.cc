@@ -8,7 +8,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/json_file.h"
 #include "base/mapped_file.h"
 #include "treble/whole_file.h"
@@ -33,7 +33,7 @@ void carry_file(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::copy_file(from, to, error);
   if (error) {
-    fail(ErrorCode::io, "{}: cannot copy it to {}: {}", from.string(), to.parent_path().string(), error.message());
+    fail_file(from, ErrorCode::io, "cannot copy it to {}: {}", to.parent_path().string(), error.message());
   }
   sync_file(to);
 }
@@ -44,7 +44,7 @@ void sync_file(const fs::path& path) {
   const int error = errno;
   if (descriptor >= 0) ::close(descriptor);
   // Some file systems cannot do it for folders and say so.
-  if (!synced && error != EINVAL) fail(ErrorCode::io, "{}: cannot write: {}", path.string(), std::strerror(error));
+  if (!synced && error != EINVAL) fail_file(path, ErrorCode::io, "cannot write: {}", std::strerror(error));
 }
 
 }  // namespace treble::internal

@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "bake/file_ops.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -24,7 +24,7 @@ fs::path plain(const fs::path& path) {
   fs::path result = fs::absolute(path).lexically_normal();
   if (!result.has_filename()) result = result.parent_path();
   if (!result.has_filename()) {
-    fail(ErrorCode::invalid_argument, "{}: name a folder for the output", path.string());
+    fail_file(path, ErrorCode::invalid_argument, "name a folder for the output");
   }
   return result;
 }
@@ -37,21 +37,21 @@ void check_apart(const fs::path& target, const fs::path& source) {
   const fs::path to = fs::weakly_canonical(target);
   const fs::path from = fs::canonical(source);
   if (!is_inside(to, from) && !is_inside(from, to)) return;
-  fail(ErrorCode::invalid_argument, "{}: the output must lie outside of the model's folder {}, and the other way round",
-       target.string(), source.string());
+  fail_file(target, ErrorCode::invalid_argument,
+            "the output must lie outside of the model's folder {}, and the other way round", source.string());
 }
 
 void check_free(const fs::path& target, bool force) {
   const fs::file_status status = fs::symlink_status(target);
   if (!fs::exists(status)) return;
   if (!force) {
-    fail(ErrorCode::invalid_argument, "{}: exists already; name another folder, or let --force replace it",
-         target.string());
+    fail_file(target, ErrorCode::invalid_argument,
+              "exists already; name another folder, or let BakeOptions::force replace it");
   }
   // A slip of the hand must not cost anybody a folder of something else.
   if (!fs::is_directory(status) || !(fs::exists(target / "config.json") || fs::exists(target / "modules.json"))) {
-    fail(ErrorCode::invalid_argument, "{}: is not the folder of a model, so it is not replaced; remove it yourself",
-         target.string());
+    fail_file(target, ErrorCode::invalid_argument,
+              "is not the folder of a model, so it is not replaced; remove it yourself");
   }
 }
 
@@ -65,7 +65,7 @@ OutputFolder::OutputFolder(const fs::path& target, const fs::path& source, bool 
       target_.parent_path() / fmt::format(".{}.baking-{}", target_.filename().string(), ::getpid());
   if (::mkdir(sibling.c_str(), 0777) != 0) {
     const auto code = errno == ENOENT ? ErrorCode::not_found : ErrorCode::io;
-    fail(code, "{}: cannot create the folder: {}", target_.string(), std::strerror(errno));
+    fail_file(target_, code, "cannot create the folder: {}", std::strerror(errno));
   }
   path_ = sibling;
 }
@@ -82,7 +82,7 @@ void OutputFolder::replace_target() {
     return;  // the old model lies under path_ now and is removed with it
   }
   if (errno != EINVAL && errno != ENOSYS) {
-    fail(ErrorCode::io, "{}: cannot replace the folder: {}", target_.string(), std::strerror(errno));
+    fail_file(target_, ErrorCode::io, "cannot replace the folder: {}", std::strerror(errno));
   }
   // A file system that cannot exchange: for a moment there is neither, but never half of one.
   fs::path old = path_;
@@ -98,10 +98,10 @@ void OutputFolder::commit() {
     return;
   }
   if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) != 0) {
-    if (errno == EEXIST) fail(ErrorCode::invalid_argument, "{}: was created meanwhile", target_.string());
+    if (errno == EEXIST) fail_file(target_, ErrorCode::invalid_argument, "was created meanwhile");
     // A plain rename replaces nothing but an empty folder.
     if ((errno != EINVAL && errno != ENOSYS) || ::rename(path_.c_str(), target_.c_str()) != 0) {
-      fail(ErrorCode::io, "{}: cannot rename the finished folder: {}", target_.string(), std::strerror(errno));
+      fail_file(target_, ErrorCode::io, "cannot rename the finished folder: {}", std::strerror(errno));
     }
   }
   path_.clear();

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "bake/file_ops.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
 
@@ -53,7 +53,7 @@ BakedTemperature from_json(const nlohmann::json& json, const std::string& origin
     baked.source_weights_sha256 = member(source, "weights_sha256", origin).get<std::string>();
     baked.treble_version = member(json, "treble_version", origin).get<std::string>();
     baked.exact = member(json, "exact", origin).get<bool>();
-    baked.greatest_rounding = member(json, "greatest_rounding", origin).get<double>();
+    baked.max_rounding_error = member(json, "greatest_rounding", origin).get<double>();
     if (const auto earlier = json.find("earlier"); earlier != json.end()) {
       for (const auto& one : *earlier) baked.earlier.push_back(from_json(one, origin));
     }
@@ -87,20 +87,20 @@ void internal::write_provenance(const fs::path& from, const fs::path& to, const 
                    {"treble_version", baked.treble_version},
                    {"dtype", provenance.dtype},
                    {"exact", baked.exact},
-                   {"greatest_rounding", baked.greatest_rounding},
+                   {"greatest_rounding", baked.max_rounding_error},
                    {"tensors_changed", provenance.report.changed},
                    {"left_out", provenance.report.left_out}};
   if (!earlier.empty()) json["baked"]["earlier"] = earlier;
   write_json(to / kProvenanceFile, json);
 }
 
-std::optional<BakedTemperature> read_baked(const std::string& folder) {
-  const fs::path path = fs::path(folder) / kProvenanceFile;
+std::optional<BakedTemperature> read_baked(const fs::path& folder) {
+  const fs::path path = folder / kProvenanceFile;
   if (!is_there(path)) return std::nullopt;
   const JsonObject json = JsonObject::from_file(path);
   const auto baked = json.value().find("baked");
   if (baked == json.value().end()) return std::nullopt;
-  return from_json(*baked, json.origin());
+  return about_file(path, [&] { return from_json(*baked, json.origin()); });
 }
 
 std::string to_string(const BakedTemperature& baked) {

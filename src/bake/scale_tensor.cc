@@ -8,7 +8,7 @@
 #include <cstring>
 #include <limits>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -17,8 +17,8 @@ namespace {
 /// A binary floating-point format: bits behind the point, exponents of normal numbers.
 struct Format {
   int fraction_bits;
-  int least_exponent;
-  int greatest_exponent;
+  int min_exponent;
+  int max_exponent;
 };
 
 Format format_of(DType dtype) {
@@ -50,7 +50,7 @@ double read_element(DType dtype, const std::byte* from) {
 /// rounded twice.
 double round_to(const Format& format, double value) {
   if (value == 0) return value;
-  const int exponent = std::max(std::ilogb(value), format.least_exponent);
+  const int exponent = std::max(std::ilogb(value), format.min_exponent);
   const int unit = exponent - format.fraction_bits;
   // Two steps: for F64's smallest numbers 2^-unit alone would be infinite.
   return std::ldexp(std::nearbyint(std::ldexp(value, -unit)), unit);
@@ -89,12 +89,13 @@ bool is_float(DType dtype) {
 
 void check_tensor(const StoredTensor& tensor, const TensorChange& change) {
   if (tensor.shape != change.shape) {
-    fail(ErrorCode::invalid_file, "{}: tensor {} is [{}], config.json asks for [{}]", tensor.file, change.name,
-         fmt::join(tensor.shape, ", "), fmt::join(change.shape, ", "));
+    fail_file(tensor.file, ErrorCode::invalid_file, "tensor {} is [{}], config.json asks for [{}]", change.name,
+              fmt::join(tensor.shape, ", "), fmt::join(change.shape, ", "));
   }
   if (!is_float(tensor.dtype)) {
-    fail(ErrorCode::invalid_file, "{}: tensor {} has dtype {}; a temperature can be baked into F32, F16, BF16 or F64",
-         tensor.file, change.name, dtype_name(tensor.dtype));
+    fail_file(tensor.file, ErrorCode::invalid_file,
+              "tensor {} has dtype {}; a temperature can be baked into F32, F16, BF16 or F64", change.name,
+              dtype_name(tensor.dtype));
   }
 }
 
@@ -102,7 +103,7 @@ void check_tensor(const StoredTensor& tensor, const TensorChange& change) {
 double rounded(const Format& format, double product, Rounding& rounding) {
   const double stored = round_to(format, product);
   if (stored != product) {
-    const double size = std::max(std::abs(product), std::ldexp(1.0, format.least_exponent));
+    const double size = std::max(std::abs(product), std::ldexp(1.0, format.min_exponent));
     rounding.exact = false;
     rounding.greatest = std::max(rounding.greatest, std::abs(stored - product) / size);
   }
@@ -118,9 +119,9 @@ double product_of(const TensorChange& change, std::size_t row, std::size_t col, 
 }
 
 [[noreturn]] void fail_range(const StoredTensor& tensor, const TensorChange& change, DType dtype, double product) {
-  fail(ErrorCode::invalid_argument, "{}: tensor {}: a value would be {:g}, beyond the range of {}; {}", tensor.file,
-       change.name, product, dtype_name(dtype),
-       dtype == DType::kF16 ? "bake with --dtype float32" : "this temperature is too small");
+  fail_file(tensor.file, ErrorCode::invalid_argument, "tensor {}: a value would be {:g}, beyond the range of {}; {}",
+            change.name, product, dtype_name(dtype),
+            dtype == DType::kF16 ? "bake with BakeOptions::dtype float32" : "this temperature is too small");
 }
 
 }  // namespace
@@ -129,7 +130,7 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
                                     Rounding& rounding) {
   check_tensor(tensor, change);
   const Format format = format_of(dtype);
-  const double greatest = std::ldexp(2.0 - std::ldexp(1.0, -format.fraction_bits), format.greatest_exponent);
+  const double greatest = std::ldexp(2.0 - std::ldexp(1.0, -format.fraction_bits), format.max_exponent);
   const std::size_t from_size = dtype_size(tensor.dtype);
   const std::size_t to_size = dtype_size(dtype);
   const auto count = static_cast<std::size_t>(tensor.num_elements());
@@ -138,8 +139,8 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
   for (std::size_t i = 0; i < count; ++i) {
     const double value = read_element(tensor.dtype, tensor.bytes.data() + i * from_size);
     if (!std::isfinite(value)) {
-      fail(ErrorCode::invalid_file, "{}: tensor {}: element {} is {}; the weights are damaged", tensor.file,
-           change.name, i, value);
+      fail_file(tensor.file, ErrorCode::invalid_file, "tensor {}: element {} is {}; the weights are damaged",
+                change.name, i, value);
     }
     const double product = product_of(change, i / width, i % width, value);
     const double stored = rounded(format, product, rounding);

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "bake/file_ops.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -20,7 +20,7 @@ ChangesByName by_name(const WeightFiles& weights) {
   ChangesByName changes;
   for (const TensorChange& change : weights.changes) {
     if (weights.archive.find(change.name) == nullptr) {
-      fail(ErrorCode::invalid_file, "{}: the weights lack the tensor {}", weights.from.string(), change.name);
+      fail_file(weights.from, ErrorCode::invalid_file, "the weights lack the tensor {}", change.name);
     }
     changes.emplace(change.name, &change);
   }

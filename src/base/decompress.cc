@@ -53,11 +53,11 @@ class GzipDecompressor : public Decompressor {
   }
 
   Step inflate_some(std::string_view input, std::span<char> output) {
-    constexpr std::size_t kMost = std::numeric_limits<uInt>::max();
+    constexpr std::size_t kMax = std::numeric_limits<uInt>::max();
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
-    stream_.avail_in = static_cast<uInt>(std::min(input.size(), kMost));
+    stream_.avail_in = static_cast<uInt>(std::min(input.size(), kMax));
     stream_.next_out = reinterpret_cast<Bytef*>(output.data());
-    stream_.avail_out = static_cast<uInt>(std::min(output.size(), kMost));
+    stream_.avail_out = static_cast<uInt>(std::min(output.size(), kMax));
     const uInt given = stream_.avail_in;
     const uInt room = stream_.avail_out;
     const int result = ::inflate(&stream_, Z_NO_FLUSH);

@@ -2,7 +2,7 @@
 
 #include <system_error>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -13,14 +13,15 @@ bool is_there(const fs::path& path) {
   const fs::file_status status = fs::status(path, error);
   if (fs::exists(status)) return true;
   if (status.type() != fs::file_type::not_found) {
-    fail(ErrorCode::io, "{}: cannot look it up: {}", path.string(), error.message());
+    fail_file(path, ErrorCode::io, "cannot look it up: {}", error.message());
   }
   if (!fs::is_symlink(fs::symlink_status(path, error))) return false;
   const std::string target = fs::read_symlink(path, error).string();
-  fail(ErrorCode::not_found,
-       "{}: a link to {}, which does not exist: the download was not finished, or the cache was cleared in part; fetch "
-       "the model again",
-       path.string(), target);
+  fail_file(
+      path, ErrorCode::not_found,
+      "a link to {}, which does not exist: the download was not finished, or the cache was cleared in part; fetch "
+      "the model again",
+      target);
 }
 
 }  // namespace treble::internal

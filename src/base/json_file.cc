@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/mapped_file.h"
 
 namespace treble::internal {
@@ -44,7 +44,9 @@ Json parse_json_text(std::string_view text, std::string_view origin) {
 Json parse_json_file(const std::filesystem::path& path) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  return parse_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  return about_file(path, [&] {
+    return parse_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  });
 }
 
 JsonObject JsonObject::from_text(std::string_view text, std::string origin) {
@@ -52,17 +54,16 @@ JsonObject JsonObject::from_text(std::string_view text, std::string origin) {
   return from_value(std::move(value), std::move(origin));
 }
 
-JsonObject JsonObject::from_value(Json value, std::string origin) {
-  if (!value.is_object()) {
-    fail(ErrorCode::invalid_file, "{}: expected a JSON object, found {}", origin, type_name(value));
+JsonObject JsonObject::from_value(Json value, std::string origin, std::filesystem::path file) {
+  JsonObject result(std::move(value), std::move(origin), std::move(file));
+  if (!result.value_.is_object()) {
+    fail_at(result, ErrorCode::invalid_file, "expected a JSON object, found {}", type_name(result.value_));
   }
-  return {std::move(value), std::move(origin)};
+  return result;
 }
 
 JsonObject JsonObject::from_file(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  const auto bytes = file.bytes();
-  return from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+  return from_value(parse_json_file(path), path.string(), path);
 }
 
 const Json* JsonObject::find(std::string_view key) const {
@@ -85,11 +86,11 @@ std::vector<std::string> JsonObject::unread_keys() const {
 }
 
 void JsonObject::fail_type(std::string_view key, const char* wanted, const Json& found) const {
-  fail(ErrorCode::invalid_file, "{}: \"{}\" must be {}, found {}", origin_, key, wanted, type_name(found));
+  fail_at(*this, ErrorCode::invalid_file, "\"{}\" must be {}, found {}", key, wanted, type_name(found));
 }
 
 void JsonObject::fail_missing(std::string_view key) const {
-  fail(ErrorCode::invalid_file, "{}: \"{}\" is missing", origin_, key);
+  fail_at(*this, ErrorCode::invalid_file, "\"{}\" is missing", key);
 }
 
 std::optional<std::string> JsonObject::string(std::string_view key) const {
@@ -104,8 +105,7 @@ std::optional<std::int64_t> JsonObject::integer(std::string_view key) const {
   if (value == nullptr) return std::nullopt;
   if (!value->is_number_integer()) fail_type(key, "an integer", *value);
   if (value->is_number_unsigned() && value->get<std::uint64_t>() > std::uint64_t{INT64_MAX}) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, more than 64 bits with sign can hold", origin_, key,
-         value->dump());
+    fail_at(*this, ErrorCode::invalid_file, "\"{}\" is {}, more than 64 bits with sign can hold", key, value->dump());
   }
   return value->get<std::int64_t>();
 }

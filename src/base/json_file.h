@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fail_about.h"
+
 namespace treble::internal {
 
 /// A JSON object with the name of the file it came from. It notes which keys were asked for, so one object is read by
@@ -26,7 +28,7 @@ class JsonObject {
 
   /// Of a value that was parsed already, such as an object within another one. Throws Error{invalid_file} unless it is
   /// an object.
-  static JsonObject from_value(nlohmann::json value, std::string origin);
+  static JsonObject from_value(nlohmann::json value, std::string origin, std::filesystem::path file = {});
 
   /// The value of `key`, or nothing when it is absent or null. Throws Error{invalid_file} naming the file, the key, the
   /// type wanted and the type found.
@@ -49,16 +51,27 @@ class JsonObject {
 
   const nlohmann::json& value() const noexcept { return value_; }
   const std::string& origin() const noexcept { return origin_; }
+  /// Empty where the text came from none.
+  const std::filesystem::path& file() const noexcept { return file_; }
 
  private:
-  JsonObject(nlohmann::json value, std::string origin) : value_(std::move(value)), origin_(std::move(origin)) {}
+  JsonObject(nlohmann::json value, std::string origin, std::filesystem::path file)
+      : value_(std::move(value)), origin_(std::move(origin)), file_(std::move(file)) {}
   [[noreturn]] void fail_type(std::string_view key, const char* wanted, const nlohmann::json& found) const;
   [[noreturn]] void fail_missing(std::string_view key) const;
 
   nlohmann::json value_;
   std::string origin_;
+  std::filesystem::path file_;
   mutable std::set<std::string, std::less<>> read_;
 };
+
+/// About something in the object: "config.json: \"hidden_size\" is 0".
+template <typename... Args>
+[[noreturn]] void fail_at(const JsonObject& json, ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(code, json.origin() + ": " + fmt::format(format, std::forward<Args>(args)...),
+              {.text_index = {}, .file = json.file()});
+}
 
 /// Parses any JSON value with the same limits and errors (modules.json is an array).
 nlohmann::json parse_json_file(const std::filesystem::path& path);

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 
 namespace treble::internal {
@@ -36,8 +36,7 @@ bool is_lfs_pointer(std::span<const std::byte> bytes) {
 [[noreturn]] void fail_to_open(const std::filesystem::path& path, int error) {
   // Says so itself where it is a link to nowhere.
   if (error == ENOENT) is_there(path);
-  fail(error == ENOENT ? ErrorCode::not_found : ErrorCode::io, "{}: cannot open: {}", path.string(),
-       std::strerror(error));
+  fail_file(path, error == ENOENT ? ErrorCode::not_found : ErrorCode::io, "cannot open: {}", std::strerror(error));
 }
 
 }  // namespace
@@ -47,23 +46,19 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.value < 0) fail_to_open(path, errno);
   struct stat status{};
-  if (::fstat(file.value, &status) != 0)
-    fail(ErrorCode::io, "{}: cannot stat: {}", path.string(), std::strerror(errno));
+  if (::fstat(file.value, &status) != 0) fail_file(path, ErrorCode::io, "cannot stat: {}", std::strerror(errno));
   if (!S_ISREG(status.st_mode)) {
-    fail(ErrorCode::invalid_file, "{}: {}not a regular file", path.string(),
-         S_ISDIR(status.st_mode) ? "a folder, " : "");
+    fail_file(path, ErrorCode::invalid_file, "{}not a regular file", S_ISDIR(status.st_mode) ? "a folder, " : "");
   }
   size_ = static_cast<std::size_t>(status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value, 0);
-  if (address == MAP_FAILED)
-    fail(ErrorCode::io, "{}: cannot map {} bytes: {}", path.string(), size_, std::strerror(errno));
+  if (address == MAP_FAILED) fail_file(path, ErrorCode::io, "cannot map {} bytes: {}", size_, std::strerror(errno));
   data_ = static_cast<const std::byte*>(address);
   if (is_lfs_pointer(bytes())) {
     ::munmap(address, size_);
-    fail(ErrorCode::invalid_file,
-         "{}: a Git LFS pointer, not the file itself; run `git lfs pull` in its repository, or fetch the file again",
-         path.string());
+    fail_file(path, ErrorCode::invalid_file,
+              "a Git LFS pointer, not the file itself; run `git lfs pull` in its repository, or fetch the file again");
   }
 }
 

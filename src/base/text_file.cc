@@ -49,8 +49,9 @@ class TextBuffer : public std::streambuf {
 
   [[noreturn]] void fail_io(const char* doing) const {
     const int error = errno;
-    fail(error == ENOENT ? ErrorCode::not_found : ErrorCode::io, "cannot {} {}: {}", doing, name_,
-         std::generic_category().message(error));
+    throw Error(error == ENOENT ? ErrorCode::not_found : ErrorCode::io,
+                fmt::format("cannot {} {}: {}", doing, name_, std::generic_category().message(error)),
+                {.text_index = {}, .file = name_});
   }
 
   std::size_t read_file(std::span<char> out) const {

@@ -11,7 +11,7 @@
 #include <random>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble {
 
@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMostLinks = 40;  // as the kernel
+constexpr int kMaxLinks = 40;  // as the kernel
 constexpr int kAttempts = 100;
 constexpr std::size_t kLongestName = 255;
 
@@ -39,16 +39,16 @@ std::string random_name(const fs::path& target) {
 /// Why `target` cannot be replaced by a regular file, if so. By stat, as what /dev/stdout leads to may have no name.
 void check_target(const fs::path& target, Existing existing) {
   if (target.filename().empty() || target.filename() == "." || target.filename() == "..") {
-    fail(ErrorCode::invalid_argument, "{} is a folder; give the name of a file", target.string());
+    fail_file(target, ErrorCode::invalid_argument, "this is a folder; give the name of a file");
   }
   struct stat status = {};
   if (::stat(target.c_str(), &status) != 0) return;
   if (!S_ISREG(status.st_mode)) {
-    fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file", target.string(),
-         S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
+    fail_file(target, ErrorCode::invalid_argument, "this is {}; give the name of a file",
+              S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
   }
   if (existing == Existing::refuse) {
-    fail(ErrorCode::invalid_argument, "{} exists; --force replaces it", target.string());
+    fail_file(target, ErrorCode::invalid_argument, "exists already; Existing::replace replaces it");
   }
 }
 
@@ -59,20 +59,20 @@ void sync_folder(const fs::path& folder) {
   const bool synced = ::fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP;
   const int error = errno;
   ::close(descriptor);
-  if (!synced) fail(ErrorCode::io, "{}: cannot write: {}", folder.string(), std::strerror(error));
+  if (!synced) fail_file(folder, ErrorCode::io, "cannot write: {}", std::strerror(error));
 }
 
 }  // namespace
 
 fs::path link_target(const fs::path& path) {
   fs::path target = path;
-  for (int link = 0; link < kMostLinks; ++link) {
+  for (int link = 0; link < kMaxLinks; ++link) {
     std::error_code error;
     const fs::path next = fs::read_symlink(target, error);
     if (error) return target;
     target = next.is_absolute() ? next : folder_of(target) / next;
   }
-  fail(ErrorCode::io, "{}: its links go round in a circle", path.string());
+  fail_file(path, ErrorCode::io, "its links go round in a circle");
 }
 
 WholeFile::WholeFile(const fs::path& target, Existing existing) : target_(link_target(target)), existing_(existing) {
@@ -97,7 +97,7 @@ WholeFile::~WholeFile() {
 
 void WholeFile::fail_io(const char* what) const {
   const int error = errno;
-  fail(code_of(error), "{}: cannot {} the file: {}", target_.string(), what, std::strerror(error));
+  fail_file(target_, code_of(error), "cannot {} the file: {}", what, std::strerror(error));
 }
 
 void WholeFile::write(std::span<const std::byte> bytes) {
@@ -125,8 +125,8 @@ void WholeFile::give_name() {
   }
   if (errno != EEXIST) fail_io("rename");
   const fs::path kept = std::exchange(path_, {});
-  fail(ErrorCode::invalid_argument, "{} was created meanwhile and is left as it is; what was to be written is in {}",
-       target_.string(), kept.string());
+  fail_file(target_, ErrorCode::invalid_argument,
+            "was created meanwhile and is left as it is; what was to be written is in {}", kept.string());
 }
 
 void WholeFile::commit() {
@@ -145,7 +145,7 @@ void replace_with(const fs::path& whole, const fs::path& target) {
   }
   if (::rename(whole.c_str(), target.c_str()) != 0) {
     const int error = errno;
-    fail(code_of(error), "{}: cannot give it the name {}: {}", whole.string(), target.string(), std::strerror(error));
+    fail_file(whole, code_of(error), "cannot give it the name {}: {}", target.string(), std::strerror(error));
   }
   sync_folder(folder_of(target));
 }

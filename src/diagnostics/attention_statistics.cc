@@ -32,10 +32,10 @@ void softmax(std::span<float> row) {
 /// steps; this takes tens.
 template <typename Operator>
 double largest_eigenvalue(const Eigen::VectorXd& start, const Operator& apply) {
-  constexpr Eigen::Index kMostSteps = 300;
+  constexpr Eigen::Index kMaxSteps = 300;
   constexpr Eigen::Index kStepsBetweenChecks = 4;
   constexpr double kTolerance = 1e-6;
-  const Eigen::Index most = std::min(start.size(), kMostSteps);
+  const Eigen::Index most = std::min(start.size(), kMaxSteps);
   Eigen::MatrixXd basis(start.size(), most);
   Eigen::VectorXd diagonal(most);
   Eigen::VectorXd beside(most);
@@ -90,13 +90,18 @@ HeadLogits::HeadLogits(const AttentionInputs& inputs, std::int64_t sequence, std
 }
 
 std::vector<float> HeadLogits::probabilities(double s) const {
+  return probabilities(std::vector<float>(static_cast<std::size_t>(length_), static_cast<float>(s)));
+}
+
+std::vector<float> HeadLogits::probabilities(std::span<const float> scales) const {
   std::vector<float> result(tempered_.size());
-  const auto scale = static_cast<float>(s);
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    result[i] = scale * tempered_[i] + (untempered_.empty() ? 0.0F : untempered_[i]);
-  }
   const auto width = static_cast<std::size_t>(length_);
-  for (std::size_t row = 0; row < width; ++row) softmax({result.data() + row * width, width});
+  for (std::size_t row = 0; row < width; ++row) {
+    for (std::size_t i = row * width; i < (row + 1) * width; ++i) {
+      result[i] = scales[row] * tempered_[i] + (untempered_.empty() ? 0.0F : untempered_[i]);
+    }
+    softmax({result.data() + row * width, width});
+  }
   return result;
 }
 

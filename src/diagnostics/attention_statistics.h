@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/attention.h"
@@ -18,6 +19,8 @@ class HeadLogits {
 
   /// The n x n attention matrix A at the logit scale s, rows one after the other; 0 where a query does not see a key.
   std::vector<float> probabilities(double s) const;
+  /// The same with a scale for each row, [length].
+  std::vector<float> probabilities(std::span<const float> scales) const;
 
   /// σ_s: the standard deviation over all logits at the scale s that are seen, before softmax; 0 for none.
   double standard_deviation(double s) const;

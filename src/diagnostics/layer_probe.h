@@ -18,7 +18,7 @@ class LayerProbe : public AttentionObserver {
   struct Place {
     std::int64_t setting = 0;
     std::int64_t length = 0;
-    std::vector<std::int64_t> layers;  ///< those to look into
+    std::vector<std::int64_t> layers;  ///< those to probe
   };
 
   LayerProbe(Place place, ParallelFor parallel_for)

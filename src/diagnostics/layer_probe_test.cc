@@ -129,7 +129,7 @@ TEST(LayerProbe, TokensAreTheMeanOfTheDefinitionsOverTexts) {
   LayerProbe probe({.setting = 1, .length = 9, .layers = {2}}, in_turn);
   for (const std::int64_t depth : {1, 2, 3, 4}) probe.on_hidden_states(depth, layer.batch, layer.hidden_states());
   const auto estimates = probe.tokens();
-  ASSERT_EQ(estimates.size(), 2U) << "before and after the layer that is looked into";
+  ASSERT_EQ(estimates.size(), 2U) << "before and after the layer that is probed";
   double ratio = 0;
   double cosine = 0;
   for (const std::int64_t text : {0, 1}) {

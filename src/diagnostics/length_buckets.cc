@@ -33,16 +33,17 @@ std::int64_t bucket_of(std::span<const LengthBucket> buckets, std::int64_t token
   return -1;
 }
 
-std::vector<std::int64_t> sample_indices(std::vector<std::int64_t> indices, std::int64_t most, std::uint64_t seed) {
+std::vector<std::int64_t> sample_indices(std::vector<std::int64_t> indices, std::int64_t max_count,
+                                         std::uint64_t seed) {
   const auto count = static_cast<std::int64_t>(indices.size());
-  if (count <= most) return indices;
+  if (count <= max_count) return indices;
   std::mt19937_64 generator(seed);
-  for (std::int64_t place = 0; place < most; ++place) {
+  for (std::int64_t place = 0; place < max_count; ++place) {
     const auto left = static_cast<std::uint64_t>(count - place);
     const auto drawn = static_cast<std::size_t>(place) + static_cast<std::size_t>(generator() % left);
     std::swap(indices[static_cast<std::size_t>(place)], indices[drawn]);
   }
-  indices.resize(static_cast<std::size_t>(most));
+  indices.resize(static_cast<std::size_t>(max_count));
   std::sort(indices.begin(), indices.end());
   return indices;
 }

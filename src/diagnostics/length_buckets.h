@@ -17,6 +17,6 @@ std::vector<LengthBucket> make_buckets(std::span<const std::int64_t> edges, std:
 std::int64_t bucket_of(std::span<const LengthBucket> buckets, std::int64_t tokens);
 
 /// At most `most` of the indices, drawn without replacement, in ascending order; deterministic for a seed.
-std::vector<std::int64_t> sample_indices(std::vector<std::int64_t> indices, std::int64_t most, std::uint64_t seed);
+std::vector<std::int64_t> sample_indices(std::vector<std::int64_t> indices, std::int64_t max_count, std::uint64_t seed);
 
 }  // namespace treble::internal

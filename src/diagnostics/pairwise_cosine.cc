@@ -14,7 +14,7 @@ namespace treble::internal {
 namespace {
 
 /// Rows that an unbiased variance over pairs takes.
-constexpr std::size_t kLeastForVariance = 4;
+constexpr std::size_t kMinForVariance = 4;
 
 class Group {
  public:
@@ -139,7 +139,7 @@ CosineEstimate mean_pairwise_cosine(ConstMatrixView vectors, const BootstrapOpti
   if (means.empty()) return estimate;
   // Where pairs have little in common with the other pairs of their rows (a mean cosine near 0), resampling rows
   // triples the variance (Arcones & Giné, The Annals of Statistics 20, 1992).
-  if (rows >= kLeastForVariance) correct_spread(means, estimate.mean, group.variance());
+  if (rows >= kMinForVariance) correct_spread(means, estimate.mean, group.variance());
   const Bounds bounds = percentile_interval(std::move(means), {.units = vectors.rows});
   // A mean that is the same in every resample may differ from them in the last digit.
   estimate.low = std::min(bounds.low, estimate.mean);

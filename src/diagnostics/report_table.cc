@@ -7,9 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
 #include "treble/collapse_report.h"
 
 namespace treble {
+
+using namespace internal;
 
 namespace {
 
@@ -18,7 +21,7 @@ std::string cell(const CosineEstimate& estimate) {
   return fmt::format("{:.3f} [{:.3f}, {:.3f}]", estimate.mean, estimate.low, estimate.high);
 }
 
-bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
+bool starts_character(char c) { return !is_utf8_continuation(c); }
 
 /// A terminal column is counted in characters, and "–" is three bytes.
 std::string pad(const std::string& text, std::size_t width) {
@@ -26,8 +29,8 @@ std::string pad(const std::string& text, std::size_t width) {
   return text + std::string(width > characters ? width - characters : 0, ' ');
 }
 
-/// A table is at most kMostColumns settings wide, so that it fits 100 columns; further settings go into blocks below.
-constexpr std::size_t kMostColumns = 3;
+/// A table is at most kMaxColumns settings wide, so that it fits 100 columns; further settings go into blocks below.
+constexpr std::size_t kMaxColumns = 3;
 constexpr std::size_t kLabelWidth = 14;
 constexpr std::size_t kCountWidth = 13;
 constexpr std::size_t kCellWidth = 24;
@@ -68,8 +71,8 @@ void append_table(const CollapseReport& report, const Row& heading, const std::v
   }
   // Of the layers, only temperatures have something to show.
   const std::size_t columns = rows.empty() ? names.size() : rows.front().cells.size();
-  for (std::size_t first = 0; first < columns; first += kMostColumns) {
-    const std::size_t count = std::min(kMostColumns, columns - first);
+  for (std::size_t first = 0; first < columns; first += kMaxColumns) {
+    const std::size_t count = std::min(kMaxColumns, columns - first);
     if (first > 0) out += '\n';
     append_line(heading.label, heading.counts, std::span(names).subspan(first, count), out);
     for (const Row& row : rows) append_line(row.label, row.counts, std::span(row.cells).subspan(first, count), out);
@@ -133,7 +136,7 @@ void append_hubness(const CollapseReport& report, std::string& out) {
   append_table(report, {"tokens", "sampled", {}}, rows, out);
 }
 
-/// Means over the layers looked into, of one temperature and length.
+/// Means over the layers probed, of one temperature and length.
 struct LayerMeans {
   double filter_rate = 0;
   double bound = 0;

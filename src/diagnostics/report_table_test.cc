@@ -12,7 +12,7 @@
 namespace treble::internal {
 namespace {
 
-constexpr std::int64_t kMostColumns = 100;
+constexpr std::int64_t kMaxColumns = 100;
 
 /// Of every number a wide form: negative, and many texts.
 CollapseReport report_of(std::size_t temperatures, std::size_t steps) {
@@ -66,7 +66,7 @@ TEST(ReportTable, FitsAHundredColumnsForAnyNumberOfSettings) {
     for (const std::size_t steps : {0U, 1U, 4U}) {
       std::istringstream lines(to_table(report_of(temperatures, steps)));
       for (std::string line; std::getline(lines, line);) {
-        EXPECT_LE(width(line), kMostColumns) << line;
+        EXPECT_LE(width(line), kMaxColumns) << line;
         EXPECT_TRUE(line.empty() || line.back() != ' ') << line;
       }
     }
@@ -101,7 +101,7 @@ TEST(ReportTable, LongNamesAreCut) {
   CollapseReport report = report_of(2, 0);
   report.settings[1] = "match:/a/folder/far/away/with/a/profile.json";
   std::istringstream lines(to_table(report));
-  for (std::string line; std::getline(lines, line);) EXPECT_LE(width(line), kMostColumns) << line;
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(width(line), kMaxColumns) << line;
   EXPECT_NE(to_table(report).find("tau = match:/a/folder/…"), std::string::npos);
 }
 

@@ -13,9 +13,9 @@ namespace {
 /// Fewer texts give intervals that say nothing.
 constexpr std::int64_t kEnoughTexts = 10;
 /// Below that a ratio of mean cosines is a ratio of noise.
-constexpr double kLeastForRatio = 0.01;
+constexpr double kMinForRatio = 0.01;
 /// A ratio that rounds to 1.0 is beyond chance where the texts are many, and still no collapse.
-constexpr double kLeastVisibleRatio = 1.05;
+constexpr double kMinVisibleRatio = 1.05;
 
 using Row = std::vector<CosineEstimate>;
 
@@ -81,7 +81,7 @@ std::string about_cuts(const CollapseReport& report) {
 std::string about_cut_lengths(const CollapseReport& report) {
   if (report.texts == 0 || report.shortest_cut_asked == 0) return {};
   if (report.cut_lengths.empty()) {
-    return " No text is long enough to be cut, so there is no cut control, and the layers were not looked into.";
+    return " No text is long enough to be cut, so there is no cut control, and the layers were not probed.";
   }
   if (report.cut_lengths.back() >= report.shortest_cut_asked) return {};
   return fmt::format(" {} the {} tokens of the shortest cut asked for, so texts are cut at {} tokens at most.",
@@ -118,8 +118,8 @@ CollapseFindings find_collapse(const CollapseReport& report) {
   if (!findings.compared) return findings;
   const CosineEstimate& shorter = row[findings.short_bucket];
   const CosineEstimate& longer = row[findings.long_bucket];
-  if (shorter.mean > kLeastForRatio) findings.ratio = longer.mean / shorter.mean;
-  findings.visible = above(longer, shorter) && findings.ratio.value_or(kLeastVisibleRatio) >= kLeastVisibleRatio;
+  if (shorter.mean > kMinForRatio) findings.ratio = longer.mean / shorter.mean;
+  findings.visible = above(longer, shorter) && findings.ratio.value_or(kMinVisibleRatio) >= kMinVisibleRatio;
   if (findings.visible && report.cut_lengths.size() >= 2 && report.cut_texts >= kEnoughTexts) {
     const Row& cuts = report.cut_cosine.front();
     // A difference that may be chance explains nothing.

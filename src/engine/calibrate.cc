@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/stop.h"
 #include "diagnostics/attention_statistics.h"
 #include "diagnostics/length_buckets.h"
 #include "engine/encoder_access.h"
@@ -19,10 +20,10 @@ using namespace internal;
 
 namespace {
 
-constexpr double kGreatestScale = 8;
+constexpr double kMaxScale = 8;
 /// Bisection in ln s: the last step is 2 ln 8 / 2^12 = 0.1 %.
 constexpr int kBisections = 12;
-constexpr std::int64_t kLeastTexts = 2;
+constexpr std::int64_t kMinTexts = 2;
 constexpr std::array<std::int64_t, 4> kUsualLengths = {64, 128, 256, 512};
 
 /// Keeps the logits of one layer, head by head.
@@ -49,26 +50,26 @@ class LayerLogits : public AttentionObserver {
 
 struct Solution {
   double scale = 1;
-  double got = 0;
+  double value = 0;
   bool reached = true;
 };
 
-/// The s in [1/8, 8] with f(s) = wanted for an f that rises or falls throughout; the nearest end when there is none.
-Solution solve(const std::function<double(double)>& f, double wanted) {
-  double low = -std::log(kGreatestScale);
-  double high = std::log(kGreatestScale);
+/// The s in [1/8, 8] with f(s) = target for an f that rises or falls throughout; the nearest end when there is none.
+Solution solve(const std::function<double(double)>& f, double target) {
+  double low = -std::log(kMaxScale);
+  double high = std::log(kMaxScale);
   const double at_low = f(std::exp(low));
   const double at_high = f(std::exp(high));
   const bool rises = at_high >= at_low;
-  if (wanted <= std::min(at_low, at_high)) return {std::exp(rises ? low : high), std::min(at_low, at_high), false};
-  if (wanted >= std::max(at_low, at_high)) return {std::exp(rises ? high : low), std::max(at_low, at_high), false};
-  double got = 0;
+  if (target <= std::min(at_low, at_high)) return {std::exp(rises ? low : high), std::min(at_low, at_high), false};
+  if (target >= std::max(at_low, at_high)) return {std::exp(rises ? high : low), std::max(at_low, at_high), false};
+  double value = 0;
   for (int step = 0; step < kBisections; ++step) {
     const double middle = (low + high) / 2;
-    got = f(std::exp(middle));
-    ((got < wanted) == rises ? low : high) = middle;
+    value = f(std::exp(middle));
+    ((value < target) == rises ? low : high) = middle;
   }
-  return {std::exp((low + high) / 2), got, true};
+  return {std::exp((low + high) / 2), value, true};
 }
 
 class Calibrator {
@@ -92,7 +93,7 @@ class Calibrator {
     for (const std::int64_t length : options_.lengths) calibrate_length(length, reference);
     profile.model = encoder_.info().name;
     profile.weights_sha256 = encoder_.weights_sha256();
-    profile.matched = options_.match == CalibrationTarget::entropy ? "entropy" : "filter_rate";
+    profile.matched = options_.match;
     profile.reference_length = options_.reference_length;
     profile.texts = result_.texts;
     profile.seed = options_.seed;
@@ -105,11 +106,11 @@ class Calibrator {
   void check_lengths() const {
     if (options_.lengths.empty()) {
       fail(ErrorCode::invalid_argument,
-           "calibrate: the model reads {} tokens, fewer than the least usual length {}; say which",
+           "calibrate: the model reads {} tokens, fewer than the shortest default length {}; give the lengths",
            encoder_.info().max_length, kUsualLengths.front());
     }
-    if (options_.sample < kLeastTexts) {
-      fail(ErrorCode::invalid_argument, "calibrate: sample must be at least {} texts, got {}", kLeastTexts,
+    if (options_.sample < kMinTexts) {
+      fail(ErrorCode::invalid_argument, "calibrate: sample must be at least {} texts, got {}", kMinTexts,
            options_.sample);
     }
     std::int64_t before = 0;
@@ -123,8 +124,9 @@ class Calibrator {
     const std::int64_t longest = std::max(options_.lengths.back(), options_.reference_length);
     if (longest > encoder_.info().max_length || options_.reference_length < 1) {
       fail(ErrorCode::invalid_argument,
-           "calibrate: lengths up to {} and reference length {}, the model reads 1 to {} tokens (--max-length may "
-           "raise that)",
+           "calibrate: lengths up to {} and reference length {}, the model reads 1 to {} tokens "
+           "(ModelOptions::max_length "
+           "may raise that)",
            longest, options_.reference_length, encoder_.info().max_length);
     }
   }
@@ -138,10 +140,10 @@ class Calibrator {
     for (std::size_t i = 0; i < counts.size(); ++i) {
       if (counts[i].tokens >= longest) long_enough.push_back(static_cast<std::int64_t>(i));
     }
-    if (static_cast<std::int64_t>(long_enough.size()) < kLeastTexts) {
+    if (static_cast<std::int64_t>(long_enough.size()) < kMinTexts) {
       fail(ErrorCode::invalid_argument,
            "calibrate: {} of {} texts have {} tokens, at least {} must; give longer texts or smaller lengths",
-           long_enough.size(), texts.size(), longest, kLeastTexts);
+           long_enough.size(), texts.size(), longest, kMinTexts);
     }
     for (const std::int64_t index : sample_indices(std::move(long_enough), options_.sample, options_.seed)) {
       texts_.push_back(texts[static_cast<std::size_t>(index)]);
@@ -155,6 +157,8 @@ class Calibrator {
     encode.temperature = temperature;
     encode.truncation.reset();
     encode.max_length = length;
+    encode.progress = {};
+    encode.stop = options_.stop;
     LayerLogits logits(layer);
     EncoderAccess::observe(encoder_, texts_, encode, logits);
     return logits;
@@ -221,20 +225,21 @@ class Calibrator {
     }
   }
 
-  double find_scale(const LayerLogits& logits, std::int64_t layer, std::size_t group, double wanted) {
+  double find_scale(const LayerLogits& logits, std::int64_t layer, std::size_t group, double target) {
     const auto [first, end] = groups()[group];
     const Solution solution =
-        solve([&, from = first, to = end](double s) { return mean_statistic(logits, from, to, s); }, wanted);
+        solve([&, from = first, to = end](double s) { return mean_statistic(logits, from, to, s); }, target);
     if (!solution.reached) {
       result_.unreached.push_back(
-          {layer, static_cast<std::int64_t>(group), logits.heads().front().front().length(), wanted, solution.got});
+          {layer, static_cast<std::int64_t>(group), logits.heads().front().front().length(), target, solution.value});
     }
     return solution.scale;
   }
 
   void step() {
     const auto total = num_layers_ * (1 + static_cast<std::int64_t>(options_.lengths.size()));
-    if (options_.progress) options_.progress(++done_, total);
+    check_stop(options_.stop, "calibration");
+    if (options_.progress) options_.progress({"calibrating", ++done_, total});
   }
 
   const SentenceEncoder& encoder_;

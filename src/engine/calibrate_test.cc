@@ -142,9 +142,10 @@ TEST(Calibrate, TellsHeadsApartOnRequest) {
   options.lengths = {16, 48};
   options.per_head = true;
   std::int64_t steps = 0;
-  options.progress = [&](std::int64_t done, std::int64_t total) {
-    steps = done;
-    EXPECT_EQ(total, 6);
+  options.progress = [&](const Progress& progress) {
+    steps = progress.done;
+    EXPECT_EQ(progress.total, 6);
+    EXPECT_EQ(progress.stage, "calibrating");
   };
   const auto result = calibrate(load("qwen3"), test::views(texts), options);
   EXPECT_EQ(result.profile.num_heads(), 4);

@@ -4,7 +4,9 @@
 #include <charconv>
 #include <cmath>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
+#include "base/stop.h"
+#include "base/utf8.h"
 
 namespace treble {
 
@@ -13,18 +15,16 @@ using namespace internal;
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-/// Not the first byte of a character in UTF-8.
-bool is_inside(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
 /// Where to cut near `place`: after white space if there is any back to `first`, else between characters.
 std::size_t cut_near(std::string_view text, std::size_t first, std::size_t place) {
   for (std::size_t at = place; at > first; --at) {
     if (is_space(text[at - 1])) return at;
   }
-  while (place > first && is_inside(text[place])) --place;
+  while (place > first && is_utf8_continuation(text[place])) --place;
   if (place > first) return place;
   // The first character reaches beyond the place.
-  for (place = first + 1; place < text.size() && is_inside(text[place]);) ++place;
+  for (place = first + 1; place < text.size() && is_utf8_continuation(text[place]);) ++place;
   return place;
 }
 
@@ -83,6 +83,29 @@ void aggregate(std::span<const float> pieces, std::size_t dim, ChunkAggregate ho
   for (float& value : out) value = static_cast<float>(value / std::sqrt(square));
 }
 
+/// What `body` returns; its errors are about text `index` of the call.
+template <typename Body>
+auto for_text(std::size_t index, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw with_text_index(error, static_cast<std::int64_t>(index));
+  }
+}
+
+/// The pieces of text i end before ends[i]; errors name the text.
+Embeddings encode_pieces(const SentenceEncoder& encoder, std::span<const std::string_view> pieces,
+                         std::span<const std::size_t> ends, const EncodeOptions& options) {
+  try {
+    return encoder.encode(pieces, options);
+  } catch (const Error& error) {
+    if (!error.text_index()) throw;
+    const auto piece = static_cast<std::size_t>(*error.text_index());
+    const auto text = std::upper_bound(ends.begin(), ends.end(), piece) - ends.begin();
+    throw with_text_index(error, text);
+  }
+}
+
 }  // namespace
 
 ChunkOptions ChunkOptions::parse(std::string_view text) {
@@ -130,12 +153,13 @@ Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::s
   const std::int64_t most = most_tokens(encoder, options, chunks.max_tokens);
   std::vector<std::string_view> pieces;
   std::vector<std::size_t> ends;
-  for (const std::string_view text : texts) {
-    const auto of_text = split_text(encoder, text, options, most);
+  for (std::size_t text = 0; text < texts.size(); ++text) {
+    check_stop(options.stop, "encoding");
+    const auto of_text = for_text(text, [&] { return split_text(encoder, texts[text], options, most); });
     pieces.insert(pieces.end(), of_text.begin(), of_text.end());
     ends.push_back(pieces.size());
   }
-  const Embeddings embedded = encoder.encode(pieces, options);
+  const Embeddings embedded = encode_pieces(encoder, pieces, ends, options);
   Embeddings result;
   result.count = static_cast<std::int64_t>(texts.size());
   result.dim = embedded.dim;

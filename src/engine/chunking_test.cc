@@ -33,10 +33,10 @@ TEST_F(Chunking, PiecesAreTheWholeTextAndFit) {
       EXPECT_LE(tokens(piece), most);
       joined += piece;
     }
-    std::string wanted = long_;
+    std::string expected = long_;
     std::erase_if(joined, [](char c) { return c == ' ' || c == '\n'; });
-    std::erase_if(wanted, [](char c) { return c == ' ' || c == '\n'; });
-    EXPECT_EQ(joined, wanted);
+    std::erase_if(expected, [](char c) { return c == ' ' || c == '\n'; });
+    EXPECT_EQ(joined, expected);
   }
 }
 
@@ -65,13 +65,13 @@ TEST_F(Chunking, AggregatesThePieces) {
   for (const auto how : {ChunkAggregate::mean, ChunkAggregate::max}) {
     const Embeddings result = encode_chunked(encoder_, texts, raw, {how, 16});
     for (std::int64_t i = 0; i < result.dim; ++i) {
-      double wanted = how == ChunkAggregate::max ? -1e9 : 0;
+      double expected = how == ChunkAggregate::max ? -1e9 : 0;
       for (std::int64_t p = 0; p < of_pieces.count; ++p) {
         const double value = of_pieces.values[static_cast<std::size_t>(p * of_pieces.dim + i)];
-        wanted = how == ChunkAggregate::max ? std::max(wanted, value)
-                                            : wanted + value / static_cast<double>(of_pieces.count);
+        expected = how == ChunkAggregate::max ? std::max(expected, value)
+                                              : expected + value / static_cast<double>(of_pieces.count);
       }
-      EXPECT_NEAR(result.values[static_cast<std::size_t>(result.dim + i)], wanted, 1e-6);
+      EXPECT_NEAR(result.values[static_cast<std::size_t>(result.dim + i)], expected, 1e-6);
     }
     EXPECT_EQ(result.token_counts[1].tokens, result.token_counts[1].used);
   }

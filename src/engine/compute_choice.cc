@@ -1,7 +1,6 @@
 #include "engine/compute_choice.h"
 
 #include <array>
-#include <cmath>
 #include <string_view>
 #include <utility>
 
@@ -41,29 +40,7 @@ std::vector<std::string> samples() {
   return texts;
 }
 
-double cosine(const float* a, const float* b, std::int64_t dim) {
-  double ab = 0;
-  double aa = 0;
-  double bb = 0;
-  for (std::int64_t i = 0; i < dim; ++i) {
-    ab += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
-    bb += static_cast<double>(b[i]) * static_cast<double>(b[i]);
-  }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0.0;
-}
-
 }  // namespace
-
-std::string compute_type_name(ComputeType type) {
-  switch (type) {
-    case ComputeType::float32: return "float32";
-    case ComputeType::bfloat16: return "bfloat16";
-    case ComputeType::int8: return "int8";
-    case ComputeType::automatic: break;
-  }
-  return "auto";
-}
 
 std::vector<ComputeType> fast_compute_types() {
   std::vector<ComputeType> types = {ComputeType::int8};
@@ -74,13 +51,11 @@ std::vector<ComputeType> fast_compute_types() {
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
   const auto texts = samples();
   const std::vector<std::string_view> views(texts.begin(), texts.end());
-  const auto wanted = exact.encode(views);
+  const auto expected = exact.encode(views);
   const auto found = candidate.encode(views);
   double sum = 0;
-  for (std::int64_t i = 0; i < wanted.count; ++i) {
-    sum += cosine(wanted.values.data() + i * wanted.dim, found.values.data() + i * wanted.dim, wanted.dim);
-  }
-  return sum / static_cast<double>(wanted.count);
+  for (std::int64_t i = 0; i < expected.count; ++i) sum += cosine(expected.row(i), found.row(i));
+  return sum / static_cast<double>(expected.count);
 }
 
 }  // namespace treble::internal

@@ -11,11 +11,8 @@
 namespace treble::internal {
 
 /// What a faster type must keep, as the mean over the sample texts.
-inline constexpr double kLeastSampleCosine = 0.9995;
+inline constexpr double kMinSampleCosine = 0.9995;
 inline constexpr int kNumSamples = 12;
-
-/// "float32", "bfloat16", "int8", "auto".
-std::string compute_type_name(ComputeType type);
 
 /// Types that are faster than float32 on this CPU, the fastest first. Decided by its instructions, never by a clock, so
 /// that the same machine always answers the same.

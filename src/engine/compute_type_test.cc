@@ -76,17 +76,17 @@ TEST(ComputeTypes, TemperatureActsInEachOfThem) {
 }
 
 TEST(ComputeTypes, SayWhatTheyAre) {
-  EXPECT_EQ(load(ComputeType::float32).info().compute_dtype, "float32");
-  EXPECT_EQ(load(ComputeType::int8).info().compute_dtype, "int8");
-  EXPECT_EQ(load(ComputeType::bfloat16).info().compute_dtype, "bfloat16");
+  EXPECT_EQ(load(ComputeType::float32).info().compute_dtype, ComputeType::float32);
+  EXPECT_EQ(load(ComputeType::int8).info().compute_dtype, ComputeType::int8);
+  EXPECT_EQ(load(ComputeType::bfloat16).info().compute_dtype, ComputeType::bfloat16);
   EXPECT_FALSE(load(ComputeType::float32).info().cpu_isa.empty());
 }
 
 TEST(ComputeTypes, AutomaticKeepsItsPromiseAndSaysWhy) {
   const auto chosen = load(ComputeType::automatic);
-  EXPECT_NE(chosen.info().compute_dtype, "auto");
+  EXPECT_NE(chosen.info().compute_dtype, ComputeType::automatic);
   EXPECT_NE(chosen.info().dtype_reason.find("mean cosine to float32"), std::string::npos);
-  EXPECT_GE(sample_cosine(load(ComputeType::float32), chosen), kLeastSampleCosine);
+  EXPECT_GE(sample_cosine(load(ComputeType::float32), chosen), kMinSampleCosine);
   EXPECT_EQ(load(ComputeType::automatic).info().compute_dtype, chosen.info().compute_dtype);
 }
 
@@ -129,9 +129,9 @@ TEST(ComputeTypes, EveryInstructionSetGivesTheSameVectors) {
   const auto words = texts();
   for (const auto& [type, tolerance] : {std::pair{ComputeType::float32, 1e-5}, {ComputeType::int8, 0.02}}) {
     const auto encoder = load(type);
-    const auto wanted = encoder.encode(test::views(words));
+    const auto expected = encoder.encode(test::views(words));
     test::on_every_target(
-        [&] { EXPECT_LE(max_abs_difference(encoder.encode(test::views(words)), wanted), tolerance); });
+        [&] { EXPECT_LE(max_abs_difference(encoder.encode(test::views(words)), expected), tolerance); });
   }
 }
 

@@ -1,17 +1,19 @@
 // The collapse inspection: samples, encodes at every temperature, measures.
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "base/fail.h"
-#include "diagnostics/isotropy.h"
+#include "base/stop.h"
 #include "diagnostics/layer_probe.h"
 #include "diagnostics/length_slope.h"
-#include "diagnostics/neighbors.h"
 #include "diagnostics/pairwise_cosine.h"
 #include "diagnostics/verdict.h"
 #include "engine/encoder_access.h"
+#include "engine/text_map.h"
 #include "engine/text_sample.h"
+#include "engine/vector_measures.h"
 #include "treble/collapse_report.h"
 #include "treble/provenance.h"
 
@@ -21,19 +23,8 @@ using namespace internal;
 
 namespace {
 
-/// Beyond that a page of points is a smear and a megabyte.
-constexpr std::size_t kMostMapTexts = 2000;
-constexpr std::size_t kMapTextBytes = 240;
 /// Texts encoded in one call.
-constexpr std::size_t kLotTexts = 256;
-
-/// At most so many bytes, cut between characters.
-std::string beginning(const std::string& text, std::size_t most) {
-  if (text.size() <= most) return text;
-  std::size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end) + "…";
-}
+constexpr std::size_t kCallTexts = 256;
 
 std::vector<std::string_view> views(const std::vector<SampledText>& texts) {
   std::vector<std::string_view> result;
@@ -47,11 +38,11 @@ ConstMatrixView matrix(const Embeddings& embeddings) {
 }
 
 /// At most so many of a sample, from all over it.
-std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>& texts, std::size_t most) {
-  if (texts.size() <= most) return texts;
+std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>& texts, std::size_t max_texts) {
+  if (texts.size() <= max_texts) return texts;
   std::vector<std::string_view> chosen;
-  chosen.reserve(most);
-  for (std::size_t i = 0; i < most; ++i) chosen.push_back(texts[(2 * i + 1) * texts.size() / (2 * most)]);
+  chosen.reserve(max_texts);
+  for (std::size_t i = 0; i < max_texts; ++i) chosen.push_back(texts[(2 * i + 1) * texts.size() / (2 * max_texts)]);
   return chosen;
 }
 
@@ -76,7 +67,8 @@ class Inspection {
       measure_cuts(t);
       probe_layers(t);
     }
-    for (const PostSpec& spec : options_.posts) measure_post(spec);
+    measure_posts();
+    report_.map = map_->take();
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
     return std::move(report_);
@@ -84,13 +76,13 @@ class Inspection {
 
  private:
   void check_options() const {
-    const auto least = [](const char* what, std::int64_t value, std::int64_t wanted) {
-      if (value < wanted) fail(ErrorCode::invalid_argument, "{} must be at least {}, got {}", what, wanted, value);
+    const auto at_least = [](const char* field, std::int64_t value, std::int64_t min) {
+      if (value < min) fail(ErrorCode::invalid_argument, "{} must be at least {}, got {}", field, min, value);
     };
-    least("sample (texts of each length)", options_.sample, 2);
-    least("bootstrap (resamples)", options_.bootstrap, 0);
-    least("probe_texts", options_.probe_texts, 1);
-    least("neighbors", options_.neighbors, 1);
+    at_least("sample (texts of each length)", options_.sample, 2);
+    at_least("bootstrap (resamples)", options_.bootstrap, 0);
+    at_least("probe_texts", options_.probe_texts, 1);
+    at_least("neighbors", options_.neighbors, 1);
     for (const std::int64_t layer : options_.layers.value_or(std::vector<std::int64_t>{})) {
       if (layer < 0 || layer >= encoder_.info().num_layers) {
         fail(ErrorCode::invalid_argument, "layer {} does not exist: {} has layers 0 to {}", layer, encoder_.info().name,
@@ -128,28 +120,14 @@ class Inspection {
     const auto probed =
         layers_.empty() ? 0 : std::min(sample_.cuts.size(), static_cast<std::size_t>(options_.probe_texts));
     work_ = temperatures_.size() * (texts_.size() + options_.queries.size() + lengths * (sample_.cuts.size() + probed));
-    start_map();
-  }
-
-  /// Texts for the map: all of the sample, or evenly spaced ones, so that every bucket keeps its share.
-  void start_map() {
-    const std::size_t count = std::min(texts_.size(), kMostMapTexts);
-    place_in_map_.assign(texts_.size(), -1);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t row = i * texts_.size() / count;
-      place_in_map_[row] = static_cast<std::int64_t>(i);
-      const SampledText& text = texts_[row];
-      report_.map.texts.push_back({text.id.empty() ? std::to_string(text.index) : text.id,
-                                   text.used,
-                                   beginning(text.text, kMapTextBytes),
-                                   {},
-                                   {}});
-    }
+    map_.emplace(texts_, options_.neighbors);
   }
 
   EncodeOptions encode_options(std::size_t t) const {
     EncodeOptions encode = options_.encode;
     encode.temperature = temperatures_[t];
+    encode.progress = {};
+    encode.stop = options_.stop;
     // Cutting is the point here, or has been counted in the report.
     if (encode.truncation == Truncation::error) encode.truncation.reset();
     return encode;
@@ -158,116 +136,32 @@ class Inspection {
   void measure_sample(std::size_t t) {
     Embeddings embeddings = encode_texts("encoding", views(texts_), encode_options(t));
     const ConstMatrixView vectors = matrix(embeddings);
-    const Spectrum spectrum = measure_vectors(vectors, ends_);
-    if (t == 0) axes_ = spectrum;
-    add_to_map(vectors);
+    Spectrum spectrum = measure_vectors(vectors, ends_, options_, report_);
+    if (t == 0) axes_ = std::move(spectrum);
+    map_->add(vectors, axes_);
     measure_queries(t, vectors);
     if (t == 0 && !options_.posts.empty()) untouched_ = std::move(embeddings);
   }
 
-  /// What is measured of vectors alone; groups end at `ends`.
-  Spectrum measure_vectors(ConstMatrixView vectors, const std::vector<std::int64_t>& ends) {
-    auto& cosines = report_.bucket_cosine.emplace_back();
-    std::int64_t begin = 0;
-    for (const std::int64_t end : ends) {
-      cosines.push_back(mean_pairwise_cosine(vectors.row_range(begin, end), {options_.bootstrap, options_.seed}));
-      begin = end;
-    }
-    report_.bucket_matrix.push_back(group_cosines(vectors, ends));
-    Spectrum spectrum = covariance_spectrum(vectors, 2);
-    report_.geometry.push_back(
-        {effective_rank(spectrum), isoscore(spectrum), uniformity(vectors), variance_shares(spectrum)});
-    add_hubness(nearest_neighbors(vectors, options_.neighbors), ends);
-    return spectrum;
+  std::vector<std::int64_t> sample_tokens() const {
+    std::vector<std::int64_t> tokens;
+    tokens.reserve(texts_.size());
+    for (const SampledText& text : texts_) tokens.push_back(text.used);
+    return tokens;
   }
 
-  void add_hubness(const std::vector<std::vector<Neighbor>>& neighbors, const std::vector<std::int64_t>& ends) {
-    const auto occurrences = k_occurrences(neighbors);
-    auto& row = report_.hubness.emplace_back();
-    std::size_t begin = 0;
-    for (const std::int64_t end : ends) {
-      row.push_back(describe_hubness(std::span(occurrences).subspan(begin, static_cast<std::size_t>(end) - begin)));
-      begin = static_cast<std::size_t>(end);
+  void measure_posts() {
+    const std::vector<std::int64_t> tokens = sample_tokens();
+    for (const PostSpec& spec : options_.posts) {
+      check_stop(options_.stop, "the inspection");
+      measure_post(spec,
+                   {.sample = matrix(untouched_),
+                    .tokens = tokens,
+                    .ends = ends_,
+                    .cuts = untouched_cuts_,
+                    .queries = options_.queries.empty() ? nullptr : &untouched_queries_},
+                   options_, report_);
     }
-  }
-
-  /// A step fitted on the texts of even place and measured on those of odd place.
-  void measure_post(const PostSpec& spec) {
-    const ConstMatrixView all = matrix(untouched_);
-    PostFitter fitter(all.cols);
-    std::vector<float> rest;
-    std::vector<std::int64_t> rest_tokens;
-    std::vector<std::int64_t> rest_ends;
-    for (std::int64_t row = 0; row < all.rows; ++row) {
-      while (rest_ends.size() < ends_.size() && ends_[rest_ends.size()] == row) {
-        rest_ends.push_back(static_cast<std::int64_t>(rest_tokens.size()));
-      }
-      const std::int64_t tokens = texts_[static_cast<std::size_t>(row)].used;
-      const std::span<const float> vector(all.row(row), static_cast<std::size_t>(all.cols));
-      if (row % 2 == 0) {
-        fitter.add(vector, {&tokens, 1});
-      } else {
-        rest.insert(rest.end(), vector.begin(), vector.end());
-        rest_tokens.push_back(tokens);
-      }
-    }
-    rest_ends.resize(ends_.size(), static_cast<std::int64_t>(rest_tokens.size()));
-    const PostTransform transform = fitter.fit(spec, {});
-    const std::int64_t dim = transform.output_dim();
-    const auto fitted = [&](std::span<const float> values) { return transform.apply(values, true); };
-    const auto view = [&](const std::vector<float>& values) {
-      return ConstMatrixView(values.data(), static_cast<std::int64_t>(values.size()) / dim, dim);
-    };
-    report_.settings.push_back(spec.to_string());
-    const std::vector<float> values = fitted(rest);
-    measure_vectors(view(values), rest_ends);
-    auto& cuts = report_.cut_cosine.emplace_back();
-    for (const Embeddings& cut : untouched_cuts_) {
-      cuts.push_back(mean_pairwise_cosine(view(fitted(cut.values)), {options_.bootstrap, options_.seed}));
-    }
-    if (options_.queries.empty()) return;
-    const std::vector<float> queries = fitted(untouched_queries_.values);
-    report_.query_length_slope.push_back(
-        length_slope(view(queries), view(values), rest_tokens, {options_.bootstrap, options_.seed}));
-  }
-
-  void add_to_map(ConstMatrixView vectors) {
-    // Neighbours within the map, so that each can be pointed at.
-    std::vector<float> rows;
-    for (std::int64_t row = 0; row < vectors.rows; ++row) {
-      if (place_in_map_[static_cast<std::size_t>(row)] < 0) continue;
-      rows.insert(rows.end(), vectors.row(row), vectors.row(row) + vectors.cols);
-    }
-    const auto count = static_cast<std::int64_t>(report_.map.texts.size());
-    const ConstMatrixView chosen(rows.data(), count, vectors.cols);
-    const auto neighbors = nearest_neighbors(chosen, options_.neighbors);
-    std::array<double, 2> variance = {};
-    double total = 0;
-    const std::vector<double> mean = count > 0 ? covariance_spectrum(chosen, 0).mean : std::vector<double>{};
-    for (std::int64_t i = 0; i < count; ++i) {
-      MapText& text = report_.map.texts[static_cast<std::size_t>(i)];
-      std::array<double, 2> at = {};
-      for (std::size_t axis = 0; std::cmp_less(axis, axes_.num_axes); ++axis) {
-        double offset = 0;
-        for (std::int64_t col = 0; col < vectors.cols; ++col) {
-          const auto c = static_cast<std::size_t>(col);
-          const double weight = axes_.axes[axis * static_cast<std::size_t>(vectors.cols) + c];
-          at[axis] += (double{chosen.row(i)[col]} - axes_.mean[c]) * weight;
-          offset += (double{chosen.row(i)[col]} - mean[c]) * weight;
-        }
-        variance[axis] += offset * offset;
-      }
-      for (std::int64_t col = 0; col < vectors.cols; ++col) {
-        const double offset = double{chosen.row(i)[col]} - mean[static_cast<std::size_t>(col)];
-        total += offset * offset;
-      }
-      text.at.push_back(at);
-      text.neighbors.push_back(neighbors[static_cast<std::size_t>(i)]);
-    }
-    if (total > 0) {
-      for (double& value : variance) value /= total;
-    }
-    report_.map.explained.push_back(variance);
   }
 
   void measure_queries(std::size_t t, ConstMatrixView vectors) {
@@ -279,11 +173,8 @@ class Inspection {
     }
     const std::vector<std::string_view> queries(options_.queries.begin(), options_.queries.end());
     Embeddings embeddings = encode_texts("encoding", queries, encode);
-    std::vector<std::int64_t> tokens;
-    tokens.reserve(texts_.size());
-    for (const SampledText& text : texts_) tokens.push_back(text.used);
     report_.query_length_slope.push_back(
-        length_slope(matrix(embeddings), vectors, tokens, {options_.bootstrap, options_.seed}));
+        length_slope(matrix(embeddings), vectors, sample_tokens(), {options_.bootstrap, options_.seed}));
     if (t == 0) untouched_queries_ = std::move(embeddings);
   }
 
@@ -309,7 +200,7 @@ class Inspection {
       });
       for (const std::string_view text : chosen) {
         EncoderAccess::observe(encoder_, {&text, 1}, encode, probe);
-        tell("looking into the layers", 1);
+        advance("probing layers", 1);
       }
       const auto attention = probe.attention();
       report_.attention.insert(report_.attention.end(), attention.begin(), attention.end());
@@ -318,7 +209,7 @@ class Inspection {
     }
   }
 
-  void tell(std::string_view stage, std::size_t more) {
+  void advance(std::string_view stage, std::size_t more) {
     done_ += more;
     if (options_.progress) {
       options_.progress({stage, static_cast<std::int64_t>(done_), static_cast<std::int64_t>(work_)});
@@ -328,15 +219,16 @@ class Inspection {
   /// Some texts at a time, so that the progress moves.
   Embeddings encode_texts(std::string_view stage, std::span<const std::string_view> texts,
                           const EncodeOptions& encode) {
-    Embeddings all = EncoderAccess::encode_repeatably(encoder_, {}, encode);
-    tell(stage, 0);
-    for (std::size_t begin = 0; begin < texts.size(); begin += kLotTexts) {
-      const auto lot = texts.subspan(begin, std::min(kLotTexts, texts.size() - begin));
-      const Embeddings part = EncoderAccess::encode_repeatably(encoder_, lot, encode);
+    Embeddings all;
+    all.dim = encoder_.output_dim(encode);
+    advance(stage, 0);
+    for (std::size_t begin = 0; begin < texts.size(); begin += kCallTexts) {
+      const auto part_texts = texts.subspan(begin, std::min(kCallTexts, texts.size() - begin));
+      const Embeddings part = EncoderAccess::encode_repeatably(encoder_, part_texts, encode);
       all.count += part.count;
       all.values.insert(all.values.end(), part.values.begin(), part.values.end());
       all.token_counts.insert(all.token_counts.end(), part.token_counts.begin(), part.token_counts.end());
-      tell(stage, lot.size());
+      advance(stage, part_texts.size());
     }
     return all;
   }
@@ -346,10 +238,10 @@ class Inspection {
   std::vector<Temperature> temperatures_;
   std::vector<std::int64_t> layers_;
   TextSample sample_;
-  std::vector<SampledText> texts_;          ///< the buckets' samples, one after the other
-  std::vector<std::int64_t> ends_;          ///< of the buckets in texts_
-  std::vector<std::int64_t> place_in_map_;  ///< [texts_]; -1: not there
-  Spectrum axes_;                           ///< of the untouched model
+  std::vector<SampledText> texts_;     ///< the buckets' samples, one after the other
+  std::vector<std::int64_t> ends_;     ///< of the buckets in texts_
+  std::optional<TextMapBuilder> map_;  ///< once the sample is drawn
+  Spectrum axes_;                      ///< of the untouched model
   /// At temperature 1, kept for the fitted steps.
   Embeddings untouched_;
   std::vector<Embeddings> untouched_cuts_;  ///< [cut length]

@@ -1,4 +1,4 @@
-// The collapse inspection as a whole: an answer for every corpus, the same one every time, and layers looked into as
+// The collapse inspection as a whole: an answer for every corpus, the same one every time, and layers probed as
 // said.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -91,7 +91,7 @@ struct Corpus {
   const char* name;
   Texts texts;
   const char* words;  ///< of the verdict
-  /// The cut lengths that the layers are looked into at.
+  /// The cut lengths that the layers are probed at.
   std::vector<std::int64_t> cuts;
 };
 
@@ -255,20 +255,20 @@ TEST(Inspect, LayersAreLookedIntoOnTextsFromAllOverTheSample) {
     const auto sample = draw_sample(encoder, source, options).cuts;
     ASSERT_EQ(sample.size(), 50U);
     // The middles of the sample's quarters.
-    std::vector<AttentionEstimate> wanted;
+    std::vector<AttentionEstimate> expected;
     for (const std::int64_t length : {8, 32}) {
       const auto part = probed(encoder, sample, {6, 18, 31, 43}, length);
-      wanted.insert(wanted.end(), part.begin(), part.end());
+      expected.insert(expected.end(), part.begin(), part.end());
     }
-    ASSERT_EQ(report.attention.size(), wanted.size());
-    ASSERT_EQ(wanted.size(), 2U * 2 * 5) << "lengths, layers, heads and their mean";
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      EXPECT_EQ(report.attention[i].layer, wanted[i].layer);
-      EXPECT_EQ(report.attention[i].head, wanted[i].head);
-      EXPECT_EQ(report.attention[i].length, wanted[i].length);
+    ASSERT_EQ(report.attention.size(), expected.size());
+    ASSERT_EQ(expected.size(), 2U * 2 * 5) << "lengths, layers, heads and their mean";
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(report.attention[i].layer, expected[i].layer);
+      EXPECT_EQ(report.attention[i].head, expected[i].head);
+      EXPECT_EQ(report.attention[i].length, expected[i].length);
       EXPECT_EQ(report.attention[i].texts, 4);
-      EXPECT_NEAR(report.attention[i].filter_rate, wanted[i].filter_rate, 1e-6);
-      EXPECT_NEAR(report.attention[i].logit_std, wanted[i].logit_std, 1e-6);
+      EXPECT_NEAR(report.attention[i].filter_rate, expected[i].filter_rate, 1e-6);
+      EXPECT_NEAR(report.attention[i].logit_std, expected[i].logit_std, 1e-6);
     }
     rates[seed] = report.attention.front().filter_rate;
   }

@@ -33,8 +33,7 @@ std::optional<StatedLimit> read_limit(const JsonObject& json, const char* key) {
   const auto number = json.number(key);
   if (!number) return std::nullopt;
   if (!(*number >= 1) || std::floor(*number) != *number) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be a whole number of at least 1", json.origin(), key,
-         *number);
+    fail_at(json, ErrorCode::invalid_file, "\"{}\" is {}, it must be a whole number of at least 1", key, *number);
   }
   const double tokens = std::min(*number, static_cast<double>(kNoLimit));
   const std::string file = std::filesystem::path(json.origin()).filename().string();
@@ -62,6 +61,19 @@ LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& confi
                                  limit.source, limit.tokens, table);
   }
   return chosen;
+}
+
+LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit) {
+  const std::int64_t stated = limit.position_limit;
+  if (!options.max_length) return {limit.tokens, options.extension, stated};
+  const std::int64_t max =
+      options.extension == PositionExtension::none ? limit.position_limit : EncoderConfig::kPracticalLimit;
+  if (*options.max_length < 1 || *options.max_length > max) {
+    fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens{}",
+         *options.max_length, max,
+         options.extension == PositionExtension::none ? "; ModelOptions::extension gives it more" : "");
+  }
+  return {*options.max_length, options.extension, stated};
 }
 
 }  // namespace treble::internal

@@ -6,7 +6,9 @@
 #include <string>
 
 #include "base/json_file.h"
+#include "models/encoder.h"
 #include "models/encoder_config.h"
+#include "treble/options.h"
 
 namespace treble::internal {
 
@@ -47,5 +49,9 @@ struct LengthLimit {
 /// of a file's own may go beyond the positions where no table ends there (rotary, relative, ALiBi); a learned table
 /// cuts every limit, for its rows are all there is.
 LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& config);
+
+/// The length limit in force and the positions for it. Throws Error{invalid_argument} naming what the model has when
+/// ModelOptions::max_length is out of range.
+LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit);
 
 }  // namespace treble::internal

@@ -43,11 +43,11 @@ TEST_F(ModelFilesTest, AreThoseThatTheModelIsReadFrom) {
     EXPECT_EQ(file.encoder_weights, file.name == "model.safetensors");
     EXPECT_TRUE(fs::equivalent(file.path, folder_ / file.name));
   }
-  const std::vector<std::string> wanted = {
+  const std::vector<std::string> expected = {
       "1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", "config.json",
       "model.safetensors",     "modules.json",        "sentence_bert_config.json", "tokenizer.json",
       "tokenizer_config.json"};
-  for (const std::string& name : wanted) EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
+  for (const std::string& name : expected) EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
   for (const std::string& name : names) EXPECT_TRUE(is_model_file_name(fs::path(name).filename().string())) << name;
   EXPECT_EQ(std::count(names.begin(), names.end(), "README.md"), 0);
 }

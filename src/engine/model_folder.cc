@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "engine/sentence_config.h"
@@ -20,25 +20,25 @@ constexpr const char* kModelConfig = "config_sentence_transformers.json";
 void read_prompts(const JsonObject& json, ModelSettings& settings) {
   settings.default_prompt_name = json.string("default_prompt_name").value_or("");
   if (const auto prompts = json.value().find("prompts"); prompts != json.value().end() && !prompts->is_null()) {
-    if (!prompts->is_object()) fail(ErrorCode::invalid_file, "{}: \"prompts\" must be an object", json.origin());
+    if (!prompts->is_object()) fail_at(json, ErrorCode::invalid_file, "\"prompts\" must be an object");
     for (const auto& [name, prompt] : prompts->items()) {
       if (!prompt.is_string() && !prompt.is_null()) {
-        fail(ErrorCode::invalid_file, "{}: prompt \"{:.100}\" must be a string", json.origin(), name);
+        fail_at(json, ErrorCode::invalid_file, "prompt \"{:.100}\" must be a string", name);
       }
       settings.prompts[name] = prompt.is_null() ? std::string() : prompt.get<std::string>();
     }
   }
   const std::string& name = settings.default_prompt_name;
   if (name.empty() || find_prompt(settings, name)) return;
-  fail(ErrorCode::invalid_file, "{}: default_prompt_name \"{:.100}\" is not among the prompts", json.origin(), name);
+  fail_at(json, ErrorCode::invalid_file, "default_prompt_name \"{:.100}\" is not among the prompts", name);
 }
 
 void read_similarity(const JsonObject& json, ModelSettings& settings) {
-  constexpr std::array kKnown = {"cosine", "dot", "euclidean", "manhattan"};
   const auto name = json.string("similarity_fn_name");
   if (!name) return;
-  if (std::find(kKnown.begin(), kKnown.end(), *name) != kKnown.end()) {
-    settings.similarity = *name;
+  for (const Similarity known : {Similarity::cosine, Similarity::dot, Similarity::euclidean, Similarity::manhattan}) {
+    if (to_string(known) != *name) continue;
+    settings.similarity = known;
     return;
   }
   settings.warnings.push_back(fmt::format(
@@ -53,8 +53,8 @@ void read_model_config(const fs::path& folder, ModelSettings& settings) {
   const auto json = JsonObject::from_file(path);
   const std::string type = json.string("model_type").value_or("SentenceTransformer");
   if (type != "SentenceTransformer") {
-    fail(ErrorCode::unsupported, R"({}: the model is a {:.40}; Treble serves a SentenceTransformer, one vector a text)",
-         json.origin(), type);
+    fail_at(json, ErrorCode::unsupported,
+            R"(the model is a {:.40}; Treble serves a SentenceTransformer, one vector a text)", type);
   }
   read_prompts(json, settings);
   read_similarity(json, settings);
@@ -71,20 +71,25 @@ void read_model_config(const fs::path& folder, ModelSettings& settings) {
 /// sentence-transformers renders the texts of a plain transformer through its chat template, if there is one.
 void refuse_chat_template(const fs::path& folder) {
   const fs::path config = folder / "tokenizer_config.json";
-  std::string place;
+  fs::path file;
+  std::string what;
   if (is_there(config)) {
     const auto json = JsonObject::from_file(config);
     const auto found = json.value().find("chat_template");
-    if (found != json.value().end() && !found->is_null()) place = json.origin() + ": \"chat_template\"";
+    if (found != json.value().end() && !found->is_null()) {
+      file = config;
+      what = "\"chat_template\": ";
+    }
   }
   for (const char* name : {"chat_template.jinja", "chat_template.json", "additional_chat_templates"}) {
-    if (place.empty() && is_there(folder / name)) place = (folder / name).string();
+    if (file.empty() && is_there(folder / name)) file = folder / name;
   }
-  if (place.empty()) return;
-  fail(ErrorCode::unsupported,
-       "{}: without modules.json, sentence-transformers puts every text into this chat template, which Treble does not "
-       "have; add the model's modules.json, or remove the template if the model was trained on plain texts",
-       place);
+  if (file.empty()) return;
+  fail_file(
+      file, ErrorCode::unsupported,
+      "{}without modules.json, sentence-transformers puts every text into this chat template, which Treble does not "
+      "have; add the model's modules.json, or remove the template if the model was trained on plain texts",
+      what);
 }
 
 void read_plain_folder(const fs::path& folder, ModelSettings& settings) {

@@ -8,6 +8,7 @@
 
 #include "engine/length_limit.h"
 #include "models/model_location.h"
+#include "treble/similarity.h"
 
 namespace treble::internal {
 
@@ -19,7 +20,7 @@ struct ModelSettings {
   bool lowercase = false;
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
-  std::string similarity = "cosine";  ///< "cosine", "dot", "euclidean" or "manhattan"
+  Similarity similarity = Similarity::cosine;
   /// What the files say that was not used.
   std::vector<std::string> warnings;
 };

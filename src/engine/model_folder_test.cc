@@ -339,13 +339,13 @@ TEST(SentenceConfig, UnknownKeysAreNamed) {
 
 TEST(ModelConfig, TheModelsOwnSimilarityIsRead) {
   const ModelCopy model("bert");
-  EXPECT_EQ(model.load().info().similarity, "cosine");
+  EXPECT_EQ(model.load().info().similarity, Similarity::cosine);
   for (const char* name : {"dot", "euclidean", "manhattan"}) {
     model.set("config_sentence_transformers.json", "similarity_fn_name", name);
-    EXPECT_EQ(model.load().info().similarity, name);
+    EXPECT_EQ(to_string(model.load().info().similarity), name);
   }
   model.set("config_sentence_transformers.json", "similarity_fn_name", "maxsim");
-  EXPECT_EQ(model.load().info().similarity, "cosine");
+  EXPECT_EQ(model.load().info().similarity, Similarity::cosine);
   expect_words(warning_of(model), {"similarity_fn_name", "maxsim"});
 }
 
@@ -384,7 +384,7 @@ TEST(ModelConfig, WithoutModulesItsFilesAreNotRead) {
 TEST(ModelConfig, ModuleFoldersWithoutModulesAreReadOrRefused) {
   const ModelCopy model("bert");
   model.erase("modules.json");
-  EXPECT_EQ(model.load().info().pooling, "mean");
+  EXPECT_EQ(model.load().info().pooling, std::vector{PoolingMode::mean});
   model.write("1_Pooling/config.json", R"({"embedding_dimension":32,"pooling_mode":"cls"})");
   expect_words(model.load_error(), {"not_found: ", "modules.json", "1_Pooling", "mean"});
   model.erase("1_Pooling");

@@ -65,7 +65,7 @@ PostProvenance post_provenance(const SentenceEncoder& encoder, const EncodeOptio
   return {.model = model.name,
           .weights_sha256 = encoder.weights_sha256(),
           .temperature = options.temperature.to_string(),
-          .pooling = model.pooling,
+          .pooling = to_string(model.pooling),
           .texts = 0,
           .treble_version = {},
           .temperature_canonical = options.temperature.canonical(),

@@ -10,22 +10,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* truncation_name(Truncation truncation) {
-  switch (truncation) {
-    case Truncation::start: return "start";
-    case Truncation::error: return "error";
-    case Truncation::end: break;
-  }
-  return "end";
-}
-
 Json describe_model(const SentenceEncoder& encoder) {
   const ModelInfo& model = encoder.info();
   const ModelFingerprint& fingerprint = encoder.fingerprint();
   return {{"name", model.name},
-          {"path", model.path},
+          {"path", model.path.string()},
           {"type", model.model_type},
-          {"weights_dtype", model.weights_dtype},
+          {"weights_dtype", to_string(model.weights_dtype)},
           {"weights_sha256", encoder.weights_sha256()},
           {"sha256", fingerprint.sha256},
           {"files", fingerprint.files}};
@@ -56,8 +47,7 @@ void add_prompt(const EncodeOptions& options, const ModelInfo& model, Json& json
 
 std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options) {
   const ModelInfo& model = encoder.info();
-  // Encoding nothing checks every option.
-  const std::int64_t dim = encoder.encode({}, options).dim;
+  const std::int64_t dim = encoder.output_dim(options);
   Json json;
   json["treble"] = version();
   json["numerics"] = numerics_version();
@@ -65,18 +55,18 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   add_temperature(options.temperature, model, json);
   json["temper_position_bias"] = options.temper_position_bias;
   json["tempered_layers"] = model.tempered_layers;
-  json["pooling"] = model.pooling;
+  json["pooling"] = to_string(model.pooling);
   json["normalized"] = options.normalize.value_or(model.normalizes);
-  json["similarity"] = model.similarity;
+  json["similarity"] = to_string(model.similarity);
   json["dtype"] = "float32";
-  json["compute_dtype"] = model.compute_dtype;
+  json["compute_dtype"] = to_string(model.compute_dtype);
   json["dtype_reason"] = model.dtype_reason;
   json["cpu_isa"] = model.cpu_isa;
   json["dim"] = dim;
   json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
   json["max_length"] = options.max_length.value_or(model.max_length);
-  json["position_extension"] = model.extension;
-  json["truncation"] = truncation_name(options.truncation.value_or(model.truncation));
+  json["position_extension"] = to_string(model.extension);
+  json["truncation"] = to_string(options.truncation.value_or(model.truncation));
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = model.special_tokens_as_text;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

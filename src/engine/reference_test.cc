@@ -94,7 +94,7 @@ class ModelReducedTypes : public ModelReference {
     const auto words = texts();
     const auto encoder = SentenceEncoder::load({.model = model().string(), .dtype = type});
     const auto result = cosines(encoder.encode(test::views(words)), read_golden(expected(), "embeddings"));
-    std::cout << encoder.info().compute_dtype << ": cosine to float32 mean " << result.mean << ", least "
+    std::cout << to_string(encoder.info().compute_dtype) << ": cosine to float32 mean " << result.mean << ", least "
               << result.least << '\n';
     return result;
   }
@@ -120,8 +120,8 @@ TEST_P(ModelReference, TokenIdsEqualTransformers) {
   const auto offsets = read_integers(archive, "ids_offsets");
   const auto tokenizer = Tokenizer::from_file(model() / "tokenizer.json");
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::vector<std::int32_t> wanted(flat.begin() + offsets[i], flat.begin() + offsets[i + 1]);
-    EXPECT_EQ(tokenizer.encode(words[i]).ids, wanted) << words[i];
+    const std::vector<std::int32_t> expected(flat.begin() + offsets[i], flat.begin() + offsets[i + 1]);
+    EXPECT_EQ(tokenizer.encode(words[i]).ids, expected) << words[i];
   }
 }
 

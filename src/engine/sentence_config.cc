@@ -33,14 +33,14 @@ const Json* object_under(const JsonObject& json, const char* key) {
   const auto found = json.value().find(key);
   if (found == json.value().end() || found->is_null() || found->empty()) return nullptr;
   if (!found->is_object()) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" must be an object, found {}", json.origin(), key, found->type_name());
+    fail_at(json, ErrorCode::invalid_file, "\"{}\" must be an object, found {}", key, found->type_name());
   }
   return &*found;
 }
 
 /// Reads the members of a file's inner object as if they were a file's own.
 JsonObject inner(const Json& object, const JsonObject& json) {
-  return JsonObject::from_text(object.dump(-1, ' ', false, Json::error_handler_t::replace), json.origin());
+  return JsonObject::from_value(object, json.origin(), json.file());
 }
 
 // ---- modality_config --------------------------------------------------------------------------------------------
@@ -51,9 +51,9 @@ void require_text(const Json& params, const JsonObject& json) {
     return found != params.end() && (*found == Json(wanted) || *found == Json::array({wanted}));
   };
   if (!params.is_object() || !says("method", "forward") || !says("method_output_name", "last_hidden_state")) {
-    fail(ErrorCode::unsupported,
-         R"({}: "modality_config" takes texts as {:.200}; Treble gives the last_hidden_state of forward)",
-         json.origin(), params.dump());
+    fail_at(json, ErrorCode::unsupported,
+            R"("modality_config" takes texts as {:.200}; Treble gives the last_hidden_state of forward)",
+            params.dump());
   }
 }
 
@@ -61,26 +61,25 @@ void require_text(const Json& params, const JsonObject& json) {
 void check_modality(const JsonObject& json) {
   const std::string task = json.string("transformer_task").value_or("feature-extraction");
   if (task != "feature-extraction") {
-    fail(ErrorCode::unsupported, R"({}: "transformer_task" is "{:.40}"; Treble serves "feature-extraction")",
-         json.origin(), task);
+    fail_at(json, ErrorCode::unsupported, R"("transformer_task" is "{:.40}"; Treble serves "feature-extraction")",
+            task);
   }
   const Json* modalities = object_under(json, "modality_config");
   if (modalities == nullptr) return;
   if (modalities->contains("message")) {
-    fail(ErrorCode::unsupported,
-         "{}: \"modality_config\" has \"message\": sentence-transformers puts every text into the model's chat "
-         "template, "
-         "which Treble does not have; remove \"message\" there if the model was trained on plain texts",
-         json.origin());
+    fail_at(json, ErrorCode::unsupported,
+            "\"modality_config\" has \"message\": sentence-transformers puts every text into the model's chat "
+            "template, "
+            "which Treble does not have; remove \"message\" there if the model was trained on plain texts");
   }
   if (!modalities->contains("text")) {
-    fail(ErrorCode::unsupported, "{}: \"modality_config\" has no \"text\"", json.origin());
+    fail_at(json, ErrorCode::unsupported, "\"modality_config\" has no \"text\"");
   }
   require_text(modalities->at("text"), json);
   const std::string output = json.required_string("module_output_name");
   if (output != "token_embeddings") {
-    fail(ErrorCode::unsupported, R"({}: "module_output_name" is "{:.40}"; Treble pools "token_embeddings")",
-         json.origin(), output);
+    fail_at(json, ErrorCode::unsupported, R"("module_output_name" is "{:.40}"; Treble pools "token_embeddings")",
+            output);
   }
 }
 
@@ -94,8 +93,8 @@ std::optional<StatedLimit> limit_by_truncation(const JsonObject& arguments) {
   if (found->is_null() || *found == Json(false) || *found == Json("do_not_truncate")) {
     return StatedLimit{kNoLimit, "truncation of sentence_bert_config.json"};
   }
-  fail(ErrorCode::unsupported, R"({}: "truncation" of "processing_kwargs" is {:.40}; Treble cuts "longest_first")",
-       arguments.origin(), found->dump());
+  fail_at(arguments, ErrorCode::unsupported,
+          R"("truncation" of "processing_kwargs" is {:.40}; Treble cuts "longest_first")", found->dump());
 }
 
 std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const Json& given, const char* section) {
@@ -104,9 +103,9 @@ std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const Jso
     if (is_one_of(key, {"max_length", "truncation", "padding", "pad_to_multiple_of", "return_tensors", "verbose"}))
       continue;
     if (key == "add_special_tokens" && value == Json(true)) continue;
-    fail(ErrorCode::unsupported,
-         R"({}: "processing_kwargs" gives "{:.60}": {:.60} to the tokenizer ("{}"), which Treble does not obey)",
-         json.origin(), key, value.dump(), section);
+    fail_at(json, ErrorCode::unsupported,
+            R"("processing_kwargs" gives "{:.60}": {:.60} to the tokenizer ("{}"), which Treble does not obey)", key,
+            value.dump(), section);
   }
   if (const auto unlimited = limit_by_truncation(arguments)) return unlimited;
   return read_limit(arguments, "max_length");
@@ -197,9 +196,9 @@ void check_arguments(const JsonObject& json, const fs::path& folder, const LoadA
   for (const auto& [key, value] : given->items()) {
     const auto said = file.find(key);
     if (key == arguments.obeyed || is_harmless(key, value) || (said != file.end() && *said == value)) continue;
-    fail(ErrorCode::unsupported,
-         "{}: \"{}\" gives \"{:.60}\": {:.60}, which Treble does not obey; write it into {} instead", json.origin(),
-         arguments.names.front(), key, value.dump(), arguments.file);
+    fail_at(json, ErrorCode::unsupported,
+            "\"{}\" gives \"{:.60}\": {:.60}, which Treble does not obey; write it into {} instead",
+            arguments.names.front(), key, value.dump(), arguments.file);
   }
 }
 
@@ -223,7 +222,7 @@ void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings
   for (const auto& [key, value] : json.value().items()) {
     if (value.is_null() || std::find(kRead.begin(), kRead.end(), key) != kRead.end()) continue;
     if (is_one_of(key, {"query_expansion", "tokenizer_name_or_path"})) {
-      fail(ErrorCode::unsupported, "{}: Treble does not obey \"{}\" ({:.100})", json.origin(), key, value.dump());
+      fail_at(json, ErrorCode::unsupported, "Treble does not obey \"{}\" ({:.100})", key, value.dump());
     }
     const char* why = is_one_of(key, {"query_length", "document_length"})
                           ? "sentence-transformers uses it in encode_query and encode_document only"

@@ -9,13 +9,16 @@
 #include <utility>
 
 #include "base/cpu.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/sha256.h"
+#include "base/stop.h"
 #include "base/thread_pool.h"
 #include "batch/batch_packer.h"
+#include "engine/call_watch.h"
 #include "engine/compute_choice.h"
 #include "engine/encoder_access.h"
 #include "engine/model_folder.h"
+#include "engine/model_info.h"
 #include "engine/rounding_sentences.h"
 #include "kernels/compute_isa.h"
 #include "kernels/int8_calibration.h"
@@ -23,8 +26,6 @@
 #include "models/model_registry.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
-#include "treble/bake.h"
-#include "treble/model_files.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -40,7 +41,7 @@ namespace {
 /// the activations to stay close to the core. Measured in benchmarks/.
 constexpr std::int64_t kBatchTokens = 512;
 /// Texts of a call are split finer than that only down to this size, so that every thread gets some.
-constexpr std::int64_t kLeastBatchTokens = 64;
+constexpr std::int64_t kMinBatchTokens = 64;
 /// Texts handed to a thread at a time when tokenising.
 constexpr std::int64_t kTokenizeChunk = 16;
 
@@ -50,34 +51,6 @@ struct Worker {
   LayerWorkspace layers;
   AlignedBuffer<float> pooled;
 };
-
-const char* extension_name(PositionExtension extension) {
-  switch (extension) {
-    case PositionExtension::none: return "none";
-    case PositionExtension::interpolate: return "interpolate";
-    case PositionExtension::group: return "group";
-    case PositionExtension::recur: return "recur";
-    case PositionExtension::ntk: return "ntk";
-    case PositionExtension::interpolate_long: return "interpolate-long";
-    case PositionExtension::group_long: return "group-long";
-    case PositionExtension::ntk_long: return "ntk-long";
-  }
-  return "none";
-}
-
-/// The length limit in force and the positions for it.
-LengthPlan plan_lengths(const ModelOptions& options, const LengthLimit& limit) {
-  const std::int64_t stated = limit.position_limit;
-  if (!options.max_length) return {limit.tokens, options.extension, stated};
-  const std::int64_t most =
-      options.extension == PositionExtension::none ? limit.position_limit : EncoderConfig::kPracticalLimit;
-  if (*options.max_length < 1 || *options.max_length > most) {
-    fail(ErrorCode::invalid_argument, "max_length {} is out of range: the model has positions for 1 to {} tokens{}",
-         *options.max_length, most,
-         options.extension == PositionExtension::none ? "; an extension (--extend) gives it more" : "");
-  }
-  return {*options.max_length, options.extension, stated};
-}
 
 /// Cut to tokenize.max_length, then further until no more than max_counted tokens take a row of the position table.
 TokenizedText encode_in_plan(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text) {
@@ -104,7 +77,7 @@ TokenizedText tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std
     result.prompt_tokens = std::min(result.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
     return result;
   } catch (const Error& error) {
-    fail(error.code(), "text {}: {}", index, error.what());
+    fail_text(index, error.code(), "{}", error.what());
   }
 }
 
@@ -132,6 +105,12 @@ void give_back_freed_memory() {
 /// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
 enum class Batching { fastest, repeatable };
 
+/// Where the vectors of a call go.
+struct VectorRows {
+  std::span<float> values;  ///< [texts, dim]
+  std::int64_t dim = 0;
+};
+
 }  // namespace
 
 struct SentenceEncoder::Impl {
@@ -147,7 +126,6 @@ struct SentenceEncoder::Impl {
         modules(ModuleChain::load(folder, encoder.config().hidden_size)),
         tokenizer(loading_tokenizer.get()) {}
 
-  void describe_model(const ModelOptions& options, const std::filesystem::path& folder);
   void calibrate_int8(Int8Calibration& calibration);
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
@@ -157,11 +135,17 @@ struct SentenceEncoder::Impl {
   CallPlan plan(const EncodeOptions& options) const;
   std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
+  std::int64_t output_dim(const EncodeOptions& options) const {
+    return modules.output_dim({options.normalize, options.dimensions});
+  }
+  void validate(const EncodeOptions& options) const;
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
+  std::vector<TokenCount> encode_into(std::span<const std::string_view> texts, const CallPlan& call_plan,
+                                      const EncodeOptions& options, Batching batching, const VectorRows& out);
   void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
-                      Embeddings& out);
+                      const VectorRows& out);
   void encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch, const EncodeOptions& options,
-                    Embeddings& out) const;
+                    const VectorRows& out) const;
   std::vector<std::int64_t> encode_batch(const Execution& execution, Worker& worker, const BatchCall& call) const;
   /// With which all threads share each step of a batch.
   Execution on_all_threads(Worker& worker) { return Execution(worker.kernels, pool.size() > 1 ? &pool : nullptr); }
@@ -219,7 +203,7 @@ void SentenceEncoder::Impl::check_prompt_fits(const std::string& prompt, std::in
   if (tokens < max_length) return;
   fail(ErrorCode::invalid_argument,
        "the prompt \"{:.60}\" alone has {} tokens, a text may have {}: nothing of any text would be read; shorten the "
-       "prompt, or raise the limit (--max-length)",
+       "prompt, or raise EncodeOptions::max_length",
        prompt, tokens, max_length);
 }
 
@@ -304,12 +288,12 @@ std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& e
 
 /// Vectors go where their texts stand in `out`.
 void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& worker, const PackedBatch& batch,
-                                         const EncodeOptions& options, Embeddings& out) const {
+                                         const EncodeOptions& options, const VectorRows& out) const {
   std::vector<VectorTarget> targets;
   const auto dim = static_cast<std::size_t>(out.dim);
   for (const std::int64_t text : batch.text_index) {
     targets.push_back({{options.normalize, options.dimensions},
-                       std::span(out.values).subspan(static_cast<std::size_t>(text) * dim, dim)});
+                       out.values.subspan(static_cast<std::size_t>(text) * dim, dim)});
   }
   const auto non_finite = encode_batch(execution, worker,
                                        {.batch = batch,
@@ -323,20 +307,29 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& wor
 }
 
 void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
-                                           Batching batching, Embeddings& out) {
+                                           Batching batching, const VectorRows& out) {
+  std::int64_t texts = 0;
+  for (const PackedBatch& batch : batches) texts += batch.num_sequences();
+  CallWatch watch(options, texts);
   if (batches.size() == 1 && batching == Batching::fastest) {
     // A single batch: all threads share each step of it. Its steps are cut the same way however many of the threads
     // other calls leave to it, so its vectors are the same bit for bit.
+    watch.check();
     pool.run([&](int slot) {
       Worker& own = workers[static_cast<std::size_t>(slot)];
       encode_batch(on_all_threads(own), own, batches.front(), options, out);
     });
+    watch.add(texts);
     return;
   }
-  pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int worker) {
-    Worker& own = workers[static_cast<std::size_t>(worker)];
-    encode_batch(Execution(own.kernels), own, batches[static_cast<std::size_t>(index)], options, out);
+  pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int slot) {
+    Worker& own = workers[static_cast<std::size_t>(slot)];
+    const PackedBatch& batch = batches[static_cast<std::size_t>(index)];
+    watch.check();
+    encode_batch(Execution(own.kernels), own, batch, options, out);
+    watch.add(batch.num_sequences());
   });
+  watch.finish();
 }
 
 namespace {
@@ -355,49 +348,10 @@ std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts) {
 BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batching) {
   if (options.batch_tokens != 0) return {options.batch_tokens};
   if (batching == Batching::repeatable) return {kBatchTokens};
-  return {kBatchTokens, threads, kLeastBatchTokens};
+  return {kBatchTokens, threads, kMinBatchTokens};
 }
 
 }  // namespace
-
-void SentenceEncoder::Impl::describe_model(const ModelOptions& options, const std::filesystem::path& folder) {
-  const EncoderConfig& config = encoder.config();
-  const auto clean = std::filesystem::weakly_canonical(folder);
-  info.name = std::filesystem::exists(options.model) ? clean.filename().string() : options.model;
-  info.path = clean.string();
-  info.model_type = config.model_type;
-  info.architecture = config.architecture;
-  info.weights_dtype = encoder.weights_dtype();
-  info.compute_dtype = compute_type_name(options.dtype);
-  info.dtype_reason = compute_type_note(options.dtype);
-  info.cpu_isa = compute_isa();
-  info.pooling = modules.pooling_name();
-  info.normalizes = modules.normalizes();
-  info.dim = modules.output_dim({});
-  info.hidden_size = config.hidden_size;
-  info.num_layers = config.num_layers;
-  info.num_heads = config.num_heads;
-  info.vocab_size = config.vocab_size;
-  info.num_parameters = encoder.num_parameters();
-  info.max_length = lengths.max_tokens;
-  info.truncation = tokenizer.default_truncation();
-  info.extension = extension_name(lengths.extension);
-  info.max_length_source = options.max_length ? "asked for" : limit.source;
-  info.position_limit = limit.position_limit;
-  info.tempered_layers = encoder.tempered_layers();
-  if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
-  info.modules = modules.descriptions();
-  info.prompts = settings.prompts;
-  info.default_prompt_name = settings.default_prompt_name;
-  info.similarity = settings.similarity;
-  info.switches = describe(config);
-  info.special_tokens_as_text = options.special_tokens_as_text;
-  info.threads = pool.size();
-  if (!limit.warning.empty()) info.warnings.push_back(limit.warning);
-  for (const auto& some : {config.warnings, settings.warnings, modules.warnings(), tokenizer.warnings()}) {
-    info.warnings.insert(info.warnings.end(), some.begin(), some.end());
-  }
-}
 
 /// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a
 /// word it has no token for, a limit that leaves no room for text) is left out: loading does not fail for texts that
@@ -430,7 +384,15 @@ SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   check_model_folder(folder);
   Int8Calibration calibration;
   auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder, calibration);
-  impl->describe_model(options, folder);
+  impl->info = describe_model({.options = options,
+                               .folder = folder,
+                               .settings = impl->settings,
+                               .limit = impl->limit,
+                               .lengths = impl->lengths,
+                               .encoder = impl->encoder,
+                               .modules = impl->modules,
+                               .tokenizer = impl->tokenizer,
+                               .threads = impl->pool.size()});
   if (options.dtype == ComputeType::int8) {
     impl->calibrate_int8(calibration);
     give_back_freed_memory();
@@ -446,10 +408,9 @@ SentenceEncoder SentenceEncoder::load_fastest(ModelOptions options) {
     options.dtype = type;
     SentenceEncoder candidate = load(options);
     const double cosine = sample_cosine(exact, candidate);
-    const bool faithful = cosine >= kLeastSampleCosine;
-    reason +=
-        fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
-                    compute_type_name(type), cosine, kNumSamples, faithful ? "at least" : "below", kLeastSampleCosine);
+    const bool faithful = cosine >= kMinSampleCosine;
+    reason += fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
+                          to_string(type), cosine, kNumSamples, faithful ? "at least" : "below", kMinSampleCosine);
     if (!faithful) continue;
     candidate.impl_->info.dtype_reason = "auto: " + reason;
     return candidate;
@@ -469,18 +430,49 @@ Embeddings SentenceEncoder::Impl::encode(std::span<const std::string_view> texts
   Embeddings out;
   out.count = static_cast<std::int64_t>(texts.size());
   out.dim = call_plan.dim;
-  if (texts.empty()) return out;
+  out.values.resize(static_cast<std::size_t>(out.count * out.dim));
+  out.token_counts = encode_into(texts, call_plan, options, batching, {out.values, out.dim});
+  return out;
+}
+
+std::vector<TokenCount> SentenceEncoder::Impl::encode_into(std::span<const std::string_view> texts,
+                                                           const CallPlan& call_plan, const EncodeOptions& options,
+                                                           Batching batching, const VectorRows& out) {
+  if (texts.empty()) return {};
 
   const auto tokenized = tokenize(texts, call_plan);
   const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
-  out.values.resize(static_cast<std::size_t>(out.count * out.dim));
-  out.token_counts = token_counts(tokenized);
   encode_batches(batches, options, batching, out);
-  return out;
+  return token_counts(tokenized);
+}
+
+void SentenceEncoder::Impl::validate(const EncodeOptions& options) const {
+  plan(options);
+  if (options.batch_tokens < 0) {
+    fail(ErrorCode::invalid_argument, "batch_tokens must be at least 1, got {}", options.batch_tokens);
+  }
 }
 
 Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {
   return impl_->encode(texts, options, Batching::fastest);
+}
+
+std::vector<TokenCount> SentenceEncoder::encode_into(std::span<const std::string_view> texts, std::span<float> vectors,
+                                                     const EncodeOptions& options) const {
+  const CallPlan call_plan = impl_->plan(options);
+  const std::int64_t dim = call_plan.dim;
+  if (vectors.size() != texts.size() * static_cast<std::size_t>(dim)) {
+    fail(ErrorCode::invalid_argument, "vectors: {} texts need room for {} numbers, there is room for {}",
+         texts.size(), texts.size() * static_cast<std::size_t>(dim), vectors.size());
+  }
+  return impl_->encode_into(texts, call_plan, options, Batching::fastest, {vectors, dim});
+}
+
+void SentenceEncoder::validate(const EncodeOptions& options) const { impl_->validate(options); }
+
+std::int64_t SentenceEncoder::output_dim(const EncodeOptions& options) const {
+  validate(options);
+  return impl_->output_dim(options);
 }
 
 std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::string_view> texts,
@@ -492,7 +484,8 @@ Error non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperatur
   return {ErrorCode::non_finite,
           fmt::format("text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is "
                       "returned",
-                      text, tokens, temperature.to_string())};
+                      text, tokens, temperature.to_string()),
+          {.text_index = text}};
 }
 
 CallPlan EncoderAccess::plan(const SentenceEncoder& encoder, const EncodeOptions& options) {
@@ -527,6 +520,7 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
   model.check_temperature(options);
   const auto tokenized = model.tokenize(texts, model.plan_reading(options));
   for (const auto& text : tokenized) {
+    check_stop(options.stop, "observing");
     const auto batch = pack_batches({&text, 1}, {});
     // On one thread: what is observed must not depend on how many there are.
     model.pool.run([&](int slot) {
@@ -554,18 +548,8 @@ const std::string& SentenceEncoder::weights_sha256() const {
 }
 
 const ModelFingerprint& SentenceEncoder::fingerprint() const {
-  std::call_once(impl_->fingerprint_once, [this] {
-    ModelFingerprint& fingerprint = impl_->fingerprint;
-    for (const ModelFile& file : model_files(impl_->info.path)) {
-      if (!file.encoder_weights) fingerprint.files[file.name] = sha256_of_files({&file.path, 1});
-    }
-    fingerprint.files["weights"] = weights_sha256();
-    std::string list;
-    for (const auto& [name, sha256] : fingerprint.files) list += fmt::format("{} {}\n", sha256, name);
-    Sha256 hash;
-    hash.update(std::as_bytes(std::span(list.data(), list.size())));
-    fingerprint.sha256 = hash.hex_digest();
-  });
+  std::call_once(impl_->fingerprint_once,
+                 [this] { impl_->fingerprint = fingerprint_model(impl_->info.path, weights_sha256()); });
   return impl_->fingerprint;
 }
 

@@ -151,13 +151,13 @@ TEST(SentenceEncoder, TruncationKeepsTheEndThatWasAskedFor) {
   const std::string both = head + tail;
   const std::vector<std::string_view> parts = {head, tail};
   const std::vector<std::string_view> whole = {both};
-  const auto wanted = encoder.encode(parts);
+  const auto expected = encoder.encode(parts);
   EncodeOptions options;
   const auto end = encoder.encode(whole, options);
   options.truncation = Truncation::start;
   const auto start = encoder.encode(whole, options);
-  EXPECT_LE(test::max_abs_difference({end.values.data(), 1, 32}, {wanted.values.data(), 1, 32}), kInvariance);
-  EXPECT_LE(test::max_abs_difference({start.values.data(), 1, 32}, {wanted.values.data() + 32, 1, 32}), kInvariance);
+  EXPECT_LE(test::max_abs_difference({end.values.data(), 1, 32}, {expected.values.data(), 1, 32}), kInvariance);
+  EXPECT_LE(test::max_abs_difference({start.values.data(), 1, 32}, {expected.values.data() + 32, 1, 32}), kInvariance);
 }
 
 TEST(SentenceEncoder, MaxLengthGoesUpToThePositionTable) {
@@ -463,8 +463,8 @@ TEST(SentenceEncoder, InfoSaysWhatTheModelIs) {
   const auto& info = encoder.info();
   EXPECT_EQ(info.model_type, "mpnet");
   EXPECT_EQ(info.architecture, "MPNetModel");
-  EXPECT_EQ(info.weights_dtype, "F32");
-  EXPECT_EQ(info.pooling, "mean");
+  EXPECT_EQ(info.weights_dtype, WeightsDType::float32);
+  EXPECT_EQ(info.pooling, std::vector{PoolingMode::mean});
   EXPECT_TRUE(info.normalizes);
   EXPECT_EQ(info.dim, 48);
   EXPECT_EQ(info.tempered_layers, 2);
@@ -530,7 +530,7 @@ TEST(ModelFolder, WithoutModulesItIsAPlainTransformer) {
   const ModelCopy model("bert");
   model.erase("modules.json");
   const auto encoder = SentenceEncoder::load({.model = model.path().string()});
-  EXPECT_EQ(encoder.info().pooling, "mean");
+  EXPECT_EQ(encoder.info().pooling, std::vector{PoolingMode::mean});
   EXPECT_FALSE(encoder.info().normalizes);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/stop.h"
 #include "diagnostics/length_buckets.h"
 
 namespace treble::internal {
@@ -106,6 +107,7 @@ class Sampler {
     }
     chunk_.clear();
     bytes_ = 0;
+    check_stop(options_.stop, "the inspection");
     if (options_.progress) options_.progress({"reading", sample_.texts, 0});
   }
 
@@ -117,7 +119,7 @@ class Sampler {
     shorter_.offer(text);
   }
 
-  /// A single text cannot be compared, but its layers can be looked into.
+  /// A single text cannot be compared, but its layers can be probed.
   void choose_cuts() {
     const auto take = [this](CutSamples& from, std::int64_t enough) { return from.take(enough, sample_); };
     [[maybe_unused]] const bool taken = take(asked_, kEnoughCutTexts) || take(asked_, 2) ||
@@ -140,7 +142,7 @@ class Sampler {
 
 void Reservoir::offer(const SampledText& text) {
   ++seen_;
-  if (std::cmp_less(kept_.size(), most_)) {
+  if (std::cmp_less(kept_.size(), max_count_)) {
     kept_.push_back(text);
     return;
   }

@@ -22,7 +22,7 @@ struct SampledText {
 /// Keeps at most so many of what it is offered, each with the same chance (Vitter's algorithm R, 1985).
 class Reservoir {
  public:
-  Reservoir(std::int64_t most, std::uint64_t seed) : most_(most), generator_(seed) {}
+  Reservoir(std::int64_t max_count, std::uint64_t seed) : max_count_(max_count), generator_(seed) {}
 
   void offer(const SampledText& text);
   std::int64_t seen() const noexcept { return seen_; }
@@ -30,7 +30,7 @@ class Reservoir {
   std::vector<SampledText> take();
 
  private:
-  std::int64_t most_;
+  std::int64_t max_count_;
   std::int64_t seen_ = 0;
   std::mt19937_64 generator_;
   std::vector<SampledText> kept_;

@@ -110,12 +110,12 @@ TEST(Reservoir, AnUnfairSamplerWouldBeSeen) {
 TEST(Reservoir, PairsOfTextsAreNotTiedTogether) {
   // Two neighbours are both kept with the chance m(m−1)/(n(n−1)), near and far ones alike.
   constexpr std::int64_t kOffered = 30;
-  constexpr std::int64_t kMost = 6;
+  constexpr std::int64_t kMax = 6;
   constexpr std::uint64_t kSeeds = 20000;
   double neighbours = 0;
   double ends = 0;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
-    Reservoir reservoir(kMost, seed);
+    Reservoir reservoir(kMax, seed);
     for (std::int64_t i = 0; i < kOffered; ++i) reservoir.offer({.index = i});
     const auto kept = indices(reservoir.take());
     const std::set<std::int64_t> set(kept.begin(), kept.end());

@@ -201,18 +201,18 @@ TEST_P(Variants, RefuseOtherNumbersOfLayers) {
   if (GetParam() == "albert") GTEST_SKIP() << "its layers share their weights, so any number of them fits";
   const auto tensors = make_tensors(variant);
   const std::int64_t stored = variant.at("config").at(key).get<std::int64_t>();
-  for (const std::int64_t wanted : {stored + 1, stored - 1}) {
-    if (wanted == 0) continue;
-    variant["config"][key] = wanted;
+  for (const std::int64_t expected : {stored + 1, stored - 1}) {
+    if (expected == 0) continue;
+    variant["config"][key] = expected;
     variant["config"].erase("layer_types");
     write_model(scratch() / "model", variant, tensors);
     try {
       load_encoder(scratch() / "model", {kMaxTokens});
-      ADD_FAILURE() << stored << " layers passed for " << wanted;
+      ADD_FAILURE() << stored << " layers passed for " << expected;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::invalid_file);
       EXPECT_NE(std::string(error.what()).find(std::to_string(stored) + " layers"), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find("asks for " + std::to_string(wanted)), std::string::npos);
+      EXPECT_NE(std::string(error.what()).find("asks for " + std::to_string(expected)), std::string::npos);
     }
   }
 }

@@ -38,6 +38,28 @@ Similarity parse_similarity(std::string_view name) {
 
 std::string to_string(Similarity similarity) { return std::string(kNames[static_cast<std::size_t>(similarity)]); }
 
+float similarity(std::span<const float> a, std::span<const float> b, Similarity kind) {
+  if (a.size() != b.size()) {
+    fail(ErrorCode::invalid_argument, "vectors of {} and {} dimensions cannot be compared", a.size(), b.size());
+  }
+  return kind == Similarity::cosine ? static_cast<float>(cosine(a, b)) : compare(kind, a, b);
+}
+
+double cosine(std::span<const float> a, std::span<const float> b) {
+  if (a.size() != b.size()) {
+    fail(ErrorCode::invalid_argument, "vectors of {} and {} dimensions cannot be compared", a.size(), b.size());
+  }
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ab += double{a[i]} * double{b[i]};
+    aa += double{a[i]} * double{a[i]};
+    bb += double{b[i]} * double{b[i]};
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0.0;
+}
+
 void prepare(Similarity similarity, std::span<float> vectors, std::int64_t dim) {
   if (similarity != Similarity::cosine) return;
   const auto size = static_cast<std::size_t>(dim);

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -41,15 +41,15 @@ void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, 
 
 std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
   if (id < 0 || id >= parts_.word_embeddings.rows) {
-    fail(ErrorCode::invalid_file,
-         "{} has {} rows, but tokenizer.json gave text {} the token id {}: the tokenizer is another model's, or the "
-         "weights are; fetch both again",
-         parts_.word_embeddings_source, parts_.word_embeddings.rows, text, id);
+    fail_text(text, ErrorCode::invalid_file,
+              "tokenizer.json gave it the token id {}, but {} has {} rows: the tokenizer is another model's, or the "
+              "weights are; fetch both again",
+              id, parts_.word_embeddings_source, parts_.word_embeddings.rows);
   }
   const std::span<const float> row = parts_.word_embeddings.row_span(id);
   if (!all_finite(row)) {
-    fail(ErrorCode::invalid_file, "{}: row {}, which text {} needs, has a NaN or infinity; the weights are damaged",
-         parts_.word_embeddings_source, id, text);
+    fail_text(text, ErrorCode::invalid_file,
+              "it needs row {} of {}, which has a NaN or infinity; the weights are damaged", id, parts_.word_embeddings_source);
   }
   return row;
 }
@@ -65,8 +65,8 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
   if (const std::int64_t counted = num_counted(std::span(batch.ids).subspan(
           static_cast<std::size_t>(batch.offsets[s]), static_cast<std::size_t>(batch.length(sequence))));
       counted > parts_.max_tokens) {
-    fail(ErrorCode::invalid_argument, "text {}: {} tokens, the model has positions for {}", batch.text_index[s],
-         counted, parts_.max_tokens);
+    fail_text(batch.text_index[s], ErrorCode::invalid_argument, "{} tokens, the model has positions for {}", counted,
+              parts_.max_tokens);
   }
   const float* next_position = positions_for(batch.length(sequence)).data();
   for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {

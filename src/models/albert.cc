@@ -10,8 +10,8 @@ namespace {
 EncoderConfig read_config(const JsonObject& json) {
   require_value(json, "position_embedding_type", "absolute");
   if (json.integer("inner_group_num").value_or(1) != 1) {
-    fail(ErrorCode::unsupported, "{}: \"inner_group_num\" is {}; only 1 is supported", json.origin(),
-         json.required_integer("inner_group_num"));
+    fail_at(json, ErrorCode::unsupported, "\"inner_group_num\" is {}; only 1 is supported",
+            json.required_integer("inner_group_num"));
   }
   EncoderConfig config = read_bert_like_config(
       json, {.sizes = {.vocab_size = 30000, .hidden_size = 4096, .num_heads = 64, .intermediate_size = 16384},

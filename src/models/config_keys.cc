@@ -9,20 +9,20 @@ namespace treble::internal {
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback) {
   const std::string name = json.string(key).value_or(fallback);
   if (const auto activation = activation_from_name(name)) return *activation;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; supported are {}", json.origin(), key, name,
-       fmt::join(activation_names(), ", "));
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is \"{}\"; supported are {}", key, name,
+          fmt::join(activation_names(), ", "));
 }
 
 void require_value(const JsonObject& json, const char* key, const std::string& required) {
   const auto value = json.string(key);
   if (!value || *value == required) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is \"{}\"; only \"{}\" is supported", json.origin(), key, *value, required);
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is \"{}\"; only \"{}\" is supported", key, *value, required);
 }
 
 void require_flag(const JsonObject& json, const char* key, bool required) {
   const auto value = json.boolean(key);
   if (!value || *value == required) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported", json.origin(), key, *value, required);
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is {}; only {} is supported", key, *value, required);
 }
 
 std::int64_t read_size(const JsonObject& json, const std::vector<const char*>& keys, std::int64_t fallback) {
@@ -44,7 +44,7 @@ EncoderConfig read_sizes(const JsonObject& json, const EncoderSizes& defaults, c
   config.intermediate_size = read_size(json, keys.intermediate_size, defaults.intermediate_size);
   config.num_positions = read_size(json, keys.num_positions, defaults.num_positions);
   if (config.num_layers >= 1 && config.num_layers <= 4096) return config;
-  fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be between 1 and 4096", json.origin(),
+  fail_at(json, ErrorCode::invalid_file, "\"{}\" is {}, it must be between 1 and 4096",
        fmt::join(keys.num_layers, "\" or \""), config.num_layers);
 }
 
@@ -56,7 +56,7 @@ std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::
 std::int64_t read_divisor(const JsonObject& json, const char* key, std::int64_t fallback) {
   const std::int64_t step = json.integer(key).value_or(fallback);
   if (step >= 1) return step;
-  fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be at least 1", json.origin(), key, step);
+  fail_at(json, ErrorCode::invalid_file, "\"{}\" is {}, it must be at least 1", key, step);
 }
 
 EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& defaults) {
@@ -73,15 +73,13 @@ std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::i
   const nlohmann::json* types = json.find("layer_types");
   if (types == nullptr) return std::nullopt;
   if (!types->is_array() || static_cast<std::int64_t>(types->size()) != num_layers) {
-    fail(ErrorCode::invalid_file, "{}: \"layer_types\" must be a list of {} entries, one a layer", json.origin(),
-         num_layers);
+    fail_at(json, ErrorCode::invalid_file, "\"layer_types\" must be a list of {} entries, one a layer", num_layers);
   }
   std::vector<bool> local;
   for (const nlohmann::json& type : *types) {
     const std::string name = type.is_string() ? type.get<std::string>() : type.dump();
     if (name != "full_attention" && name != "attention" && name != "sliding_attention") {
-      fail(ErrorCode::unsupported, "{}: layer type {}; supported are full_attention and sliding_attention",
-           json.origin(), name);
+      fail_at(json, ErrorCode::unsupported, "layer type {}; supported are full_attention and sliding_attention", name);
     }
     local.push_back(name == "sliding_attention");
   }

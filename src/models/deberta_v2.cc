@@ -44,12 +44,12 @@ void read_convolution(const JsonObject& json, EncoderConfig& config) {
   config.convolution_kernel = std::max<std::int64_t>(0, json.integer("conv_kernel_size").value_or(0));
   if (config.convolution_kernel == 0) return;
   if (config.convolution_kernel % 2 == 0 || config.convolution_kernel > 127) {
-    fail(ErrorCode::invalid_file, "{}: \"conv_kernel_size\" is {}; it must be odd, from 1 to 127", json.origin(),
-         config.convolution_kernel);
+    fail_at(json, ErrorCode::invalid_file, "\"conv_kernel_size\" is {}; it must be odd, from 1 to 127",
+            config.convolution_kernel);
   }
   if (json.integer("conv_groups").value_or(1) != 1) {
-    fail(ErrorCode::unsupported, "{}: \"conv_groups\" is {}; only 1 is supported", json.origin(),
-         json.required_integer("conv_groups"));
+    fail_at(json, ErrorCode::unsupported, "\"conv_groups\" is {}; only 1 is supported",
+            json.required_integer("conv_groups"));
   }
   config.convolution_activation = read_activation(json, "conv_act", "tanh");
 }
@@ -69,17 +69,17 @@ void read_disentangled(const JsonObject& json, EncoderConfig& config) {
   if (relative.max_relative < 1) relative.max_relative = config.num_positions;
   if (!relative.enabled || relative.buckets == 0) return;
   if (relative.buckets < 2 || relative.max_relative - 1 <= relative.buckets / 2) {
-    fail(ErrorCode::invalid_file,
-         "{}: {} position buckets over {} relative positions; there must be at least 2, and more than half as many "
-         "positions beyond the first",
-         json.origin(), relative.buckets, relative.max_relative);
+    fail_at(json, ErrorCode::invalid_file,
+            "{} position buckets over {} relative positions; there must be at least 2, and more than half as many "
+            "positions beyond the first",
+            relative.buckets, relative.max_relative);
   }
 }
 
 void require_hidden_width(const JsonObject& json, const char* key, std::int64_t value, std::int64_t required) {
   if (json.integer(key).value_or(required) == required && value > 0) return;
-  fail(ErrorCode::unsupported, "{}: \"{}\" is {}; only {} is supported for a hidden size of {}", json.origin(), key,
-       json.integer(key).value_or(0), required, value);
+  fail_at(json, ErrorCode::unsupported, "\"{}\" is {}; only {} is supported for a hidden size of {}", key,
+          json.integer(key).value_or(0), required, value);
 }
 
 EncoderConfig read_config(const JsonObject& json) {

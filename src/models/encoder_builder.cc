@@ -36,7 +36,7 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
   if (config.learned_positions && changes_rotary_base(lengths.extension) &&
       lengths.max_tokens > lengths.trained(config)) {
     fail(ErrorCode::invalid_argument,
-         "--extend ntk is for rotary positions; {} has a learned table: use interpolate, "
+         "ModelOptions::extension ntk is for rotary positions; {} has a learned table: use interpolate, "
          "group or recur",
          config.model_type);
   }

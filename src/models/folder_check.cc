@@ -6,7 +6,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "models/model_location.h"
@@ -26,10 +26,10 @@ void refuse_adapters(const fs::path& folder) {
   for (const char* name : kNames) {
     if (!is_there(folder / name)) continue;
     const bool alone = !TensorArchive::is_in(folder);
-    fail(ErrorCode::unsupported,
-         "{}: {} is a PEFT adapter {}; Treble applies none: merge it into the base model once with Python, "
-         "PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)",
-         folder.string(), name, alone ? "without its base model" : "that changes the weights beside it");
+    fail_file(folder, ErrorCode::unsupported,
+              "{} is a PEFT adapter {}; Treble applies none: merge it into the base model once with Python, "
+              "PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)",
+              name, alone ? "without its base model" : "that changes the weights beside it");
   }
 }
 
@@ -58,7 +58,7 @@ void refuse_stated_quantization(const Json& config, const std::string& origin) {
     fail(ErrorCode::unsupported,
          "{}: \"{}\" says that the weights are quantised ({:.40}{:.20}); Treble reads F32, F16 and BF16 weights: use "
          "the "
-         "model it was made from, and --dtype int8 for speed",
+         "model it was made from, and ModelOptions::dtype int8 for speed",
          origin, key, method_of(*found), bits_of(*found));
   }
 }
@@ -67,11 +67,11 @@ void check_config(const fs::path& folder) {
   const fs::path path = folder / "config.json";
   if (!is_there(path)) {
     if (!TensorArchive::is_in(folder)) fail_without_weights(folder);
-    fail(ErrorCode::not_found, "{}: not there; without it nothing says what the weights are: fetch the model again",
-         path.string());
+    fail_file(path, ErrorCode::not_found,
+              "not there; without it nothing says what the weights are: fetch the model again");
   }
   const auto json = JsonObject::from_file(path);
-  refuse_stated_quantization(json.value(), json.origin());
+  about_file(path, [&] { refuse_stated_quantization(json.value(), json.origin()); });
 }
 
 void check_tokenizer(const fs::path& folder) {
@@ -82,13 +82,13 @@ void check_tokenizer(const fs::path& folder) {
   const auto other =
       std::find_if(kOthers.begin(), kOthers.end(), [&](const char* name) { return is_there(folder / name); });
   if (other == kOthers.end()) {
-    fail(ErrorCode::not_found, "{}: not there, nor any other tokenizer file: fetch the model again",
-         (folder / "tokenizer.json").string());
+    fail_file(folder / "tokenizer.json", ErrorCode::not_found,
+              "not there, nor any other tokenizer file: fetch the model again");
   }
-  fail(ErrorCode::not_found,
-       "{0}: not there, only {1}; make it once with Python: "
-       "transformers.AutoTokenizer.from_pretrained(\"{2}\").save_pretrained(\"{2}\")",
-       (folder / "tokenizer.json").string(), *other, folder.string());
+  fail_file(folder / "tokenizer.json", ErrorCode::not_found,
+            "not there, only {0}; make it once with Python: "
+            "transformers.AutoTokenizer.from_pretrained(\"{1}\").save_pretrained(\"{1}\")",
+            *other, folder.string());
 }
 
 bool has_unfinished_downloads(const fs::path& folder) {
@@ -137,11 +137,11 @@ void refuse_quantized(const TensorArchive& archive) {
     const auto mark = std::find_if(kMarks.begin(), kMarks.end(),
                                    [&name = name](const Mark& one) { return name.ends_with(one.suffix); });
     if (mark == kMarks.end()) continue;
-    fail(
-        ErrorCode::unsupported,
-        "{}: tensor \"{}\" belongs to quantised weights ({}); Treble reads F32, F16 and BF16 weights: use the model it "
-        "was made from, and --dtype int8 for speed",
-        tensor.file, name, mark->method);
+    fail_file(
+        tensor.file, ErrorCode::unsupported,
+        "tensor \"{}\" belongs to quantised weights ({}); Treble reads F32, F16 and BF16 weights: use the model it "
+        "was made from, and ModelOptions::dtype int8 for speed",
+        name, mark->method);
   }
 }
 

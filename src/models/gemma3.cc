@@ -24,8 +24,7 @@ void read_window(const JsonObject& json, EncoderConfig& config) {
   const bool local =
       std::find(config.window.layers.begin(), config.window.layers.end(), true) != config.window.layers.end();
   if (local && json.contains("sliding_window") && json.find("sliding_window") == nullptr) {
-    fail(ErrorCode::invalid_file, "{}: \"sliding_window\" is null, but there are layers with a local window",
-         json.origin());
+    fail_at(json, ErrorCode::invalid_file, "\"sliding_window\" is null, but there are layers with a local window");
   }
   const std::int64_t window = json.integer("sliding_window").value_or(4096);
   // Both ways, a window of w means w / 2 keys on each side; causal, the w last keys.
@@ -66,12 +65,12 @@ EncoderConfig read_config(const JsonObject& json) {
   config.norm_eps = json.number("rms_norm_eps").value_or(1e-6);
   const double scalar = json.number("query_pre_attn_scalar").value_or(256);
   if (!(scalar > 0)) {
-    fail(ErrorCode::invalid_file, "{}: \"query_pre_attn_scalar\" is {}, it must be above 0", json.origin(), scalar);
+    fail_at(json, ErrorCode::invalid_file, "\"query_pre_attn_scalar\" is {}, it must be above 0", scalar);
   }
   config.qk_scale = 1 / std::sqrt(scalar);
   if (json.number("attn_logit_softcapping")) {
-    fail(ErrorCode::unsupported, "{}: \"attn_logit_softcapping\" is {}; only null is supported", json.origin(),
-         *json.number("attn_logit_softcapping"));
+    fail_at(json, ErrorCode::unsupported, "\"attn_logit_softcapping\" is {}; only null is supported",
+            *json.number("attn_logit_softcapping"));
   }
   const bool bias = json.boolean("attention_bias").value_or(false);
   config.qkv_bias = config.output_bias = bias;

@@ -20,9 +20,8 @@ EncoderConfig read_config(const JsonObject& json) {
   config.unlimited_positions = true;
   const std::string kind = json.string("feed_forward_type").value_or("original");
   if (kind != "geglu" && kind != "reglu") {
-    fail(ErrorCode::unsupported,
-         "{}: \"feed_forward_type\" is \"{}\" (\"original\" where it is absent); supported are geglu and reglu",
-         json.origin(), kind);
+    fail_at(json, ErrorCode::unsupported,
+            "\"feed_forward_type\" is \"{}\" (\"original\" where it is absent); supported are geglu and reglu", kind);
   }
   config.gated = true;
   config.activation = kind == "reglu" ? Activation::relu : Activation::gelu;

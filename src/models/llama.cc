@@ -48,9 +48,8 @@ std::vector<bool> read_local_layers(const JsonObject& json, const std::string& m
   for (std::int64_t layer = 0; layer < num_layers; ++layer) local.push_back(has_window && layer >= first);
   const auto stated = read_layer_types(json, num_layers);
   if (stated && !has_window && std::find(stated->begin(), stated->end(), true) != stated->end()) {
-    fail(ErrorCode::invalid_file,
-         "{}: \"layer_types\" has layers with a local window, but \"sliding_window\" is null or not in use",
-         json.origin());
+    fail_at(json, ErrorCode::invalid_file,
+            "\"layer_types\" has layers with a local window, but \"sliding_window\" is null or not in use");
   }
   return stated.value_or(local);
 }

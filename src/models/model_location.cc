@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
 
@@ -56,21 +56,19 @@ std::optional<fs::path> cached_snapshot(const fs::path& repository) {
   std::string commit;
   if (std::ifstream ref(repository / "refs" / "main"); ref >> commit) {
     if (is_folder(snapshots / commit)) return snapshots / commit;
-    fail(ErrorCode::not_found,
-         "{}: refs/main names the snapshot {:.64}, which is not there ({}): the download was not finished; fetch the "
-         "model again, or give the path of a snapshot",
-         repository.string(), commit,
-         commits.empty() ? "there is none" : fmt::format("there is {}", fmt::join(commits, ", ")));
+    fail_file(repository, ErrorCode::not_found,
+              "refs/main names the snapshot {:.64}, which is not there ({}): the download was not finished; fetch the "
+              "model again, or give the path of a snapshot",
+              commit, commits.empty() ? "there is none" : fmt::format("there is {}", fmt::join(commits, ", ")));
   }
   if (commits.size() == 1) return snapshots / commits.front();
   if (commits.empty()) {
-    fail(ErrorCode::not_found,
-         "{}: the cache has no snapshot of this model: the download was not finished; fetch it again",
-         repository.string());
+    fail_file(repository, ErrorCode::not_found,
+              "the cache has no snapshot of this model: the download was not finished; fetch it again");
   }
-  fail(ErrorCode::not_found,
-       "{}: {} snapshots ({}), and no refs/main that says which one counts; give the path of one of them",
-       snapshots.string(), commits.size(), fmt::join(commits, ", "));
+  fail_file(snapshots, ErrorCode::not_found,
+            "{} snapshots ({}), and no refs/main that says which one counts; give the path of one of them",
+            commits.size(), fmt::join(commits, ", "));
 }
 
 fs::path cache_name(const std::string& model) {
@@ -101,14 +99,14 @@ fs::path transformer_folder(const fs::path& folder) {
   if (!is_there(folder / "modules.json")) return folder;
   const auto modules = parse_json_file(folder / "modules.json");
   if (!modules.is_array() || modules.empty() || !modules.front().is_object()) {
-    fail(ErrorCode::invalid_file, "{}: expected a list of modules", (folder / "modules.json").string());
+    fail_file(folder / "modules.json", ErrorCode::invalid_file, "expected a list of modules");
   }
   const auto path = modules.front().find("path");
   if (path == modules.front().end() || !path->is_string()) return folder;
   const fs::path relative = path->get<std::string>();
   if (relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end()) {
-    fail(ErrorCode::invalid_file, "{}: module path \"{}\" leaves the model's folder",
-         (folder / "modules.json").string(), relative.string());
+    fail_file(folder / "modules.json", ErrorCode::invalid_file, "module path \"{}\" leaves the model's folder",
+              relative.string());
   }
   return relative.empty() ? folder : folder / relative;
 }

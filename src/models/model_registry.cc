@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
 #include "models/folder_check.h"
@@ -31,13 +31,13 @@ Family find_family(const JsonObject& json) {
     if (std::find(types.begin(), types.end(), model_type) == types.end()) continue;
     if (family.claims == nullptr || family.claims(json)) return std::move(family);
   }
-  fail(ErrorCode::unsupported, "{}: model_type \"{}\" is not supported; supported are {}", json.origin(), model_type,
-       supported_model_types());
+  fail_at(json, ErrorCode::unsupported, "model_type \"{}\" is not supported; supported are {}", model_type,
+          supported_model_types());
 }
 
 void check_range(const JsonObject& json, const char* what, std::int64_t value, std::int64_t min, std::int64_t max) {
   if (value >= min && value <= max) return;
-  fail(ErrorCode::invalid_file, "{}: {} is {}, it must be between {} and {}", json.origin(), what, value, min, max);
+  fail_at(json, ErrorCode::invalid_file, "{} is {}, it must be between {} and {}", what, value, min, max);
 }
 
 /// Bounds far beyond every real model, so that products of sizes cannot overflow.
@@ -58,37 +58,36 @@ void check_sizes(const JsonObject& json, const EncoderConfig& config) {
 
 void check_divisions(const JsonObject& json, const EncoderConfig& config) {
   if (config.head_dim == 0 && config.hidden_size % config.num_heads != 0) {
-    fail(ErrorCode::invalid_file, "{}: the hidden size {} is not a multiple of the {} attention heads", json.origin(),
-         config.hidden_size, config.num_heads);
+    fail_at(json, ErrorCode::invalid_file, "the hidden size {} is not a multiple of the {} attention heads",
+            config.hidden_size, config.num_heads);
   }
   if (config.num_heads % config.kv_heads() != 0) {
-    fail(ErrorCode::invalid_file, "{}: {} attention heads cannot share {} key-value heads evenly", json.origin(),
-         config.num_heads, config.kv_heads());
+    fail_at(json, ErrorCode::invalid_file, "{} attention heads cannot share {} key-value heads evenly",
+            config.num_heads, config.kv_heads());
   }
   if (config.rotary.base > 0 && config.head_width() % 2 != 0) {
-    fail(ErrorCode::invalid_file, "{}: rotary positions need heads of even width, these have {}", json.origin(),
-         config.head_width());
+    fail_at(json, ErrorCode::invalid_file, "rotary positions need heads of even width, these have {}",
+            config.head_width());
   }
 }
 
 void check_positions(const JsonObject& json, const EncoderConfig& config) {
   if (!(config.norm_eps >= 0 && config.norm_eps < 1)) {
-    fail(ErrorCode::invalid_file, "{}: the eps of norms is {}, it must be between 0 and 1", json.origin(),
-         config.norm_eps);
+    fail_at(json, ErrorCode::invalid_file, "the eps of norms is {}, it must be between 0 and 1", config.norm_eps);
   }
   const RelativeBuckets& buckets = config.relative_buckets;
   if (buckets.num_buckets != 0 &&
       (buckets.num_buckets < 4 || buckets.num_buckets > 4096 || buckets.max_distance <= buckets.num_buckets / 4)) {
-    fail(ErrorCode::invalid_file,
-         "{}: {} relative buckets up to distance {}; there must be 4 to 4096 of them, reaching beyond a quarter of "
-         "their number",
-         json.origin(), buckets.num_buckets, buckets.max_distance);
+    fail_at(json, ErrorCode::invalid_file,
+            "{} relative buckets up to distance {}; there must be 4 to 4096 of them, reaching beyond a quarter of "
+            "their number",
+            buckets.num_buckets, buckets.max_distance);
   }
   if (buckets.num_buckets != 0)
     check_range(json, "the rows of relative bias", buckets.rows(), buckets.num_buckets, 4096);
   if (config.window.left < 0 || config.window.right < 0) {
-    fail(ErrorCode::invalid_file, "{}: a local window of {} back and {} ahead", json.origin(), config.window.left,
-         config.window.right);
+    fail_at(json, ErrorCode::invalid_file, "a local window of {} to the left and {} to the right", config.window.left,
+            config.window.right);
   }
   if (config.disentangled.enabled) {
     check_range(json, "position_buckets", config.disentangled.buckets, 0, std::int64_t{1} << 16);
@@ -101,8 +100,8 @@ void refuse_other_computations(const JsonObject& json) {
   for (const char* key : {"pruned_heads", "per_layer_config", "quantization", "quantization_config"}) {
     const nlohmann::json* value = json.find(key);
     if (value == nullptr || value->empty()) continue;
-    fail(ErrorCode::unsupported, "{}: \"{}\" is {:.120}; only models without it are supported", json.origin(), key,
-         value->dump());
+    fail_at(json, ErrorCode::unsupported, "\"{}\" is {:.120}; only models without it are supported", key,
+            value->dump());
   }
 }
 
@@ -155,9 +154,8 @@ void check_layers(const std::filesystem::path& folder, const TensorArchive& arch
   const std::int64_t stored = count_layers(archive, layout.found);
   const std::int64_t expected = layout.config.layer_groups();
   if (stored == expected) return;
-  fail(ErrorCode::invalid_file,
-       "{}: the weights hold {} layers, config.json asks for {}; the two belong to different models", folder.string(),
-       stored, expected);
+  fail_file(folder, ErrorCode::invalid_file,
+            "the weights hold {} layers, config.json asks for {}; the two belong to different models", stored, expected);
 }
 
 /// A tensor that nobody read is a part of the model that is not computed, unless it is known to be none.
@@ -175,11 +173,11 @@ void check_all_read(const WeightLoader& loader, const ModelLayout& layout, const
   const std::size_t named = std::min(unread.size(), kNamed);
   std::vector<std::string> first;
   for (std::size_t i = 0; i < named; ++i) first.push_back(for_message(unread[i]));
-  fail(
-      ErrorCode::unsupported,
-      "{}: the weights hold {} tensors that a {} model of this config.json does not use: {}{}; the checkpoint computes "
+  fail_file(
+      folder, ErrorCode::unsupported,
+      "the weights hold {} tensors that a {} model of this config.json does not use: {}{}; the checkpoint computes "
       "something else than that",
-      folder.string(), unread.size(), config.model_type, fmt::join(first, ", "), unread.size() > named ? ", …" : "");
+      unread.size(), config.model_type, fmt::join(first, ", "), unread.size() > named ? ", …" : "");
 }
 
 }  // namespace

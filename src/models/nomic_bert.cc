@@ -22,11 +22,11 @@ void require_published_form(const JsonObject& json) {
   }
   require_flag(json, "scale_attn_weights", true);
   if (const double fraction = json.number("rotary_emb_fraction").value_or(0); fraction != 1) {
-    fail(ErrorCode::unsupported, "{}: \"rotary_emb_fraction\" is {} (0 where it is absent); only 1 is supported",
-         json.origin(), fraction);
+    fail_at(json, ErrorCode::unsupported, "\"rotary_emb_fraction\" is {} (0 where it is absent); only 1 is supported",
+            fraction);
   }
   if (json.number("rotary_emb_scale_base").value_or(0) != 0 || json.integer("num_experts").value_or(0) > 0) {
-    fail(ErrorCode::unsupported, "{}: \"rotary_emb_scale_base\" and \"num_experts\" are not supported", json.origin());
+    fail_at(json, ErrorCode::unsupported, "\"rotary_emb_scale_base\" and \"num_experts\" are not supported");
   }
 }
 
@@ -35,8 +35,7 @@ void read_published_activation(const JsonObject& json, EncoderConfig& config) {
   const std::string name = json.string("activation_function").value_or("gelu_new");
   config.gated = name == "swiglu" || name == "geglu";
   if (!config.gated) {
-    fail(ErrorCode::unsupported, "{}: \"activation_function\" is \"{}\"; supported are swiglu and geglu", json.origin(),
-         name);
+    fail_at(json, ErrorCode::unsupported, "\"activation_function\" is \"{}\"; supported are swiglu and geglu", name);
   }
   config.activation = name == "geglu" ? Activation::gelu : Activation::silu;
 }
@@ -48,9 +47,9 @@ void read_published_rotary(const JsonObject& json, EncoderConfig& config) {
   config.rotary.original_positions = static_cast<double>(json.integer("max_trained_positions").value_or(2048));
   if (!factor) return;
   if (!(*factor > 0) || config.rotary.original_positions < 1) {
-    fail(ErrorCode::invalid_file,
-         "{}: \"rotary_scaling_factor\" is {} over {} \"max_trained_positions\", both must be above 0", json.origin(),
-         *factor, config.rotary.original_positions);
+    fail_at(json, ErrorCode::invalid_file,
+            "\"rotary_scaling_factor\" is {} over {} \"max_trained_positions\", both must be above 0", *factor,
+            config.rotary.original_positions);
   }
   config.rotary.scaling = RotaryScaling::dynamic;
   config.rotary.factor = *factor;

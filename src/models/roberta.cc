@@ -14,8 +14,8 @@ EncoderConfig read_config(const JsonObject& json) {
   EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = roberta ? 50265 : 30522}});
   const std::int64_t padding_id = json.integer("pad_token_id").value_or(1);
   if (padding_id < 0) {
-    fail(ErrorCode::invalid_file, "{}: \"pad_token_id\" is {}; positions begin after it, so it must be at least 0",
-         json.origin(), padding_id);
+    fail_at(json, ErrorCode::invalid_file, "\"pad_token_id\" is {}; positions begin after it, so it must be at least 0",
+            padding_id);
   }
   config.position_offset = padding_id + 1;
   config.padding_idx = static_cast<std::int32_t>(padding_id);

@@ -24,7 +24,7 @@ Json object_of(const JsonObject& json, const char* key) {
   const Json* value = json.find(key);
   if (value == nullptr) return Json::object();
   if (value->is_object()) return *value;
-  fail(ErrorCode::invalid_file, "{}: \"{}\" must be an object, found {}", json.origin(), key, value->type_name());
+  fail_at(json, ErrorCode::invalid_file, "\"{}\" must be an object, found {}", key, value->type_name());
 }
 
 void set_default(Json& object, const char* key, const std::optional<double>& value) {
@@ -32,9 +32,9 @@ void set_default(Json& object, const char* key, const std::optional<double>& val
 }
 
 double positive(const JsonObject& scaling, const char* key, const std::optional<double>& value) {
-  if (!value) fail(ErrorCode::invalid_file, "{}: \"{}\" is missing", scaling.origin(), key);
+  if (!value) fail_at(scaling, ErrorCode::invalid_file, "\"{}\" is missing", key);
   if (*value > 0 && std::isfinite(*value)) return *value;
-  fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, it must be above 0", scaling.origin(), key, *value);
+  fail_at(scaling, ErrorCode::invalid_file, "\"{}\" is {}, it must be above 0", key, *value);
 }
 
 double required_positive(const JsonObject& scaling, const char* key) {
@@ -52,8 +52,8 @@ std::vector<double> read_factors(const JsonObject& scaling, const char* key, std
   if (values != nullptr && values->size() == factors.size() && static_cast<std::int64_t>(factors.size()) == count) {
     return factors;
   }
-  fail(ErrorCode::invalid_file, "{}: \"{}\" must be a list of {} numbers above 0, half the width of a head",
-       scaling.origin(), key, count);
+  fail_at(scaling, ErrorCode::invalid_file, "\"{}\" must be a list of {} numbers above 0, half the width of a head",
+          key, count);
 }
 
 /// "factor", or how far the model was stretched where it is null.
@@ -81,7 +81,7 @@ void read_yarn(const JsonObject& scaling, const EncoderConfig& config, bool by_l
   // transformers looks for it beside the layer types, never within them.
   rotary.truncate = scaling.boolean("truncate").value_or(true) || by_layer;
   if (rotary.base <= 1) {
-    fail(ErrorCode::invalid_file, "{}: \"rope_theta\" is {}, yarn needs more than 1", scaling.origin(), rotary.base);
+    fail_at(scaling, ErrorCode::invalid_file, "\"rope_theta\" is {}, yarn needs more than 1", rotary.base);
   }
 }
 
@@ -91,8 +91,8 @@ void read_longrope(const JsonObject& scaling, const EncoderConfig& config, Rotar
   rotary.long_factors = read_factors(scaling, "long_factor", config.head_width() / 2);
   rotary.factor = factor_or_stretch(scaling, config, rotary.original_positions);
   if (rotary.original_positions <= 1) {
-    fail(ErrorCode::invalid_file, "{}: \"original_max_position_embeddings\" is {}, longrope needs more than 1",
-         scaling.origin(), rotary.original_positions);
+    fail_at(scaling, ErrorCode::invalid_file, "\"original_max_position_embeddings\" is {}, longrope needs more than 1",
+            rotary.original_positions);
   }
   const double inferred =
       rotary.factor <= 1 ? 1 : std::sqrt(1 + std::log(rotary.factor) / std::log(rotary.original_positions));
@@ -106,15 +106,15 @@ void read_llama3(const JsonObject& scaling, RotaryConfig& rotary) {
   rotary.low_frequency_factor = required_positive(scaling, "low_freq_factor");
   rotary.high_frequency_factor = required_positive(scaling, "high_freq_factor");
   if (rotary.high_frequency_factor > rotary.low_frequency_factor) return;
-  fail(ErrorCode::invalid_file, "{}: \"high_freq_factor\" is {}, it must be above \"low_freq_factor\", {}",
-       scaling.origin(), rotary.high_frequency_factor, rotary.low_frequency_factor);
+  fail_at(scaling, ErrorCode::invalid_file, "\"high_freq_factor\" is {}, it must be above \"low_freq_factor\", {}",
+          rotary.high_frequency_factor, rotary.low_frequency_factor);
 }
 
 void read_fixed_ntk(const JsonObject& scaling, RotaryConfig& rotary) {
   rotary.scaling = RotaryScaling::ntk;
   rotary.factor = required_positive(scaling, "factor");
   if (!scaling.number("mixed_b")) return;
-  fail(ErrorCode::unsupported, "{}: \"mixed_b\" is not supported; only null is", scaling.origin());
+  fail_at(scaling, ErrorCode::unsupported, "\"mixed_b\" is not supported; only null is");
 }
 
 void warn_of_unread(const JsonObject& scaling, std::vector<std::string>& warnings) {
@@ -158,9 +158,9 @@ void RotaryReader::read_kind(const JsonObject& scaling, const std::string& kind,
   } else if (kind == "ntk" && fixed_ntk) {
     read_fixed_ntk(scaling, rotary);
   } else {
-    fail(ErrorCode::unsupported,
-         "{}: rotary scaling \"{}\"; supported are default, linear, dynamic, yarn, longrope, llama3{}",
-         scaling.origin(), kind, fixed_ntk ? ", ntk" : "");
+    fail_at(scaling, ErrorCode::unsupported,
+            "rotary scaling \"{}\"; supported are default, linear, dynamic, yarn, longrope, llama3{}", kind,
+            fixed_ntk ? ", ntk" : "");
   }
 }
 
@@ -170,7 +170,7 @@ RotaryConfig RotaryReader::read(const JsonObject& scaling, std::vector<std::stri
   const auto old_name = scaling.string("type");
   read_kind(scaling, scaling.string("rope_type").value_or(old_name.value_or("default")), rotary);
   if (const double part = scaling.number("partial_rotary_factor").value_or(1); part != 1) {
-    fail(ErrorCode::unsupported, "{}: \"partial_rotary_factor\" is {}; only 1 is supported", scaling.origin(), part);
+    fail_at(scaling, ErrorCode::unsupported, "\"partial_rotary_factor\" is {}; only 1 is supported", part);
   }
   warn_of_unread(scaling, warnings);
   return rotary;
@@ -178,8 +178,8 @@ RotaryConfig RotaryReader::read(const JsonObject& scaling, std::vector<std::stri
 
 RotaryReader reader_for(const JsonObject& json, const EncoderConfig& config) {
   if (config.num_heads < 1 || config.hidden_size < 1 || config.num_positions < 1) {
-    fail(ErrorCode::invalid_file, "{}: {} attention heads over a hidden size of {} and {} positions", json.origin(),
-         config.num_heads, config.hidden_size, config.num_positions);
+    fail_at(json, ErrorCode::invalid_file, "{} attention heads over a hidden size of {} and {} positions",
+            config.num_heads, config.hidden_size, config.num_positions);
   }
   return {.config = config, .original_positions = json.number("original_max_position_embeddings")};
 }
@@ -192,23 +192,24 @@ void read_rotary(const JsonObject& json, const RotaryDefaults& defaults, Encoder
   const bool old_form = !scaling.empty();
   if (old_form) parameters = std::move(scaling);
   if (parameters.contains(kFull) || parameters.contains(kLocal)) {
-    fail(ErrorCode::unsupported, "{}: \"rope_parameters\" by layer type; a {} model has one rotation for all layers",
-         json.origin(), json.string("model_type").value_or(""));
+    fail_at(json, ErrorCode::unsupported,
+            "\"rope_parameters\" by layer type; a {} model has one rotation for all layers",
+            json.string("model_type").value_or(""));
   }
   set_default(parameters, "rope_theta", json.number("rope_theta").value_or(defaults.base));
   set_default(parameters, "partial_rotary_factor", json.number("partial_rotary_factor"));
   RotaryReader reader = reader_for(json, config);
   reader.fixed_ntk = defaults.fixed_ntk;
-  const auto object = JsonObject::from_value(std::move(parameters),
-                                             json.origin() + (old_form ? ": rope_scaling" : ": rope_parameters"));
+  const auto object = JsonObject::from_value(
+      std::move(parameters), json.origin() + (old_form ? ": rope_scaling" : ": rope_parameters"), json.file());
   config.rotary = reader.read(object, config.warnings);
   // Its frequencies follow each text's length, so there is no end to its positions.
   config.unlimited_positions = config.rotary.scaling == RotaryScaling::dynamic;
 }
 
 void read_rotary_by_layer(const JsonObject& json, const RotaryLayerKeys& keys, EncoderConfig& config) {
-  const auto parameters =
-      JsonObject::from_value(object_of(json, "rope_parameters"), json.origin() + ": rope_parameters by layer type");
+  const auto parameters = JsonObject::from_value(object_of(json, "rope_parameters"),
+                                                 json.origin() + ": rope_parameters by layer type", json.file());
   const Json scaling = object_of(json, "rope_scaling");
   const auto partial = json.number("partial_rotary_factor");
   RotaryReader reader = reader_for(json, config);
@@ -219,7 +220,8 @@ void read_rotary_by_layer(const JsonObject& json, const RotaryLayerKeys& keys, E
     if (scales) object.update(scaling);
     set_default(object, "rope_theta", json.number(base_key).value_or(base));
     set_default(object, "partial_rotary_factor", partial);
-    const auto named = JsonObject::from_value(std::move(object), json.origin() + ": rotary positions of " + layer_type);
+    const auto named =
+        JsonObject::from_value(std::move(object), json.origin() + ": rotary positions of " + layer_type, json.file());
     return reader.read(named, config.warnings);
   };
   config.rotary = read(kFull, true, keys.base_key, keys.base);

@@ -22,13 +22,13 @@ void read_feed_forward(const JsonObject& json, const char* fallback, EncoderConf
   config.gated = json.boolean("is_gated_act").value_or(projection.starts_with("gated-"));
   const auto dashes = std::count(projection.begin(), projection.end(), '-');
   if (dashes > 1 || (dashes == 1 && !projection.starts_with("gated-"))) {
-    fail(ErrorCode::unsupported, "{}: \"feed_forward_proj\" is \"{}\"; it must be an activation or gated-activation",
-         json.origin(), projection);
+    fail_at(json, ErrorCode::unsupported,
+            "\"feed_forward_proj\" is \"{}\"; it must be an activation or gated-activation", projection);
   }
   const auto activation = activation_from_name(name);
   if (!activation && !json.string("dense_act_fn")) {
-    fail(ErrorCode::unsupported, "{}: \"feed_forward_proj\" is \"{}\"; supported are {}, each also as gated-…",
-         json.origin(), projection, fmt::join(activation_names(), ", "));
+    fail_at(json, ErrorCode::unsupported, "\"feed_forward_proj\" is \"{}\"; supported are {}, each also as gated-…",
+            projection, fmt::join(activation_names(), ", "));
   }
   config.activation = read_activation(json, "dense_act_fn", name.c_str());
 }

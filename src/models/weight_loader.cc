@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble::internal {
 
@@ -35,10 +35,10 @@ FoundNames find_names(const TensorArchive& archive, const std::vector<WeightName
       return {names, prefix};
     }
   }
-  fail(ErrorCode::invalid_file,
-       "{}: the weights hold none of the tensors {} that config.json lets expect; the two may belong to different "
-       "models",
-       folder, fmt::join(looked_for, ", "));
+  fail_file(folder, ErrorCode::invalid_file,
+            "the weights hold none of the tensors {} that config.json lets expect; the two may belong to different "
+            "models",
+            fmt::join(looked_for, ", "));
 }
 
 std::int64_t count_layers(const TensorArchive& archive, const FoundNames& found) {
@@ -66,11 +66,11 @@ const StoredTensor* WeightLoader::find(const std::string& name) const { return a
 
 const StoredTensor& WeightLoader::require(const std::string& name, std::initializer_list<std::int64_t> shape) const {
   const StoredTensor* tensor = find(name);
-  if (tensor == nullptr) fail(ErrorCode::invalid_file, "{}: the weights lack the tensor {}{}", folder_, prefix_, name);
+  if (tensor == nullptr) fail_file(folder_, ErrorCode::invalid_file, "the weights lack the tensor {}{}", prefix_, name);
   const std::vector<std::int64_t> expected(shape);
   if (tensor->shape != expected) {
-    fail(ErrorCode::invalid_file, "{}: tensor {}{} is [{}], config.json asks for [{}]", tensor->file, prefix_, name,
-         fmt::join(tensor->shape, ", "), fmt::join(expected, ", "));
+    fail_file(tensor->file, ErrorCode::invalid_file, "tensor {}{} is [{}], config.json asks for [{}]", prefix_, name,
+              fmt::join(tensor->shape, ", "), fmt::join(expected, ", "));
   }
   const std::scoped_lock lock(read_mutex_);
   read_.insert(prefix_ + name);

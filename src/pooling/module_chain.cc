@@ -7,7 +7,7 @@
 #include <utility>
 #include <variant>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "kernels/row_ops.h"
@@ -92,10 +92,10 @@ void check_module_folders(const fs::path& model_folder, std::int64_t hidden_size
     const PoolingConfig stated = parse_pooling_config(JsonObject::from_file(config), hidden_size);
     if (stated.modes == pooling.modes && stated.include_prompt) return;
   }
-  fail(ErrorCode::not_found,
-       "{}: not there, but {} says that more than {} pooling follows; sentence-transformers would not read it, so the "
-       "vectors would not be the model's: fetch modules.json too, or remove what does not belong to the model",
-       (model_folder / "modules.json").string(), fmt::join(folders, ", "), joined_names(pooling.modes));
+  fail_file(model_folder / "modules.json", ErrorCode::not_found,
+            "not there, but {} says that more than {} pooling follows; sentence-transformers would not read it, so the "
+            "vectors would not be the model's: fetch modules.json too, or remove what does not belong to the model",
+            fmt::join(folders, ", "), to_string(pooling.modes));
 }
 
 std::optional<std::int64_t> read_truncate_dim(const fs::path& model_folder) {
@@ -103,7 +103,7 @@ std::optional<std::int64_t> read_truncate_dim(const fs::path& model_folder) {
   if (!is_there(path)) return std::nullopt;
   const auto dimensions = JsonObject::from_file(path).integer("truncate_dim");
   if (dimensions && *dimensions < 1) {
-    fail(ErrorCode::invalid_file, "{}: \"truncate_dim\" is {}, must be at least 1", path.string(), *dimensions);
+    fail_file(path, ErrorCode::invalid_file, "\"truncate_dim\" is {}, must be at least 1", *dimensions);
   }
   return dimensions;
 }
@@ -136,12 +136,13 @@ void ModuleChain::Impl::load(const fs::path& model_folder) {
     add_pooling({{default_mode(model_folder)}});
     return check_module_folders(model_folder, hidden_size, pooling);
   }
-  const auto entries = parse_modules(parse_json_file(path), path.string());
+  const auto entries = about_file(path, [&] { return parse_modules(parse_json_file(path), path.string()); });
   if (!fs::is_directory(model_folder / entries[0].path)) {
-    fail(ErrorCode::not_found, "{}: the Transformer's folder \"{}\" is missing", path.string(), entries[0].path);
+    fail_file(path, ErrorCode::not_found, "the Transformer's folder \"{}\" is missing", entries[0].path);
   }
   const fs::path pooling_config = model_folder / entries[1].path / "config.json";
-  add_pooling(parse_pooling_config(JsonObject::from_file(pooling_config), hidden_size));
+  const auto pooling_json = JsonObject::from_file(pooling_config);
+  add_pooling(about_file(pooling_config, [&] { return parse_pooling_config(pooling_json, hidden_size); }));
   for (std::size_t i = 2; i < entries.size(); ++i) add_module(entries[i], model_folder / entries[i].path);
   if (const auto dimensions = read_truncate_dim(model_folder)) default_dimensions = std::min(*dimensions, full_width);
 }
@@ -149,7 +150,7 @@ void ModuleChain::Impl::load(const fs::path& model_folder) {
 void ModuleChain::Impl::add_pooling(PoolingConfig config) {
   pooling = std::move(config);
   full_width = pooled_width(pooling, hidden_size);
-  descriptions.push_back(fmt::format("Pooling: {}, {} dimensions, prompt {}", joined_names(pooling.modes), full_width,
+  descriptions.push_back(fmt::format("Pooling: {}, {} dimensions, prompt {}", to_string(pooling.modes), full_width,
                                      pooling.include_prompt ? "included" : "excluded"));
 }
 
@@ -193,8 +194,8 @@ void ModuleChain::Impl::note_unused(const fs::path& folder, const std::vector<st
 
 void ModuleChain::Impl::expect_width(const fs::path& folder, std::int64_t width) const {
   if (width != full_width) {
-    fail(ErrorCode::invalid_file, "{}: the module takes vectors of {} dimensions, the module before it gives {}",
-         (folder / "config.json").string(), width, full_width);
+    fail_file(folder / "config.json", ErrorCode::invalid_file,
+              "the module takes vectors of {} dimensions, the module before it gives {}", width, full_width);
   }
 }
 
@@ -280,7 +281,7 @@ std::optional<PoolingMode> ModuleChain::pooled_token() const {
 
 bool ModuleChain::normalizes() const noexcept { return impl_->normalizes; }
 
-std::string ModuleChain::pooling_name() const { return joined_names(impl_->pooling.modes); }
+const std::vector<PoolingMode>& ModuleChain::pooling_modes() const noexcept { return impl_->pooling.modes; }
 
 std::vector<std::string> ModuleChain::descriptions() const { return impl_->descriptions; }
 

@@ -59,8 +59,8 @@ class ModuleChain {
 
   /// True when the folder ends in a normalised vector.
   bool normalizes() const noexcept;
-  /// "mean", "cls+mean", …
-  std::string pooling_name() const;
+  /// At least one; several are laid side by side in this order.
+  const std::vector<PoolingMode>& pooling_modes() const noexcept;
   /// A line a module, for `treble info`.
   std::vector<std::string> descriptions() const;
   /// What the modules' files say that is not used.

@@ -154,20 +154,20 @@ std::vector<double> dense(const std::vector<double>& x, const std::vector<float>
 
 TEST_F(Chain, PoolsAPlainFolderByTheMean) {
   const auto chain = load();
-  EXPECT_EQ(chain.pooling_name(), "mean");
+  EXPECT_EQ(to_string(chain.pooling_modes()), "mean");
   EXPECT_FALSE(chain.normalizes());
   EXPECT_EQ(chain.default_dimensions(), std::nullopt);
   EXPECT_EQ(chain.descriptions().size(), 2U);
   expect_rows(run(chain), identity);
   write("config.json", R"({"architectures":["BertForMaskedLM"]})");
-  EXPECT_EQ(load().pooling_name(), "mean");
+  EXPECT_EQ(to_string(load().pooling_modes()), "mean");
 }
 
 TEST_F(Chain, PoolsAPlainFolderOfANextTokenModelByTheLastToken) {
   write("config.json", R"({"architectures":["Qwen3ForCausalLM"]})");
-  EXPECT_EQ(load().pooling_name(), "lasttoken");
+  EXPECT_EQ(to_string(load().pooling_modes()), "lasttoken");
   write("config.json", R"({"architectures":["Qwen3ForCausalLM"],"is_causal":false})");
-  EXPECT_EQ(load().pooling_name(), "mean");
+  EXPECT_EQ(to_string(load().pooling_modes()), "mean");
 }
 
 TEST_F(Chain, NormalizesAsTheFolderOrTheCallSays) {
@@ -334,9 +334,9 @@ TEST(GoldenChain, LoadsEveryOverlay) {
     EXPECT_EQ(chain.normalizes(),
               fs::file_size(golden / name / "modules.json") > 0 && chain.descriptions().back() == "Normalize");
   }
-  EXPECT_EQ(ModuleChain::load(golden / "concatenation-old", 32).pooling_name(), "cls+max+mean");
-  EXPECT_EQ(ModuleChain::load(golden / "concatenation-new", 32).pooling_name(), "cls+mean+max");
-  EXPECT_EQ(ModuleChain::load(golden / "concatenation-all-old", 32).pooling_name(),
+  EXPECT_EQ(to_string(ModuleChain::load(golden / "concatenation-old", 32).pooling_modes()), "cls+max+mean");
+  EXPECT_EQ(to_string(ModuleChain::load(golden / "concatenation-new", 32).pooling_modes()), "cls+mean+max");
+  EXPECT_EQ(to_string(ModuleChain::load(golden / "concatenation-all-old", 32).pooling_modes()),
             "cls+max+mean+mean_sqrt_len_tokens+weightedmean+lasttoken");
 }
 

@@ -113,8 +113,8 @@ std::optional<std::vector<PoolingMode>> new_form_modes(const JsonObject& config)
     return modes;
   }
   if (found->size() > kMaxModes) {
-    fail(ErrorCode::invalid_file, "{}: \"pooling_mode\" lists {} modes, the limit is {}", config.origin(),
-         found->size(), kMaxModes);
+    fail_at(config, ErrorCode::invalid_file, "\"pooling_mode\" lists {} modes, the limit is {}", found->size(),
+            kMaxModes);
   }
   for (const Json& value : *found) modes.push_back(parse_mode(value, config.origin()));
   return modes;
@@ -124,18 +124,17 @@ std::vector<PoolingMode> pooling_modes(const JsonObject& config) {
   const auto old_form = old_form_modes(config);
   const auto new_form = new_form_modes(config);
   if (!old_form && !new_form) {
-    fail(ErrorCode::invalid_file,
-         R"({}: says nothing about how to pool; expected "pooling_mode", or "pooling_mode_mean_tokens" and its like)",
-         config.origin());
+    fail_at(config, ErrorCode::invalid_file,
+            R"(says nothing about how to pool; expected "pooling_mode", or "pooling_mode_mean_tokens" and its like)");
   }
   if (old_form && new_form &&
       std::set(old_form->begin(), old_form->end()) != std::set(new_form->begin(), new_form->end())) {
-    fail(ErrorCode::invalid_file,
-         "{}: \"pooling_mode\" says {}, the \"pooling_mode_…\" keys say {}; remove one of the two", config.origin(),
-         joined_names(*new_form), old_form->empty() ? "none" : joined_names(*old_form));
+    fail_at(config, ErrorCode::invalid_file,
+            "\"pooling_mode\" says {}, the \"pooling_mode_…\" keys say {}; remove one of the two", to_string(*new_form),
+            old_form->empty() ? "none" : to_string(*old_form));
   }
   const auto& modes = new_form ? *new_form : *old_form;
-  if (modes.empty()) fail(ErrorCode::invalid_file, "{}: no pooling mode is chosen; set one", config.origin());
+  if (modes.empty()) fail_at(config, ErrorCode::invalid_file, "no pooling mode is chosen; set one");
   return modes;
 }
 
@@ -143,13 +142,13 @@ void check_pooling_width(const JsonObject& config, std::int64_t hidden_size) {
   const auto old_width = config.integer("word_embedding_dimension");
   const auto new_width = config.integer("embedding_dimension");
   if (!old_width && !new_width) {
-    fail(ErrorCode::invalid_file, R"({}: neither "embedding_dimension" nor "word_embedding_dimension" is there)",
-         config.origin());
+    fail_at(config, ErrorCode::invalid_file,
+            R"(neither "embedding_dimension" nor "word_embedding_dimension" is there)");
   }
   for (const auto& width : {old_width, new_width}) {
     if (width && *width != hidden_size) {
-      fail(ErrorCode::invalid_file, "{}: the embedding dimension is {}, the encoder's hidden size is {}",
-           config.origin(), *width, hidden_size);
+      fail_at(config, ErrorCode::invalid_file, "the embedding dimension is {}, the encoder's hidden size is {}", *width,
+              hidden_size);
     }
   }
 }
@@ -167,8 +166,8 @@ void check_pooling_keys(const JsonObject& config) {
                                                       "pooling_mode_lasttoken"};
   for (const auto& [key, value] : config.value().items()) {
     if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
-      fail(ErrorCode::unsupported, "{}: unknown key \"{}\"; pooling has {}", config.origin(), for_message(key),
-           fmt::join(kKeys, ", "));
+      fail_at(config, ErrorCode::unsupported, "unknown key \"{}\"; pooling has {}", for_message(key),
+              fmt::join(kKeys, ", "));
     }
   }
 }
@@ -176,7 +175,7 @@ void check_pooling_keys(const JsonObject& config) {
 std::int64_t required_width(const JsonObject& config, const char* key) {
   const std::int64_t width = config.required_integer(key);
   if (width < 1 || width > kMaxWidth) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" is {}, must be from 1 to {}", config.origin(), key, width, kMaxWidth);
+    fail_at(config, ErrorCode::invalid_file, "\"{}\" is {}, must be from 1 to {}", key, width, kMaxWidth);
   }
   return width;
 }
@@ -194,8 +193,8 @@ void check_feature_names(const JsonObject& config) {
   for (const char* key : {"module_input_name", "module_output_name"}) {
     const auto name = config.string(key);
     if (name && *name != "sentence_embedding") {
-      fail(ErrorCode::unsupported, R"({}: "{}" is "{}"; Treble's modules work on "sentence_embedding" only)",
-           config.origin(), key, for_message(*name));
+      fail_at(config, ErrorCode::unsupported, R"("{}" is "{}"; Treble's modules work on "sentence_embedding" only)",
+              key, for_message(*name));
     }
   }
 }
@@ -276,8 +275,8 @@ DenseConfig parse_dense_config(const JsonObject& config) {
 
 std::int64_t parse_layer_norm_config(const JsonObject& config) {
   if (const auto unknown = keys_beyond(config, {"dimension"}); !unknown.empty()) {
-    fail(ErrorCode::unsupported, "{}: unknown key \"{}\"; LayerNorm has dimension", config.origin(),
-         for_message(unknown.front()));
+    fail_at(config, ErrorCode::unsupported, "unknown key \"{}\"; LayerNorm has dimension",
+            for_message(unknown.front()));
   }
   return required_width(config, "dimension");
 }

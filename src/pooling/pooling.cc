@@ -11,6 +11,7 @@ namespace treble::internal {
 
 namespace {
 
+/// In the order of the enum, which is that of sentence-transformers' old concatenations.
 constexpr std::array<std::string_view, 6> kNames = {"cls",          "max",      "mean", "mean_sqrt_len_tokens",
                                                     "weightedmean", "lasttoken"};
 
@@ -97,21 +98,10 @@ void check_shapes(const PoolingConfig& config, const PackedBatch& batch, ConstMa
 
 }  // namespace
 
-std::string_view pooling_mode_name(PoolingMode mode) noexcept { return kNames[static_cast<std::size_t>(mode)]; }
-
 std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) noexcept {
   const auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end()) return std::nullopt;
   return static_cast<PoolingMode>(found - kNames.begin());
-}
-
-std::string joined_names(const std::vector<PoolingMode>& modes) {
-  std::string names;
-  for (const PoolingMode mode : modes) {
-    if (!names.empty()) names += '+';
-    names += pooling_mode_name(mode);
-  }
-  return names;
 }
 
 std::int64_t pooled_width(const PoolingConfig& config, std::int64_t hidden_size) {
@@ -140,3 +130,18 @@ void pool(const Execution& execution, const PoolingConfig& config, const PackedB
 }
 
 }  // namespace treble::internal
+
+namespace treble {
+
+std::string to_string(PoolingMode mode) { return std::string(internal::kNames[static_cast<std::size_t>(mode)]); }
+
+std::string to_string(std::span<const PoolingMode> modes) {
+  std::string names;
+  for (const PoolingMode mode : modes) {
+    if (!names.empty()) names += '+';
+    names += to_string(mode);
+  }
+  return names;
+}
+
+}  // namespace treble

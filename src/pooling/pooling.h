@@ -10,25 +10,12 @@
 #include "batch/packed_batch.h"
 #include "kernels/execution.h"
 #include "tensor/view.h"
+#include "treble/pooling_mode.h"
 
 namespace treble::internal {
 
-/// Let tokens 1 … n of a text be pooled; where the prompt is excluded, its tokens (and the special token before it) are
-/// not, but the others keep their positions.
-enum class PoolingMode {
-  cls,            ///< the first token
-  max,            ///< column by column
-  mean,           ///< sum / n
-  mean_sqrt_len,  ///< sum / sqrt(n): "mean_sqrt_len_tokens"
-  weighted_mean,  ///< weight i for the i-th token of the text: "weightedmean" (Muennighoff, arXiv 2202.08904)
-  last_token,     ///< the last token: "lasttoken"
-};
-
-/// The names of sentence-transformers, in the order of the enum, which is that of its old concatenations.
-std::string_view pooling_mode_name(PoolingMode mode) noexcept;
+/// The reverse of to_string; nothing for another name.
 std::optional<PoolingMode> pooling_mode_from_name(std::string_view name) noexcept;
-/// "mean", "cls+mean", …
-std::string joined_names(const std::vector<PoolingMode>& modes);
 
 struct PoolingConfig {
   std::vector<PoolingMode> modes;  ///< at least one; several are laid side by side in this order

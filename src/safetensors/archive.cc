@@ -1,7 +1,7 @@
 #include <set>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/mapped_file.h"
 #include "safetensors/file_image.h"
@@ -41,8 +41,8 @@ void TensorArchive::Impl::add_file(const fs::path& path) {
   // merge() leaves behind what was already there.
   if (!image.tensors.empty()) {
     const auto& name = image.tensors.begin()->first;
-    fail(ErrorCode::invalid_file, "{}: tensor \"{}\" is also in {}; remove one of the two", path.string(),
-         for_message(name), tensors.find(name)->second.file);
+    fail_file(path, ErrorCode::invalid_file, "tensor \"{}\" is also in {}; remove one of the two", for_message(name),
+              tensors.find(name)->second.file);
   }
 }
 
@@ -52,8 +52,8 @@ void TensorArchive::Impl::check_index(const fs::path& folder, const fs::path& in
     const std::string file = (folder / shard).string();
     const auto found = tensors.find(name);
     if (found == tensors.end() || found->second.file != file) {
-      fail(ErrorCode::invalid_file, "{}: tensor \"{}\" should be in {}, but {}; fetch the model again", index.string(),
-           for_message(name), file, found == tensors.end() ? "is in no shard" : "is in " + found->second.file);
+      fail_file(index, ErrorCode::invalid_file, "tensor \"{}\" should be in {}, but {}; fetch the model again",
+                for_message(name), file, found == tensors.end() ? "is in no shard" : "is in " + found->second.file);
     }
   }
 }
@@ -77,14 +77,15 @@ TensorArchive TensorArchive::open_folder(const fs::path& folder) {
 
   const MappedFile text(index);
   const auto bytes = text.bytes();
-  const auto shards = parse_shard_index({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, index.string());
+  const auto shards = about_file(index, [&] {
+    return parse_shard_index({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, index.string());
+  });
   std::set<std::string> names;
   for (const auto& [tensor, shard] : shards) names.insert(shard);
   auto impl = std::make_unique<Impl>();
   for (const std::string& name : names) {
     if (!is_there(folder / name)) {
-      fail(ErrorCode::not_found, "{}: the shard {} is missing; fetch the model again", index.string(),
-           for_message(name));
+      fail_file(index, ErrorCode::not_found, "the shard {} is missing; fetch the model again", for_message(name));
     }
     impl->add_file(folder / name);
   }

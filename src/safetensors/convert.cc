@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "safetensors/message_text.h"
 #include "safetensors/safetensors.h"
 
@@ -60,8 +60,9 @@ void widen_block(DType dtype, const std::byte* from, float* to, std::size_t coun
                                   std::size_t begin) {
   std::size_t index = begin;
   while (all_finite(&out[index], 1)) ++index;
-  fail(ErrorCode::invalid_file, "{}: tensor \"{}\": element {} of {} is {} as float32; the weights are damaged",
-       tensor.file, for_message(name), index, out.size(), out[index]);
+  fail_file(tensor.file, ErrorCode::invalid_file,
+            "tensor \"{}\": element {} of {} is {} as float32; the weights are damaged", for_message(name), index,
+            out.size(), out[index]);
 }
 
 }  // namespace
@@ -69,13 +70,13 @@ void widen_block(DType dtype, const std::byte* from, float* to, std::size_t coun
 void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out) {
   const DType dtype = tensor.dtype;
   if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64) {
-    fail(ErrorCode::unsupported, "{}: tensor \"{}\" has dtype {}; weights must be F32, F16, BF16 or F64", tensor.file,
-         for_message(name), dtype_name(dtype));
+    fail_file(tensor.file, ErrorCode::unsupported, "tensor \"{}\" has dtype {}; weights must be F32, F16, BF16 or F64",
+              for_message(name), dtype_name(dtype));
   }
   const std::size_t size = dtype_size(dtype);
   if (static_cast<std::int64_t>(out.size()) != tensor.num_elements() || tensor.bytes.size() != out.size() * size) {
-    fail(ErrorCode::internal, "{}: tensor \"{}\" has {} elements in {} bytes, room was made for {}", tensor.file,
-         for_message(name), tensor.num_elements(), tensor.bytes.size(), out.size());
+    fail_file(tensor.file, ErrorCode::internal, "tensor \"{}\" has {} elements in {} bytes, room was made for {}",
+              for_message(name), tensor.num_elements(), tensor.bytes.size(), out.size());
   }
   for (std::size_t begin = 0; begin < out.size(); begin += kBlock) {
     const std::size_t count = std::min(kBlock, out.size() - begin);

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "safetensors/header_parser.h"
 #include "safetensors/message_text.h"
 
@@ -29,19 +29,19 @@ std::uint64_t read_little_endian(std::span<const std::byte> bytes) {
 
 std::span<const std::byte> header_bytes(std::span<const std::byte> bytes, const std::string& file) {
   if (bytes.size() < kPrefixBytes) {
-    fail(ErrorCode::invalid_file, "{}: {} bytes, a safetensors file has at least {}; fetch the file again", file,
-         bytes.size(), kPrefixBytes);
+    fail_file(file, ErrorCode::invalid_file, "{} bytes, a safetensors file has at least {}; fetch the file again",
+              bytes.size(), kPrefixBytes);
   }
   const std::uint64_t size = read_little_endian(bytes);
   if (size > kMaxHeaderBytes) {
-    fail(ErrorCode::invalid_file,
-         "{}: the header claims {} bytes, the format's limit is {}; this is not a safetensors file", file, size,
-         kMaxHeaderBytes);
+    fail_file(file, ErrorCode::invalid_file,
+              "the header claims {} bytes, the format's limit is {}; this is not a safetensors file", size,
+              kMaxHeaderBytes);
   }
   if (size > bytes.size() - kPrefixBytes) {
-    fail(ErrorCode::invalid_file,
-         "{}: the header claims {} bytes, the file has only {} after the length; fetch the file again", file, size,
-         bytes.size() - kPrefixBytes);
+    fail_file(file, ErrorCode::invalid_file,
+              "the header claims {} bytes, the file has only {} after the length; fetch the file again", size,
+              bytes.size() - kPrefixBytes);
   }
   return bytes.subspan(kPrefixBytes, size);
 }
@@ -59,22 +59,23 @@ std::optional<std::uint64_t> needed_bytes(const HeaderEntry& entry) {
 
 void check_entry(const std::string& file, const std::string& name, const HeaderEntry& entry, std::uint64_t data_size) {
   if (entry.begin > entry.end) {
-    fail(ErrorCode::invalid_file, "{}: tensor \"{}\": data_offsets begin at {} and end before that, at {}", file,
-         for_message(name), entry.begin, entry.end);
+    fail_file(file, ErrorCode::invalid_file, "tensor \"{}\": data_offsets begin at {} and end before that, at {}",
+              for_message(name), entry.begin, entry.end);
   }
   if (entry.end > data_size) {
-    fail(ErrorCode::invalid_file,
-         "{}: tensor \"{}\" ends at byte {} of the data, the file has only {}; it is cut short, fetch it again", file,
-         for_message(name), entry.end, data_size);
+    fail_file(file, ErrorCode::invalid_file,
+              "tensor \"{}\" ends at byte {} of the data, the file has only {}; it is cut short, fetch it again",
+              for_message(name), entry.end, data_size);
   }
   const auto needed = needed_bytes(entry);
   if (!needed) {
-    fail(ErrorCode::invalid_file, "{}: tensor \"{}\": the shape [{}] has more elements than 63 bits can count", file,
-         for_message(name), fmt::join(entry.shape, ", "));
+    fail_file(file, ErrorCode::invalid_file, "tensor \"{}\": the shape [{}] has more elements than 63 bits can count",
+              for_message(name), fmt::join(entry.shape, ", "));
   }
   if (*needed != entry.end - entry.begin) {
-    fail(ErrorCode::invalid_file, "{}: tensor \"{}\" has {} bytes, its shape [{}] of {} needs {}", file,
-         for_message(name), entry.end - entry.begin, fmt::join(entry.shape, ", "), dtype_name(entry.dtype), *needed);
+    fail_file(file, ErrorCode::invalid_file, "tensor \"{}\" has {} bytes, its shape [{}] of {} needs {}",
+              for_message(name), entry.end - entry.begin, fmt::join(entry.shape, ", "), dtype_name(entry.dtype),
+              *needed);
   }
 }
 
@@ -88,20 +89,21 @@ void check_coverage(const std::string& file, const ParsedHeader& header, std::ui
   std::string_view previous = "(none)";
   for (const auto& [begin, end, name] : ranges) {
     if (begin < covered) {
-      fail(ErrorCode::invalid_file, R"({}: tensor "{}" begins at byte {} of the data, inside "{}", which ends at {})",
-           file, for_message(name), begin, for_message(previous), covered);
+      fail_file(file, ErrorCode::invalid_file,
+                R"(tensor "{}" begins at byte {} of the data, inside "{}", which ends at {})", for_message(name), begin,
+                for_message(previous), covered);
     }
     if (begin > covered) {
-      fail(ErrorCode::invalid_file, "{}: bytes {} to {} of the data, before tensor \"{}\", belong to no tensor", file,
-           covered, begin, for_message(name));
+      fail_file(file, ErrorCode::invalid_file, "bytes {} to {} of the data, before tensor \"{}\", belong to no tensor",
+                covered, begin, for_message(name));
     }
     covered = end;
     previous = name;
   }
   if (covered != data_size) {
-    fail(ErrorCode::invalid_file,
-         "{}: the tensors end at byte {} of the data, the file has {}: {} bytes belong to no tensor", file, covered,
-         data_size, data_size - covered);
+    fail_file(file, ErrorCode::invalid_file,
+              "the tensors end at byte {} of the data, the file has {}: {} bytes belong to no tensor", covered,
+              data_size, data_size - covered);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "safetensors/message_text.h"
 
 namespace treble::internal {
@@ -78,14 +78,14 @@ class HeaderHandler final : public nlohmann::json_sax<Json> {
   bool end_array() override;
   bool key(string_t& value) override;
   bool parse_error(std::size_t position, const std::string&, const Json::exception& error) override {
-    fail(ErrorCode::invalid_file, "{}: the header is not valid JSON at byte {} of it: {}", file_, position,
-         for_message(error.what()));
+    fail_file(file_, ErrorCode::invalid_file, "the header is not valid JSON at byte {} of it: {}", position,
+              for_message(error.what()));
   }
 
  private:
   [[noreturn]] void unexpected(std::string_view found) const {
-    fail(ErrorCode::invalid_file, "{}: {}: expected {}, found {}", file_, where(), expectation(place_),
-         for_message(found));
+    fail_file(file_, ErrorCode::invalid_file, "{}: expected {}, found {}", where(), expectation(place_),
+              for_message(found));
   }
   std::string where() const { return name_.empty() ? "header" : "tensor \"" + for_message(name_) + "\""; }
   void add_tensor_name(std::string& value);
@@ -110,7 +110,7 @@ bool HeaderHandler::number_unsigned(number_unsigned_t value) {
   if (place_ == Place::dimension) {
     if (value > std::uint64_t{INT64_MAX}) unexpected(std::to_string(value));
     if (entry_.shape.size() == kMaxDimensions) {
-      fail(ErrorCode::invalid_file, "{}: {}: more than {} dimensions", file_, where(), kMaxDimensions);
+      fail_file(file_, ErrorCode::invalid_file, "{}: more than {} dimensions", where(), kMaxDimensions);
     }
     entry_.shape.push_back(static_cast<std::int64_t>(value));
     return true;
@@ -140,11 +140,12 @@ void HeaderHandler::set_dtype(const std::string& value) {
     return;
   }
   if (std::find(kUnreadDTypes.begin(), kUnreadDTypes.end(), value) != kUnreadDTypes.end()) {
-    fail(ErrorCode::unsupported, "{}: {}: Treble does not read dtype {}; save the model as F32, F16 or BF16", file_,
-         where(), value);
+    fail_file(file_, ErrorCode::unsupported, "{}: Treble does not read dtype {}; save the model as F32, F16 or BF16",
+              where(), value);
   }
-  fail(ErrorCode::invalid_file, "{}: {}: unknown dtype \"{}\"; the format knows F32, F16, BF16, F64 and integer types",
-       file_, where(), for_message(value));
+  fail_file(file_, ErrorCode::invalid_file,
+            "{}: unknown dtype \"{}\"; the format knows F32, F16, BF16, F64 and integer types", where(),
+            for_message(value));
 }
 
 bool HeaderHandler::start_object(std::size_t) {
@@ -164,7 +165,7 @@ bool HeaderHandler::end_object() {
 
 void HeaderHandler::finish_tensor() {
   const char* missing = !has_dtype_ ? "dtype" : !has_shape_ ? "shape" : !has_offsets_ ? "data_offsets" : nullptr;
-  if (missing != nullptr) fail(ErrorCode::invalid_file, "{}: {}: \"{}\" is missing", file_, where(), missing);
+  if (missing != nullptr) fail_file(file_, ErrorCode::invalid_file, "{}: \"{}\" is missing", where(), missing);
   header_.tensors.emplace(std::exchange(name_, {}), std::exchange(entry_, {}));
 }
 
@@ -188,7 +189,7 @@ bool HeaderHandler::key(string_t& value) {
     case Place::field: add_field(value); return true;
     case Place::metadata_key:
       if (header_.metadata.contains(value)) {
-        fail(ErrorCode::invalid_file, R"({}: "__metadata__" has the key "{}" twice)", file_, for_message(value));
+        fail_file(file_, ErrorCode::invalid_file, R"("__metadata__" has the key "{}" twice)", for_message(value));
       }
       metadata_key_ = std::move(value);
       place_ = Place::metadata_value;
@@ -199,12 +200,12 @@ bool HeaderHandler::key(string_t& value) {
 
 void HeaderHandler::add_tensor_name(std::string& value) {
   if (value == "__metadata__") {
-    if (std::exchange(has_metadata_, true)) fail(ErrorCode::invalid_file, "{}: \"__metadata__\" appears twice", file_);
+    if (std::exchange(has_metadata_, true)) fail_file(file_, ErrorCode::invalid_file, "\"__metadata__\" appears twice");
     place_ = Place::metadata;
     return;
   }
   if (header_.tensors.contains(value)) {
-    fail(ErrorCode::invalid_file, "{}: tensor \"{}\" appears twice in the header", file_, for_message(value));
+    fail_file(file_, ErrorCode::invalid_file, "tensor \"{}\" appears twice in the header", for_message(value));
   }
   name_ = std::move(value);
   has_dtype_ = has_shape_ = has_offsets_ = false;
@@ -224,11 +225,11 @@ void HeaderHandler::add_field(const std::string& value) {
     seen = &has_offsets_;
     place_ = Place::offsets;
   } else {
-    fail(ErrorCode::invalid_file, "{}: {}: unknown field \"{}\"; the format has dtype, shape and data_offsets", file_,
-         where(), for_message(value));
+    fail_file(file_, ErrorCode::invalid_file, "{}: unknown field \"{}\"; the format has dtype, shape and data_offsets",
+              where(), for_message(value));
   }
   if (std::exchange(*seen, true)) {
-    fail(ErrorCode::invalid_file, "{}: {}: the field \"{}\" appears twice", file_, where(), value);
+    fail_file(file_, ErrorCode::invalid_file, "{}: the field \"{}\" appears twice", where(), value);
   }
 }
 
@@ -236,12 +237,12 @@ void HeaderHandler::add_field(const std::string& value) {
 
 ParsedHeader parse_header(std::string_view text, const std::string& file) {
   if (!text.starts_with('{')) {
-    fail(ErrorCode::invalid_file, "{}: the header does not begin with \"{{\"; this is not a safetensors file", file);
+    fail_file(file, ErrorCode::invalid_file, "the header does not begin with \"{{\"; this is not a safetensors file");
   }
   // The parser takes a NUL for the end of its input and would ignore whatever follows.
   const auto nul = text.find('\0');
   if (nul != std::string_view::npos) {
-    fail(ErrorCode::invalid_file, "{}: the header is not valid JSON: NUL byte at byte {} of it", file, nul);
+    fail_file(file, ErrorCode::invalid_file, "the header is not valid JSON: NUL byte at byte {} of it", nul);
   }
   HeaderHandler handler(file);
   Json::sax_parse(text.begin(), text.end(), &handler);

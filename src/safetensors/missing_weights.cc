@@ -7,7 +7,7 @@
 #include <system_error>
 #include <vector>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "safetensors/message_text.h"
 
 namespace treble::internal {
@@ -81,11 +81,10 @@ void fail_without_weights(const fs::path& folder) {
   for (const OtherFormat& format : kFormats) {
     const auto found = std::find_if(names.begin(), names.end(), [&](const auto& name) { return fits(format, name); });
     if (found == names.end()) continue;
-    fail(ErrorCode::not_found, "{}: no model.safetensors, only {} ({}); {}", folder.string(), for_message(*found),
-         format.kind, format.way_out);
+    fail_file(folder, ErrorCode::not_found, "no model.safetensors, only {} ({}); {}", for_message(*found), format.kind,
+              format.way_out);
   }
-  fail(ErrorCode::not_found, "{}: neither model.safetensors nor model.safetensors.index.json is there",
-       folder.string());
+  fail_file(folder, ErrorCode::not_found, "neither model.safetensors nor model.safetensors.index.json is there");
 }
 
 }  // namespace treble::internal

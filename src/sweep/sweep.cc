@@ -101,7 +101,7 @@ void Sweep::describe(const SweepData& data) {
   report_.data = data.name;
   report_.labelled = data.labelled;
   report_.side = options_.side;
-  report_.similarity = options_.similarity ? *options_.similarity : parse_similarity(model.similarity);
+  report_.similarity = options_.similarity ? *options_.similarity : model.similarity;
   report_.query_prompt = prompt_in_force(options_.query_prompt, model, options_.encode);
   report_.document_prompt = prompt_in_force(options_.document_prompt, model, options_.encode);
   report_.ignore_identical_ids = options_.ignore_identical_ids;

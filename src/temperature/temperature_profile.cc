@@ -3,7 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/json_file.h"
 #include "temperature/profile_check.h"
 #include "treble/whole_file.h"
@@ -17,12 +17,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kSchema = "treble.temperature_profile/1";
-constexpr double kLeastScale = 1e-3;
-constexpr double kGreatestScale = 1e3;
+constexpr double kMinScale = 1e-3;
+constexpr double kMaxScale = 1e3;
 
 const nlohmann::json& required(const JsonObject& json, const char* key) {
   const auto found = json.value().find(key);
-  if (found == json.value().end()) fail(ErrorCode::invalid_file, "{}: \"{}\" is missing", json.origin(), key);
+  if (found == json.value().end()) fail_at(json, ErrorCode::invalid_file, "\"{}\" is missing", key);
   return *found;
 }
 
@@ -32,8 +32,16 @@ T convert(const JsonObject& json, const char* key, const char* wanted) {
   try {
     return required(json, key).get<T>();
   } catch (const nlohmann::json::exception&) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" must be {}", json.origin(), key, wanted);
+    fail_at(json, ErrorCode::invalid_file, "\"{}\" must be {}", key, wanted);
   }
+}
+
+std::optional<CalibrationTarget> read_target(const JsonObject& json) {
+  const std::string name = json.string("matched").value_or("");
+  for (const auto target : {CalibrationTarget::filter_rate, CalibrationTarget::entropy}) {
+    if (name == to_string(target)) return target;
+  }
+  return std::nullopt;
 }
 
 void check_lengths(const TemperatureProfile& profile, const std::string& origin, ErrorCode code) {
@@ -51,9 +59,9 @@ void check_lengths(const TemperatureProfile& profile, const std::string& origin,
 void check_column(const std::vector<double>& column, std::size_t layer, std::size_t head, const std::string& origin,
                   ErrorCode code) {
   for (std::size_t i = 0; i < column.size(); ++i) {
-    if (column[i] >= kLeastScale && column[i] <= kGreatestScale) continue;
+    if (column[i] >= kMinScale && column[i] <= kMaxScale) continue;
     fail(code, "{}: \"logit_scales\"[{}][{}][{}] is {}, it must be between {} and {}", origin, layer, head, i,
-         column[i], kLeastScale, kGreatestScale);
+         column[i], kMinScale, kMaxScale);
   }
 }
 
@@ -78,19 +86,21 @@ void internal::check_profile(const TemperatureProfile& profile, const std::strin
   }
 }
 
+std::string to_string(CalibrationTarget target) {
+  return target == CalibrationTarget::entropy ? "entropy" : "filter_rate";
+}
+
 TemperatureProfile read_profile(const std::filesystem::path& path) {
   const auto json = JsonObject::from_file(path);
   const std::string schema = json.required_string("schema");
   if (schema != kSchema) {
-    fail(ErrorCode::invalid_file, "{}: \"schema\" is \"{:.100}\"; this version reads \"{}\"", json.origin(), schema,
-         kSchema);
+    fail_at(json, ErrorCode::invalid_file, "\"schema\" is \"{:.100}\"; this version reads \"{}\"", schema, kSchema);
   }
   TemperatureProfile profile;
   // As numbers first: the library would round 1.5 to an integer without a word.
   for (const double length : convert<std::vector<double>>(json, "lengths", "a list of numbers")) {
     if (length != std::floor(length) || length < 1 || length > 1e9) {
-      fail(ErrorCode::invalid_file, "{}: \"lengths\" must be whole numbers from 1 to 1e9, found {}", json.origin(),
-           length);
+      fail_at(json, ErrorCode::invalid_file, "\"lengths\" must be whole numbers from 1 to 1e9, found {}", length);
     }
     profile.lengths.push_back(static_cast<std::int64_t>(length));
   }
@@ -98,13 +108,13 @@ TemperatureProfile read_profile(const std::filesystem::path& path) {
       json, "logit_scales", "a list of layers, each a list of heads, each a list of numbers, one a length");
   profile.model = json.string("model").value_or("");
   profile.weights_sha256 = json.string("weights_sha256").value_or("");
-  profile.matched = json.string("matched").value_or("");
+  profile.matched = read_target(json);
   profile.reference_length = json.integer("reference_length").value_or(0);
   profile.texts = json.integer("texts").value_or(0);
   profile.seed = static_cast<std::uint64_t>(json.integer("seed").value_or(0));
   profile.treble_version = json.string("treble_version").value_or("");
   if (json.contains("provenance")) profile.provenance = required(json, "provenance").dump();
-  check_profile(profile, json.origin(), ErrorCode::invalid_file);
+  about_file(path, [&] { check_profile(profile, json.origin(), ErrorCode::invalid_file); });
   return profile;
 }
 
@@ -114,7 +124,7 @@ std::string to_json(const TemperatureProfile& profile) {
       {"schema", kSchema},
       {"model", profile.model},
       {"weights_sha256", profile.weights_sha256},
-      {"matched", profile.matched},
+      {"matched", profile.matched ? to_string(*profile.matched) : ""},
       {"reference_length", profile.reference_length},
       {"texts", profile.texts},
       {"seed", profile.seed},
@@ -126,7 +136,7 @@ std::string to_json(const TemperatureProfile& profile) {
 }
 
 void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile) {
-  check_profile(profile, path.string(), ErrorCode::invalid_argument);
+  about_file(path, [&] { check_profile(profile, path.string(), ErrorCode::invalid_argument); });
   write_whole_file(path, to_json(profile));
 }
 

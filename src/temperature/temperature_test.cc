@@ -131,7 +131,7 @@ class ProfileFile : public ::testing::Test {
 TEST_F(ProfileFile, WritesAndReadsBack) {
   auto profile = profile_of({16, 300}, {{{1.0, 1.1}}, {{1.0, 0.1234567890123}}});
   profile.model = "tiny";
-  profile.matched = "entropy";
+  profile.matched = CalibrationTarget::entropy;
   profile.reference_length = 16;
   write_profile(path_, profile);
   const auto back = read_profile(path_);

@@ -4,7 +4,7 @@
 #include <sstream>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/mapped_file.h"
 #include "treble_tokenizers.h"
 
@@ -169,7 +169,7 @@ void Tokenizer::Free::operator()(TrebleTokTokenizer* handle) const noexcept { tr
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& path, const TokenizerOptions& options) {
   const MappedFile file(path);
-  return load(view_of(file), path.string(), nullptr, options);
+  return about_file(path, [&] { return load(view_of(file), path.string(), nullptr, options); });
 }
 
 Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, const TokenizerOptions& options) {
@@ -180,7 +180,7 @@ Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, const Toke
   const SideFile special_tokens_map(folder / "special_tokens_map.json");
   const SideFile added_tokens(folder / "added_tokens.json");
   const SideFiles files{{config.lent(), tokenizer_config.lent(), special_tokens_map.lent(), added_tokens.lent()}};
-  return load(view_of(file), path.string(), &files, options);
+  return about_file(path, [&] { return load(view_of(file), path.string(), &files, options); });
 }
 
 Tokenizer Tokenizer::from_json(std::string_view json, std::string name, const TokenizerOptions& options) {

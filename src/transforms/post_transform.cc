@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/sha256.h"
 #include "safetensors/safetensors.h"
 #include "transforms/post_impl.h"
@@ -33,15 +33,15 @@ std::span<const std::byte> bytes_of(const std::vector<float>& values) { return s
 std::vector<float> read_tensor(const TensorArchive& archive, const std::string& file, const char* name,
                                std::size_t num_axes) {
   const StoredTensor* tensor = archive.find(name);
-  if (tensor == nullptr) fail(ErrorCode::invalid_file, "{}: the tensor \"{}\" is missing", file, name);
+  if (tensor == nullptr) fail_file(file, ErrorCode::invalid_file, "the tensor \"{}\" is missing", name);
   if (tensor->shape.size() != num_axes) {
-    fail(ErrorCode::invalid_file, "{}: the tensor \"{}\" has {} axes, it must have {}", file, name,
-         tensor->shape.size(), num_axes);
+    fail_file(file, ErrorCode::invalid_file, "the tensor \"{}\" has {} axes, it must have {}", name,
+              tensor->shape.size(), num_axes);
   }
   std::vector<float> values(static_cast<std::size_t>(tensor->num_elements()));
   copy_as_float(*tensor, name, values);
   if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
-    fail(ErrorCode::invalid_file, "{}: the tensor \"{}\" holds a NaN or an infinity", file, name);
+    fail_file(file, ErrorCode::invalid_file, "the tensor \"{}\" holds a NaN or an infinity", name);
   }
   return values;
 }
@@ -49,12 +49,12 @@ std::vector<float> read_tensor(const TensorArchive& archive, const std::string& 
 Json read_metadata(const TensorArchive& archive, const std::string& file) {
   const auto found = archive.metadata().find(kMetadataKey);
   if (found == archive.metadata().end()) {
-    fail(ErrorCode::invalid_file, "{}: this is no transform: its metadata lack \"{}\"; `treble fit` makes one", file,
-         kMetadataKey);
+    fail_file(file, ErrorCode::invalid_file, "this is no transform: its metadata lack \"{}\"; `treble fit` makes one",
+              kMetadataKey);
   }
   Json json = Json::parse(found->second, nullptr, false);
   if (!json.is_object() || json.value("schema", "") != kSchema) {
-    fail(ErrorCode::invalid_file, "{}: \"{}\" does not say \"schema\": \"{}\"", file, kMetadataKey, kSchema);
+    fail_file(file, ErrorCode::invalid_file, "\"{}\" does not say \"schema\": \"{}\"", kMetadataKey, kSchema);
   }
   return json;
 }
@@ -75,7 +75,7 @@ PostTransform PostTransform::load(const std::filesystem::path& path) {
   try {
     impl->spec = PostSpec::parse(text_field(json, "transform"));
   } catch (const Error& error) {
-    fail(ErrorCode::invalid_file, "{}: {}", file, error.what());
+    fail_file(path, ErrorCode::invalid_file, "{}", error.what());
   }
   impl->provenance = {text_field(json, "model"),
                       text_field(json, "weights_sha256"),
@@ -93,8 +93,9 @@ PostTransform PostTransform::load(const std::filesystem::path& path) {
   const std::vector<std::int64_t>& shape = archive.find("matrix")->shape;
   impl->rows = shape[0];
   if (impl->mean.empty() || shape[1] != impl->dim() || (impl->projects() && impl->rows == 0)) {
-    fail(ErrorCode::invalid_file, "{}: \"matrix\" is [{}, {}], \"mean\" has {} values; they do not belong together",
-         file, shape[0], shape[1], impl->dim());
+    fail_file(file, ErrorCode::invalid_file,
+              "\"matrix\" is [{}, {}], \"mean\" has {} values; they do not belong together", shape[0], shape[1],
+              impl->dim());
   }
   return PostTransform(std::move(impl));
 }
@@ -149,9 +150,9 @@ std::vector<float> PostTransform::apply(std::span<const float> vectors, bool nor
     }
     const double length = std::sqrt(dot(y, y, out_dim));
     if (!std::isfinite(length) || (normalize && length < kMinLength)) {
-      fail(ErrorCode::non_finite,
-           "text {}: {} leaves nothing of its vector that has a direction; was it fitted on texts that are all alike?",
-           row, self.spec.to_string());
+      fail_text(row, ErrorCode::non_finite,
+                "{} leaves nothing of its vector that has a direction; was it fitted on texts that are all alike?",
+                self.spec.to_string());
     }
     if (!normalize) continue;
     for (std::int64_t k = 0; k < out_dim; ++k) y[k] = static_cast<float>(double{y[k]} / length);

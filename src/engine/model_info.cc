@@ -1,0 +1,78 @@
+#include "engine/model_info.h"
+
+#include <span>
+
+#include "base/sha256.h"
+#include "kernels/compute_isa.h"
+#include "treble/bake.h"
+#include "treble/model_files.h"
+
+namespace treble::internal {
+
+namespace {
+
+WeightsDType weights_dtype(std::string_view name) {
+  if (name == "F16") return WeightsDType::float16;
+  if (name == "BF16") return WeightsDType::bfloat16;
+  return name == "F64" ? WeightsDType::float64 : WeightsDType::float32;
+}
+
+}  // namespace
+
+ModelInfo describe_model(const LoadedModel& model) {
+  ModelInfo info;
+  const EncoderConfig& config = model.encoder.config();
+  const auto clean = std::filesystem::weakly_canonical(model.folder);
+  info.name = std::filesystem::exists(model.options.model) ? clean.filename().string() : model.options.model;
+  info.path = clean;
+  info.model_type = config.model_type;
+  info.architecture = config.architecture;
+  info.weights_dtype = weights_dtype(model.encoder.weights_dtype());
+  info.compute_dtype = model.options.dtype;
+  info.dtype_reason = compute_type_note(model.options.dtype);
+  info.cpu_isa = compute_isa();
+  info.pooling = model.modules.pooling_modes();
+  info.normalizes = model.modules.normalizes();
+  info.dim = model.modules.output_dim({});
+  info.hidden_size = config.hidden_size;
+  info.num_layers = config.num_layers;
+  info.num_heads = config.num_heads;
+  info.vocab_size = config.vocab_size;
+  info.num_parameters = model.encoder.num_parameters();
+  info.max_length = model.lengths.max_tokens;
+  info.truncation = model.tokenizer.default_truncation();
+  info.extension = model.lengths.extension;
+  info.max_length_source = model.options.max_length ? "asked for" : model.limit.source;
+  info.position_limit = model.limit.position_limit;
+  info.tempered_layers = model.encoder.tempered_layers();
+  if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
+  info.modules = model.modules.descriptions();
+  info.prompts = model.settings.prompts;
+  info.default_prompt_name = model.settings.default_prompt_name;
+  info.similarity = model.settings.similarity;
+  info.switches = describe(config);
+  info.special_tokens_as_text = model.options.special_tokens_as_text;
+  info.threads = model.threads;
+  if (!model.limit.warning.empty()) info.warnings.push_back(model.limit.warning);
+  for (const auto& some :
+       {config.warnings, model.settings.warnings, model.modules.warnings(), model.tokenizer.warnings()}) {
+    info.warnings.insert(info.warnings.end(), some.begin(), some.end());
+  }
+  return info;
+}
+
+ModelFingerprint fingerprint_model(const std::filesystem::path& folder, const std::string& weights_sha256) {
+  ModelFingerprint fingerprint;
+  for (const ModelFile& file : model_files(folder.string())) {
+    if (!file.encoder_weights) fingerprint.files[file.name] = sha256_of_files({&file.path, 1});
+  }
+  fingerprint.files["weights"] = weights_sha256;
+  std::string list;
+  for (const auto& [name, sha256] : fingerprint.files) list += fmt::format("{} {}\n", sha256, name);
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(list.data(), list.size())));
+  fingerprint.sha256 = hash.hex_digest();
+  return fingerprint;
+}
+
+}  // namespace treble::internal

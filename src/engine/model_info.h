@@ -1,0 +1,34 @@
+// What a loaded model says of itself.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "engine/length_limit.h"
+#include "engine/model_folder.h"
+#include "models/encoder.h"
+#include "pooling/module_chain.h"
+#include "tokenizer/tokenizer.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble::internal {
+
+struct LoadedModel {
+  const ModelOptions& options;
+  const std::filesystem::path& folder;
+  const ModelSettings& settings;
+  const LengthLimit& limit;
+  const LengthPlan& lengths;
+  const Encoder& encoder;
+  const ModuleChain& modules;
+  const Tokenizer& tokenizer;
+  int threads;
+};
+
+ModelInfo describe_model(const LoadedModel& model);
+
+/// Hashes every file that the model in `folder` depends on but its encoder's weights, whose hash is given. Throws
+/// Error{not_found, io} when a file is gone.
+ModelFingerprint fingerprint_model(const std::filesystem::path& folder, const std::string& weights_sha256);
+
+}  // namespace treble::internal
