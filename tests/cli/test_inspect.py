@@ -189,7 +189,7 @@ class ProgressLine(Case):
         shown = [line for line in drawn if "%" in line]
         self.assertTrue(shown, drawn)
         for line in shown:
-            self.assertRegex(line, r"^ *\d+ % \[#*-*\] (encoding|cutting|looking into the layers)")
+            self.assertRegex(line, r"^ *\d+ % \[#*-*\] (encoding|cutting|probing layers)")
             self.assertLess(len(line), 80)
         self.assertTrue(any(re.search(r", [\d,]+ texts/s, [\d:]+( s)? left$", line) for line in shown), shown)
         shares = [int(line.split("%")[0]) for line in shown]
