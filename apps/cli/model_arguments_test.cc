@@ -84,11 +84,11 @@ TEST(ExtensionWarning, IsForExtensionsThatChangeShortTexts) {
   ModelInfo model;
   model.position_limit = 512;
   model.max_length = 2048;
-  model.extension = "ntk";
+  model.extension = PositionExtension::ntk;
   EXPECT_NE(extension_warning(model).find("--extend ntk-long leaves texts of up to 512 tokens"), std::string::npos);
-  model.extension = "ntk-long";
+  model.extension = PositionExtension::ntk_long;
   EXPECT_EQ(extension_warning(model), "");
-  model.extension = "ntk";
+  model.extension = PositionExtension::ntk;
   model.max_length = 512;
   EXPECT_EQ(extension_warning(model), "");
 }

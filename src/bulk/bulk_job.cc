@@ -1,4 +1,3 @@
-#include <charconv>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -21,18 +20,17 @@ double steady_seconds() {
 }
 
 /// The engine counts texts from the start of a call: "text 3: …". People want to know which text of their input it was.
-std::string with_place(std::string_view message, const BulkBatch& batch, const TextSource& source) {
-  constexpr std::string_view kPrefix = "text ";
-  std::size_t row = 0;
-  if (!message.starts_with(kPrefix)) return std::string(message);
-  const char* begin = message.data() + kPrefix.size();
-  const char* end = message.data() + message.size();
-  const auto [after, error] = std::from_chars(begin, end, row);
-  if (error != std::errc() || after == end || *after != ':' || row >= batch.records.size()) return std::string(message);
-  const std::string place = source.place(batch.records[row]);
-  return fmt::format("{}{}text {}{}", place, place.empty() ? "" : ": ",
-                     batch.first_index + static_cast<std::int64_t>(row),
-                     std::string_view(after, static_cast<std::size_t>(end - after)));
+Error with_place(const Error& error, const BulkBatch& batch, const TextSource& source) {
+  const std::string_view message = error.what();
+  const auto row = error.text_index();
+  if (!row || *row < 0 || *row >= std::ssize(batch.records)) return error;
+  const std::string place = source.place(batch.records[static_cast<std::size_t>(*row)]);
+  const std::int64_t index = batch.first_index + *row;
+  // Messages about one text begin with its index in the call.
+  const std::string own = fmt::format("text {}: ", *row);
+  const std::string_view rest = message.starts_with(own) ? message.substr(own.size()) : message;
+  return {error.code(), fmt::format("{}{}text {}: {}", place, place.empty() ? "" : ": ", index, rest),
+          {.text_index = index, .file = error.file()}};
 }
 
 void add_counts(const Embeddings& embeddings, BulkState& state) {
@@ -88,7 +86,7 @@ Embeddings BulkJob::Impl::encode_batch(const BulkBatch& batch, const TextSource&
   try {
     return encode(texts);
   } catch (const Error& error) {
-    throw Error(error.code(), with_place(error.what(), batch, source));
+    throw with_place(error, batch, source);
   }
 }
 

@@ -480,7 +480,7 @@ std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::strin
   return token_counts(impl_->tokenize(texts, impl_->plan_reading(options)));
 }
 
-Error non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperature& temperature) {
+Error internal::non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperature& temperature) {
   return {ErrorCode::non_finite,
           fmt::format("text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is "
                       "returned",
