@@ -96,7 +96,7 @@ struct QueueStatistics {
 /// Threads: all functions but the destructor may be called from any number of threads at once. The queue has threads of
 /// its own: as many as the model to encode, tokenizer_threads, and one for deadlines and cancellations; with nothing to
 /// do they sleep. `encode` may be called on the same model meanwhile; it shares the model's threads with the queue.
-class TREBLE_API RequestQueue {
+class RequestQueue {
  public:
   /// Called exactly once for an accepted request, on a thread of the queue, which it holds up. It may submit, but must
   /// not call `drain` or `shutdown` or destroy the queue, and must not throw (what it throws is dropped).
@@ -104,29 +104,29 @@ class TREBLE_API RequestQueue {
 
   /// The encoder must outlive the queue and must not be moved meanwhile. Throws Error{invalid_argument} for options out
   /// of range.
-  explicit RequestQueue(const SentenceEncoder& encoder, const RequestQueueOptions& options = {});
+  TREBLE_API explicit RequestQueue(const SentenceEncoder& encoder, const RequestQueueOptions& options = {});
   /// As `shutdown`.
-  ~RequestQueue();
+  TREBLE_API ~RequestQueue();
   RequestQueue(const RequestQueue&) = delete;
   RequestQueue& operator=(const RequestQueue&) = delete;
 
   /// Accepts a request or throws at once: Error{overloaded} when the queue is full, Error{unavailable} after `drain` or
   /// `shutdown`, Error{invalid_argument} for more texts than max_texts. All other errors, of options too, come through
   /// the future. EncodeOptions::batch_tokens is not used: batches are the queue's. No texts give count = 0.
-  std::future<Embeddings> submit(std::vector<std::string> texts, const EncodeOptions& options = {},
-                                 const SubmitOptions& submit_options = {});
+  TREBLE_API std::future<Embeddings> submit(std::vector<std::string> texts, const EncodeOptions& options = {},
+                                            const SubmitOptions& submit_options = {});
   /// The same with a callback, which is not called when this throws.
-  void submit(std::vector<std::string> texts, const EncodeOptions& options, const SubmitOptions& submit_options,
-              Callback callback);
+  TREBLE_API void submit(std::vector<std::string> texts, const EncodeOptions& options,
+                         const SubmitOptions& submit_options, Callback callback);
 
   /// Refuses new requests and returns when all accepted ones have been answered.
-  void drain();
+  TREBLE_API void drain();
 
   /// Refuses new requests, answers those with texts waiting with Error{unavailable}, and returns when all have been
   /// answered; batches that run are finished.
-  void shutdown();
+  TREBLE_API void shutdown();
 
-  QueueStatistics statistics() const;
+  TREBLE_API QueueStatistics statistics() const;
 
  private:
   struct Impl;

@@ -21,7 +21,7 @@ inline SentenceEncoder load(const std::string& family, int threads, ComputeType 
 inline double vector_difference(const Embeddings& a, const Embeddings& b) {
   if (a.count != b.count || a.dim != b.dim) return HUGE_VAL;
   if (a.count == 0) return 0;
-  return greatest_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
+  return max_abs_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
 }
 
 /// Requests of all kinds, the same for a seed.
