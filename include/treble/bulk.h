@@ -55,15 +55,15 @@ TREBLE_API std::unique_ptr<TextSource> make_text_source(std::function<bool(TextR
 
 /// How far a job has come. Counts are of all rows in the output, those of earlier runs included.
 struct BulkState {
-  std::int64_t count = 0;  ///< rows
-  std::int64_t tokens = 0;
-  std::int64_t tokens_used = 0;
-  std::int64_t truncated_texts = 0;
-  std::int64_t replaced_characters = 0;
-  std::string texts_sha256;  ///< of the texts and ids of all rows
-  bool complete = false;     ///< the source has come to its end
+  std::int64_t count = 0;                ///< rows
+  std::int64_t tokens = 0;               ///< that the texts have
+  std::int64_t tokens_used = 0;          ///< that the model read
+  std::int64_t truncated_texts = 0;      ///< of which it read fewer
+  std::int64_t replaced_characters = 0;  ///< put in place of invalid UTF-8
+  std::string texts_sha256;              ///< of the texts and ids of all rows
+  bool complete = false;                 ///< the source has come to its end
 
-  std::int64_t tokens_lost() const noexcept { return tokens - tokens_used; }
+  std::int64_t tokens_lost() const noexcept { return tokens - tokens_used; }  ///< to truncation
 };
 
 /// What is embedded at a time.
@@ -92,8 +92,9 @@ class TREBLE_API VectorSink {
   virtual void roll_back() noexcept {}
 };
 
+/// How a corpus is embedded.
 struct BulkOptions {
-  EncodeOptions encode = {};
+  EncodeOptions encode = {};  ///< as for SentenceEncoder::encode
   /// Long texts in pieces (treble/chunking.h); excludes `post`.
   std::optional<ChunkOptions> chunks = {};
   /// A file of a PostTransform, which must have been fitted on vectors of this model under these options; empty: none.
@@ -106,6 +107,7 @@ struct BulkOptions {
   std::stop_token stop = {};
 };
 
+/// What a run did.
 struct BulkResult {
   BulkState before;                 ///< rows of earlier runs
   BulkState total;                  ///< rows in the output now
@@ -114,9 +116,9 @@ struct BulkResult {
   double seconds = 0;               ///< reading, encoding and writing
   bool stopped = false;             ///< on request, before the end of the source
 
-  std::int64_t texts() const noexcept { return total.count - before.count; }
-  std::int64_t tokens() const noexcept { return total.tokens - before.tokens; }
-  std::int64_t tokens_used() const noexcept { return total.tokens_used - before.tokens_used; }
+  std::int64_t texts() const noexcept { return total.count - before.count; }     ///< embedded by this run
+  std::int64_t tokens() const noexcept { return total.tokens - before.tokens; }  ///< of them
+  std::int64_t tokens_used() const noexcept { return total.tokens_used - before.tokens_used; }  ///< of them
 };
 
 /// A model with options, ready to embed.

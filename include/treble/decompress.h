@@ -25,6 +25,7 @@ TREBLE_API std::string without_compression_extension(const std::string& name);
 /// thread.
 class TREBLE_API Decompressor {
  public:
+  /// What one call of `run` did.
   struct Step {
     std::size_t consumed = 0;  ///< bytes of the input that need not be given again
     std::size_t produced = 0;  ///< bytes of the output that were written

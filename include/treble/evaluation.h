@@ -36,23 +36,23 @@ struct JudgementCounts {
 
 /// Queries that should find documents.
 struct RetrievalData {
-  std::vector<std::string> document_ids;
-  std::vector<std::string> documents;  ///< "title text", as BEIR joins them
-  std::vector<std::string> query_ids;  ///< only those with a relevant document
-  std::vector<std::string> queries;
-  std::vector<Judgements> relevant;  ///< [query]: at least one each, grades as in the file
+  std::vector<std::string> document_ids;  ///< as in the file
+  std::vector<std::string> documents;     ///< "title text", as BEIR joins them
+  std::vector<std::string> query_ids;     ///< only those with a relevant document
+  std::vector<std::string> queries;       ///< their texts
+  std::vector<Judgements> relevant;       ///< [query]: at least one each, grades as in the file
   /// [query]: the only documents that it is compared with (reranking); empty: all queries with all documents.
   std::vector<std::vector<std::int64_t>> candidates;
   /// [query]: the document with the query's own id, −1 for none; empty where ids are not given.
   std::vector<std::int64_t> same_id;
-  JudgementCounts counts;
+  JudgementCounts counts;  ///< what was noticed
 };
 
 /// Pairs of texts with a number: graded similarity, or 0 and 1.
 struct PairData {
-  std::vector<std::string> first;
-  std::vector<std::string> second;
-  std::vector<double> scores;
+  std::vector<std::string> first;   ///< [pair]
+  std::vector<std::string> second;  ///< [pair]
+  std::vector<double> scores;       ///< [pair]
 };
 
 /// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}) and judgements in qrels/<split>.tsv, .txt
@@ -89,7 +89,7 @@ struct RankingMetrics {
   double ndcg = 0;               ///< gain: the grade; discount log2(rank + 1) (trec_eval's ndcg_cut)
   double recall = 0;             ///< recall_cut
   double average_precision = 0;  ///< map_cut
-  double reciprocal_rank = 0;
+  double reciprocal_rank = 0;    ///< of the first relevant document; 0 where none is ranked
 };
 TREBLE_API RankingMetrics ranking_metrics(std::span<const std::int64_t> ranking, const Judgements& relevant,
                                           std::int64_t k);
@@ -105,11 +105,12 @@ TREBLE_API std::optional<double> average_precision(std::span<const double> score
 /// not defined, such as a correlation with a constant. Setting 0 is the baseline. May throw to stop.
 using ItemMetric = std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items)>;
 
+/// How a judgement is made.
 struct HeldOutOptions {
-  int folds = 2;
+  int folds = 2;  ///< at least 2
   /// Bootstrap resamples for the intervals; 0: values only.
   int resamples = 1000;
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;  ///< of folds and resamples
 };
 
 /// [fold]: its items, assigned at random by the seed.
@@ -118,13 +119,14 @@ TREBLE_API std::vector<std::vector<std::size_t>> split_folds(std::size_t items, 
 /// A value with its 95 % interval. Without resamples, and where no resample differs from the value, low = value = high
 /// but for rounding.
 struct Interval {
-  double value = 0;
-  double low = 0;
-  double high = 0;
+  double value = 0;  ///< the estimate
+  double low = 0;    ///< lower end
+  double high = 0;   ///< upper end
 
-  bool has_width() const noexcept { return high - low > 1e-12; }
+  bool has_width() const noexcept { return high - low > 1e-12; }  ///< False where no resample differed.
 };
 
+/// A setting against the baseline.
 struct SettingGain {
   double value = 0;  ///< of the metric
   Interval gain;     ///< over setting 0, whose own is zeros
@@ -136,6 +138,7 @@ struct SettingGain {
 TREBLE_API std::vector<SettingGain> compare_settings(std::span<const std::size_t> items, std::size_t settings,
                                                      const ItemMetric& metric, const HeldOutOptions& options);
 
+/// Choosing and judging on different folds.
 struct HeldOutResult {
   std::vector<SettingGain> settings;  ///< on all items
   std::vector<std::size_t> chosen;    ///< [fold]: the setting that is best on the other folds

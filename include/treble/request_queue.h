@@ -18,6 +18,7 @@
 
 namespace treble {
 
+/// How much may wait, and how it is shared out.
 struct RequestQueueOptions {
   /// Texts that may wait, running ones not counted. A request that does not fit is refused with Error{overloaded}, one
   /// of more texts than this with Error{invalid_argument}.
@@ -46,16 +47,16 @@ struct SubmitOptions {
 
 /// Either vectors or an error.
 struct Answer {
-  Embeddings embeddings;  ///< as SentenceEncoder::encode returns them; empty where there is an error
-  std::optional<Error> error;
+  Embeddings embeddings;       ///< as SentenceEncoder::encode returns them; empty where there is an error
+  std::optional<Error> error;  ///< unset: the vectors are there
 };
 
 /// How often a measure fell where.
 struct Histogram {
   std::vector<double> upper_bounds;   ///< rising, inclusive
   std::vector<std::uint64_t> counts;  ///< [upper_bounds.size() + 1]: of each bucket alone; the last one is unbounded
-  std::uint64_t count = 0;
-  double sum = 0;
+  std::uint64_t count = 0;            ///< of all buckets together
+  double sum = 0;                     ///< of all measures
 };
 
 /// A snapshot. Counters only grow from the construction of the queue on; a request is counted in exactly one of
@@ -67,20 +68,20 @@ struct QueueStatistics {
   std::int64_t waiting_tokens = 0;   ///< as counted for max_tokens
   std::int64_t running_batches = 0;  ///< at most as many as the model has threads
   // Requests.
-  std::uint64_t accepted = 0;
+  std::uint64_t accepted = 0;    ///< by `submit`
   std::uint64_t overloaded = 0;  ///< refused because the queue was full; not accepted
-  std::uint64_t completed = 0;
-  std::uint64_t failed = 0;  ///< answered with another error than the following
-  std::uint64_t cancelled = 0;
-  std::uint64_t expired = 0;    ///< deadline_exceeded
-  std::uint64_t shut_down = 0;  ///< answered with `unavailable`
+  std::uint64_t completed = 0;   ///< answered with vectors
+  std::uint64_t failed = 0;      ///< answered with another error than the following
+  std::uint64_t cancelled = 0;   ///< by SubmitOptions::stop
+  std::uint64_t expired = 0;     ///< deadline_exceeded
+  std::uint64_t shut_down = 0;   ///< answered with `unavailable`
   // Work; as many batches ran as batch_tokens.count says.
-  std::uint64_t encoded_texts = 0;
-  std::uint64_t encoded_tokens = 0;
-  Histogram batch_tokens;
-  Histogram batch_texts;
-  Histogram wait_seconds;   ///< of a text, from `submit` until its batch begins
-  Histogram total_seconds;  ///< of a completed request, from `submit` until its vectors are there
+  std::uint64_t encoded_texts = 0;   ///< that the model read
+  std::uint64_t encoded_tokens = 0;  ///< of them
+  Histogram batch_tokens;            ///< tokens of a batch
+  Histogram batch_texts;             ///< texts of a batch
+  Histogram wait_seconds;            ///< of a text, from `submit` until its batch begins
+  Histogram total_seconds;           ///< of a completed request, from `submit` until its vectors are there
 };
 
 /// Puts the texts of many requests into common batches, whatever their temperatures, prompts, limits and other options,
@@ -126,6 +127,7 @@ class RequestQueue {
   /// answered; batches that run are finished.
   TREBLE_API void shutdown();
 
+  /// As it is now; may be called at any time.
   TREBLE_API QueueStatistics statistics() const;
 
  private:

@@ -27,9 +27,9 @@ namespace treble {
 
 /// What a sweep is judged on.
 struct SweepData {
-  std::string name;  ///< for the report and for messages, such as the path it was read from
-  std::variant<RetrievalData, PairData> data;
-  bool labelled = true;
+  std::string name;                            ///< for the report and for messages, such as the path it was read from
+  std::variant<RetrievalData, PairData> data;  ///< the task
+  bool labelled = true;                        ///< false for a proxy without labels
 };
 
 /// A BEIR folder, or a JSONL file of pairs or of rankings (treble/evaluation.h); `split` matters to folders alone.
@@ -62,10 +62,10 @@ struct SweepVariant {
 
 /// One way to encode.
 struct SweepSetting {
-  Temperature temperature = {};
-  std::optional<PostSpec> post = {};
-  std::optional<ChunkOptions> chunks = {};
-  std::string variant = {};  ///< name of a SweepVariant; empty: the encoder of the sweep itself
+  Temperature temperature = {};             ///< of attention
+  std::optional<PostSpec> post = {};        ///< a fitted step after the model
+  std::optional<ChunkOptions> chunks = {};  ///< texts in pieces
+  std::string variant = {};                 ///< name of a SweepVariant; empty: the encoder of the sweep itself
 
   /// Joins what differs from the untouched model: "0.8 + bfloat16"; "1" for the untouched model.
   TREBLE_API std::string name() const;
@@ -74,8 +74,8 @@ struct SweepSetting {
 /// What is put before some texts: a prompt of the model by name ("": none), or a literal text. Neither: as
 /// EncodeOptions say.
 struct SweepPrompt {
-  std::optional<std::string> name = {};
-  std::optional<std::string> text = {};
+  std::optional<std::string> name = {};  ///< of a prompt of the model
+  std::optional<std::string> text = {};  ///< a literal prompt
 };
 
 /// Which texts the temperature acts on; the others stay at 1.
@@ -83,6 +83,7 @@ enum class SweepSide { both, query, document };
 /// "both", "query", "document".
 TREBLE_API std::string to_string(SweepSide side);
 
+/// What is tried and how it is judged.
 struct SweepOptions {
   /// Everything about encoding but the temperature, which is ignored.
   EncodeOptions encode = {};
@@ -91,15 +92,15 @@ struct SweepOptions {
   /// Each is tried after the untouched model. Fitted without labels, on other texts than those judged. Unset: the
   /// default ones, without those that the texts are too few to fit (SweepReport::skipped).
   std::optional<std::vector<SweepBaseline>> baselines = {};
-  std::vector<SweepVariant> variants = {};
-  SweepSide side = SweepSide::both;
-  SweepPrompt query_prompt = {};
-  SweepPrompt document_prompt = {};
+  std::vector<SweepVariant> variants = {};  ///< other forms of the model to try
+  SweepSide side = SweepSide::both;         ///< which texts the temperature acts on
+  SweepPrompt query_prompt = {};            ///< put before queries
+  SweepPrompt document_prompt = {};         ///< put before documents
   /// Unset: ModelInfo::similarity.
   std::optional<Similarity> similarity = {};
   /// A document with the id of a query is in no ranking of it (ArguAna, Quora: queries out of the corpus).
   bool ignore_identical_ids = false;
-  HeldOutOptions held_out = {};
+  HeldOutOptions held_out = {};  ///< folds, resamples, seed
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
   /// A folder for vectors, made where it is missing, so that a rerun resumes where a run stopped. Any number of
@@ -115,41 +116,42 @@ struct SweepOptions {
 struct SweepBucket {
   std::int64_t min_tokens = 0;  ///< inclusive
   std::int64_t max_tokens = 0;  ///< inclusive
-  std::size_t items = 0;
+  std::size_t items = 0;        ///< queries or pairs
   /// [setting]. Without intervals when there are fewer than 10 items; empty where the metric is not defined, its labels
   /// being all equal.
   std::vector<SettingGain> settings;
 };
 
+/// What a sweep found.
 struct SweepReport {
-  std::string model;
+  std::string model;  ///< its name
   /// How the untouched model's vectors were made: a JSON object as of provenance_json (treble/provenance.h).
   std::string provenance;
   std::vector<std::pair<std::string, std::string>> variant_provenance;  ///< (name, JSON object) of other forms
   std::string data;                                                     ///< SweepData::name
   std::string metric;                                                   ///< "nDCG@10", "MAP", "Spearman", …
-  SweepSide side = SweepSide::both;
-  Similarity similarity = Similarity::cosine;
-  SweepPrompt query_prompt;  ///< as used: the text always, the name where it has one
-  SweepPrompt document_prompt;
-  bool ignore_identical_ids = false;
-  bool labelled = true;
-  std::int64_t queries_left_out = 0;  ///< without a relevant document, and so in no average
-  std::vector<std::string> notes;     ///< data_notes
-  std::size_t items = 0;              ///< queries or pairs
-  int folds = 0;
-  std::uint64_t seed = 0;
+  SweepSide side = SweepSide::both;                                     ///< as asked
+  Similarity similarity = Similarity::cosine;                           ///< as used
+  SweepPrompt query_prompt;            ///< as used: the text always, the name where it has one
+  SweepPrompt document_prompt;         ///< as used
+  bool ignore_identical_ids = false;   ///< as asked
+  bool labelled = true;                ///< as SweepData::labelled
+  std::int64_t queries_left_out = 0;   ///< without a relevant document, and so in no average
+  std::vector<std::string> notes;      ///< data_notes
+  std::size_t items = 0;               ///< queries or pairs
+  int folds = 0;                       ///< as asked
+  std::uint64_t seed = 0;              ///< as asked
   std::vector<SweepSetting> settings;  ///< the first is the untouched model
   std::vector<std::string> skipped;    ///< settings that could not be tried, and why
   HeldOutResult held_out;              ///< gains of all settings, and of the choice on held-out folds
-  std::vector<SweepBucket> buckets;
+  std::vector<SweepBucket> buckets;    ///< by length, shortest first
   /// [setting]: other measures over all items, by name.
   std::vector<std::vector<std::pair<std::string, double>>> other_metrics;
   /// [setting]: share of the first ten places that the untouched model fills in the same way, over all items and over
   /// those of up to 64 tokens; nothing for pairs.
   std::vector<std::optional<double>> overlap;
-  std::vector<std::optional<double>> short_overlap;
-  std::string verdict;  ///< two or three sentences for people
+  std::vector<std::optional<double>> short_overlap;  ///< the same over items of up to 64 tokens
+  std::string verdict;                               ///< two or three sentences for people
 };
 
 /// Encodes the data under every setting, then judges. Deterministic for a seed. Memory holds the texts and, of one
