@@ -115,7 +115,8 @@ class Layer {
     inputs.num_heads = inputs.num_kv_heads = heads_;
     inputs.qk_scale = 1.0F / std::sqrt(static_cast<float>(hidden_ / heads_));
     inputs.logit_scales = scales;
-    treble::internal::attention(treble::internal::Execution(workspace_), inputs, MatrixView(context_.data(), rows, hidden_));
+    treble::internal::attention(treble::internal::Execution(workspace_), inputs,
+                                MatrixView(context_.data(), rows, hidden_));
   }
 
   std::int64_t hidden_;

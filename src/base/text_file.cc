@@ -12,8 +12,8 @@
 #include <system_error>
 #include <vector>
 
-#include "treble/decompress.h"
 #include "base/fail.h"
+#include "treble/decompress.h"
 
 namespace treble::internal {
 

@@ -29,7 +29,8 @@ Error with_place(const Error& error, const BulkBatch& batch, const TextSource& s
   // Messages about one text begin with its index in the call.
   const std::string own = fmt::format("text {}: ", *row);
   const std::string_view rest = message.starts_with(own) ? message.substr(own.size()) : message;
-  return {error.code(), fmt::format("{}{}text {}: {}", place, place.empty() ? "" : ": ", index, rest),
+  return {error.code(),
+          fmt::format("{}{}text {}: {}", place, place.empty() ? "" : ": ", index, rest),
           {.text_index = index, .file = error.file()}};
 }
 

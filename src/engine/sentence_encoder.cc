@@ -292,8 +292,8 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, Worker& wor
   std::vector<VectorTarget> targets;
   const auto dim = static_cast<std::size_t>(out.dim);
   for (const std::int64_t text : batch.text_index) {
-    targets.push_back({{options.normalize, options.dimensions},
-                       out.values.subspan(static_cast<std::size_t>(text) * dim, dim)});
+    targets.push_back(
+        {{options.normalize, options.dimensions}, out.values.subspan(static_cast<std::size_t>(text) * dim, dim)});
   }
   const auto non_finite = encode_batch(execution, worker,
                                        {.batch = batch,
@@ -462,8 +462,8 @@ std::vector<TokenCount> SentenceEncoder::encode_into(std::span<const std::string
   const CallPlan call_plan = impl_->plan(options);
   const std::int64_t dim = call_plan.dim;
   if (vectors.size() != texts.size() * static_cast<std::size_t>(dim)) {
-    fail(ErrorCode::invalid_argument, "vectors: {} texts need room for {} numbers, there is room for {}",
-         texts.size(), texts.size() * static_cast<std::size_t>(dim), vectors.size());
+    fail(ErrorCode::invalid_argument, "vectors: {} texts need room for {} numbers, there is room for {}", texts.size(),
+         texts.size() * static_cast<std::size_t>(dim), vectors.size());
   }
   return impl_->encode_into(texts, call_plan, options, Batching::fastest, {vectors, dim});
 }

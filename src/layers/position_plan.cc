@@ -29,8 +29,8 @@ double trained_position(PositionExtension extension, std::int64_t p, std::int64_
 
 PositionPlan make_position_plan(PositionExtension extension, std::int64_t length, std::int64_t trained) {
   if (length < 1 || (extension == PositionExtension::none && length > trained)) {
-    fail(ErrorCode::invalid_argument, "a text of {} positions, the model has 1 to {}; ModelOptions::extension gives it more",
-         length, trained);
+    fail(ErrorCode::invalid_argument,
+         "a text of {} positions, the model has 1 to {}; ModelOptions::extension gives it more", length, trained);
   }
   PositionPlan plan(static_cast<std::size_t>(length));
   const auto kind = length <= trained ? PositionExtension::none : extension;

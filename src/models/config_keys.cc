@@ -45,7 +45,7 @@ EncoderConfig read_sizes(const JsonObject& json, const EncoderSizes& defaults, c
   config.num_positions = read_size(json, keys.num_positions, defaults.num_positions);
   if (config.num_layers >= 1 && config.num_layers <= 4096) return config;
   fail_at(json, ErrorCode::invalid_file, "\"{}\" is {}, it must be between 1 and 4096",
-       fmt::join(keys.num_layers, "\" or \""), config.num_layers);
+          fmt::join(keys.num_layers, "\" or \""), config.num_layers);
 }
 
 std::int64_t read_kv_heads(const JsonObject& json, std::int64_t num_heads, std::int64_t fallback) {

@@ -155,7 +155,8 @@ void check_layers(const std::filesystem::path& folder, const TensorArchive& arch
   const std::int64_t expected = layout.config.layer_groups();
   if (stored == expected) return;
   fail_file(folder, ErrorCode::invalid_file,
-            "the weights hold {} layers, config.json asks for {}; the two belong to different models", stored, expected);
+            "the weights hold {} layers, config.json asks for {}; the two belong to different models", stored,
+            expected);
 }
 
 /// A tensor that nobody read is a part of the model that is not computed, unless it is known to be none.

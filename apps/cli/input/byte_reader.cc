@@ -153,7 +153,7 @@ void ByteReader::look_at_text() {
     if (!at_hand().starts_with(mark)) continue;
     const char* unpack = compression_ == Compression::gzip   ? "zcat"
                          : compression_ == Compression::zstd ? "zstdcat"
-                                                                       : "cat";
+                                                             : "cat";
     fail(ErrorCode::invalid_file,
          "{}: the text is UTF-16, and UTF-8 is needed; convert it: {} {} | iconv -f UTF-16 -t UTF-8", name_, unpack,
          name_ == "stdin" ? "FILE" : name_);
