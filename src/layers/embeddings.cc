@@ -49,8 +49,8 @@ std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t te
   const std::span<const float> row = parts_.word_embeddings.row_span(id);
   if (!all_finite(row)) {
     fail_text(text, ErrorCode::invalid_file,
-              "it needs row {} of {}, which has a NaN or infinity; the weights are damaged", id,
-              parts_.word_embeddings_source);
+              "{}: row {}, which it needs, has a NaN or infinity; the weights are damaged",
+              parts_.word_embeddings_source, id);
   }
   return row;
 }

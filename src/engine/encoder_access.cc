@@ -1,0 +1,72 @@
+#include "engine/encoder_access.h"
+
+#include <utility>
+
+#include "base/fail.h"
+#include "base/stop.h"
+#include "batch/batch_packer.h"
+#include "engine/sentence_encoder_impl.h"
+
+namespace treble {
+
+Error internal::non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperature& temperature) {
+  return {ErrorCode::non_finite,
+          fmt::format("text {}: the model gave a vector with NaN or infinity ({} tokens, temperature {}); nothing is "
+                      "returned",
+                      text, tokens, temperature.to_string()),
+          {.text_index = text}};
+}
+
+CallPlan EncoderAccess::plan(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  return encoder.impl_->plan(options);
+}
+
+TokenizedText EncoderAccess::tokenize(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
+                                      std::int64_t index) {
+  return tokenize_one(encoder.impl_->tokenizer, plan, text, index);
+}
+
+std::vector<std::int64_t> EncoderAccess::encode_batch(const SentenceEncoder& encoder, const BatchCall& call,
+                                                      bool all_threads) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  std::vector<std::int64_t> non_finite;
+  model.pool.run([&](int slot) {
+    EncodeWorker& own = model.workers[static_cast<std::size_t>(slot)];
+    const Execution execution = all_threads ? model.on_all_threads(own) : Execution(own.kernels);
+    non_finite = model.encode_batch(execution, own, call);
+  });
+  return non_finite;
+}
+
+Embeddings EncoderAccess::encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                            const EncodeOptions& options) {
+  return encoder.impl_->encode(texts, options, Batching::repeatable);
+}
+
+void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                            const EncodeOptions& options, AttentionObserver& observer) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  model.check_temperature(options);
+  const auto tokenized = model.tokenize(texts, model.plan_reading(options));
+  for (const auto& text : tokenized) {
+    check_stop(options.stop, "observing");
+    const auto batch = pack_batches({&text, 1}, {});
+    // On one thread: what is observed must not depend on how many there are.
+    model.pool.run([&](int slot) {
+      EncodeWorker& own = model.workers[static_cast<std::size_t>(slot)];
+      model.encoder.run({.execution = Execution(own.kernels),
+                         .workspace = own.layers,
+                         .temperatures = {&options.temperature, 1},
+                         .temper_position_bias = options.temper_position_bias,
+                         .observer = &observer},
+                        batch.front());
+    });
+  }
+}
+
+void EncoderAccess::parallel_for(const SentenceEncoder& encoder, std::int64_t count,
+                                 const std::function<void(std::int64_t)>& body) {
+  encoder.impl_->pool.parallel_for(count, [&](std::int64_t index, int) { body(index); });
+}
+
+}  // namespace treble

@@ -1,0 +1,117 @@
+// Loading a model: its files, the int8 calibration, the choice of ComputeType::automatic.
+#include <functional>
+#include <utility>
+
+#include "base/cpu.h"
+#include "base/fail.h"
+#include "batch/batch_packer.h"
+#include "engine/compute_choice.h"
+#include "engine/model_info.h"
+#include "engine/rounding_sentences.h"
+#include "engine/sentence_encoder_impl.h"
+#include "kernels/compute_isa.h"
+#include "kernels/int8_calibration.h"
+#include "models/folder_check.h"
+#include "models/model_registry.h"
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+namespace treble {
+
+namespace {
+
+Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
+  return Tokenizer::from_folder(settings.transformer_folder, {.special_tokens_as_text = options.special_tokens_as_text,
+                                                              .lowercase = settings.lowercase});
+}
+
+/// Calibration frees half as much memory as the weights take, in pieces that the allocator would keep.
+void give_back_freed_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
+
+}  // namespace
+
+SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_settings,
+                            const std::filesystem::path& folder, Int8Calibration& calibration)
+    : settings(std::move(read_settings)),
+      pool(options.threads == 0 ? available_threads() : options.threads),
+      workers(static_cast<std::size_t>(pool.size())),
+      limit(choose_length(settings.limits, read_encoder_config(settings.transformer_folder))),
+      lengths(plan_lengths(options, limit)),
+      loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
+      encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, &pool, &calibration})),
+      modules(ModuleChain::load(folder, encoder.config().hidden_size)),
+      tokenizer(loading_tokenizer.get()) {}
+
+/// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a
+/// word it has no token for, a limit that leaves no room for text) is left out: loading does not fail for texts that
+/// nobody asked about.
+void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
+  Workspace kernels;
+  LayerWorkspace layers;
+  const Execution shared(kernels, &pool, &calibration);
+  const Execution alone(kernels, nullptr, &calibration);
+  const auto sentences = rounding_sentences();
+  const EncodeOptions options;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    try {
+      const auto tokenized = tokenize_one(tokenizer, plan_reading(options), sentences[i], static_cast<std::int64_t>(i));
+      for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
+        // Inputs are observed by one thread at a time; where threads split the outputs, that is so.
+        const Execution& execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone;
+        pool.run([&](int) { encoder.run({.execution = execution, .workspace = layers}, batch); });
+      }
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  calibration.requantize(shared);
+}
+
+SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
+  if (options.dtype == ComputeType::automatic) return load_fastest(options);
+  const auto folder = find_model_folder(options.model);
+  check_model_folder(folder);
+  Int8Calibration calibration;
+  auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder, calibration);
+  impl->info = describe_model({.options = options,
+                               .folder = folder,
+                               .settings = impl->settings,
+                               .limit = impl->limit,
+                               .lengths = impl->lengths,
+                               .encoder = impl->encoder,
+                               .modules = impl->modules,
+                               .tokenizer = impl->tokenizer,
+                               .threads = impl->pool.size()});
+  if (options.dtype == ComputeType::int8) {
+    impl->calibrate_int8(calibration);
+    give_back_freed_memory();
+  }
+  return SentenceEncoder(std::move(impl));
+}
+
+SentenceEncoder SentenceEncoder::load_fastest(ModelOptions options) {
+  options.dtype = ComputeType::float32;
+  SentenceEncoder exact = load(options);
+  std::string reason;
+  for (const ComputeType type : fast_compute_types()) {
+    options.dtype = type;
+    SentenceEncoder candidate = load(options);
+    const double cosine = sample_cosine(exact, candidate);
+    const bool faithful = cosine >= kMinSampleCosine;
+    reason += fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
+                          to_string(type), cosine, kNumSamples, faithful ? "at least" : "below", kMinSampleCosine);
+    if (!faithful) continue;
+    candidate.impl_->info.dtype_reason = "auto: " + reason;
+    return candidate;
+  }
+  exact.impl_->info.dtype_reason = "auto: " + reason;
+  return exact;
+}
+
+}  // namespace treble

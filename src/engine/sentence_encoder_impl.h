@@ -1,0 +1,103 @@
+// What is behind a SentenceEncoder: a loaded model with its threads, and the steps of a call.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "batch/packed_batch.h"
+#include "engine/encoder_access.h"
+#include "engine/length_limit.h"
+#include "engine/model_folder.h"
+#include "kernels/execution.h"
+#include "layers/layer_call.h"
+#include "models/encoder.h"
+#include "pooling/module_chain.h"
+#include "tensor/aligned_buffer.h"
+#include "tokenizer/tokenizer.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble {
+
+namespace internal {
+
+/// What one thread needs to carry a batch through the model.
+struct EncodeWorker {
+  Workspace kernels;
+  LayerWorkspace layers;
+  AlignedBuffer<float> pooled;
+};
+
+/// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
+enum class Batching { fastest, repeatable };
+
+/// Where the vectors of a call go.
+struct VectorRows {
+  std::span<float> values;  ///< [texts, dim]
+  std::int64_t dim = 0;
+};
+
+/// Text `index` of a call. Throws what SentenceEncoder::encode throws for it.
+TokenizedText tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text, std::int64_t index);
+
+std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts);
+
+}  // namespace internal
+
+using namespace internal;
+
+struct SentenceEncoder::Impl {
+  Impl(const ModelOptions& options, ModelSettings read_settings, const std::filesystem::path& folder,
+       Int8Calibration& calibration);
+
+  void calibrate_int8(Int8Calibration& calibration);
+  std::string resolve_prompt(const EncodeOptions& options) const;
+  std::int64_t resolve_max_length(const EncodeOptions& options) const;
+  void check_temperature(const EncodeOptions& options) const;
+  void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
+  CallPlan plan_reading(const EncodeOptions& options) const;
+  CallPlan plan(const EncodeOptions& options) const;
+  std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan);
+  std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
+  std::int64_t output_dim(const EncodeOptions& options) const {
+    return modules.output_dim({options.normalize, options.dimensions});
+  }
+  void validate(const EncodeOptions& options) const;
+  Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
+  std::vector<TokenCount> encode_into(std::span<const std::string_view> texts, const CallPlan& call_plan,
+                                      const EncodeOptions& options, Batching batching, const VectorRows& out);
+  void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
+                      const VectorRows& out);
+  void encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,
+                    const EncodeOptions& options, const VectorRows& out) const;
+  std::vector<std::int64_t> encode_batch(const Execution& execution, EncodeWorker& worker, const BatchCall& call) const;
+  /// With which all threads share each step of a batch.
+  Execution on_all_threads(EncodeWorker& worker) {
+    return Execution(worker.kernels, pool.size() > 1 ? &pool : nullptr);
+  }
+
+  ModelSettings settings;
+  ThreadPool pool;
+  /// Of the pool's slots: whoever holds one may use its buffers.
+  std::vector<EncodeWorker> workers;
+  LengthLimit limit;
+  LengthPlan lengths;
+  /// Read beside the weights.
+  std::future<Tokenizer> loading_tokenizer;
+  Encoder encoder;
+  ModuleChain modules;
+  Tokenizer tokenizer;
+  ModelInfo info;
+  std::once_flag hash_once;
+  std::string weights_sha256;
+  std::once_flag fingerprint_once;
+  ModelFingerprint fingerprint;
+};
+
+}  // namespace treble
