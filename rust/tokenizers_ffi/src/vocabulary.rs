@@ -218,7 +218,7 @@ mod tests {
         assert!(joins(&entries, "xab", "cx"));
         assert!(joins(&entries, "xb", "cdx"));
         assert!(!joins(&entries, "xa", "bdx"));
-        assert!(!joins(&entries, "xabc", "dx"));
+        assert!(!joins(&entries, "xabc", "ex"));
         assert!(joins(&entries, "山", "水"));
         assert!(joins(&entries, "水", "中山"));
         assert!(joins(&entries, "水中", "山"));
