@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use treble_tokenizers_ffi::TrebleTokStatus;
 
 fn count(handle: &Handle, text: &str) -> usize {
     let encoded = encode(handle, text.as_bytes(), options(512, false)).expect("encodes");
@@ -19,6 +20,19 @@ fn ten_megabytes_of_one_character() {
         count(&load_value(&byte_level_bpe()), &text),
         3 * characters + 2
     );
+    // A token of two reaches across every place of the word: as a whole it would take 4.5 GB.
+    let refused = encode(
+        &load_value(&unigram()),
+        text.as_bytes(),
+        options(512, false),
+    );
+    assert_eq!(refused.unwrap_err().0, TrebleTokStatus::OutOfMemory);
+}
+
+#[test]
+fn four_megabytes_of_one_character_in_one_piece() {
+    let characters = 4_000_000 / 3;
+    let text = "漢".repeat(characters);
     // Pairs, the mark of a word's begin, a last single one, and two special tokens.
     assert_eq!(count(&load_value(&unigram()), &text), characters / 2 + 4);
 }
