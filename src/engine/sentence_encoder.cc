@@ -81,6 +81,7 @@ std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& e
 void SentenceEncoder::Impl::encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,
                                          const EncodeOptions& options, const VectorRows& out) const {
   std::vector<VectorTarget> targets;
+  targets.reserve(batch.text_index.size());
   const auto dim = static_cast<std::size_t>(out.dim);
   for (const std::int64_t text : batch.text_index) {
     targets.push_back(
