@@ -6,6 +6,7 @@
 #                                       clang-tidy, which takes by far the longest, over what changed since the commit where
 #                                       this branch left origin/main, else since the last tag, else over all; and for at
 #                                       most N minutes, the latest changes first. All other checks see all files.
+#   tools/lint.sh --quick               all but clang-tidy
 #   tools/lint.sh --fix                 formats instead
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,10 +16,11 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --fix) fix=1 ;;
     --changed) changed=1 ;;
+    --quick) quick=1 ;;
     --minutes)
       shift
       minutes=${1:?"--minutes needs a number"} ;;
-    *) echo "lint.sh: unknown option '$1'; there are --changed, --minutes and --fix" >&2; exit 64 ;;
+    *) echo "lint.sh: unknown option '$1'; there are --changed, --minutes, --quick and --fix" >&2; exit 64 ;;
   esac
   shift
 done
@@ -41,6 +43,8 @@ python3 tools/check_includes.py
 cargo fmt --check --manifest-path "$manifest"
 say "clippy"
 CARGO_TARGET_DIR=build/cargo cargo clippy --quiet --locked --release --all-targets --manifest-path "$manifest" -- -D warnings
+
+[ -z "${quick:-}" ] || exit 0
 
 # The commit since which files count as changed; nothing if there is no such.
 base() {
