@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -67,11 +68,22 @@ TEST_F(Beir, ReadsTextsQueriesAndGrades) {
       data.counts.repeated + data.counts.missing_documents + data.counts.queries_left_out + data.counts.shared_ids, 0);
 }
 
+TEST_F(Beir, LinesMayEndInALoneCarriageReturn) {
+  std::string corpus = kCorpus;
+  std::replace(corpus.begin(), corpus.end(), '\n', '\r');
+  write("corpus.jsonl", corpus);
+  write("queries.jsonl", "{\"_id\": \"q1\", \"text\": \"when\"}\r\r{\"_id\": \"q2\", \"text\": \"where\"}\r\n");
+  const auto data = read("q1\td1\t2\nq2\td2\t1\n");
+  EXPECT_EQ(data.documents, (std::vector<std::string>{"Ferry leaves at nine", ""}));
+  EXPECT_EQ(data.queries, (std::vector<std::string>{"when", "where"}));
+}
+
 TEST_F(Beir, EveryFormOfJudgementsIsRead) {
   for (const char* form :
        {"q1\td1\t2\nq2\td2\t1\n", "query-id\tcorpus-id\tscore\r\nq1\td1\t2\r\nq2\td2\t1\r\n",
-        "\xEF\xBB\xBFq1\td1\t2\nq2\td2\t1", "q1 0 d1 2\nq2 0 d2 1\n", "q1\tQ0\td1\t2\nq2\tQ0\td2\t1\n",
-        "q1  0 \t d1 2 \n\nq2 0 d2   1\n", "query iteration document grade\nq1 0 d1 2\nq2 0 d2 1\n"}) {
+        "\xEF\xBB\xBFq1\td1\t2\nq2\td2\t1", "query-id\tcorpus-id\tscore\rq1\td1\t2\rq2\td2\t1\r",
+        "q1 0 d1 2\nq2 0 d2 1\n", "q1\tQ0\td1\t2\nq2\tQ0\td2\t1\n", "q1  0 \t d1 2 \n\nq2 0 d2   1\n",
+        "query iteration document grade\nq1 0 d1 2\nq2 0 d2 1\n"}) {
     const auto data = read(form);
     EXPECT_EQ(data.query_ids, (std::vector<std::string>{"q1", "q2"})) << form;
     EXPECT_EQ(data.relevant, (std::vector<Judgements>{{{0, 2.0}}, {{1, 1.0}}})) << form;

@@ -15,9 +15,9 @@ class LineFile {
   /// Throws Error{not_found, io}, and Error{invalid_file} for compressed data that is damaged.
   explicit LineFile(const std::filesystem::path& path);
 
-  /// The next line that is not blank, without its end ("\n" or "\r\n") and without a byte order mark at the start of
-  /// the file; false at the end. Throws Error{io}, and Error{invalid_file} for compressed data that is damaged or cut
-  /// short and for UTF-16.
+  /// The next line that is not blank, without its end ("\n", "\r\n" or "\r") and without a byte order mark at the start
+  /// of the file; false at the end. Throws Error{io}, and Error{invalid_file} for compressed data that is damaged or
+  /// cut short and for UTF-16.
   bool next(std::string& line);
 
   /// Where the line of next() is, for messages: "corpus.jsonl:17".
