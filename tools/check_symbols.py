@@ -38,10 +38,10 @@ def exported(library: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("library", type=Path)
+    parser.add_argument("shared_object", type=Path, help="libtreble.so")
     parser.add_argument("--write", action="store_true", help="renew tests/symbols.txt")
     arguments = parser.parse_args()
-    names = exported(arguments.library)
+    names = exported(arguments.shared_object)
     if arguments.write:
         LIST.write_text("\n".join(names) + "\n", encoding="utf-8")
         return 0
@@ -53,7 +53,7 @@ def main() -> int:
     if listed == set(names):
         print(f"{len(names)} symbols, as in {LIST.name}")
         return 0
-    print(f"If that is meant, renew the list: tools/check_symbols.py --write {arguments.library}")
+    print(f"If that is meant, renew the list: tools/check_symbols.py --write {arguments.shared_object}")
     return 1
 
 

@@ -94,7 +94,7 @@ void write_model(const Source& source, const std::vector<TensorChange>& changes,
                                    rounding);
   for (const TensorChange& change : changes) report.changed.push_back(change.name);
   report.exact = provenance.baked.exact = rounding.exact;
-  report.max_rounding_error = provenance.baked.max_rounding_error = rounding.greatest;
+  report.max_rounding_error = provenance.baked.max_rounding_error = rounding.max_relative_error;
   provenance.weights_sha256 = sha256_of_files(files);
   before_file();
   write_provenance(source.folder, to, provenance);

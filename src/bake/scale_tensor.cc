@@ -105,7 +105,7 @@ double rounded(const Format& format, double product, Rounding& rounding) {
   if (stored != product) {
     const double size = std::max(std::abs(product), std::ldexp(1.0, format.min_exponent));
     rounding.exact = false;
-    rounding.greatest = std::max(rounding.greatest, std::abs(stored - product) / size);
+    rounding.max_relative_error = std::max(rounding.max_relative_error, std::abs(stored - product) / size);
   }
   return stored;
 }
@@ -130,7 +130,7 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
                                     Rounding& rounding) {
   check_tensor(tensor, change);
   const Format format = format_of(dtype);
-  const double greatest = std::ldexp(2.0 - std::ldexp(1.0, -format.fraction_bits), format.max_exponent);
+  const double max_finite = std::ldexp(2.0 - std::ldexp(1.0, -format.fraction_bits), format.max_exponent);
   const std::size_t from_size = dtype_size(tensor.dtype);
   const std::size_t to_size = dtype_size(dtype);
   const auto count = static_cast<std::size_t>(tensor.num_elements());
@@ -144,7 +144,7 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
     }
     const double product = product_of(change, i / width, i % width, value);
     const double stored = rounded(format, product, rounding);
-    if (std::abs(stored) > greatest) fail_range(tensor, change, dtype, product);
+    if (std::abs(stored) > max_finite) fail_range(tensor, change, dtype, product);
     write_element(dtype, stored, out.data() + i * to_size);
   }
   return out;

@@ -13,7 +13,7 @@ namespace treble::internal {
 /// How far rounded products are from the exact ones.
 struct Rounding {
   bool exact = true;
-  double greatest = 0;  ///< relative to the product, or to the smallest normal number where that is greater
+  double max_relative_error = 0;  ///< relative to the product, or to the smallest normal number where that is greater
 };
 
 /// The bytes of `tensor` with `change`, in `dtype` (F16, BF16, F32, F64); computed in double. Adds to `rounding`.

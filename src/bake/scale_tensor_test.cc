@@ -81,7 +81,7 @@ TEST(ScaleTensor, RoundsToTheNearestWithTiesToEven) {
   auto out = scale_tensor(stored(half, DType::kF16, {1}), change_of({1}, {1.5}), DType::kF16, rounding);
   EXPECT_EQ(half_to_float(values_of<std::uint16_t>(out).at(0)), 1.5F + 0x1p-9F);
   EXPECT_FALSE(rounding.exact);
-  EXPECT_NEAR(rounding.greatest, 0x1p-11 / 1.5, 1e-6);
+  EXPECT_NEAR(rounding.max_relative_error, 0x1p-11 / 1.5, 1e-6);
 
   const std::vector<std::uint16_t> least = {0x0001, 0x8003};  // subnormal: 2^-24 and −3·2^-24
   rounding = {};
@@ -97,7 +97,7 @@ TEST(ScaleTensor, RoundsTo32BitsAsTheHardwareDoes) {
   const auto out = values_of<float>(scale_tensor(
       stored(values, DType::kF32, {1000}), change_of({1000}, std::vector<double>(1000, scale)), DType::kF32, rounding));
   for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(out[i], static_cast<float>(scale * double{values[i]})) << i;
-  EXPECT_LE(rounding.greatest, 0x1p-24);
+  EXPECT_LE(rounding.max_relative_error, 0x1p-24);
 }
 
 ErrorCode code_of(const StoredTensor& tensor, const TensorChange& change) {

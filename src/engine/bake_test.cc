@@ -97,10 +97,10 @@ class BakedModel : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(BakedModel, EqualsTheTemperedOriginal) {
-  const double greatest =
+  const double max_difference =
       difference(Temperature::constant(0.7), {.temper_position_bias = !has_alibi(), .dtype = BakedDType::float32});
-  EXPECT_LE(greatest, kTolerance);
-  RecordProperty("max_abs_difference", std::to_string(greatest));
+  EXPECT_LE(max_difference, kTolerance);
+  RecordProperty("max_abs_difference", std::to_string(max_difference));
 }
 
 TEST_P(BakedModel, APowerOfTwoIsExactInEveryType) {

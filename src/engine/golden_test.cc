@@ -87,7 +87,7 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
   const Encoder encoder = load_encoder(model(), {cases.at("limit").get<std::int64_t>()});
   LayerWorkspace workspace;
   int compared = 0;
-  double greatest = 0;
+  double max_difference = 0;
   for (const auto& [name, tensor] : archive.tensors()) {
     double tau = 0;
     int text = 0;
@@ -109,11 +109,11 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     const ConstMatrixView ours(states.data(), golden.shape[0], golden.shape[1]);
     const double difference = test::max_abs_difference(ours, golden.view());
     EXPECT_LE(difference, layer_tolerance(GetParam())) << name;
-    greatest = std::max(greatest, difference);
+    max_difference = std::max(max_difference, difference);
     ++compared;
   }
   EXPECT_GE(compared, 4);
-  RecordProperty("max_abs_difference", std::to_string(greatest));
+  RecordProperty("max_abs_difference", std::to_string(max_difference));
 }
 
 TEST_P(GoldenModel, VectorsEqualSentenceTransformersAtEveryTemperature) {

@@ -36,7 +36,7 @@ InspectOptions quick_options() {
   return options;
 }
 
-/// A text of so many tokens, the two special ones included.
+/// A text of that many tokens, the two special ones included.
 std::string text_of(int tokens, int number) {
   std::string text = fmt::format("{}", number % 10);
   for (int word = 3; word < tokens; ++word) text += (word * number) % 3 == 0 ? " a" : " i";

@@ -40,7 +40,7 @@ Texts mixed_texts() {
   return texts;
 }
 
-/// A text of so many tokens for the tiny models that split at white space.
+/// A text of that many tokens for the tiny models that split at white space.
 std::string words(int count) {
   std::string text;
   for (int i = 0; i < count; ++i) text += "a ";
