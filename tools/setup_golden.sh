@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Prepare .venv-golden: the Python environment that writes reference data (tools/make_golden.py) and runs the peer in
-# benchmarks. Neither building nor testing Treble needs it. Does nothing when the environment is up to date.
+# Prepare an environment with PyTorch: by default .venv-golden, which writes reference data (tools/make_golden.py) and runs
+# the peer in benchmarks. Neither building Treble nor `make test` needs one. Does nothing when it is up to date.
 #
-# Usage: tools/setup_golden.sh [FOLDER]
+# Usage: tools/setup_golden.sh [FOLDER [REQUIREMENTS]]
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="${1:-$root/.venv-golden}"
-requirements="$root/tools/requirements-golden.txt"
+requirements="${2:-$root/tools/requirements-golden.txt}"
 stubs="$root/tools/golden/gpu_stubs.py"
 marker="$venv/.complete"
 wanted="$(cat "$requirements" "$stubs" | sha256sum)"
