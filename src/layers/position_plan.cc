@@ -9,6 +9,12 @@ namespace treble::internal {
 
 namespace {
 
+/// Neighbors share a position, as few of them as let the text fit.
+std::int64_t grouped_position(std::int64_t p, std::int64_t length, std::int64_t trained) {
+  const std::int64_t group = (length + trained - 1) / trained;
+  return p / group;
+}
+
 double trained_position(PositionExtension extension, std::int64_t p, std::int64_t length, std::int64_t trained) {
   const auto position = static_cast<double>(p);
   switch (extension) {
@@ -16,7 +22,7 @@ double trained_position(PositionExtension extension, std::int64_t p, std::int64_
     case PositionExtension::interpolate_long:
       return position * static_cast<double>(trained) / static_cast<double>(length);
     case PositionExtension::group:
-    case PositionExtension::group_long: return static_cast<double>(p / ((length + trained - 1) / trained));
+    case PositionExtension::group_long: return static_cast<double>(grouped_position(p, length, trained));
     case PositionExtension::recur: return static_cast<double>(p % trained);
     case PositionExtension::none:
     case PositionExtension::ntk:

@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "base/fail.h"
 
 namespace treble::internal {
@@ -9,14 +11,14 @@ namespace treble::internal {
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback) {
   const std::string name = json.string(key).value_or(fallback);
   if (const auto activation = activation_from_name(name)) return *activation;
-  fail_at(json, ErrorCode::unsupported, "\"{}\" is \"{}\"; supported are {}", key, name,
+  fail_at(json, ErrorCode::unsupported, R"("{}" is "{}"; supported are {})", key, name,
           fmt::join(activation_names(), ", "));
 }
 
 void require_value(const JsonObject& json, const char* key, const std::string& required) {
   const auto value = json.string(key);
   if (!value || *value == required) return;
-  fail_at(json, ErrorCode::unsupported, "\"{}\" is \"{}\"; only \"{}\" is supported", key, *value, required);
+  fail_at(json, ErrorCode::unsupported, R"("{}" is "{}"; only "{}" is supported)", key, *value, required);
 }
 
 void require_flag(const JsonObject& json, const char* key, bool required) {
@@ -72,7 +74,7 @@ EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& 
 std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::int64_t num_layers) {
   const nlohmann::json* types = json.find("layer_types");
   if (types == nullptr) return std::nullopt;
-  if (!types->is_array() || static_cast<std::int64_t>(types->size()) != num_layers) {
+  if (!types->is_array() || std::cmp_not_equal(types->size(), num_layers)) {
     fail_at(json, ErrorCode::invalid_file, "\"layer_types\" must be a list of {} entries, one a layer", num_layers);
   }
   std::vector<bool> local;

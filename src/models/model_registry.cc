@@ -173,6 +173,7 @@ void check_all_read(const WeightLoader& loader, const ModelLayout& layout, const
   constexpr std::size_t kNamed = 4;
   const std::size_t named = std::min(unread.size(), kNamed);
   std::vector<std::string> first;
+  first.reserve(named);
   for (std::size_t i = 0; i < named; ++i) first.push_back(for_message(unread[i]));
   fail_file(
       folder, ErrorCode::unsupported,

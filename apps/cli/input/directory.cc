@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <queue>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -38,8 +39,8 @@ class FolderWalk {
     struct stat status = {};
     if (::stat(root_.c_str(), &status) != 0) fail_errno("read", root_.native());
     enter("", status);
-    for (std::size_t i = 0; i < links_.size(); ++i) {  // reading one may find more
-      const std::string name = links_[i];
+    for (; !links_.empty(); links_.pop()) {  // reading one may find more
+      const std::string& name = links_.front();
       if (::stat((root_ / name).c_str(), &status) != 0) {
         skip(name, errno);
       } else if (enter(name, status)) {
@@ -56,6 +57,7 @@ class FolderWalk {
   /// False when the folder was read already.
   bool enter(const std::string& name, const struct stat& status) {
     if (!seen_.emplace(status.st_dev, status.st_ino).second) return false;
+    const std::string prefix = name.empty() ? name : name + "/";
     std::error_code error;
     std::vector<std::string> names;
     fs::directory_iterator entry(root_ / name, error);
@@ -63,11 +65,11 @@ class FolderWalk {
       names.push_back(entry->path().filename().string());
     }
     if (error) {
-      skip(name.empty() ? name : name + "/", error.value());
+      skip(prefix, error.value());
       return true;
     }
     std::sort(names.begin(), names.end());
-    for (const auto& one : names) visit(name.empty() ? one : name + "/" + one, one.starts_with('.'));
+    for (const auto& one : names) visit(prefix + one, one.starts_with('.'));
     return true;
   }
 
@@ -83,7 +85,7 @@ class FolderWalk {
       const bool broken = S_ISLNK(link.st_mode) && (errno == ENOENT || errno == ELOOP);
       broken ? listing_.rest.broken_links.push_back(name) : skip(name, errno);
     } else if (S_ISDIR(status.st_mode)) {
-      S_ISLNK(link.st_mode) ? links_.push_back(name) : static_cast<void>(enter(name, status));
+      S_ISLNK(link.st_mode) ? links_.push(name) : static_cast<void>(enter(name, status));
     } else if (S_ISREG(status.st_mode)) {
       add_file(name, path, status);
     } else {
@@ -115,7 +117,7 @@ class FolderWalk {
   bool skip_unreadable_;
   FolderListing listing_;
   std::set<std::pair<dev_t, ino_t>> seen_;
-  std::vector<std::string> links_;
+  std::queue<std::string> links_;
 };
 
 /// "a, b, …"

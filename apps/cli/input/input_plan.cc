@@ -177,7 +177,7 @@ std::unique_ptr<TextSource> open_file(const InputFile& file, const InputOptions&
 
 class AllInputs : public TextSource {
  public:
-  AllInputs(const InputPlan& plan, const InputOptions& options) : plan_(plan), options_(options) {}
+  AllInputs(const InputPlan& plan, InputOptions options) : plan_(plan), options_(std::move(options)) {}
 
   bool next(TextRecord& record) override {
     for (; file_ < plan_.files.size(); ++file_) {
