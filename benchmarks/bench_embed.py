@@ -3,9 +3,9 @@
 
     .venv-golden/bin/python benchmarks/bench_embed.py [--json result.json]
 
-Both run as processes of their own, by turns, with the same number of threads. sentence-transformers gets the batch size
-that suits it best. Reported are medians: tokens a second while embedding (loading left out), the whole process from
-start to exit, peak memory, and how far the two sets of vectors lie apart.
+Both run as processes of their own, interleaved, with the same number of threads. sentence-transformers gets the batch
+size that suits it best. Reported are medians: tokens a second while embedding (loading left out), the whole process
+from start to exit, peak memory, and how far the two sets of vectors lie apart.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def figures(runs: list[Run], tokens: int) -> dict[str, Any]:
 
 
 def compare(arguments: argparse.Namespace, workload: Workload, tokens: int) -> dict[str, Any]:
-    """Run both sides by turns."""
+    """Interleave runs of both sides."""
     batch_size = best_batch_size(workload)
     peer_runs, treble_runs = [], []
     if not arguments.peer_only:

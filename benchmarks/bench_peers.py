@@ -5,7 +5,7 @@
     .venv-peers/bin/python benchmarks/bench_peers.py --model all-MiniLM-L6-v2 --workload W4
     .venv-peers/bin/python benchmarks/bench_peers.py --report                     # write the page anew from build/bench
 
-Every engine is a process of its own; a workload goes round all of them by turns, and figures are medians. Results add
+Every engine is a process of its own; their runs of a workload are interleaved, and figures are medians. Results add
 up in build/bench, a file a model and workload, so a long comparison can be run in pieces.
 """
 
@@ -34,9 +34,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "all-mpnet-base-v2")
 OURS = ("treble-f32", "treble-bf16", "treble-int8")
 QUICK_WORK = 2.4e11  # multiplications of one quick run: some seconds of the slower engines
-SLOW = 2.0  # engines that take so many times the best of their precision are timed once
+SLOW = 2.0  # engines that take this many times as long as the best of their precision are timed once
 WARMUP_SHARE = 0.25
-SETTLE_SECONDS = 0.4  # threads of some engines look out for more work this long, on the next engine's cores
+SETTLE_SECONDS = 0.4  # threads of some engines spin-wait this long, on the next engine's cores
 
 
 def model_shape(model: Path) -> dict:
@@ -47,13 +47,13 @@ def model_shape(model: Path) -> dict:
 
 
 def multiplications_a_token(shape: dict) -> int:
-    """Of the matrix products with weights."""
+    """Of the GEMMs with weights."""
     hidden, wide = shape["hidden"], shape["intermediate"]
     return shape["layers"] * (4 * hidden * hidden + 2 * hidden * wide)
 
 
 def flops(shape: dict, lengths: list[int]) -> float:
-    """Of all matrix products of these texts, attention's included."""
+    """Of all matmuls of these texts, attention's included."""
     attention = sum(4.0 * length * length * shape["hidden"] * shape["layers"] for length in lengths)
     return 2.0 * multiplications_a_token(shape) * sum(lengths) + attention
 
@@ -63,8 +63,8 @@ def choose_count(workload: Workload, shape: dict, quick: bool) -> int:
     if not quick:
         return workload.count
     tokens = QUICK_WORK / multiplications_a_token(shape)
-    least = 2 if workload.extended else 16
-    return int(min(workload.count, 150 if workload.single else 1000, max(least, tokens / workload.mean_tokens)))
+    minimum = 2 if workload.extended else 16
+    return int(min(workload.count, 150 if workload.single else 1000, max(minimum, tokens / workload.mean_tokens)))
 
 
 def gemm_peak(probe: Path, threads: int, shape: dict) -> dict:

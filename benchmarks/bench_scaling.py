@@ -3,7 +3,7 @@
 
     .venv-peers/bin/python benchmarks/bench_scaling.py      # writes docs/scaling.md and its plot
 
-Every figure is a ratio of runs made by turns on this machine.
+Every figure is a ratio of interleaved runs on this machine.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Bench:
         return {count: value / medians[TEXT_COUNTS[0]] for count, value in medians.items()}
 
     def memory(self) -> dict[int, float]:
-        """Peak MiB after one text of so many tokens, each in a process of its own on one thread."""
+        """Peak MiB after one text of each length, each in a process of its own on one thread."""
         prose = read_prose(None)
         found = {}
         for length in MEMORY_LENGTHS:
@@ -171,8 +171,8 @@ def page(results: dict, model: str) -> str:
     lines = [
         "# How cost grows",
         "",
-        f"Written by `make bench-scaling` (benchmarks/bench_scaling.py), with {model}; do not edit. Ratios of runs",
-        "made by turns on one machine, medians. Other engines beside Treble: [benchmarks.md](benchmarks.md).",
+        f"Written by `make bench-scaling` (benchmarks/bench_scaling.py), with {model}; do not edit. Ratios of",
+        "interleaved runs on one machine, medians. Other engines beside Treble: [benchmarks.md](benchmarks.md).",
         "",
         "## With length",
         "",

@@ -1,4 +1,4 @@
-// What this machine's matrix products reach with oneDNN, in GFLOP/s (GOP/s for int8): the limit that engines are held
+// What this machine's GEMMs reach with oneDNN, in GFLOP/s (GOP/s for int8): the limit that engines are held
 // against. Weights of a transformer's feed-forward network, packed, every thread with a stream of calls of its own.
 //
 //   treble_gemm_probe [threads] [hidden] [intermediate]   → {"f32": 190.1, "bf16": null, "int8": 240.3}

@@ -1,4 +1,4 @@
-// What a temperature and an observer cost: the same texts again and again, by turns with each, one thread or more.
+// What a temperature and an observer cost: the same texts with each option in interleaved runs, one thread or more.
 //
 //   treble_option_costs MODEL TEXTS [threads] [rounds]   → {"plain": [seconds of each round], "constant": …,
 //   "schedule": …,

@@ -40,7 +40,7 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// A text of so many tokens, two of them special.
+/// A text of `tokens` tokens, two of them special.
 std::string text_of(int tokens, std::mt19937& random) {
   static const std::vector<std::string> kWords = {"the",    "city",  "river",  "with",   "small", "water",
                                                   "people", "time",  "music",  "school", "light", "green",
@@ -57,7 +57,7 @@ double quantile(std::vector<double> values, double q) {
   return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
 }
 
-/// Of the process, all threads together: what a busy machine changes least.
+/// Of the process, all threads together: what a busy machine changes little.
 double cpu_seconds_now() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 void run_callers(RequestQueue& queue, const std::vector<std::string>& texts) {

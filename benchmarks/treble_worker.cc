@@ -20,7 +20,7 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// The most memory this process has had resident; with "VmRSS:" what it has now.
+/// Peak resident memory of this process; with "VmRSS:" the current one.
 double status_mib(std::string_view field) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {

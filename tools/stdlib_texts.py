@@ -49,7 +49,7 @@ def texts() -> list[dict[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=0, help="print at most so many texts (default: all)")
+    parser.add_argument("--limit", type=int, default=0, help="print at most this many texts (default: all)")
     limit = parser.parse_args().limit
     found = texts()
     count = min(limit, len(found)) if limit > 0 else len(found)

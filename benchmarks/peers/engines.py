@@ -19,7 +19,7 @@ class NotAvailable(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """What every engine is told."""
+    """The options of every engine."""
 
     model: Path
     cache: Path

@@ -35,7 +35,7 @@ def ratio(result: dict, engine: str) -> float | None:
 
 
 def share(result: dict, engine: str) -> float | None:
-    """Of the measured peak of matrix products."""
+    """Of the measured GEMM peak."""
     peak = result["gemm_gflops"].get(precision_of(engine))
     return result["flops"] / result["engines"][engine]["seconds"] / (peak * 1e9) if peak else None
 
@@ -159,9 +159,9 @@ def write_page(folder: Path, docs: Path) -> None:
         "read the ratios.",
         "",
         f"Machine: {first['cpu']}, {first['threads']} threads, instruction sets: {first['isa']}. Every engine runs "
-        "in a process of its own on the same texts, tokenising included, by turns; medians (engines that take twice as "
-        "long as the best of their precision are timed once). Peers that pad get texts sorted by length and the batch "
-        "size that suits them best. Start-up is from a process's start to its first "
+        "in a process of its own on the same texts, tokenising included, interleaved; medians (engines that take twice "
+        "as long as the best of their precision are timed once). Peers that pad get texts sorted by length and the "
+        "batch size that suits them best. Start-up is from a process's start to its first "
         "vector, with a warm file cache.",
         "",
         "![tokens a second](images/benchmarks.png)",
@@ -169,7 +169,7 @@ def write_page(folder: Path, docs: Path) -> None:
         "## Treble over the best peer of the same precision",
         "",
         "Tokens a second; with one text at a time, texts a second at the median. Above 1 Treble is faster. In brackets",
-        "the share of the measured peak of matrix products: at 100% there is nothing left to gain. Best among the",
+        "the share of the measured GEMM peak: at 100% there is nothing left to gain. Best among the",
         "peers of the run, which the tables below name.",
         "",
         *overview(results),

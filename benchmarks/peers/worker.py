@@ -1,4 +1,4 @@
-"""One peer in a process of its own, told what to do by lines of JSON on standard input; see Protocol in process.py."""
+"""One peer in a process of its own, controlled by lines of JSON on standard input; see Protocol in process.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def peak_mib() -> float:
-    """The most memory this process has had resident."""
+    """Peak resident memory of this process."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
@@ -36,8 +36,8 @@ class Worker:
 
     def tune(self, texts: list[str]) -> dict:
         """Each batch size once; the fastest is kept."""
-        least = min(self.engine.batch_sizes)
-        sizes = [size for size in self.engine.batch_sizes if size <= max(least, len(texts))]
+        smallest = min(self.engine.batch_sizes)
+        sizes = [size for size in self.engine.batch_sizes if size <= max(smallest, len(texts))]
         seconds = {size: self.timed(texts, size)[0] for size in sizes}
         self.batch_size = min(seconds, key=seconds.get)
         return {"batch_size": self.batch_size}

@@ -43,7 +43,7 @@ class TREBLE_API Decompressor {
   virtual void finish() const = 0;
 };
 
-/// `name` stands for the file in messages; `compression` must not be none.
+/// `name` stands for the file in messages and in Error::file(); `compression` must not be none.
 TREBLE_API std::unique_ptr<Decompressor> make_decompressor(Compression compression, std::string name);
 
 /// Throws Error{invalid_file} when `name` ends as a compressed file does and `first_bytes` (of the file) are plain.

@@ -8,7 +8,7 @@
 #include "bake/output_folder.h"
 #include "bake/provenance.h"
 #include "bake/weight_files.h"
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/sha256.h"
 #include "base/stop.h"
 #include "models/folder_check.h"
@@ -116,7 +116,7 @@ BakeReport bake(const std::string& model, const fs::path& output, const Temperat
     folder.commit();
     return provenance.report;
   } catch (const fs::filesystem_error& error) {
-    fail(ErrorCode::io, "{}", error.what());
+    fail_about(error.path1(), ErrorCode::io, "{}", error.what());
   }
 }
 

@@ -7,9 +7,9 @@
 #include <csignal>
 #include <set>
 
-#include "bake/test_folder.h"
 #include "base/json_file.h"
 #include "base/sha256.h"
+#include "base/test_folder.h"
 #include "safetensors/safetensors.h"
 #include "treble/error.h"
 #include "treble/version.h"

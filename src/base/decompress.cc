@@ -10,7 +10,7 @@
 #include <new>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 
 namespace treble {
 
@@ -40,8 +40,8 @@ class GzipDecompressor : public Decompressor {
 
   void finish() const override {
     if (between_members_ && members_ > 0) return;
-    fail(ErrorCode::invalid_file, "{}: the gzip data ends after {} bytes, before its end; the file was cut short",
-         name_, read_);
+    fail_file(name_, ErrorCode::invalid_file,
+              "the gzip data ends after {} bytes, before its end; the file was cut short", read_);
   }
 
  private:
@@ -76,10 +76,10 @@ class GzipDecompressor : public Decompressor {
     if (result == Z_MEM_ERROR) throw std::bad_alloc();
     const char* reason = stream_.msg != nullptr ? stream_.msg : "no reason given";
     if (between_members_ && members_ > 0) {
-      fail(ErrorCode::invalid_file, "{}: behind the end of the gzip data, near byte {}, is something else ({})", name_,
-           read_, reason);
+      fail_file(name_, ErrorCode::invalid_file, "behind the end of the gzip data, near byte {}, is something else ({})",
+                read_, reason);
     }
-    fail(ErrorCode::invalid_file, "{}: damaged gzip data near byte {}: {}", name_, read_, reason);
+    fail_file(name_, ErrorCode::invalid_file, "damaged gzip data near byte {}: {}", read_, reason);
   }
 
   std::string name_;
@@ -110,8 +110,8 @@ class ZstdDecompressor : public Decompressor {
 
   void finish() const override {
     if (between_frames_ && frames_ > 0) return;
-    fail(ErrorCode::invalid_file, "{}: the zstd data ends after {} bytes, before its end; the file was cut short",
-         name_, read_);
+    fail_file(name_, ErrorCode::invalid_file,
+              "the zstd data ends after {} bytes, before its end; the file was cut short", read_);
   }
 
  private:
@@ -120,15 +120,15 @@ class ZstdDecompressor : public Decompressor {
     switch (ZSTD_getErrorCode(result)) {
       case ZSTD_error_memory_allocation: throw std::bad_alloc();
       case ZSTD_error_frameParameter_windowTooLarge:
-        fail(ErrorCode::unsupported,
-             "{}: made with a zstd window above 128 MiB; decompress it first: zstd -d --long=31 {}", name_, name_);
+        fail_file(name_, ErrorCode::unsupported,
+                  "made with a zstd window above 128 MiB; decompress it first: zstd -d --long=31 {}", name_);
       case ZSTD_error_prefix_unknown:
         if (frames_ > 0) {
-          fail(ErrorCode::invalid_file, "{}: behind the end of the zstd data, near byte {}, is something else ({})",
-               name_, read_, reason);
+          fail_file(name_, ErrorCode::invalid_file,
+                    "behind the end of the zstd data, near byte {}, is something else ({})", read_, reason);
         }
         [[fallthrough]];
-      default: fail(ErrorCode::invalid_file, "{}: damaged zstd data near byte {}: {}", name_, read_, reason);
+      default: fail_file(name_, ErrorCode::invalid_file, "damaged zstd data near byte {}: {}", read_, reason);
     }
   }
 
@@ -173,15 +173,15 @@ std::string without_compression_extension(const std::string& name) {
 std::unique_ptr<Decompressor> make_decompressor(Compression compression, std::string name) {
   if (compression == Compression::gzip) return std::make_unique<GzipDecompressor>(std::move(name));
   if (compression == Compression::zstd) return std::make_unique<ZstdDecompressor>(std::move(name));
-  fail(ErrorCode::internal, "{}: nothing to unpack", name);
+  fail_file(name, ErrorCode::internal, "nothing to unpack");
 }
 
 void check_compression(std::string_view name, std::string_view first_bytes) {
   if (compression_of_name(name) == Compression::none) return;
-  if (first_bytes.empty()) fail(ErrorCode::invalid_file, "{}: the file is empty, which no compressed file is", name);
+  if (first_bytes.empty()) fail_file(name, ErrorCode::invalid_file, "the file is empty, which no compressed file is");
   if (compression_of_data(first_bytes) != Compression::none) return;
-  fail(ErrorCode::invalid_file,
-       "{}: its name says that it is compressed, and its first bytes do not; if it is plain text, rename it", name);
+  fail_file(name, ErrorCode::invalid_file,
+            "its name says that it is compressed, and its first bytes do not; if it is plain text, rename it");
 }
 
 }  // namespace treble

@@ -20,6 +20,13 @@ template <typename... Args>
               {.text_index = {}, .file = file});
 }
 
+/// About a file or folder that the message names itself, where its name is not the beginning: "cannot resume a.npy: …".
+template <typename... Args>
+[[noreturn]] void fail_about(const std::filesystem::path& file, ErrorCode code, fmt::format_string<Args...> format,
+                             Args&&... args) {
+  throw Error(code, fmt::format(format, std::forward<Args>(args)...), {.text_index = {}, .file = file});
+}
+
 /// About a text of the call: "text 3: …".
 template <typename... Args>
 [[noreturn]] void fail_text(std::int64_t text, ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <vector>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "treble/decompress.h"
 
 namespace treble::internal {
@@ -49,9 +49,8 @@ class TextBuffer : public std::streambuf {
 
   [[noreturn]] void fail_io(const char* doing) const {
     const int error = errno;
-    throw Error(error == ENOENT ? ErrorCode::not_found : ErrorCode::io,
-                fmt::format("cannot {} {}: {}", doing, name_, std::generic_category().message(error)),
-                {.text_index = {}, .file = name_});
+    fail_about(name_, error == ENOENT ? ErrorCode::not_found : ErrorCode::io, "cannot {} {}: {}", doing, name_,
+               std::generic_category().message(error));
   }
 
   std::size_t read_file(std::span<char> out) const {

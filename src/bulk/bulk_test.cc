@@ -88,11 +88,12 @@ class Bulk : public ::testing::Test {
     return embed_to_file(*encoder_, source, path, VectorFileMode::create, stoppable);
   }
   /// The message of the error that resuming `path` ends with.
-  std::string refusal(const fs::path& path, TextSource& source, const BulkOptions& given, ErrorCode code) const {
+  std::string refusal(const fs::path& path, TextSource& source, const BulkOptions& given, ErrorCode code) {
     try {
       embed_to_file(*encoder_, source, path, VectorFileMode::resume, given);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), code) << error.what();
+      source_ = {.text_index = error.text_index(), .file = error.file()};
       return error.what();
     }
     return "no error";
@@ -100,6 +101,7 @@ class Bulk : public ::testing::Test {
 
   static SentenceEncoder* encoder_;
   fs::path folder_;
+  ErrorSource source_;  ///< what the last refusal was about
 };
 
 SentenceEncoder* Bulk::encoder_ = nullptr;
@@ -159,6 +161,7 @@ TEST_F(Bulk, AnotherProvenanceIsRefusedByName) {
   const std::string message = refusal(path, source, tempered, ErrorCode::invalid_argument);
   EXPECT_NE(message.find("temperature_canonical = \"1\", and this run has \"0.8\""), std::string::npos) << message;
   EXPECT_NE(message.find("VectorFileMode::replace"), std::string::npos) << message;
+  EXPECT_EQ(source_.file, path);
   EXPECT_EQ(bytes_of(path), before);
   ListSource other({"another text", "and another", "and one more", "x"});
   EXPECT_NE(refusal(path, other, options(), ErrorCode::invalid_argument).find("does not begin with the 3 texts"),
@@ -185,6 +188,31 @@ TEST_F(Bulk, AFailureKeepsTheRowsBeforeIt) {
   const std::string place = refusal(other, too_long, strict, ErrorCode::text_too_long);
   EXPECT_EQ(place.find("list:11: text 10: "), 0U) << place;
   EXPECT_NE(place.find("has the 9 rows before that"), std::string::npos) << place;
+  EXPECT_EQ(source_.text_index, 10);
+}
+
+TEST_F(Bulk, OutputsThatCannotBeResumedAreNamed) {
+  const fs::path npy = folder_ / "a.npy";
+  const fs::path jsonl = folder_ / "a.jsonl";
+  for (const fs::path& path : {npy, jsonl}) stop_early(path, texts(9));
+  ListSource source(texts(9));
+  fs::resize_file(npy, 200);
+  EXPECT_NE(refusal(npy, source, options(), ErrorCode::invalid_file).find("has 200 bytes"), std::string::npos);
+  EXPECT_EQ(source_.file, npy);
+  std::ofstream(vector_sidecar(npy)) << "{}";
+  EXPECT_NE(refusal(npy, source, options(), ErrorCode::invalid_file).find("is not what treble wrote"),
+            std::string::npos);
+  EXPECT_EQ(source_.file, vector_sidecar(npy));
+  fs::remove(vector_sidecar(npy));
+  EXPECT_NE(refusal(npy, source, options(), ErrorCode::not_found).find("is missing"), std::string::npos);
+  EXPECT_EQ(source_.file, vector_sidecar(npy));
+  std::ofstream(jsonl) << "{}\n";
+  EXPECT_NE(refusal(jsonl, source, options(), ErrorCode::invalid_file).find("is not a header"), std::string::npos);
+  EXPECT_EQ(source_.file, jsonl);
+  const fs::path folder = folder_ / "folder.npy";
+  fs::create_directory(folder);
+  EXPECT_NE(refusal(folder, source, options(), ErrorCode::invalid_argument).find("a folder"), std::string::npos);
+  EXPECT_EQ(source_.file, folder);
 }
 
 TEST_F(Bulk, ReadsNoFurtherAheadThanABatch) {

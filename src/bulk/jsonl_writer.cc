@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "bulk/fail_errno.h"
 
 namespace treble::internal {
@@ -67,10 +67,10 @@ JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved)
   end_ = safe_end_ = saved.bytes;
   const bool whole_rows = file_.size() >= end_ && end_ >= header_size_ && file_.read_at(end_ - 1, 1) == "\n";
   if (!whole_rows) {
-    fail(ErrorCode::invalid_file,
-         "{} has {} bytes and is not what its header says ({} rows up to byte {}); start again "
-         "with VectorFileMode::replace",
-         path, file_.size(), saved.run.count, end_);
+    fail_about(path, ErrorCode::invalid_file,
+               "{} has {} bytes and is not what its header says ({} rows up to byte {}); start again "
+               "with VectorFileMode::replace",
+               path, file_.size(), saved.run.count, end_);
   }
   file_.truncate(end_);
   checkpoint(saved.run);
@@ -86,8 +86,8 @@ void JsonlWriter::write(const BulkBatch& batch, const Embeddings& embeddings) {
 void JsonlWriter::checkpoint(const BulkState& state) {
   std::string header = header_line(with_state(metadata_, state, end_));
   if (header.size() >= header_size_) {
-    fail(ErrorCode::internal, "{}: a header of {} bytes does not fit into {}", file_.path(), header.size(),
-         header_size_);
+    fail_file(file_.path(), ErrorCode::internal, "a header of {} bytes does not fit into {}", header.size(),
+              header_size_);
   }
   // Rows first: those that the header counts are there, also after a power cut.
   file_.sync();
@@ -108,8 +108,8 @@ Json read_jsonl_header(const std::string& path) {
     const auto found = header.find("treble");
     if (found != header.end() && found->is_object()) return *found;
   }
-  fail(ErrorCode::invalid_file, "{}: the first line is not a header that treble wrote, so nothing can be resumed",
-       path);
+  fail_file(path, ErrorCode::invalid_file,
+            "the first line is not a header that treble wrote, so nothing can be resumed");
 }
 
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "engine/vector_identity.h"
 
 namespace treble::internal {
@@ -29,7 +29,9 @@ T state_field(const Json& object, const char* key, const std::string& origin) {
   } else {
     fits = fits && found->is_number_unsigned();
   }
-  if (!fits) fail(ErrorCode::invalid_file, "{}: \"{}\" is missing or damaged, so nothing can be resumed", origin, key);
+  if (!fits) {
+    fail_file(origin, ErrorCode::invalid_file, "\"{}\" is missing or damaged, so nothing can be resumed", key);
+  }
   return found->template get<T>();
 }
 
@@ -97,15 +99,17 @@ void check_same_run(const Json& saved, const Json& now, const std::string& path)
     const std::string new_value = shown(current, field);
     if (old_value == new_value) continue;
     if (field.starts_with(kFile)) {
-      fail(ErrorCode::invalid_argument,
-           "cannot resume {}: {} of the model is not what it was (SHA-256 {} then, {} now); use the same model, or "
-           "start again with VectorFileMode::replace",
-           path, Json::json_pointer(field).back(), old_value, new_value);
+      fail_about(
+          path, ErrorCode::invalid_argument,
+          "cannot resume {}: {} of the model is not what it was (SHA-256 {} then, {} now); use the same model, or "
+          "start again with VectorFileMode::replace",
+          path, Json::json_pointer(field).back(), old_value, new_value);
     }
-    fail(ErrorCode::invalid_argument,
-         "cannot resume {}: it was made with {} = {}, and this run has {}; use the same options, or start again with "
-         "VectorFileMode::replace",
-         path, field.substr(1), old_value, new_value);
+    fail_about(
+        path, ErrorCode::invalid_argument,
+        "cannot resume {}: it was made with {} = {}, and this run has {}; use the same options, or start again with "
+        "VectorFileMode::replace",
+        path, field.substr(1), old_value, new_value);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "treble/whole_file.h"
 
 namespace treble::internal {
@@ -43,14 +43,14 @@ NpyWriter::NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std:
     : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), dim_(dim) {
   const std::string& path = file_.path();
   if (!file_.read_at(0, kMagic.size()).starts_with(kMagic)) {
-    fail(ErrorCode::invalid_file, "{} is not an npy file that treble wrote; start again with VectorFileMode::replace",
-         path);
+    fail_about(path, ErrorCode::invalid_file,
+               "{} is not an npy file that treble wrote; start again with VectorFileMode::replace", path);
   }
   end_ = safe_end_ = end_of(saved.run.count, dim);
   if (file_.size() < end_ || saved.bytes != end_) {
-    fail(ErrorCode::invalid_file,
-         "{} has {} bytes, and {} rows of {} values need {}; start again with VectorFileMode::replace", path,
-         file_.size(), saved.run.count, dim, end_);
+    fail_about(path, ErrorCode::invalid_file,
+               "{} has {} bytes, and {} rows of {} values need {}; start again with VectorFileMode::replace", path,
+               file_.size(), saved.run.count, dim, end_);
   }
   file_.truncate(end_);
   checkpoint(saved.run);

@@ -29,7 +29,7 @@ OutputFile::OutputFile(const std::string& path, Mode mode)
   if (fd_ < 0) fail_errno("write", path);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     ::close(fd_);
-    fail(ErrorCode::invalid_argument, "{} is being written by another process", path);
+    fail_about(path, ErrorCode::invalid_argument, "{} is being written by another process", path);
   }
   // Not with O_TRUNC above, so that a file which is being written stays whole.
   if (mode == Mode::overwrite && ::ftruncate(fd_, 0) != 0) {

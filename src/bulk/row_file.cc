@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/npy_writer.h"
 #include "treble/whole_file.h"
@@ -33,16 +33,17 @@ bool is_empty(const std::string& path) {
 Json read_sidecar(const std::string& sidecar, const std::string& path) {
   const std::ifstream file(sidecar, std::ios::binary);
   if (!file) {
-    fail(ErrorCode::not_found,
-         "cannot resume {}: {}, which says how it was made, is missing; start again with VectorFileMode::replace", path,
-         sidecar);
+    fail_about(sidecar, ErrorCode::not_found,
+               "cannot resume {}: {}, which says how it was made, is missing; start again with VectorFileMode::replace",
+               path, sidecar);
   }
   std::ostringstream text;
   text << file.rdbuf();
   Json json = Json::parse(text.str(), nullptr, false);
   if (!json.is_object() || !json.contains("resume")) {
-    fail(ErrorCode::invalid_file,
-         "cannot resume {}: {} is not what treble wrote; start again with VectorFileMode::replace", path, sidecar);
+    fail_about(sidecar, ErrorCode::invalid_file,
+               "cannot resume {}: {} is not what treble wrote; start again with VectorFileMode::replace", path,
+               sidecar);
   }
   return json;
 }
@@ -57,15 +58,15 @@ void check_ours(const std::string& partial, const std::string& sidecar) {
   try {
     read_metadata(partial, sidecar);
   } catch (const Error&) {
-    fail(ErrorCode::invalid_argument,
-         "{} exists and is no unfinished output of treble, which would have that name; move it away", partial);
+    fail_about(partial, ErrorCode::invalid_argument,
+               "{} exists and is no unfinished output of treble, which would have that name; move it away", partial);
   }
 }
 
 void check_regular(const std::string& path) {
   if (!exists(path) || fs::is_regular_file(path)) return;
-  fail(ErrorCode::invalid_argument, "{} is {}; give the name of a file", path,
-       fs::is_directory(path) ? "a folder" : "not a regular file");
+  fail_about(path, ErrorCode::invalid_argument, "{} is {}; give the name of a file", path,
+             fs::is_directory(path) ? "a folder" : "not a regular file");
 }
 
 }  // namespace
@@ -86,9 +87,9 @@ RowFile::RowFile(const std::string& path, VectorFormat format, VectorFileMode mo
   } else if (mode == VectorFileMode::replace) {
     open_beside();
   } else {
-    fail(ErrorCode::invalid_argument,
-         "{} exists; VectorFileMode::resume continues it, VectorFileMode::replace replaces it",
-         there ? path : target_sidecar_);
+    const std::string& present = there ? path : target_sidecar_;
+    fail_about(present, ErrorCode::invalid_argument,
+               "{} exists; VectorFileMode::resume continues it, VectorFileMode::replace replaces it", present);
   }
 }
 
@@ -161,7 +162,7 @@ VectorFormat vector_format(const std::filesystem::path& path) {
   const auto extension = path.extension();
   if (extension == ".npy") return VectorFormat::npy;
   if (extension == ".jsonl" || extension == ".ndjson") return VectorFormat::jsonl;
-  fail(ErrorCode::invalid_argument, "{}: an output ends in .npy (numpy) or .jsonl", path.string());
+  fail_file(path, ErrorCode::invalid_argument, "an output ends in .npy (numpy) or .jsonl");
 }
 
 std::string vector_sidecar(const std::filesystem::path& path) {

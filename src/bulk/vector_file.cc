@@ -55,7 +55,8 @@ void VectorFile::embed(const BulkJob& job, TextSource& source, std::string_view 
     throw Error(
         error.code(),
         fmt::format("{}\n  {} has the {} before that; VectorFileMode::resume continues after {}", error.what(),
-                    rows.path(), fmt::format("{} row{}", count, count == 1 ? "" : "s"), count == 1 ? "it" : "them"));
+                    rows.path(), fmt::format("{} row{}", count, count == 1 ? "" : "s"), count == 1 ? "it" : "them"),
+        {.text_index = error.text_index(), .file = error.file()});
   }
   rows.keep();
   if (!result.stopped) rows.finish();

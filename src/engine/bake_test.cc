@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-#include "bake/test_folder.h"
+#include "base/test_folder.h"
 #include "engine/golden_support.h"
 #include "kernels/test_support.h"
 #include "models/model_registry.h"
@@ -81,7 +81,7 @@ class BakedModel : public ::testing::TestWithParam<std::string> {
     return {};
   }
 
-  /// Greatest difference between the baked model and the original at a temperature.
+  /// Maximum difference between the baked model and the original at a temperature.
   double difference(const Temperature& temperature, BakeOptions options) const {
     const test::TestFolder folder;
     bake(model().string(), (folder / "out").string(), temperature, options);

@@ -40,7 +40,8 @@ TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan&
     result.prompt_tokens = std::min(result.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
     return result;
   } catch (const Error& error) {
-    fail_text(index, error.code(), "{}", error.what());
+    throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
+                {.text_index = index, .file = error.file()});
   }
 }
 

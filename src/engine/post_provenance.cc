@@ -1,9 +1,11 @@
 #include <nlohmann/json.hpp>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "treble/provenance.h"
 
 namespace treble::internal {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -11,45 +13,46 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kHashDigits = 12;
 
-void check_same(const std::string& path, const char* what, const std::string& fitted, const std::string& given) {
+void check_same(const fs::path& path, const char* what, const std::string& fitted, const std::string& given) {
   if (fitted == given) return;
-  fail(ErrorCode::invalid_argument, "{}: fitted on vectors of {} {}, these are of {} {}; fit it anew with `treble fit`",
-       path, what, fitted.empty() ? "unknown" : fitted, what, given);
+  fail_file(path, ErrorCode::invalid_argument,
+            "fitted on vectors of {} {}, these are of {} {}; fit it anew with `treble fit`", what,
+            fitted.empty() ? "unknown" : fitted, what, given);
 }
 
 /// The weights are one thing; the tokenizer, the configs and what follows the encoder make vectors too.
-void check_same_files(const std::string& path, const PostProvenance& fitted, const PostProvenance& given) {
+void check_same_files(const fs::path& path, const PostProvenance& fitted, const PostProvenance& given) {
   const Json::json_pointer files("/model/files");
   const Json before = Json::parse(fitted.vectors, nullptr, false);
   if (!before.is_object() || !before.contains(files)) {
-    fail(ErrorCode::invalid_file,
-         "{}: it does not say which model files it was fitted with; fit it anew with `treble fit`", path);
+    fail_file(path, ErrorCode::invalid_file,
+              "it does not say which model files it was fitted with; fit it anew with `treble fit`");
   }
   const Json& then = before.at(files);
   const Json now = Json::parse(given.vectors).at(files);
   for (const Json* json : {&now, &then}) {
     for (const auto& [name, unused] : json->items()) {
       if (then.value(name, Json()) == now.value(name, Json())) continue;
-      fail(ErrorCode::invalid_argument,
-           "{}: fitted on vectors of the model when its {} was another; fit it anew with `treble fit`", path, name);
+      fail_file(path, ErrorCode::invalid_argument,
+                "fitted on vectors of the model when its {} was another; fit it anew with `treble fit`", name);
     }
   }
 }
 
-void check_dim(const std::string& path, std::int64_t fitted, std::int64_t given) {
+void check_dim(const fs::path& path, std::int64_t fitted, std::int64_t given) {
   if (fitted == given) return;
-  fail(ErrorCode::invalid_argument,
-       "{}: fitted on vectors of {} dimensions, these have {}; give the EncodeOptions::dimensions that it was fitted "
-       "with",
-       path, fitted, given);
+  fail_file(
+      path, ErrorCode::invalid_argument,
+      "fitted on vectors of {} dimensions, these have {}; give the EncodeOptions::dimensions that it was fitted with",
+      fitted, given);
 }
 
-void check_weights(const std::string& path, const PostProvenance& fitted, const PostProvenance& given) {
+void check_weights(const fs::path& path, const PostProvenance& fitted, const PostProvenance& given) {
   if (fitted.weights_sha256 == given.weights_sha256) return;
-  fail(ErrorCode::invalid_argument,
-       "{}: fitted on vectors of the model {} (weights {}…), this is {} (weights {}…); fit it anew with `treble fit`",
-       path, fitted.model, fitted.weights_sha256.substr(0, kHashDigits), given.model,
-       given.weights_sha256.substr(0, kHashDigits));
+  fail_file(path, ErrorCode::invalid_argument,
+            "fitted on vectors of the model {} (weights {}…), this is {} (weights {}…); fit it anew with `treble fit`",
+            fitted.model, fitted.weights_sha256.substr(0, kHashDigits), given.model,
+            given.weights_sha256.substr(0, kHashDigits));
 }
 
 }  // namespace
@@ -74,18 +77,17 @@ PostProvenance post_provenance(const SentenceEncoder& encoder, const EncodeOptio
 
 void check_post(const PostTransform& post, const std::filesystem::path& path, const SentenceEncoder& encoder,
                 const EncodeOptions& options) {
-  const std::string name = path.string();
   const PostProvenance& fitted = post.provenance();
   const PostProvenance given = post_provenance(encoder, options);
-  check_weights(name, fitted, given);
-  check_same_files(name, fitted, given);
+  check_weights(path, fitted, given);
+  check_same_files(path, fitted, given);
   // A profile may have changed under its name, or have another name now.
   if (fitted.temperature_canonical != given.temperature_canonical) {
-    check_same(name, "temperature", fitted.temperature, given.temperature);
-    check_same(name, "temperature", fitted.temperature_canonical, given.temperature_canonical);
+    check_same(path, "temperature", fitted.temperature, given.temperature);
+    check_same(path, "temperature", fitted.temperature_canonical, given.temperature_canonical);
   }
-  check_same(name, "pooling", fitted.pooling, given.pooling);
-  check_dim(name, post.input_dim(), encoder.encode({}, options).dim);
+  check_same(path, "pooling", fitted.pooling, given.pooling);
+  check_dim(path, post.input_dim(), encoder.encode({}, options).dim);
 }
 
 }  // namespace treble

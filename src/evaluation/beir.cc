@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "evaluation/json_line.h"
 #include "evaluation/line_file.h"
 
@@ -35,8 +35,8 @@ fs::path only_one_of(const std::vector<fs::path>& paths) {
   std::vector<fs::path> found;
   std::copy_if(paths.begin(), paths.end(), std::back_inserter(found), [](const fs::path& p) { return fs::exists(p); });
   if (found.size() > 1) {
-    fail(ErrorCode::invalid_file, "{} and {} both exist; keep the one that counts", found[0].string(),
-         found[1].string());
+    fail_about(found[0], ErrorCode::invalid_file, "{} and {} both exist; keep the one that counts", found[0].string(),
+               found[1].string());
   }
   return found.empty() ? paths.front() : found.front();
 }
@@ -56,8 +56,8 @@ fs::path judgement_file(const fs::path& folder, const std::string& split) {
   std::sort(names.begin(), names.end());
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  fail(ErrorCode::not_found, "{}: no such file; qrels has {}", path.string(),
-       list.empty() ? "nothing" : list + ": name another split");
+  fail_file(path, ErrorCode::not_found, "no such file; qrels has {}",
+            list.empty() ? "nothing" : list + ": name another split");
 }
 
 struct Texts {
@@ -66,9 +66,8 @@ struct Texts {
   Places places;
 };
 
-Texts read_texts(const fs::path& path, bool titled) {
+Texts parse_texts(LineFile file, bool titled) {
   Texts result;
-  LineFile file(path);
   for (std::string line; file.next(line);) {
     const Json json = parse_object(line, file.place());
     std::string id = id_field(json, line, file.place());
@@ -83,6 +82,10 @@ Texts read_texts(const fs::path& path, bool titled) {
     result.texts.push_back(std::move(text));
   }
   return result;
+}
+
+Texts read_texts(const fs::path& path, bool titled) {
+  return about_file(path, [&] { return parse_texts(LineFile(path), titled); });
 }
 
 std::vector<std::string_view> split_at(std::string_view line, std::string_view separators, bool merge) {
@@ -113,7 +116,6 @@ class JudgementFile {
     return false;
   }
   std::string place() const { return file_.place(); }
-  const std::string& name() const { return file_.name(); }
 
  private:
   /// False for the heading line.
@@ -158,7 +160,7 @@ struct JudgedQuery {
   Places places;
 };
 
-std::vector<JudgedQuery> read_judgements(JudgementFile& file, const Places& queries, JudgementCounts& counts) {
+std::vector<JudgedQuery> parse_judgements(JudgementFile file, const Places& queries, JudgementCounts& counts) {
   std::vector<JudgedQuery> judged;
   Places places;
   for (Judgement judgement; file.next(judgement);) {
@@ -180,6 +182,10 @@ std::vector<JudgedQuery> read_judgements(JudgementFile& file, const Places& quer
   return judged;
 }
 
+std::vector<JudgedQuery> read_judgements(const fs::path& path, const Places& queries, JudgementCounts& counts) {
+  return about_file(path, [&] { return parse_judgements(JudgementFile(path, queries), queries, counts); });
+}
+
 /// What is relevant to a query; documents that the corpus lacks as −1.
 Judgements relevant_of(const JudgedQuery& query, const Places& documents, JudgementCounts& counts,
                        std::unordered_set<std::string>& absent) {
@@ -195,18 +201,19 @@ Judgements relevant_of(const JudgedQuery& query, const Places& documents, Judgem
   return relevant;
 }
 
-void check_relevant(const RetrievalData& data, const std::string& name) {
+void check_relevant(const RetrievalData& data, const fs::path& judgements) {
   if (data.relevant.empty()) {
-    fail(ErrorCode::invalid_file, "{}: no query has a document of a grade above 0 ({} queries judged); nothing to find",
-         name, data.counts.queries_left_out);
+    fail_file(judgements, ErrorCode::invalid_file,
+              "no query has a document of a grade above 0 ({} queries judged); nothing to find",
+              data.counts.queries_left_out);
   }
   const auto in_corpus = [](const Judgements& relevant) {
     return std::any_of(relevant.begin(), relevant.end(), [](const auto& judged) { return judged.first >= 0; });
   };
   if (std::none_of(data.relevant.begin(), data.relevant.end(), in_corpus)) {
-    fail(ErrorCode::invalid_file,
-         R"({}: none of the relevant documents is in the corpus (the first: "{:.100}"); do the ids belong to it?)",
-         name, data.counts.first_missing);
+    fail_file(judgements, ErrorCode::invalid_file,
+              R"(none of the relevant documents is in the corpus (the first: "{:.100}"); do the ids belong to it?)",
+              data.counts.first_missing);
   }
 }
 
@@ -216,9 +223,9 @@ RetrievalData read_beir(const fs::path& folder, const std::string& split) {
   RetrievalData data;
   Texts corpus = read_texts(json_lines(folder, "corpus"), true);
   Texts queries = read_texts(json_lines(folder, "queries"), false);
-  JudgementFile file(judgement_file(folder, split), queries.places);
+  const fs::path judgements = judgement_file(folder, split);
   std::unordered_set<std::string> absent;
-  for (JudgedQuery& query : read_judgements(file, queries.places, data.counts)) {
+  for (JudgedQuery& query : read_judgements(judgements, queries.places, data.counts)) {
     Judgements relevant = relevant_of(query, corpus.places, data.counts, absent);
     if (relevant.empty()) {
       ++data.counts.queries_left_out;
@@ -238,7 +245,7 @@ RetrievalData read_beir(const fs::path& folder, const std::string& split) {
   data.counts.missing_documents = static_cast<std::int64_t>(absent.size());
   data.document_ids = std::move(corpus.ids);
   data.documents = std::move(corpus.texts);
-  check_relevant(data, file.name());
+  check_relevant(data, judgements);
   return data;
 }
 

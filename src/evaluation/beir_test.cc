@@ -41,6 +41,8 @@ class Beir : public ::testing::Test {
     try {
       read(judgements);
     } catch (const Error& error) {
+      EXPECT_FALSE(error.file().empty()) << error.what();
+      EXPECT_EQ(std::string(error.what()).find(error.file().string()), 0U) << error.what();
       return error.what();
     }
     return "no error";

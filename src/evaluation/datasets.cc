@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "evaluation/json_line.h"
 #include "evaluation/line_file.h"
 
@@ -28,11 +28,8 @@ std::vector<std::size_t> word_ends(const std::string& text) {
   return ends;
 }
 
-}  // namespace
-
-PairData read_pairs(const fs::path& path) {
+PairData parse_pairs(LineFile file) {
   PairData data;
-  LineFile file(path);
   for (std::string line; file.next(line);) {
     const Json json = parse_object(line, file.place());
     const char* key = json.contains("score") ? "score" : "label";
@@ -52,8 +49,6 @@ PairData read_pairs(const fs::path& path) {
   return data;
 }
 
-namespace {
-
 /// The place of a text among the documents, which hold every text once.
 std::int64_t document_of(const std::string& text, Places& places, RetrievalData& data) {
   const auto [entry, added] = places.emplace(text, static_cast<std::int64_t>(data.documents.size()));
@@ -64,12 +59,9 @@ std::int64_t document_of(const std::string& text, Places& places, RetrievalData&
   return entry->second;
 }
 
-}  // namespace
-
-RetrievalData read_reranking(const fs::path& path) {
+RetrievalData parse_reranking(LineFile file) {
   RetrievalData data;
   Places places;
-  LineFile file(path);
   for (std::string line; file.next(line);) {
     const Json json = parse_object(line, file.place());
     const std::string query = text_field(json, "query", file.place());
@@ -99,6 +91,16 @@ RetrievalData read_reranking(const fs::path& path) {
     fail(ErrorCode::invalid_file, "{}: no line has both a positive and a negative text; nothing to order", file.name());
   }
   return data;
+}
+
+}  // namespace
+
+PairData read_pairs(const fs::path& path) {
+  return about_file(path, [&] { return parse_pairs(LineFile(path)); });
+}
+
+RetrievalData read_reranking(const fs::path& path) {
+  return about_file(path, [&] { return parse_reranking(LineFile(path)); });
 }
 
 bool is_reranking(const fs::path& path) {

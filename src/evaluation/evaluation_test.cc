@@ -34,10 +34,12 @@ class Evaluation : public ::testing::Test {
     std::ofstream(folder_ / name, std::ios::binary) << content;
     return folder_ / name;
   }
-  std::string error_of(const std::function<void()>& action) const {
+  /// The message of the error about `file` that `action` ends with.
+  std::string error_of(const fs::path& file, const std::function<void()>& action) const {
     try {
       action();
     } catch (const Error& error) {
+      EXPECT_EQ(error.file(), file) << error.what();
       return error.what();
     }
     return "no error";
@@ -240,11 +242,12 @@ TEST_F(Evaluation, ReadsPairs) {
   EXPECT_EQ(data.scores, (std::vector<double>{4.5, 1}));
   EXPECT_EQ(data.second, (std::vector<std::string>{"b", "d"}));
   const auto bad = write("bad.jsonl", "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": \"x\"}\n");
-  EXPECT_NE(error_of([&] { read_pairs(bad); }).find("bad.jsonl:1"), std::string::npos);
+  EXPECT_NE(error_of(bad, [&] { read_pairs(bad); }).find("bad.jsonl:1"), std::string::npos);
   const auto alike = write("alike.jsonl",
                            "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 3}\n"
                            "{\"sentence1\": \"c\", \"sentence2\": \"d\", \"score\": 3.0}\n");
-  EXPECT_NE(error_of([&] { read_pairs(alike); }).find("alike.jsonl: all 2 pairs have the score 3"), std::string::npos);
+  EXPECT_NE(error_of(alike, [&] { read_pairs(alike); }).find("alike.jsonl: all 2 pairs have the score 3"),
+            std::string::npos);
 }
 
 TEST_F(Evaluation, RerankingCountsWhatItLeavesOut) {
@@ -259,7 +262,7 @@ TEST_F(Evaluation, RerankingCountsWhatItLeavesOut) {
   EXPECT_EQ(data.counts.repeated, 2);
   EXPECT_EQ(data.counts.queries_left_out, 1);
   const auto idle = write("idle.jsonl", "{\"query\": \"b\", \"positive\": [\"x\"], \"negative\": []}\n");
-  EXPECT_NE(error_of([&] { read_reranking(idle); }).find("idle.jsonl: no line has both"), std::string::npos);
+  EXPECT_NE(error_of(idle, [&] { read_reranking(idle); }).find("idle.jsonl: no line has both"), std::string::npos);
 }
 
 TEST(Halves, AreCutBetweenWords) {

@@ -2,7 +2,7 @@
 
 #include <streambuf>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/text_file.h"
 
 namespace treble {
@@ -35,7 +35,8 @@ bool LineFile::next(std::string& line) {
   while (read_line(*file_->rdbuf(), line)) {
     ++number_;
     if (number_ == 1 && (line.starts_with("\xFF\xFE") || line.starts_with("\xFE\xFF"))) {
-      fail(ErrorCode::invalid_file, "{}: UTF-16, where UTF-8 is expected; convert it: iconv -f utf-16 -t utf-8", name_);
+      fail_file(name_, ErrorCode::invalid_file,
+                "UTF-16, where UTF-8 is expected; convert it: iconv -f utf-16 -t utf-8");
     }
     if (line.find_first_not_of(" \t") != line.npos) return true;
   }

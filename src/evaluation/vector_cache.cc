@@ -5,7 +5,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/sha256.h"
 #include "treble/whole_file.h"
 
@@ -37,7 +37,7 @@ VectorCache::VectorCache(fs::path folder) : folder_(std::move(folder)) {
   if (folder_.empty()) return;
   std::error_code error;
   fs::create_directories(folder_, error);
-  if (error) fail(ErrorCode::io, "{}: cannot create the cache folder: {}", folder_.string(), error.message());
+  if (error) fail_file(folder_, ErrorCode::io, "cannot create the cache folder: {}", error.message());
 }
 
 std::string VectorCache::key(std::string_view settings, std::span<const std::string_view> texts) {

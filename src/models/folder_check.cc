@@ -115,7 +115,8 @@ void check_model_folder(const fs::path& folder) {
     check_tokenizer(transformer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found || !has_unfinished_downloads(folder)) throw;
-    fail(error.code(), "{} (a download of this model was not finished: there are .incomplete files)", error.what());
+    fail_about(error.file(), error.code(),
+               "{} (a download of this model was not finished: there are .incomplete files)", error.what());
   }
 }
 

@@ -10,7 +10,7 @@
 #include <span>
 #include <utility>
 
-#include "base/fail.h"
+#include "base/fail_about.h"
 #include "base/sha256.h"
 #include "temperature/profile_check.h"
 
@@ -103,10 +103,11 @@ struct Temperature::Profile : Schedule {
 
   void check_fits(std::int64_t num_layers, std::int64_t num_heads) const override {
     if (table.num_layers() != num_layers || (table.num_heads() != 1 && table.num_heads() != num_heads)) {
-      fail(ErrorCode::invalid_argument,
-           "temperature profile {} is for {} layers of {} heads, the model has {} layers of {}; make one for it with "
-           "treble calibrate",
-           name, table.num_layers(), table.num_heads(), num_layers, num_heads);
+      fail_about(
+          name, ErrorCode::invalid_argument,
+          "temperature profile {} is for {} layers of {} heads, the model has {} layers of {}; make one for it with "
+          "treble calibrate",
+          name, table.num_layers(), table.num_heads(), num_layers, num_heads);
     }
   }
 

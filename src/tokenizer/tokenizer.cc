@@ -90,33 +90,36 @@ class SideFile {
   std::optional<MappedFile> file_;
 };
 
+/// About the file beside `name` that `message` begins with.
+[[noreturn]] void fail_beside(const std::string& name, ErrorCode code, const std::string& message) {
+  const std::filesystem::path folder = std::filesystem::path(name).parent_path();
+  fail_about(folder / message.substr(0, message.find_first_of(": ")), code, "{}", (folder / message).string());
+}
+
 [[noreturn]] void fail_status(TrebleTokStatus status, const std::string& name, const std::string& message) {
   switch (status) {
-    case TREBLE_TOK_STATUS_INVALID_ARGUMENT: fail(ErrorCode::invalid_argument, "{}: {}", name, message);
+    case TREBLE_TOK_STATUS_INVALID_ARGUMENT: fail_file(name, ErrorCode::invalid_argument, "{}", message);
     case TREBLE_TOK_STATUS_INVALID_UTF8: fail(ErrorCode::invalid_argument, "{}; give the text as UTF-8", message);
     case TREBLE_TOK_STATUS_INVALID_TOKENIZER:
-      fail(ErrorCode::invalid_file, "{}: not a usable tokenizer.json: {}; save it again with save_pretrained()", name,
-           message);
-    case TREBLE_TOK_STATUS_INVALID_SETTINGS:
-      fail(ErrorCode::invalid_file, "{}", (std::filesystem::path(name).parent_path() / message).string());
-    case TREBLE_TOK_STATUS_UNSUPPORTED:
-      fail(ErrorCode::unsupported, "{}", (std::filesystem::path(name).parent_path() / message).string());
+      fail_file(name, ErrorCode::invalid_file, "not a usable tokenizer.json: {}; save it again with save_pretrained()",
+                message);
+    case TREBLE_TOK_STATUS_INVALID_SETTINGS: fail_beside(name, ErrorCode::invalid_file, message);
+    case TREBLE_TOK_STATUS_UNSUPPORTED: fail_beside(name, ErrorCode::unsupported, message);
     case TREBLE_TOK_STATUS_OUT_OF_MEMORY: fail(ErrorCode::invalid_argument, "{}", message);
     case TREBLE_TOK_STATUS_FAILED:
-      fail(ErrorCode::invalid_file, "{}: the tokenizer cannot process this input: {}", name, message);
+      fail_file(name, ErrorCode::invalid_file, "the tokenizer cannot process this input: {}", message);
     case TREBLE_TOK_STATUS_PANIC:
       // Oniguruma gives up after ten million steps, as it does under transformers.
       if (message.find("retry-limit") != std::string::npos) {
-        fail(
-            ErrorCode::invalid_argument,
-            "{}: the text has millions of white-space characters in a row, which the tokenizer's pattern cannot match; "
-            "shorten the run",
-            name);
+        fail_file(
+            name, ErrorCode::invalid_argument,
+            "the text has millions of white-space characters in a row, which the tokenizer's pattern cannot match; "
+            "shorten the run");
       }
       break;
     case TREBLE_TOK_STATUS_OK: break;
   }
-  fail(ErrorCode::internal, "{}: {}", name, message);
+  fail_file(name, ErrorCode::internal, "{}", message);
 }
 
 EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name, std::string_view text,
@@ -124,7 +127,7 @@ EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name
   const bool cut_at_start =
       options.truncation ? options.truncation == Truncation::start : treble_tok_cuts_at_start(handle);
   if (options.max_length == std::optional<std::size_t>(0)) {
-    fail(ErrorCode::invalid_argument, "{}: a limit of 0 tokens leaves no room for text", name);
+    fail_file(name, ErrorCode::invalid_argument, "a limit of 0 tokens leaves no room for text");
   }
   const TrebleTokEncodeOptions raw{
       .max_length = options.max_length.value_or(0),
@@ -154,7 +157,7 @@ EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name
 
 std::int32_t checked_id(std::uint32_t id, const std::string& name) {
   if (id > static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max())) {
-    fail(ErrorCode::invalid_file, "{}: token id {} does not fit 31 bits", name, id);
+    fail_file(name, ErrorCode::invalid_file, "token id {} does not fit 31 bits", id);
   }
   return static_cast<std::int32_t>(id);
 }
@@ -169,7 +172,7 @@ void Tokenizer::Free::operator()(TrebleTokTokenizer* handle) const noexcept { tr
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& path, const TokenizerOptions& options) {
   const MappedFile file(path);
-  return about_file(path, [&] { return load(view_of(file), path.string(), nullptr, options); });
+  return load(view_of(file), path.string(), nullptr, options);
 }
 
 Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, const TokenizerOptions& options) {
@@ -180,7 +183,7 @@ Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, const Toke
   const SideFile special_tokens_map(folder / "special_tokens_map.json");
   const SideFile added_tokens(folder / "added_tokens.json");
   const SideFiles files{{config.lent(), tokenizer_config.lent(), special_tokens_map.lent(), added_tokens.lent()}};
-  return about_file(path, [&] { return load(view_of(file), path.string(), &files, options); });
+  return load(view_of(file), path.string(), &files, options);
 }
 
 Tokenizer Tokenizer::from_json(std::string_view json, std::string name, const TokenizerOptions& options) {

@@ -80,7 +80,8 @@ class Tokenizer {
   /// each other or that cannot be followed.
   static Tokenizer from_folder(const std::filesystem::path& folder, const TokenizerOptions& options = {});
 
-  /// A tokenizer.json from bytes, which need not outlive the call; `name` stands for the file in messages.
+  /// A tokenizer.json from bytes, which need not outlive the call; `name` stands for the file in messages and in
+  /// Error::file().
   static Tokenizer from_json(std::string_view json, std::string name, const TokenizerOptions& options = {});
 
   Tokenizer(Tokenizer&&) noexcept = default;

@@ -139,6 +139,7 @@ class SettingsErrors : public ::testing::Test {
       EXPECT_EQ(error.code(), code) << error.what();
       what = error.what();
       EXPECT_NE(what.find((folder_.path() / name).string()), std::string::npos) << what;
+      EXPECT_EQ(error.file(), folder_.path() / name) << what;
     }
     fs::remove(folder_.path() / name);
     return what;

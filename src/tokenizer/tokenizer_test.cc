@@ -183,6 +183,7 @@ TEST(Tokenizer, LimitWithoutRoomIsAnError) {
     const Error error = error_of([&] { tokenizer.encode("a", {limit}); });
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
     EXPECT_TRUE(contains(error, "no room") && contains(error, "tokenizer.json")) << error.what();
+    EXPECT_EQ(error.file(), tokenizer.name());
   }
 }
 
@@ -198,13 +199,26 @@ TEST(Tokenizer, FileErrorsNameTheFile) {
   const Error missing = error_of([] { Tokenizer::from_file("/no/such/tokenizer.json"); });
   EXPECT_EQ(missing.code(), ErrorCode::not_found);
   EXPECT_TRUE(contains(missing, "/no/such/tokenizer.json")) << missing.what();
+  EXPECT_EQ(missing.file(), "/no/such/tokenizer.json");
   const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
   for (const std::string& json : {std::string(), std::string("not json"), std::string("{}"), std::string("\0", 1), deep,
                                   std::string(R"({"model":{"type":"Unigram","vocab":[],"unk_id":0}})")}) {
     const Error error = error_of([&] { Tokenizer::from_json(json, "some/tokenizer.json"); });
     EXPECT_EQ(error.code(), ErrorCode::invalid_file);
     EXPECT_TRUE(contains(error, "some/tokenizer.json")) << error.what();
+    EXPECT_EQ(error.file(), "some/tokenizer.json");
   }
+}
+
+TEST(Tokenizer, TextsThatTheFileHasNoTokenForNameTheFile) {
+  const Tokenizer tokenizer = Tokenizer::from_json(
+      R"({"version": "1.0", "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "missing"}})",
+      "words/tokenizer.json");
+  EXPECT_EQ(tokenizer.encode("a").ids.size(), 1U);
+  const Error error = error_of([&] { tokenizer.encode("b"); });
+  EXPECT_EQ(error.code(), ErrorCode::invalid_file);
+  EXPECT_EQ(error.file(), "words/tokenizer.json");
+  EXPECT_TRUE(contains(error, "words/tokenizer.json: the tokenizer cannot process this input")) << error.what();
 }
 
 TEST(Tokenizer, PromptTokensAreCountedWithoutTheClosingSpecialToken) {

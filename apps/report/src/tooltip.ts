@@ -18,8 +18,8 @@ export function showTip(mark: Element, text: string): void {
   tip.hidden = false;
   const at = mark.getBoundingClientRect();
   const own = tip.getBoundingClientRect();
-  const most = document.documentElement.clientWidth - own.width - MARGIN;
-  const left = Math.max(MARGIN, Math.min(most, at.left + at.width / 2 - own.width / 2));
+  const maxLeft = document.documentElement.clientWidth - own.width - MARGIN;
+  const left = Math.max(MARGIN, Math.min(maxLeft, at.left + at.width / 2 - own.width / 2));
   const above = at.top - own.height - MARGIN;
   tip.style.left = `${left}px`;
   tip.style.top = `${above >= MARGIN ? above : at.bottom + MARGIN}px`;

@@ -43,7 +43,7 @@ async function real(name) {
 async function start() {
   folder = mkdtempSync(path.join(tmpdir(), "treble-report-"));
   reports = makeRealReports();
-  // Told to the cases that wait; of no concern to the others.
+  // Reported to the cases that wait for it.
   reports.catch(() => {});
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
 }

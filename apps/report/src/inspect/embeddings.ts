@@ -118,7 +118,7 @@ export function cosineByCut(report: InspectReport, settings: string[]): HTMLElem
   };
   const plot = linePlot({
     label: "Mean cosine of the same texts cut at each length, one line a setting, with 95 % intervals",
-    xTitle: "cut at so many tokens",
+    xTitle: "cut length (tokens)",
     yTitle: "mean cosine between different texts",
     lines: cosineLines(settings, report.cut_cosine, columns),
     xTicks: lengths.map((at) => ({ at, label: whole(at) })),

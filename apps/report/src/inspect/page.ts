@@ -40,10 +40,10 @@ function facts(report: InspectReport, settings: string[]): Fact[] {
 }
 
 function measured(report: InspectReport, settings: string[]): HTMLElement {
-  const most = whole(report.max_length);
+  const limit = whole(report.max_length);
   const cut = report.truncated_texts
-    ? `${whole(report.truncated_texts)} longer than the ${most} tokens the model reads; they count by what was read`
-    : `none; the model reads ${most} tokens`;
+    ? `${whole(report.truncated_texts)} longer than the ${limit} tokens the model reads; they count by what was read`
+    : `none; the model reads ${limit} tokens`;
   return factList([
     ["Model", report.model ?? "–"],
     [

@@ -38,8 +38,8 @@ export function rangeOfRows(rows: Row[], zero: number): [number, number] {
   const reach = (values: Maybe[]): number => Math.max(0, ...numbers(values).map((v) => Math.abs(v - zero)));
   const known = rows.filter((row) => isNumber(row.value));
   const reaches = known.map((row) => reach([row.value, row.low, row.high])).sort((a, b) => a - b);
-  const most = OFF_SCALE * (reaches[Math.floor(reaches.length / 2)] ?? 0);
-  const kept = known.filter((row) => most === 0 || reach([row.value]) <= most);
+  const limit = OFF_SCALE * (reaches[Math.floor(reaches.length / 2)] ?? 0);
+  const kept = known.filter((row) => limit === 0 || reach([row.value]) <= limit);
   const all = [zero, ...kept.flatMap((row) => numbers([row.value, row.low, row.high]))];
   return [Math.min(...all), Math.max(...all)];
 }
@@ -59,8 +59,8 @@ function arrow(towards: -1 | 1): string {
 
 function draw(plot: ForestPlot, width: number): SVGSVGElement {
   const rows = plot.rows.filter((row) => isNumber(row.value));
-  const most = width < 480 ? 17 : 26;
-  const names = rows.map((row) => shortened(row.name, most));
+  const maxLength = width < 480 ? 17 : 26;
+  const names = rows.map((row) => shortened(row.name, maxLength));
   const wide = width >= 560 && !plot.dense;
   const high = plot.dense ? DENSE_ROW : ROW;
   const area: Area = {

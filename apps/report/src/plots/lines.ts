@@ -12,7 +12,7 @@ export interface Point {
   y: Maybe;
   low?: Maybe;
   high?: Maybe;
-  /** What a reader is told of it. */
+  /** Its description in the tooltip and for screen readers. */
   text: string;
   /** Drawn as a ring: where a bound is broken. */
   flagged?: boolean;

@@ -82,7 +82,7 @@ function underPointer(
   return found && Math.hypot(found.x - x, found.y - y) <= REACH * scale ? found : undefined;
 }
 
-/** Makes `marks` of `plot` reachable and tells `events` about them. */
+/** Makes `marks` of `plot` reachable by keyboard and pointer and reports to `events`. */
 export function makeReachable(plot: SVGSVGElement, marks: Mark[], events: MarkEvents = {}): void {
   const byNode = new Map<EventTarget, Mark>();
   for (const mark of marks) {

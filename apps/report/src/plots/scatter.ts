@@ -62,11 +62,11 @@ export function scatter(
   }
   const rings = svg("g", { class: "rings", "aria-hidden": true });
   root.append(layer, rings);
-  const told: MarkEvents = {
+  const markEvents: MarkEvents = {
     onFocus: (mark) => events.onFocus(byMark.get(mark) ?? 0),
     onSelect: (mark) => events.onSelect(byMark.get(mark) ?? 0),
   };
-  makeReachable(root, [...marks.values()], told);
+  makeReachable(root, [...marks.values()], markEvents);
 
   const ring = (index: number, kind: string, r: number): void => {
     const mark = marks.get(index);

@@ -1,4 +1,4 @@
-// For tests: folders that vanish again.
+// For tests: temporary folders and their files.
 #pragma once
 
 #include <unistd.h>
@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 namespace treble::internal::test {
@@ -17,10 +18,11 @@ inline fs::path golden_folder(const std::string& model) {
   return fs::path(TREBLE_SOURCE_DIR) / "tests/golden" / model / "model";
 }
 
+/// A temporary folder, removed with everything in it at the end.
 class TestFolder {
  public:
   TestFolder() {
-    std::string name = (fs::temp_directory_path() / "treble-bake-XXXXXX").string();
+    std::string name = (fs::temp_directory_path() / "treble-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
     path_ = name;
   }
