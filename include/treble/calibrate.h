@@ -24,9 +24,9 @@ struct CalibrateOptions {
   /// The lengths of the profile; those beyond the model's limit are an error. Empty: those of 64, 128, 256 and 512 that
   /// the model reads.
   std::vector<std::int64_t> lengths = {};
-  /// Tell the heads of a layer apart.
+  /// A scale for each head instead of one for the layer.
   bool per_head = false;
-  /// At most so many texts, each at least as long as the longest length, read at every length.
+  /// Maximum number of texts, each at least as long as the longest length, read at every length.
   std::int64_t sample = 8;
   std::uint64_t seed = 1;  ///< of the choice of texts
   /// Prompt and position bias; temperature, truncation and max_length are ignored.

@@ -59,7 +59,7 @@ class PostTransform {
   /// a direction.
   TREBLE_API std::vector<float> apply(std::span<const float> vectors, bool normalize) const;
 
-  /// SHA-256 of what determines the result, to tell transforms apart.
+  /// SHA-256 of what determines the result, to distinguish transforms.
   TREBLE_API std::string sha256() const;
 
   /// Which step it is.

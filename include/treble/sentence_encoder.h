@@ -69,7 +69,7 @@ struct ModelInfo {
   std::int64_t num_parameters = 0;   ///< of the encoder
   std::int64_t max_length = 0;       ///< in force, in tokens
   std::string max_length_source;     ///< how it was chosen: "max_seq_length of sentence_bert_config.json", …
-  std::int64_t position_limit = 0;   ///< the most that max_length may be raised to without an extension
+  std::int64_t position_limit = 0;   ///< the maximum for max_length without an extension
   PositionExtension extension = PositionExtension::none;  ///< as ModelOptions asked
   std::int64_t tempered_layers = 0;                       ///< attention modules that a temperature acts on
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing

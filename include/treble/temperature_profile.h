@@ -37,7 +37,7 @@ struct TemperatureProfile {
 
   /// That the profile is for.
   std::int64_t num_layers() const noexcept { return static_cast<std::int64_t>(logit_scales.size()); }
-  /// 1 when heads are not told apart.
+  /// 1 when all heads of a layer share a scale.
   std::int64_t num_heads() const noexcept {
     return logit_scales.empty() ? 0 : static_cast<std::int64_t>(logit_scales.front().size());
   }

@@ -83,9 +83,9 @@ TEST(ScaleTensor, RoundsToTheNearestWithTiesToEven) {
   EXPECT_FALSE(rounding.exact);
   EXPECT_NEAR(rounding.max_relative_error, 0x1p-11 / 1.5, 1e-6);
 
-  const std::vector<std::uint16_t> least = {0x0001, 0x8003};  // subnormal: 2^-24 and −3·2^-24
+  const std::vector<std::uint16_t> subnormal = {0x0001, 0x8003};  // 2^-24 and −3·2^-24
   rounding = {};
-  out = scale_tensor(stored(least, DType::kF16, {2}), change_of({2}, {2.5, 0.5}), DType::kF16, rounding);
+  out = scale_tensor(stored(subnormal, DType::kF16, {2}), change_of({2}, {2.5, 0.5}), DType::kF16, rounding);
   EXPECT_EQ(values_of<std::uint16_t>(out), (std::vector<std::uint16_t>{0x0002, 0x8002}));
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/fail_about.h"
 #include "base/file_presence.h"
+#include "base/round_up.h"
 
 namespace treble::internal {
 
@@ -74,7 +75,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 void release_pages(std::span<const std::byte> mapped) noexcept {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto address = reinterpret_cast<std::uintptr_t>(mapped.data());
-  const std::uintptr_t begin = (address + page - 1) / page * page;
+  const std::uintptr_t begin = round_up(address, page);
   const std::uintptr_t end = (address + mapped.size()) / page * page;
   // A failure only means that the pages stay.
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);

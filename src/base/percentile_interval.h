@@ -6,7 +6,7 @@
 
 namespace treble::internal {
 
-/// What was resampled: so many units in so many strata of about equal size, each resampled for itself.
+/// What was resampled: units in strata of about equal size, each stratum resampled by itself.
 struct Resampled {
   std::int64_t units = 0;
   std::int64_t strata = 1;

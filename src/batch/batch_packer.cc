@@ -30,12 +30,12 @@ std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, cons
   std::int64_t remaining = 0;
   for (const auto& text : texts) remaining += static_cast<std::int64_t>(text.ids.size());
   std::vector<PackedBatch> batches;
-  std::int64_t most = 0;
+  std::int64_t max_tokens = 0;
   for (const std::size_t index : order) {
     const auto length = static_cast<std::int64_t>(texts[index].ids.size());
-    if (batches.empty() || batches.back().total_tokens() + length > most) {
+    if (batches.empty() || batches.back().total_tokens() + length > max_tokens) {
       const std::int64_t share = (remaining + plan.shares - 1) / plan.shares;
-      most = std::min(plan.token_budget, std::max(share, plan.least_tokens));
+      max_tokens = std::min(plan.token_budget, std::max(share, plan.min_tokens));
       batches.emplace_back();
     }
     append(texts[index], static_cast<std::int64_t>(index), batches.back());

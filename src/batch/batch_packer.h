@@ -14,9 +14,9 @@ namespace treble::internal {
 struct BatchPlan {
   std::int64_t token_budget = 1;  ///< tokens of a batch at most; a text longer than that travels alone, whole
   /// Batches take no more than this share of what is still to be packed (1: as much as the budget allows), down to
-  /// `least_tokens`: with a share a thread the last ones to be worked on are small, and threads finish together.
+  /// `min_tokens`: with a share a thread the last ones to be worked on are small, and threads finish together.
   int shares = 1;
-  std::int64_t least_tokens = 1;
+  std::int64_t min_tokens = 1;
 };
 
 /// Divides texts into batches, longest text first. Every text appears exactly once. Throws Error{invalid_argument} when

@@ -54,7 +54,7 @@ TEST(BatchPacker, LongestTextsComeFirst) {
 
 TEST(BatchPacker, SharesGrowSmallerTowardsTheEnd) {
   const std::vector<std::size_t> lengths(40, 10);
-  const auto batches = pack_batches(texts_of(lengths), {.token_budget = 150, .shares = 2, .least_tokens = 30});
+  const auto batches = pack_batches(texts_of(lengths), {.token_budget = 150, .shares = 2, .min_tokens = 30});
   std::vector<std::int64_t> sizes;
   for (const auto& batch : batches) sizes.push_back(batch.total_tokens());
   // Half of what remains: 200, held to 150; then 125, 65, 30 (not 25), 30.

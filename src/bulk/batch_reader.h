@@ -34,7 +34,7 @@ struct BatchLimits {
 /// little enough that a stop is heard within a few seconds. Depends on the model and the threads alone.
 BatchLimits choose_batch_limits(const ModelInfo& model, std::optional<std::int64_t> batch_texts);
 
-/// Texts that are already embedded: so many, with this hash. They are read and skipped.
+/// Texts that are already embedded: their number and hash. They are read and skipped.
 struct EmbeddedTexts {
   std::int64_t count = 0;
   std::string sha256;

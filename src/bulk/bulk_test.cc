@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/test_folder.h"
+#include "engine/suite_encoder.h"
 #include "treble/error.h"
 
 namespace treble::internal {
@@ -44,31 +46,12 @@ class ListSource : public TextSource {
   std::atomic<std::size_t> given_ = 0;
 };
 
-class Bulk : public ::testing::Test {
+class Bulk : public test::EncoderSuite {
  protected:
-  static void SetUpTestSuite() {
-    encoder_ = new SentenceEncoder(
-        SentenceEncoder::load({.model = std::string(TREBLE_SOURCE_DIR) + "/tests/golden/bert/model", .threads = 2}));
-  }
-  static void TearDownTestSuite() {
-    delete encoder_;
-    encoder_ = nullptr;
-  }
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "treble_bulk_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   static std::vector<std::string> texts(std::size_t count) {
     std::vector<std::string> result;
     for (std::size_t i = 0; i < count; ++i) result.push_back("letter " + std::to_string(i * 7) + " from the harbour");
     return result;
-  }
-  static std::string bytes_of(const fs::path& path) {
-    std::ostringstream bytes;
-    bytes << std::ifstream(path, std::ios::binary).rdbuf();
-    return bytes.str();
   }
   static BulkOptions options() {
     BulkOptions result;
@@ -99,12 +82,9 @@ class Bulk : public ::testing::Test {
     return "no error";
   }
 
-  static SentenceEncoder* encoder_;
-  fs::path folder_;
+  test::TestFolder folder_;
   ErrorSource source_;  ///< what the last refusal was about
 };
-
-SentenceEncoder* Bulk::encoder_ = nullptr;
 
 TEST_F(Bulk, RowsAreTheVectorsOfEncode) {
   const auto all = texts(8);
@@ -116,12 +96,12 @@ TEST_F(Bulk, RowsAreTheVectorsOfEncode) {
   EXPECT_FALSE(result.stopped);
   const std::vector<std::string_view> views(all.begin(), all.end());
   const Embeddings expected = encoder_->encode(views);
-  const std::string bytes = bytes_of(path);
+  const std::string bytes = test::read_all(path);
   ASSERT_EQ(bytes.size(), 128 + expected.values.size() * sizeof(float));
   std::vector<float> rows(expected.values.size());
   std::memcpy(rows.data(), bytes.data() + 128, rows.size() * sizeof(float));
   for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_NEAR(rows[i], expected.values[i], 1e-6) << i;
-  const auto metadata = nlohmann::json::parse(bytes_of(vector_sidecar(path)));
+  const auto metadata = nlohmann::json::parse(test::read_all(vector_sidecar(path)));
   EXPECT_EQ(metadata.at("count"), 8);
   EXPECT_EQ(metadata.at("complete"), true);
   EXPECT_EQ(metadata.at("dim"), expected.dim);
@@ -141,8 +121,8 @@ TEST_F(Bulk, AStoppedRunResumesToTheSameBytes) {
     ListSource source(all);
     const fs::path whole = folder_ / ("whole_" + name);
     embed_to_file(*encoder_, source, whole, VectorFileMode::create, options());
-    std::string left = bytes_of(stopped);
-    std::string right = bytes_of(whole);
+    std::string left = test::read_all(stopped);
+    std::string right = test::read_all(whole);
     if (name == "a.jsonl") {  // "created" differs
       left.erase(0, left.find('\n'));
       right.erase(0, right.find('\n'));
@@ -154,7 +134,7 @@ TEST_F(Bulk, AStoppedRunResumesToTheSameBytes) {
 TEST_F(Bulk, AnotherProvenanceIsRefusedByName) {
   const fs::path path = folder_ / "a.npy";
   stop_early(path, texts(9));
-  const std::string before = bytes_of(path);
+  const std::string before = test::read_all(path);
   BulkOptions tempered = options();
   tempered.encode.temperature = Temperature::parse("0.8");
   ListSource source(texts(9));
@@ -162,13 +142,13 @@ TEST_F(Bulk, AnotherProvenanceIsRefusedByName) {
   EXPECT_NE(message.find("temperature_canonical = \"1\", and this run has \"0.8\""), std::string::npos) << message;
   EXPECT_NE(message.find("VectorFileMode::replace"), std::string::npos) << message;
   EXPECT_EQ(source_.file, path);
-  EXPECT_EQ(bytes_of(path), before);
+  EXPECT_EQ(test::read_all(path), before);
   ListSource other({"another text", "and another", "and one more", "x"});
   EXPECT_NE(refusal(path, other, options(), ErrorCode::invalid_argument).find("does not begin with the 3 texts"),
             std::string::npos);
   ListSource fewer({"one"});
   EXPECT_NE(refusal(path, fewer, options(), ErrorCode::invalid_argument).find("not the same input"), std::string::npos);
-  EXPECT_EQ(bytes_of(path), before);
+  EXPECT_EQ(test::read_all(path), before);
 }
 
 TEST_F(Bulk, AFailureKeepsTheRowsBeforeIt) {
@@ -257,18 +237,18 @@ TEST_F(Bulk, NothingIsOverwrittenUnlessAsked) {
   const fs::path path = folder_ / "a.npy";
   ListSource first(texts(4));
   embed_to_file(*encoder_, first, path, VectorFileMode::create, options());
-  const std::string before = bytes_of(path);
+  const std::string before = test::read_all(path);
   EXPECT_THROW(VectorFile(path, VectorFileMode::create), Error);
   {
     const VectorFile file(path, VectorFileMode::replace);
     EXPECT_TRUE(file.replaces());
-    EXPECT_EQ(bytes_of(path), before);
+    EXPECT_EQ(test::read_all(path), before);
   }
-  EXPECT_EQ(bytes_of(path), before);
+  EXPECT_EQ(test::read_all(path), before);
   EXPECT_FALSE(fs::exists(path.string() + ".partial"));
   ListSource fewer(texts(2));
   embed_to_file(*encoder_, fewer, path, VectorFileMode::replace, options());
-  EXPECT_LT(bytes_of(path).size(), before.size());
+  EXPECT_LT(test::read_all(path).size(), before.size());
 }
 
 TEST_F(Bulk, OptionsThatMakeNoSenseAreErrors) {

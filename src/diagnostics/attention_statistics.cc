@@ -35,21 +35,21 @@ double largest_eigenvalue(const Eigen::VectorXd& start, const Operator& apply) {
   constexpr Eigen::Index kMaxSteps = 300;
   constexpr Eigen::Index kStepsBetweenChecks = 4;
   constexpr double kTolerance = 1e-6;
-  const Eigen::Index most = std::min(start.size(), kMaxSteps);
-  Eigen::MatrixXd basis(start.size(), most);
-  Eigen::VectorXd diagonal(most);
-  Eigen::VectorXd beside(most);
+  const Eigen::Index max_steps = std::min(start.size(), kMaxSteps);
+  Eigen::MatrixXd basis(start.size(), max_steps);
+  Eigen::VectorXd diagonal(max_steps);
+  Eigen::VectorXd beside(max_steps);
   Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;
   double largest = 0;
   basis.col(0) = start.normalized();
-  for (Eigen::Index step = 0; step < most; ++step) {
+  for (Eigen::Index step = 0; step < max_steps; ++step) {
     Eigen::VectorXd next = apply(basis.col(step));
     diagonal(step) = basis.col(step).dot(next);
     const auto known = basis.leftCols(step + 1);
     // Twice is enough (Kahan; Parlett, section 6-9).
     for (int pass = 0; pass < 2; ++pass) next -= known * (known.transpose() * next).eval();
     beside(step) = next.norm();
-    const bool last = step + 1 == most || beside(step) <= kTolerance * std::abs(largest);
+    const bool last = step + 1 == max_steps || beside(step) <= kTolerance * std::abs(largest);
     if (last || (step + 1) % kStepsBetweenChecks == 0) {
       solver.computeFromTridiagonal(diagonal.head(step + 1), beside.head(step));
       largest = solver.eigenvalues()(step);

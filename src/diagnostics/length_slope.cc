@@ -15,7 +15,7 @@ namespace treble::internal {
 
 namespace {
 
-/// How often each of so many is drawn when as many are drawn with replacement.
+/// How often each of `count` items occurs in a bootstrap resample of them.
 std::vector<int> draw(std::int64_t count, std::mt19937_64& generator) {
   std::vector<int> weights(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < weights.size(); ++i) ++weights[generator() % weights.size()];

@@ -4,23 +4,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "diagnostics/unit_rows.h"
+
 namespace treble::internal {
 
 namespace {
 
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-Matrix unit_rows(ConstMatrixView vectors) {
-  Matrix unit(vectors.rows, vectors.cols);
-  for (std::int64_t row = 0; row < vectors.rows; ++row) {
-    double square = 0;
-    for (const float value : vectors.row_span(row)) square += double{value} * double{value};
-    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
-    for (std::int64_t col = 0; col < vectors.cols; ++col) {
-      unit(row, col) = static_cast<float>(double{vectors.row(row)[col]} * scale);
-    }
-  }
-  return unit;
+Matrix rounded_unit_rows(ConstMatrixView vectors) {
+  const auto unit = unit_rows(vectors);
+  Matrix rounded(vectors.rows, vectors.cols);
+  std::transform(unit.begin(), unit.end(), rounded.data(), [](double value) { return static_cast<float>(value); });
+  return rounded;
 }
 
 bool nearer(const Neighbor& a, const Neighbor& b) {
@@ -31,10 +27,10 @@ bool nearer(const Neighbor& a, const Neighbor& b) {
 
 std::vector<std::vector<Neighbor>> nearest_neighbors(ConstMatrixView vectors, std::int64_t k) {
   constexpr std::int64_t kBlock = 256;
-  const Matrix unit = unit_rows(vectors);
+  const Matrix unit = rounded_unit_rows(vectors);
   std::vector<std::vector<Neighbor>> result;
   std::vector<Neighbor> candidates;
-  const std::int64_t most = std::min(k, std::max<std::int64_t>(0, vectors.rows - 1));
+  const std::int64_t kept = std::min(k, std::max<std::int64_t>(0, vectors.rows - 1));
   for (std::int64_t first = 0; first < vectors.rows; first += kBlock) {
     const std::int64_t rows = std::min(kBlock, vectors.rows - first);
     const Matrix cosines = unit.middleRows(first, rows) * unit.transpose();
@@ -43,8 +39,8 @@ std::vector<std::vector<Neighbor>> nearest_neighbors(ConstMatrixView vectors, st
       for (std::int64_t j = 0; j < vectors.rows; ++j) {
         if (first + i != j) candidates.push_back({j, double{cosines(i, j)}});
       }
-      std::partial_sort(candidates.begin(), candidates.begin() + most, candidates.end(), nearer);
-      result.emplace_back(candidates.begin(), candidates.begin() + most);
+      std::partial_sort(candidates.begin(), candidates.begin() + kept, candidates.end(), nearer);
+      result.emplace_back(candidates.begin(), candidates.begin() + kept);
     }
   }
   return result;

@@ -1,10 +1,10 @@
 // Vectors of length one.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <vector>
 
+#include "tensor/dot.h"
 #include "tensor/view.h"
 
 namespace treble::internal {
@@ -15,9 +15,7 @@ inline std::vector<double> unit_rows(ConstMatrixView vectors) {
   double* target = unit.data();
   for (std::int64_t row = 0; row < vectors.rows; ++row) {
     const auto values = vectors.row_span(row);
-    double square = 0;
-    for (const float value : values) square += double{value} * double{value};
-    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
+    const double scale = unit_scale(values);
     for (const float value : values) *target++ = value * scale;
   }
   return unit;

@@ -18,7 +18,7 @@ class CallWatch {
   /// Throws Error{interrupted} after a request to stop.
   void check() const;
 
-  /// So many more texts are done.
+  /// Counts `texts` more as done.
   void add(std::int64_t texts);
 
   /// Reports what other threads did last.

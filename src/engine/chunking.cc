@@ -54,7 +54,7 @@ EncodeOptions counting(const EncodeOptions& options) {
   return result;
 }
 
-std::int64_t most_tokens(const SentenceEncoder& encoder, const EncodeOptions& options, std::int64_t asked) {
+std::int64_t max_piece_tokens(const SentenceEncoder& encoder, const EncodeOptions& options, std::int64_t asked) {
   const std::int64_t limit = options.max_length.value_or(encoder.info().max_length);
   if (asked < 0 || asked > limit) {
     fail(ErrorCode::invalid_argument, "pieces of {} tokens: the model reads 1 to {}", asked, limit);
@@ -150,12 +150,12 @@ std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::st
 
 Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                           const EncodeOptions& options, const ChunkOptions& chunks) {
-  const std::int64_t most = most_tokens(encoder, options, chunks.max_tokens);
+  const std::int64_t limit = max_piece_tokens(encoder, options, chunks.max_tokens);
   std::vector<std::string_view> pieces;
   std::vector<std::size_t> ends;
   for (std::size_t text = 0; text < texts.size(); ++text) {
     check_stop(options.stop, "encoding");
-    const auto of_text = for_text(text, [&] { return split_text(encoder, texts[text], options, most); });
+    const auto of_text = for_text(text, [&] { return split_text(encoder, texts[text], options, limit); });
     pieces.insert(pieces.end(), of_text.begin(), of_text.end());
     ends.push_back(pieces.size());
   }

@@ -25,12 +25,12 @@ class Chunking : public ::testing::Test {
 };
 
 TEST_F(Chunking, PiecesAreTheWholeTextAndFit) {
-  for (const std::int64_t most : {8, 13, 20}) {
-    const auto pieces = split_text(encoder_, long_, {}, most);
+  for (const std::int64_t max_tokens : {8, 13, 20}) {
+    const auto pieces = split_text(encoder_, long_, {}, max_tokens);
     EXPECT_GT(pieces.size(), 2U);
     std::string joined;
     for (const auto piece : pieces) {
-      EXPECT_LE(tokens(piece), most);
+      EXPECT_LE(tokens(piece), max_tokens);
       joined += piece;
     }
     std::string expected = long_;

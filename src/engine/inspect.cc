@@ -37,7 +37,7 @@ ConstMatrixView matrix(const Embeddings& embeddings) {
   return {embeddings.values.data(), embeddings.count, embeddings.dim};
 }
 
-/// At most so many of a sample, from all over it.
+/// At most `max_texts` of a sample, spread evenly over it.
 std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>& texts, std::size_t max_texts) {
   if (texts.size() <= max_texts) return texts;
   std::vector<std::string_view> chosen;

@@ -119,7 +119,7 @@ TEST(Inspect, HasAnAnswerInWordsAndFiniteNumbersForEveryCorpus) {
   for (const Corpus& corpus : corpora()) {
     SCOPED_TRACE(corpus.name);
     InspectOptions options = quick_options();
-    // A step behind the model needs texts that differ to be fitted on; the next test says what happens without.
+    // A post-processing step needs texts that differ to be fitted on; the next test says what happens without.
     const bool differ = std::set<std::string>(corpus.texts.begin(), corpus.texts.end()).size() >= 4;
     if (!differ) options.posts.clear();
     const CollapseReport report = inspect_collapse(encoder, test::views(corpus.texts), options);

@@ -50,7 +50,7 @@ LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& confi
   if (!config.learned_positions) chosen.position_limit = std::max(chosen.position_limit, chosen.tokens);
   if (limit.tokens <= table) return chosen;
   if (!config.learned_positions) {
-    chosen.source = fmt::format("the most that Treble reads, as the model has no limit");
+    chosen.source = "Treble's maximum, as the model has no limit";
     return chosen;
   }
   chosen.source = "the position table";

@@ -1,6 +1,7 @@
 // For tests: a golden model's folder to damage.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/json_file.h"
 #include "engine/golden_support.h"
@@ -28,6 +30,11 @@ inline std::string error_of(const std::function<void()>& body) {
     return std::string(mapping(error.code()).name) + ": " + error.what();
   }
   return "no error";
+}
+
+/// `message` contains each of `words`.
+inline void expect_words(const std::string& message, const std::vector<std::string>& words) {
+  for (const std::string& word : words) EXPECT_NE(message.find(word), std::string::npos) << word << "\n" << message;
 }
 
 class ModelCopy {
@@ -57,6 +64,11 @@ class ModelCopy {
   SentenceEncoder load() const { return SentenceEncoder::load({.model = folder_.string(), .threads = 1}); }
   std::string load_error() const {
     return error_of([this] { load(); });
+  }
+  /// The only warning of the model.
+  std::string warning() const {
+    const auto warnings = load().info().warnings;
+    return warnings.size() == 1 ? warnings.front() : std::to_string(warnings.size()) + " warnings";
   }
 
  private:

@@ -1,4 +1,4 @@
-// A request in the queue, and the two things that are done with its texts.
+// A request in the queue, and the two steps that its texts go through.
 #pragma once
 
 #include <chrono>

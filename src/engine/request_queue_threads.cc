@@ -69,7 +69,7 @@ void RequestQueue::Impl::enter_texts(const RequestPtr& request, std::size_t end,
     const std::int64_t correction = tokens - estimate(*request, i);
     request->waiting_tokens += correction;
     statistics.waiting_tokens += correction;
-    // Whether it divides the position bias too, the model is told once a batch.
+    // Whether it divides the position bias too, is one setting for a batch.
     const int group = request->options.temper_position_bias ? 1 : 0;
     scheduler.add({request->id, static_cast<std::int64_t>(i), tokens}, group);
   }

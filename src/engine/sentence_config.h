@@ -1,4 +1,4 @@
-// sentence_bert_config.json (or its older names): what sentence-transformers tells its Transformer module.
+// sentence_bert_config.json (or its older names): the settings of sentence-transformers' Transformer module.
 #pragma once
 
 #include <filesystem>

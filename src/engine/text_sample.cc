@@ -11,7 +11,7 @@ namespace treble::internal {
 
 namespace {
 
-/// A cut length is worth reporting when so many texts reach it; fewer serve only when nothing else does.
+/// The number of texts that must reach a cut length for it to be reported; fewer serve only when nothing else does.
 constexpr std::int64_t kEnoughCutTexts = 30;
 /// The shortest cut that is taken unasked: with two special tokens, two of the text's own.
 constexpr std::int64_t kShortestCut = 4;
@@ -50,7 +50,7 @@ struct CutSamples {
     for (std::size_t i = 0; i < lengths.size() && lengths[i] <= text.tokens; ++i) samples[i].offer(text);
   }
 
-  /// Takes the longest length that so many texts reach, and those texts; false when there is none.
+  /// Takes the longest length that at least `enough` texts reach, and those texts; false when there is none.
   bool take(std::int64_t enough, TextSample& sample) {
     for (std::size_t i = lengths.size(); i-- > 0;) {
       if (samples[i].seen() < enough) continue;

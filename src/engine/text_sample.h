@@ -19,7 +19,7 @@ struct SampledText {
   std::int64_t used = 0;    ///< that the model reads
 };
 
-/// Keeps at most so many of what it is offered, each with the same chance (Vitter's algorithm R, 1985).
+/// Keeps at most `max_count` of what it is offered, each with the same chance (Vitter's algorithm R, 1985).
 class Reservoir {
  public:
   Reservoir(std::int64_t max_count, std::uint64_t seed) : max_count_(max_count), generator_(seed) {}

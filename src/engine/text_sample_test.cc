@@ -58,11 +58,11 @@ InspectOptions options_of(std::int64_t sample, std::uint64_t seed) {
 
 std::int64_t mixed_words(std::int64_t i) { return (i * 7) % 30; }
 
-/// How often each of `offered` texts was kept over so many seeds.
-std::vector<int> kept_counts(std::int64_t offered, std::int64_t most, std::uint64_t seeds) {
+/// How often each of `offered` texts was kept over `seeds` seeds.
+std::vector<int> kept_counts(std::int64_t offered, std::int64_t max_count, std::uint64_t seeds) {
   std::vector<int> counts(static_cast<std::size_t>(offered));
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
-    Reservoir reservoir(most, seed);
+    Reservoir reservoir(max_count, seed);
     for (std::int64_t i = 0; i < offered; ++i) reservoir.offer({.index = i});
     for (const std::int64_t i : indices(reservoir.take())) ++counts[static_cast<std::size_t>(i)];
   }
@@ -70,22 +70,24 @@ std::vector<int> kept_counts(std::int64_t offered, std::int64_t most, std::uint6
 }
 
 /// Pearson's statistic of the counts against an equal share for each, in units of its standard deviations from its
-/// mean. Keeping exactly `most` makes the counts a little more even than independent ones: by 1 − most/offered.
-double strain(const std::vector<int>& counts, double most, double seeds) {
+/// mean. Keeping exactly `max_count` makes the counts a little more even than independent ones: by 1 −
+/// max_count/offered.
+double strain(const std::vector<int>& counts, double max_count, double seeds) {
   const auto offered = static_cast<double>(counts.size());
-  const double expected = seeds * most / offered;
+  const double expected = seeds * max_count / offered;
   double statistic = 0;
   for (const int count : counts) statistic += (count - expected) * (count - expected) / expected;
-  statistic /= 1 - most / offered;
+  statistic /= 1 - max_count / offered;
   return (statistic - (offered - 1)) / std::sqrt(2 * (offered - 1));
 }
 
 TEST(Reservoir, KeepsEachTextWithTheSameChance) {
   constexpr std::uint64_t kSeeds = 4000;
-  for (const auto& [offered, most] : {std::pair<std::int64_t, std::int64_t>{50, 5}, {50, 25}, {20, 1}, {300, 10}}) {
-    const auto counts = kept_counts(offered, most, kSeeds);
-    const double value = strain(counts, static_cast<double>(most), kSeeds);
-    EXPECT_LT(std::abs(value), 5) << offered << " offered, " << most << " kept";
+  for (const auto& [offered, max_count] :
+       {std::pair<std::int64_t, std::int64_t>{50, 5}, {50, 25}, {20, 1}, {300, 10}}) {
+    const auto counts = kept_counts(offered, max_count, kSeeds);
+    const double value = strain(counts, static_cast<double>(max_count), kSeeds);
+    EXPECT_LT(std::abs(value), 5) << offered << " offered, " << max_count << " kept";
   }
 }
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "base/json_file.h"
+#include "base/test_folder.h"
 #include "treble/error.h"
 #include "treble/evaluation.h"
 
@@ -18,24 +18,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder that goes with the test, with documents d1 and d2 and queries q1, q2 and q3.
+/// A folder with documents d1 and d2 and queries q1, q2 and q3.
 class Beir : public ::testing::Test {
  protected:
   Beir() {
-    std::string pattern = (fs::temp_directory_path() / "treble_beir_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
     write("corpus.jsonl", kCorpus);
     write("queries.jsonl", kQueries);
   }
-  ~Beir() override { fs::remove_all(folder_); }
 
-  void write(const std::string& name, const std::string& content) const {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
+  void write(const std::string& name, const std::string& content) const { test::write_all(folder_ / name, content); }
   RetrievalData read(const std::string& judgements) const {
     write("qrels/test.tsv", judgements);
-    return read_beir(folder_, "test");
+    return read_beir(folder_.path(), "test");
   }
   std::string error_of(const std::string& judgements) const {
     try {
@@ -57,7 +51,7 @@ class Beir : public ::testing::Test {
   static constexpr const char* kQueries =
       "{\"_id\": \"q1\", \"text\": \"when\"}\n\n{\"_id\": \"q2\", \"text\": \"where\"}\n"
       "{\"_id\": \"q3\", \"text\": \"why\"}\n";
-  fs::path folder_;
+  test::TestFolder folder_;
 };
 
 TEST_F(Beir, ReadsTextsQueriesAndGrades) {
@@ -148,10 +142,10 @@ TEST_F(Beir, OneFileOfAKind) {
   write("qrels/test.qrels", "q1 0 d1 1\n");
   expect_error("q1\td1\t1\n", "test.qrels both exist");
   fs::remove(folder_ / "qrels" / "test.tsv");
-  EXPECT_EQ(read_beir(folder_, "test").relevant[0], (Judgements{{0, 1.0}}));
+  EXPECT_EQ(read_beir(folder_.path(), "test").relevant[0], (Judgements{{0, 1.0}}));
   fs::rename(folder_ / "qrels" / "test.qrels", folder_ / "qrels" / "train.tsv");
   try {
-    read_beir(folder_, "test");
+    read_beir(folder_.path(), "test");
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::not_found);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json_file.h"
+#include "base/test_folder.h"
 #include "evaluation/vector_cache.h"
 #include "treble/error.h"
 #include "treble/evaluation.h"
@@ -20,18 +21,10 @@ namespace fs = std::filesystem;
 
 nlohmann::json expected() { return parse_json_file(std::string(TREBLE_SOURCE_DIR) + "/tests/golden/metrics.json"); }
 
-/// A folder that goes with the test.
 class Evaluation : public ::testing::Test {
  protected:
-  Evaluation() {
-    std::string pattern = (fs::temp_directory_path() / "treble_evaluation_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~Evaluation() override { fs::remove_all(folder_); }
-
   fs::path write(const std::string& name, const std::string& content) const {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << content;
+    test::write_all(folder_ / name, content);
     return folder_ / name;
   }
   /// The message of the error about `file` that `action` ends with.
@@ -45,7 +38,7 @@ class Evaluation : public ::testing::Test {
     return "no error";
   }
 
-  fs::path folder_;
+  test::TestFolder folder_;
 };
 
 TEST(Metrics, RankingsEqualTrecEvalTiesIncluded) {

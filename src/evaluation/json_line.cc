@@ -5,9 +5,7 @@
 
 #include "base/fail.h"
 
-namespace treble {
-
-using namespace internal;
+namespace treble::internal {
 
 namespace {
 
@@ -119,4 +117,4 @@ std::string id_field(const Json& object, const std::string& line, const std::str
   return reader.digits;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

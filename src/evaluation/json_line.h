@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 /// Throw Error{invalid_file}; `place` ("corpus.jsonl:17") begins the message.
 nlohmann::json parse_object(const std::string& line, const std::string& place);
@@ -16,4 +16,4 @@ std::vector<std::string> text_list(const nlohmann::json& object, const char* key
 /// parsed from.
 std::string id_field(const nlohmann::json& object, const std::string& line, const std::string& place);
 
-}  // namespace treble
+}  // namespace treble::internal

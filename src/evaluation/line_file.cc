@@ -5,9 +5,7 @@
 #include "base/fail_about.h"
 #include "base/text_file.h"
 
-namespace treble {
-
-using namespace internal;
+namespace treble::internal {
 
 namespace {
 
@@ -43,4 +41,4 @@ bool LineFile::next(std::string& line) {
   return false;
 }
 
-}  // namespace treble
+}  // namespace treble::internal

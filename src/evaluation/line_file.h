@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-namespace treble {
+namespace treble::internal {
 
 /// Reads forward only; one thread.
 class LineFile {
@@ -30,4 +30,4 @@ class LineFile {
   std::uint64_t number_ = 0;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

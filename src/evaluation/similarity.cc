@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "tensor/dot.h"
 
 namespace treble {
 
@@ -49,30 +50,22 @@ double cosine(std::span<const float> a, std::span<const float> b) {
   if (a.size() != b.size()) {
     fail(ErrorCode::invalid_argument, "vectors of {} and {} dimensions cannot be compared", a.size(), b.size());
   }
-  double ab = 0;
-  double aa = 0;
-  double bb = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    ab += double{a[i]} * double{b[i]};
-    aa += double{a[i]} * double{a[i]};
-    bb += double{b[i]} * double{b[i]};
-  }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0.0;
+  const double aa = dot(a, a);
+  const double bb = dot(b, b);
+  return aa > 0 && bb > 0 ? dot(a, b) / std::sqrt(aa * bb) : 0.0;
 }
 
-void prepare(Similarity similarity, std::span<float> vectors, std::int64_t dim) {
+void internal::prepare(Similarity similarity, std::span<float> vectors, std::int64_t dim) {
   if (similarity != Similarity::cosine) return;
   const auto size = static_cast<std::size_t>(dim);
   for (std::size_t begin = 0; begin < vectors.size(); begin += size) {
     const auto row = vectors.subspan(begin, size);
-    double square = 0;
-    for (const float value : row) square += double{value} * double{value};
-    const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
+    const double scale = unit_scale(row);
     for (float& value : row) value = static_cast<float>(value * scale);
   }
 }
 
-float compare(Similarity similarity, std::span<const float> a, std::span<const float> b) {
+float internal::compare(Similarity similarity, std::span<const float> a, std::span<const float> b) {
   switch (similarity) {
     case Similarity::cosine:
     case Similarity::dot: return sum_of(a, b, [](float x, float y) { return x * y; });

@@ -9,9 +9,7 @@
 #include "base/sha256.h"
 #include "treble/whole_file.h"
 
-namespace treble {
-
-using namespace internal;
+namespace treble::internal {
 
 namespace {
 
@@ -83,4 +81,4 @@ void VectorCache::keep(const std::string& key, const CachedVectors& vectors) con
   write_whole_file(folder_ / key, content);
 }
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace treble {
+namespace treble::internal {
 
 struct CachedVectors {
   std::int64_t dim = 0;
@@ -35,4 +35,4 @@ class VectorCache {
   std::filesystem::path folder_;
 };
 
-}  // namespace treble
+}  // namespace treble::internal

@@ -20,8 +20,9 @@ namespace treble::internal {
 struct ModuleChainOptions {
   /// True: vectors of length 1. False: leave out the folder's Normalize, if it ends in one. Unset: as the folder says.
   std::optional<bool> normalize = std::nullopt;
-  /// Keep the first so many, then normalise again if the result should be. Unset: the folder's truncate_dim, or all.
-  /// (sentence-transformers leaves the cut vectors of a folder that normalises shorter than 1 unless told otherwise.)
+  /// The number of leading dimensions to keep (Matryoshka truncation); the result is normalised again if it should be.
+  /// Unset: the folder's truncate_dim, or all. (sentence-transformers leaves the cut vectors of a folder that
+  /// normalises shorter than 1 unless asked otherwise.)
   std::optional<std::int64_t> dimensions = std::nullopt;
 };
 

@@ -3,28 +3,18 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <stop_token>
 
+#include "base/test_folder.h"
+#include "engine/suite_encoder.h"
 #include "treble/error.h"
 
 namespace treble::internal {
 namespace {
 
-namespace fs = std::filesystem;
-
-class SweepTest : public ::testing::Test {
+class SweepTest : public test::EncoderSuite {
  protected:
-  static void SetUpTestSuite() {
-    encoder_ = new SentenceEncoder(
-        SentenceEncoder::load({.model = std::string(TREBLE_SOURCE_DIR) + "/tests/golden/bert/model", .threads = 2}));
-  }
-  static void TearDownTestSuite() {
-    delete encoder_;
-    encoder_ = nullptr;
-  }
-
   static std::string text(std::size_t number, std::size_t words) {
     const std::vector<std::string> vocabulary = {"harbour", "letter", "ship",  "sea",
                                                  "evening", "lamp",   "north", "wind"};
@@ -69,11 +59,7 @@ class SweepTest : public ::testing::Test {
     }
     return "no error";
   }
-
-  static SentenceEncoder* encoder_;
 };
-
-SentenceEncoder* SweepTest::encoder_ = nullptr;
 
 TEST_F(SweepTest, TheReportHasEverySettingAndIsDeterministic) {
   SweepOptions options = quick();
@@ -144,8 +130,7 @@ TEST_F(SweepTest, ProgressCountsEveryTextOnceASetting) {
 }
 
 TEST_F(SweepTest, AStoppedSweepResumesFromItsCache) {
-  std::string pattern = (fs::temp_directory_path() / "treble_sweep_XXXXXX").string();
-  const fs::path folder = ::mkdtemp(pattern.data());
+  const test::TestFolder folder;
   SweepOptions options = quick();
   const std::string whole = to_json(sweep(*encoder_, retrieval(), options));
   std::stop_source stop;
@@ -156,13 +141,12 @@ TEST_F(SweepTest, AStoppedSweepResumesFromItsCache) {
   EXPECT_NE(error_of(retrieval(), options, ErrorCode::interrupted).find("SweepOptions::cache"), std::string::npos);
   stop = std::stop_source();
   options.stop = stop.get_token();
-  options.cache = folder;
+  options.cache = folder.path();
   const std::string message = error_of(retrieval(), options, ErrorCode::interrupted);
   EXPECT_EQ(message.find("stopped with 0 of 2 settings encoded: 40 vectors are kept in "), 0U) << message;
   options.stop = {};
   options.progress = {};
   EXPECT_EQ(to_json(sweep(*encoder_, retrieval(), options)), whole);
-  fs::remove_all(folder);
 }
 
 TEST_F(SweepTest, OptionsThatTheDataGivesNoMeaningToAreErrors) {

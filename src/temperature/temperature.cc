@@ -149,10 +149,10 @@ double number_of(std::string_view part, std::string_view text) {
 }
 
 /// The length N0 of log: and yarn:, from which on something happens.
-double length_of(std::string_view part, std::string_view text, double least) {
+double length_of(std::string_view part, std::string_view text, double min) {
   const double n0 = number_of(part, text);
-  if (n0 < least || n0 > 1e9) {
-    fail(ErrorCode::invalid_argument, "temperature \"{}\": N0 must be a length in tokens from {} to 1e9", text, least);
+  if (n0 < min || n0 > 1e9) {
+    fail(ErrorCode::invalid_argument, "temperature \"{}\": N0 must be a length in tokens from {} to 1e9", text, min);
   }
   return n0;
 }

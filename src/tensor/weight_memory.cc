@@ -6,6 +6,8 @@
 #include <mutex>
 #include <new>
 
+#include "base/round_up.h"
+
 namespace treble::internal {
 
 namespace {
@@ -14,8 +16,6 @@ constexpr std::size_t kLargePage = std::size_t{2} << 20;
 /// Address space: memory is only taken as it is written to.
 constexpr std::size_t kSlab = 32 * kLargePage;
 constexpr std::size_t kCacheLine = 64;
-
-std::size_t round_up(std::size_t size, std::size_t multiple) { return (size + multiple - 1) / multiple * multiple; }
 
 std::shared_ptr<std::byte> make_slab(std::size_t size) {
   constexpr std::align_val_t alignment{kLargePage};

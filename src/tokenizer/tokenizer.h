@@ -29,7 +29,7 @@ struct TokenizerOptions {
 
 /// How one text is encoded.
 struct TokenizeOptions {
-  /// Most tokens, special tokens included; must leave room for them and one more. Unset: no limit.
+  /// Maximum number of tokens, special tokens included; must leave room for them and one more. Unset: no limit.
   std::optional<std::size_t> max_length;
   /// What to do with a longer text; unset: as the tokenizer says (default_truncation). Cutting equals `truncation=True,
   /// max_length=N` of Hugging Face: the special tokens stay where the model's template puts them, tokens of the text

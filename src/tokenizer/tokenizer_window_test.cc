@@ -185,8 +185,8 @@ TEST(TokenizerWindow, WordsWithoutEndAreCutWhereNoTokenReaches) {
   }
 }
 
-/// Most bytes that are tokenized in one piece of a text of `bytes` bytes without a space, with the alphabet's letters
-/// in an order of chance: a text that has a long piece is refused.
+/// Maximum number of bytes that are tokenized in one piece of a text of `bytes` bytes without a space, with the
+/// alphabet's letters in an order of chance: a text that has a long piece is refused.
 TEST(TokenizerWindow, MegabytesWithoutASpaceAreTokenizedInPieces) {
   const std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   std::mt19937 chance(19);

@@ -7,6 +7,7 @@
 #include "base/fail_about.h"
 #include "base/sha256.h"
 #include "safetensors/safetensors.h"
+#include "tensor/dot.h"
 #include "transforms/post_impl.h"
 
 namespace treble {
@@ -21,12 +22,6 @@ constexpr const char* kMetadataKey = "treble_post_transform";
 constexpr const char* kSchema = "treble.post_transform/1";
 /// Of a vector of length 1, rounding leaves about that; a direction made of it would be noise.
 constexpr double kMinLength = 1e-6;
-
-double dot(const float* a, const float* b, std::int64_t size) {
-  double sum = 0;
-  for (std::int64_t i = 0; i < size; ++i) sum += double{a[i]} * double{b[i]};
-  return sum;
-}
 
 std::span<const std::byte> bytes_of(const std::vector<float>& values) { return std::as_bytes(std::span(values)); }
 
@@ -130,25 +125,27 @@ std::vector<float> PostTransform::apply(std::span<const float> vectors, bool nor
   const std::int64_t out_dim = output_dim();
   std::vector<float> result(static_cast<std::size_t>(count * out_dim));
   std::vector<float> centred(self.mean.size());
+  const auto direction = [&self](std::int64_t k) {
+    return std::span(self.matrix).subspan(static_cast<std::size_t>(k) * self.mean.size(), self.mean.size());
+  };
   for (std::int64_t row = 0; row < count; ++row) {
     const float* x = vectors.data() + row * dim;
     float* y = result.data() + row * out_dim;
     for (std::size_t i = 0; i < centred.size(); ++i) centred[i] = x[i] - self.mean[i];
     if (self.projects()) {
       for (std::int64_t k = 0; k < out_dim; ++k) {
-        y[k] = static_cast<float>(dot(self.matrix.data() + k * dim, centred.data(), dim));
+        y[k] = static_cast<float>(dot(direction(k), centred));
       }
     } else {
       for (std::int64_t k = 0; k < self.rows; ++k) {
-        const float* direction = self.matrix.data() + k * dim;
-        const double part = dot(direction, centred.data(), dim);
-        for (std::int64_t i = 0; i < dim; ++i) {
-          centred[static_cast<std::size_t>(i)] -= static_cast<float>(part * double{direction[i]});
-        }
+        const auto removed = direction(k);
+        const double part = dot(removed, centred);
+        for (std::size_t i = 0; i < centred.size(); ++i) centred[i] -= static_cast<float>(part * double{removed[i]});
       }
       std::copy(centred.begin(), centred.end(), y);
     }
-    const double length = std::sqrt(dot(y, y, out_dim));
+    const std::span<const float> left(y, static_cast<std::size_t>(out_dim));
+    const double length = std::sqrt(dot(left, left));
     if (!std::isfinite(length) || (normalize && length < kMinLength)) {
       fail_text(row, ErrorCode::non_finite,
                 "{} leaves nothing of its vector that has a direction; was it fitted on texts that are all alike?",

@@ -74,7 +74,7 @@ typedef struct {
 
 // How one text is encoded.
 typedef struct {
-  // Most tokens in the result, special tokens included; 0 means no limit. A limit must leave room for the special
+  // Maximum number of tokens, special tokens included; 0 means no limit. A limit must leave room for the special
   // tokens and one more.
   size_t max_length;
   // Where a longer text is cut: false at the end, true at the start. Special tokens are never cut.

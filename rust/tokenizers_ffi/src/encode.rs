@@ -9,7 +9,7 @@ use tokenizers::{Encoding, PostProcessor};
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct TrebleTokEncodeOptions {
-    /// Most tokens in the result, special tokens included; 0 means no limit. A limit must leave room for the special
+    /// Maximum number of tokens, special tokens included; 0 means no limit. A limit must leave room for the special
     /// tokens and one more.
     pub max_length: usize,
     /// Where a longer text is cut: false at the end, true at the start. Special tokens are never cut.

@@ -62,7 +62,7 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failur
     result
 }
 
-/// Runs `work` for an entry point that returns a status and may tell the message.
+/// Runs `work` for an entry point that returns a status and may give a message.
 ///
 /// # Safety
 /// `error` is null or points to writable memory for one `TrebleTokBytes`.

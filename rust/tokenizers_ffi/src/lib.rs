@@ -9,13 +9,18 @@
 mod boundary;
 mod bytes;
 mod classes;
+mod differences;
 mod encode;
 mod entry;
 mod guard;
 mod load;
+mod loading;
+mod models;
 mod rebuild;
 mod side_files;
 mod status;
+mod steps;
+mod token;
 mod vocabulary;
 mod window;
 

@@ -60,3 +60,8 @@ impl Failure {
         Self::new(TrebleTokStatus::Failed, error.to_string())
     }
 }
+
+/// tokenizer.json is at fault.
+pub fn invalid(error: impl fmt::Display) -> Failure {
+    Failure::new(TrebleTokStatus::InvalidTokenizer, error.to_string())
+}

@@ -4,7 +4,7 @@
 //! characters left and one right of a place, a token ends there whatever stands further away, and what lies left and
 //! right is tokenized independently. One of the characters on both sides must be an entry itself: unknown ones that
 //! follow each other become one token, unless each becomes its bytes. (A Unigram model adds up scores from the beginning of a word, so segmentations whose
-//! scores are equal to the last bit may be told apart by rounding far into a word of megabytes; the tokens of the first
+//! scores are equal to the last bit may be ordered by rounding far into a word of megabytes; the tokens of the first
 //! piece are those of the whole even then.)
 
 use tokenizers::normalizers::ByteLevel;

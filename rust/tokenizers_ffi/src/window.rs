@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use tokenizers::Encoding;
 
 const DEFAULT_WINDOW_BYTES: usize = 1 << 16;
-/// What the tokenizers crate needs for a byte of text, at the most; measured on texts without a safe place.
+/// What the tokenizers crate needs for a byte of text, at most; measured on texts without a safe place.
 const MEMORY_PER_BYTE: usize = 450;
 /// Below this, memory is not asked for beforehand.
 const SMALL_PIECE_BYTES: usize = 1 << 20;

@@ -233,11 +233,11 @@ fn one_handle_serves_many_threads() {
 #[test]
 fn the_version_told_is_the_one_in_use() {
     // SAFETY: NUL-terminated and alive for ever.
-    let told = unsafe { std::ffi::CStr::from_ptr(treble_tok_crate_version()) };
+    let stated = unsafe { std::ffi::CStr::from_ptr(treble_tok_crate_version()) };
     let lock = include_str!("../Cargo.lock");
     let entry = format!(
         "name = \"tokenizers\"\nversion = {:?}",
-        told.to_str().unwrap()
+        stated.to_str().unwrap()
     );
     assert!(lock.contains(&entry), "Cargo.lock has no {entry}");
 }

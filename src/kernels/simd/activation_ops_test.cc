@@ -64,7 +64,7 @@ TEST(Activate, NotANumberShows) {
   }
 }
 
-/// Half a step of bfloat16, and what the activation may be off by.
+/// Half a step of bfloat16, and the error allowed to the activation.
 double bfloat16_tolerance(double value) { return std::abs(value) / 256 + 1.2e-4; }
 
 TEST(Activate, Bfloat16EqualsTheDefinitionForOddSizesAndStrides) {

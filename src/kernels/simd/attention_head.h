@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/round_up.h"
 #include "kernels/attention.h"
 #include "tensor/aligned_buffer.h"
 
@@ -48,10 +49,6 @@ inline constexpr std::size_t kKeyBlock = 128;
 /// Keys are padded to a multiple of this, rows to the widest vector (16 floats).
 inline constexpr std::size_t kKeyPadding = 8;
 inline constexpr std::size_t kMaxLanes = 16;
-
-constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 /// Keys [begin, end) that some of the `rows` queries from `first_row` attend to.
 struct KeyRange {
