@@ -51,35 +51,28 @@ class EmbedCommand::Run {
   int run() {
     const InterruptHandler interrupts(!command_.quiet_);
     options_.stop = interrupts.token();
-    load();
-    embed();
-    return report();
+    const double start = steady_seconds();
+    const SentenceEncoder encoder = command_.model_.load(command_.quiet_);
+    const BulkJob job(encoder, options_);
+    load_seconds_ = steady_seconds() - start;
+    embed(job);
+    return report(summary(encoder.info(), job.dim()));
   }
 
  private:
-  void load();
-  void embed();
+  void embed(const BulkJob& job);
   void draw();
-  int report() const;
-  EmbedSummary summary() const;
+  EmbedSummary summary(const ModelInfo& model, std::int64_t dim) const;
+  int report(const EmbedSummary& summary) const;
 
   const EmbedCommand& command_;
   BulkOptions options_;
   InputPlan plan_;
   ProgressLine line_;
   std::optional<VectorFile> file_;  ///< none for stdout
-  std::optional<SentenceEncoder> encoder_;
-  std::optional<BulkJob> job_;
   double load_seconds_ = 0;
   BulkResult result_;
 };
-
-void EmbedCommand::Run::load() {
-  const double start = steady_seconds();
-  encoder_.emplace(command_.model_.load(command_.quiet_));
-  job_.emplace(*encoder_, options_);
-  load_seconds_ = steady_seconds() - start;
-}
 
 void EmbedCommand::Run::draw() {
   line_.update(ProgressState{.texts = result_.texts(),
@@ -90,23 +83,23 @@ void EmbedCommand::Run::draw() {
                              .seconds = result_.seconds});
 }
 
-void EmbedCommand::Run::embed() {
+void EmbedCommand::Run::embed(const BulkJob& job) {
   const auto source = open_inputs(plan_, command_.input_.resolve());
   const std::string inputs = dump(plan_.describe(), -1);
   if (file_) {
-    file_->embed(*job_, *source, inputs, result_);
+    file_->embed(job, *source, inputs, result_);
   } else {
-    const auto sink = make_jsonl_sink(print_out, job_->describe(inputs));
-    job_->run(*source, *sink, result_);
+    const auto sink = make_jsonl_sink(print_out, job.describe(inputs));
+    job.run(*source, *sink, result_);
   }
   line_.clear();
 }
 
-EmbedSummary EmbedCommand::Run::summary() const {
+EmbedSummary EmbedCommand::Run::summary(const ModelInfo& model, std::int64_t dim) const {
   return {.result = &result_,
-          .model = &encoder_->info(),
+          .model = &model,
           .options = options_.encode,
-          .dim = job_->dim(),
+          .dim = dim,
           .load_seconds = load_seconds_,
           .chunked = options_.chunks.has_value(),
           .output = !file_            ? ""
@@ -115,14 +108,14 @@ EmbedSummary EmbedCommand::Run::summary() const {
           .sidecar = file_ ? file_->sidecar() : ""};
 }
 
-int EmbedCommand::Run::report() const {
+int EmbedCommand::Run::report(const EmbedSummary& summary) const {
   if (command_.json_summary_ == "-") {
-    print_out(summary_json(summary()));
+    print_out(summary_json(summary));
   } else if (!command_.json_summary_.empty()) {
-    write_whole_file(command_.json_summary_, summary_json(summary()), command_.existing_summary());
+    write_whole_file(command_.json_summary_, summary_json(summary), command_.existing_summary());
   }
   if (!command_.quiet_) {
-    say(describe(summary()));
+    say(describe(summary));
     if (result_.stopped && file_) {
       if (file_->replaces()) say("{} is as it was; ", command_.output_);
       say("run the same command with --resume{} to continue\n", file_->replaces() ? " in place of --force" : "");

@@ -84,6 +84,7 @@ int FitCommand::run() const {
     const std::vector<std::string_view> views(texts.begin(), texts.end());
     const Embeddings embeddings = encoder.encode(views, options);
     std::vector<std::int64_t> tokens;
+    tokens.reserve(embeddings.token_counts.size());
     for (const TokenCount& count : embeddings.token_counts) tokens.push_back(count.used);
     fitter.add(embeddings.values, tokens);
     texts.clear();

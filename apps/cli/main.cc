@@ -51,7 +51,7 @@ std::string describe_build() {
   text += "\nlibraries: ";
   std::string separator;
   for (const auto& [name, number] : library_versions()) {
-    text += std::exchange(separator, ", ") + name + " " + number;
+    text += fmt::format("{}{} {}", std::exchange(separator, ", "), name, number);
   }
   return text;
 }

@@ -1,5 +1,6 @@
 #include "model_arguments.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,33 +19,42 @@ namespace {
 
 constexpr int kMaxThreads = 4096;
 
-// Spelled as in PositionExtension and ComputeType.
-const std::map<std::string, PositionExtension> kExtensions = {{"none", PositionExtension::none},
-                                                              {"interpolate", PositionExtension::interpolate},
-                                                              {"group", PositionExtension::group},
-                                                              {"recur", PositionExtension::recur},
-                                                              {"ntk", PositionExtension::ntk},
-                                                              {"interpolate-long", PositionExtension::interpolate_long},
-                                                              {"group-long", PositionExtension::group_long},
-                                                              {"ntk-long", PositionExtension::ntk_long}};
-const std::map<std::string, ComputeType> kTypes = {{"float32", ComputeType::float32},
-                                                   {"bfloat16", ComputeType::bfloat16},
-                                                   {"int8", ComputeType::int8},
-                                                   {"auto", ComputeType::automatic}};
-
 template <typename Value>
-std::vector<std::string> names_of(const std::map<std::string, Value>& names) {
+struct Named {
+  std::string_view name;
+  Value value;
+};
+
+// Spelled as in PositionExtension and ComputeType, sorted.
+constexpr auto kExtensions =
+    std::to_array<Named<PositionExtension>>({{"group", PositionExtension::group},
+                                             {"group-long", PositionExtension::group_long},
+                                             {"interpolate", PositionExtension::interpolate},
+                                             {"interpolate-long", PositionExtension::interpolate_long},
+                                             {"none", PositionExtension::none},
+                                             {"ntk", PositionExtension::ntk},
+                                             {"ntk-long", PositionExtension::ntk_long},
+                                             {"recur", PositionExtension::recur}});
+constexpr auto kTypes = std::to_array<Named<ComputeType>>({{"auto", ComputeType::automatic},
+                                                           {"bfloat16", ComputeType::bfloat16},
+                                                           {"float32", ComputeType::float32},
+                                                           {"int8", ComputeType::int8}});
+
+template <typename Names>
+std::vector<std::string> names_of(const Names& names) {
   std::vector<std::string> result;
-  for (const auto& [name, value] : names) result.push_back(name);
+  result.reserve(names.size());
+  for (const auto& one : names) result.emplace_back(one.name);
   return result;
 }
 
-template <typename Value>
-Value look_up(const std::map<std::string, Value>& names, const std::string& name, const char* what) {
-  if (const auto found = names.find(name); found != names.end()) return found->second;
-  std::string known;
-  for (const auto& [one, value] : names) known += (known.empty() ? "" : ", ") + one;
-  fail(ErrorCode::invalid_argument, "\"{:.100}\" is not {}; there are {}", name, what, known);
+template <typename Names>
+auto look_up(const Names& names, std::string_view name, const char* what) {
+  for (const auto& one : names) {
+    if (one.name == name) return one.value;
+  }
+  fail(ErrorCode::invalid_argument, "\"{:.100}\" is not {}; there are {}", name, what,
+       fmt::join(names_of(names), ", "));
 }
 
 std::optional<char> parse_delimiter(const std::string& text) {

@@ -18,15 +18,17 @@ constexpr std::size_t kDefaultWidth = 80;
 
 /// The share of the input that is done, 0 to 1; nothing when its size is unknown.
 std::optional<double> share_done(const ProgressState& state) {
-  if (!state.total_bytes || *state.total_bytes == 0) return std::nullopt;
-  return std::min(1.0, static_cast<double>(state.bytes_read) / static_cast<double>(*state.total_bytes));
+  const std::uint64_t total = state.total_bytes.value_or(0);
+  if (total == 0) return std::nullopt;
+  return std::min(1.0, static_cast<double>(state.bytes_read) / static_cast<double>(total));
 }
 
 /// Seconds still to go, from the rate of this run alone: what an earlier run did took no time of this one.
 std::optional<double> seconds_left(const ProgressState& state) {
-  if (!share_done(state) || state.bytes_read <= state.bytes_at_start) return std::nullopt;
-  const double done = static_cast<double>(state.bytes_read - state.bytes_at_start);
-  const double left = static_cast<double>(*state.total_bytes) - static_cast<double>(state.bytes_read);
+  const std::uint64_t total = state.total_bytes.value_or(0);
+  if (total == 0 || state.bytes_read <= state.bytes_at_start) return std::nullopt;
+  const auto done = static_cast<double>(state.bytes_read - state.bytes_at_start);
+  const double left = static_cast<double>(total) - static_cast<double>(state.bytes_read);
   return std::max(0.0, left) * state.seconds / done;
 }
 

@@ -37,7 +37,7 @@ std::vector<std::string> read_sample(const std::string& path, std::int64_t max_t
   std::uint64_t seen = 0;
   for (TextRecord record; source->next(record);) {
     ++seen;
-    if (static_cast<std::int64_t>(kept.size()) < max_texts) {
+    if (std::cmp_less(kept.size(), max_texts)) {
       kept.push_back(std::move(record.text));
     } else if (const std::uint64_t place = generator() % seen; place < kept.size()) {
       kept[place] = std::move(record.text);

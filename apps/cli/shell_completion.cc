@@ -28,6 +28,7 @@ std::vector<std::string> names_of(const std::vector<OptionReference>& options) {
 
 std::vector<std::string> names_of(const std::vector<CommandReference>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const CommandReference& command : commands) names.push_back(command.name);
   return names;
 }
@@ -35,6 +36,7 @@ std::vector<std::string> names_of(const std::vector<CommandReference>& commands)
 /// One branch of bash's `case "$command $previous"`.
 std::string bash_value_case(const CommandReference& command, const OptionReference& option) {
   std::vector<std::string> patterns;
+  patterns.reserve(option.names.size());
   for (const std::string& name : option.names) patterns.push_back(fmt::format("'{} {}'", command.name, name));
   std::string action;
   switch (kind_of(option)) {

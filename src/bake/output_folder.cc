@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "bake/file_ops.h"
 #include "base/fail_about.h"
@@ -89,7 +90,7 @@ void OutputFolder::replace_target() {
   old += ".old";
   fs::rename(target_, old);
   fs::rename(path_, target_);
-  path_ = old;
+  path_ = std::move(old);
 }
 
 void OutputFolder::commit() {

@@ -13,7 +13,6 @@
 
 #include "base/fail_about.h"
 #include "base/file_presence.h"
-#include "base/round_up.h"
 
 namespace treble::internal {
 
@@ -75,10 +74,11 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 void release_pages(std::span<const std::byte> mapped) noexcept {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto address = reinterpret_cast<std::uintptr_t>(mapped.data());
-  const std::uintptr_t begin = round_up(address, page);
-  const std::uintptr_t end = (address + mapped.size()) / page * page;
+  const std::size_t before = (page - address % page) % page;
+  if (mapped.size() <= before) return;
+  const std::size_t whole = (mapped.size() - before) / page * page;
   // A failure only means that the pages stay.
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  if (whole > 0) ::madvise(const_cast<std::byte*>(mapped.data()) + before, whole, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

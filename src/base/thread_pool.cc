@@ -45,7 +45,7 @@ void pause_briefly() {
 /// A slot that this thread holds, in a list of those of all pools.
 struct ThreadPool::Holding {
   Holding(const ThreadPool& pool_in, int slot_in, bool in_loop_in)
-      : pool(&pool_in), slot(slot_in), in_loop(in_loop_in), outer(holding_) {
+      : pool(&pool_in), slot(slot_in), in_loop(in_loop_in) {
     holding_ = this;
   }
   ~Holding() { holding_ = outer; }
@@ -55,7 +55,7 @@ struct ThreadPool::Holding {
   const ThreadPool* pool;
   int slot;
   bool in_loop;  ///< inside a body of a loop, not of `run`
-  Holding* outer;
+  Holding* outer = holding_;
 };
 
 thread_local ThreadPool::Holding* ThreadPool::holding_ = nullptr;

@@ -108,8 +108,7 @@ bool BatchReader::read_batch(TextHash& hash, BulkBatch& batch) {
   std::int64_t work = 0;
   std::int64_t bytes = 0;
   TextRecord record;
-  while (static_cast<std::int64_t>(batch.records.size()) < limits_.texts && work < limits_.work &&
-         bytes < limits_.bytes) {
+  while (std::cmp_less(batch.records.size(), limits_.texts) && work < limits_.work && bytes < limits_.bytes) {
     check_stop();
     if (!source_.next(record)) break;
     hash.add(record);

@@ -24,7 +24,7 @@ Json parse(std::string_view text) {
   const std::string name = kind != report.end() && kind->is_string() ? kind->get<std::string>() : std::string();
   if (name != "inspect" && name != "sweep") {
     fail(ErrorCode::invalid_argument,
-         "the report's \"kind\" is \"{}\"; a page is made of \"inspect\" (treble inspect --json) and \"sweep\"", name);
+         R"(the report's "kind" is "{}"; a page is made of "inspect" (treble inspect --json) and "sweep")", name);
   }
   return report;
 }

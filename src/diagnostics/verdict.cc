@@ -46,7 +46,7 @@ std::string about_buckets(const CollapseReport& report) {
                           : fmt::format("Length collapse is visible: {} are more similar to one another than {} ({}).",
                                         which, other, numbers);
   }
-  if (above(longer, shorter)) {
+  if (findings.ratio && above(longer, shorter)) {
     return fmt::format("No length collapse to speak of: {} are {:.3f} times as similar to one another as {} ({}).",
                        which, *findings.ratio, other, numbers);
   }

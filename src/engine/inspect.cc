@@ -62,13 +62,14 @@ class Inspection {
   CollapseReport run(const InspectSource& source) {
     sample_ = draw_sample(encoder_, source, options_);
     start_report();
+    TextMapBuilder map(texts_, options_.neighbors);
     for (std::size_t t = 0; t < temperatures_.size(); ++t) {
-      measure_sample(t);
+      measure_sample(t, map);
       measure_cuts(t);
       probe_layers(t);
     }
     measure_posts();
-    report_.map = map_->take();
+    report_.map = map.take();
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
     return std::move(report_);
@@ -120,7 +121,6 @@ class Inspection {
     const auto probed =
         layers_.empty() ? 0 : std::min(sample_.cuts.size(), static_cast<std::size_t>(options_.probe_texts));
     work_ = temperatures_.size() * (texts_.size() + options_.queries.size() + lengths * (sample_.cuts.size() + probed));
-    map_.emplace(texts_, options_.neighbors);
   }
 
   EncodeOptions encode_options(std::size_t t) const {
@@ -133,12 +133,12 @@ class Inspection {
     return encode;
   }
 
-  void measure_sample(std::size_t t) {
+  void measure_sample(std::size_t t, TextMapBuilder& map) {
     Embeddings embeddings = encode_texts("encoding", views(texts_), encode_options(t));
     const ConstMatrixView vectors = matrix(embeddings);
     Spectrum spectrum = measure_vectors(vectors, ends_, options_, report_);
     if (t == 0) axes_ = std::move(spectrum);
-    map_->add(vectors, axes_);
+    map.add(vectors, axes_);
     measure_queries(t, vectors);
     if (t == 0 && !options_.posts.empty()) untouched_ = std::move(embeddings);
   }
@@ -238,10 +238,9 @@ class Inspection {
   std::vector<Temperature> temperatures_;
   std::vector<std::int64_t> layers_;
   TextSample sample_;
-  std::vector<SampledText> texts_;     ///< the buckets' samples, one after the other
-  std::vector<std::int64_t> ends_;     ///< of the buckets in texts_
-  std::optional<TextMapBuilder> map_;  ///< once the sample is drawn
-  Spectrum axes_;                      ///< of the untouched model
+  std::vector<SampledText> texts_;  ///< the buckets' samples, one after the other
+  std::vector<std::int64_t> ends_;  ///< of the buckets in texts_
+  Spectrum axes_;                   ///< of the untouched model
   /// At temperature 1, kept for the fitted steps.
   Embeddings untouched_;
   std::vector<Embeddings> untouched_cuts_;  ///< [cut length]

@@ -75,6 +75,7 @@ std::vector<ModelFile> model_files(const std::string& model) {
     }
   }
   std::vector<ModelFile> result;
+  result.reserve(files.size());
   for (auto& [name, file] : files) result.push_back(std::move(file));
   return result;
 }

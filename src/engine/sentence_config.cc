@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 #include <system_error>
 
@@ -73,7 +74,7 @@ void check_modality(const JsonObject& json) {
             "which Treble does not have; remove \"message\" there if the model was trained on plain texts");
   }
   if (!modalities->contains("text")) {
-    fail_at(json, ErrorCode::unsupported, "\"modality_config\" has no \"text\"");
+    fail_at(json, ErrorCode::unsupported, R"("modality_config" has no "text")");
   }
   require_text(modalities->at("text"), json);
   const std::string output = json.required_string("module_output_name");
@@ -125,7 +126,7 @@ std::optional<StatedLimit> read_processing(const JsonObject& json, std::vector<s
   for (const auto& [section, value] : processing->items()) {
     // The others are for what is no text, and for chat templates, which are refused where they are used.
     if (is_one_of(section, {"text", "common", "audio", "image", "video", "chat_template"})) continue;
-    warnings.push_back(fmt::format("{}: \"processing_kwargs\" has an unknown part \"{:.60}\", which is not used",
+    warnings.push_back(fmt::format(R"({}: "processing_kwargs" has an unknown part "{:.60}", which is not used)",
                                    json.origin(), section));
   }
   return limit;
@@ -173,16 +174,23 @@ bool is_harmless(const std::string& key, const Json& value) {
                          "return_dict"});
 }
 
-/// Arguments under one of two names, the older of which wins; `file` holds what they would override.
+/// Arguments under one of several names, the oldest of which wins; `file` holds what they would override.
 struct LoadArguments {
-  std::vector<std::string> names;
+  std::span<const char* const> names;
   const char* file;
   const char* obeyed;  ///< the argument that is read elsewhere; may be empty
 };
 
+constexpr std::array<const char*, 2> kModelNames = {"model_args", "model_kwargs"};
+constexpr std::array<const char*, 2> kConfigNames = {"config_args", "config_kwargs"};
+constexpr std::array<const char*, 3> kTokenizerNames = {"tokenizer_args", "processor_kwargs", "tokenizer_kwargs"};
+constexpr LoadArguments kModelArguments = {kModelNames, "config.json", ""};
+constexpr LoadArguments kConfigArguments = {kConfigNames, "config.json", ""};
+constexpr LoadArguments kTokenizerArguments = {kTokenizerNames, "tokenizer_config.json", "model_max_length"};
+
 const Json* find_arguments(const JsonObject& json, const LoadArguments& arguments) {
-  for (const std::string& name : arguments.names) {
-    if (json.contains(name)) return object_under(json, name.c_str());
+  for (const char* name : arguments.names) {
+    if (json.contains(name)) return object_under(json, name);
   }
   return nullptr;
 }
@@ -197,13 +205,10 @@ void check_arguments(const JsonObject& json, const fs::path& folder, const LoadA
     const auto said = file.find(key);
     if (key == arguments.obeyed || is_harmless(key, value) || (said != file.end() && *said == value)) continue;
     fail_at(json, ErrorCode::unsupported,
-            "\"{}\" gives \"{:.60}\": {:.60}, which Treble does not obey; write it into {} instead",
+            R"("{}" gives "{:.60}": {:.60}, which Treble does not obey; write it into {} instead)",
             arguments.names.front(), key, value.dump(), arguments.file);
   }
 }
-
-const LoadArguments kTokenizerArguments = {
-    {"tokenizer_args", "processor_kwargs", "tokenizer_kwargs"}, "tokenizer_config.json", "model_max_length"};
 
 /// The limit that the module's own config states; that of the tokenizer's arguments wins.
 std::optional<StatedLimit> read_own_limit(const JsonObject& json) {
@@ -234,8 +239,8 @@ void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings
 SentenceConfig parse(const JsonObject& json, const fs::path& folder) {
   SentenceConfig config;
   check_modality(json);
-  check_arguments(json, folder, {{"model_args", "model_kwargs"}, "config.json", ""});
-  check_arguments(json, folder, {{"config_args", "config_kwargs"}, "config.json", ""});
+  check_arguments(json, folder, kModelArguments);
+  check_arguments(json, folder, kConfigArguments);
   check_arguments(json, folder, kTokenizerArguments);
   check_other_keys(json, config.warnings);
   config.lowercase = json.boolean("do_lower_case").value_or(false);

@@ -76,7 +76,7 @@ Texts parse_texts(LineFile file, bool titled) {
     }
     std::string text = text_field(json, "text", file.place());
     if (titled && json.contains("title") && json["title"].is_string() && !json["title"].get<std::string>().empty()) {
-      text = json["title"].get<std::string>() + " " + text;
+      text.insert(0, json["title"].get<std::string>() + " ");
     }
     result.ids.push_back(std::move(id));
     result.texts.push_back(std::move(text));

@@ -35,7 +35,7 @@ PairData parse_pairs(LineFile file) {
     const char* key = json.contains("score") ? "score" : "label";
     const auto score = json.find(key);
     if (score == json.end() || !score->is_number()) {
-      fail(ErrorCode::invalid_file, "{}: \"score\" (or \"label\") must be a number", file.place());
+      fail(ErrorCode::invalid_file, R"({}: "score" (or "label") must be a number)", file.place());
     }
     data.first.push_back(text_field(json, "sentence1", file.place()));
     data.second.push_back(text_field(json, "sentence2", file.place()));

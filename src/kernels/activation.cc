@@ -28,6 +28,7 @@ constexpr std::array<std::pair<std::string_view, Activation>, 14> kNames = {{
 
 std::vector<std::string_view> activation_names() {
   std::vector<std::string_view> names;
+  names.reserve(kNames.size());
   for (const auto& [name, activation] : kNames) names.push_back(name);
   return names;
 }

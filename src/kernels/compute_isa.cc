@@ -15,7 +15,7 @@ std::string compute_type_note(ComputeType type) {
   return {};
 }
 
-std::string compute_isa() { return onednn::effective_isa_name(); }
+std::string compute_isa() { return std::string(onednn::effective_isa_name()); }
 
 bool is_native(ComputeType type) { return type != ComputeType::bfloat16 || has_bf16_matmul(); }
 

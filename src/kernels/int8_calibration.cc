@@ -36,6 +36,7 @@ void Int8Calibration::observe_inputs(const LinearBackend& layer, const Execution
 
 void Int8Calibration::requantize(const Execution& execution) {
   std::vector<Entry*> entries;
+  entries.reserve(layers_.size());
   for (auto& [key, entry] : layers_) entries.push_back(&entry);
   execution.for_each(static_cast<std::int64_t>(entries.size()), [&](std::int64_t index, int) {
     Entry& entry = *entries[static_cast<std::size_t>(index)];

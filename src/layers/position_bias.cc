@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "base/fail.h"
 
@@ -55,7 +56,7 @@ std::vector<double> alibi_slopes(std::int64_t num_heads) {
   for (std::int64_t i = 1; i <= power; ++i) {
     slopes.push_back(std::exp2(-8.0 * static_cast<double>(i) / static_cast<double>(power)));
   }
-  for (std::int64_t i = 1; static_cast<std::int64_t>(slopes.size()) < num_heads; i += 2) {
+  for (std::int64_t i = 1; std::cmp_less(slopes.size(), num_heads); i += 2) {
     slopes.push_back(std::exp2(-8.0 * static_cast<double>(i) / static_cast<double>(2 * power)));
   }
   return slopes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/fail.h"
 #include "kernels/row_ops.h"
@@ -12,8 +13,8 @@ namespace {
 constexpr std::int64_t kRowsPerThread = 64;
 }  // namespace
 
-RotaryTable::RotaryTable(const RotaryConfig& rotary, std::int64_t dim, const PositionPlan& positions)
-    : rotary_(rotary), positions_(positions), half_(dim / 2) {
+RotaryTable::RotaryTable(const RotaryConfig& rotary, std::int64_t dim, PositionPlan positions)
+    : rotary_(rotary), positions_(std::move(positions)), half_(dim / 2) {
   // Up to the original positions a length does not matter.
   angles_ = angles_of(1);
   if (rotary.scaling == RotaryScaling::longrope && is_long(num_positions())) long_angles_ = angles_of(num_positions());

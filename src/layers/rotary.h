@@ -19,7 +19,7 @@ class RotaryTable {
  public:
   RotaryTable() = default;
   /// For heads `dim` wide and texts of up to `positions.size()` tokens.
-  RotaryTable(const RotaryConfig& rotary, std::int64_t dim, const PositionPlan& positions);
+  RotaryTable(const RotaryConfig& rotary, std::int64_t dim, PositionPlan positions);
 
   /// Rotates every head of `heads` [total_tokens, num_heads · head_dim] by its token's position within its sequence.
   void rotate(const Execution& execution, const PackedBatch& batch, MatrixView heads) const;

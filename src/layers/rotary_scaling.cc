@@ -71,6 +71,7 @@ const char* rotary_scaling_name(RotaryScaling scaling) noexcept {
 
 std::vector<double> rotary_frequencies(double base, std::int64_t dim) {
   std::vector<double> frequencies;
+  frequencies.reserve(static_cast<std::size_t>(dim / 2));
   for (std::int64_t i = 0; i < dim / 2; ++i) {
     frequencies.push_back(std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(dim)));
   }

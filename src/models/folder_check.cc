@@ -93,7 +93,7 @@ void check_tokenizer(const fs::path& folder) {
 
 bool has_unfinished_downloads(const fs::path& folder) {
   // snapshots/<commit> has its files in ../../blobs; a download to a folder of one's own keeps them inside.
-  const fs::path places[] = {folder / ".." / ".." / "blobs", folder / ".cache" / "huggingface" / "download"};
+  const std::array places = {folder / ".." / ".." / "blobs", folder / ".cache" / "huggingface" / "download"};
   for (const fs::path& place : places) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(place, error)) {

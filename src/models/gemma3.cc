@@ -68,9 +68,8 @@ EncoderConfig read_config(const JsonObject& json) {
     fail_at(json, ErrorCode::invalid_file, "\"query_pre_attn_scalar\" is {}, it must be above 0", scalar);
   }
   config.qk_scale = 1 / std::sqrt(scalar);
-  if (json.number("attn_logit_softcapping")) {
-    fail_at(json, ErrorCode::unsupported, "\"attn_logit_softcapping\" is {}; only null is supported",
-            *json.number("attn_logit_softcapping"));
+  if (const auto cap = json.number("attn_logit_softcapping")) {
+    fail_at(json, ErrorCode::unsupported, "\"attn_logit_softcapping\" is {}; only null is supported", *cap);
   }
   const bool bias = json.boolean("attention_bias").value_or(false);
   config.qkv_bias = config.output_bias = bias;

@@ -21,7 +21,7 @@ EncoderConfig read_config(const JsonObject& json) {
   const std::string kind = json.string("feed_forward_type").value_or("original");
   if (kind != "geglu" && kind != "reglu") {
     fail_at(json, ErrorCode::unsupported,
-            "\"feed_forward_type\" is \"{}\" (\"original\" where it is absent); supported are geglu and reglu", kind);
+            R"("feed_forward_type" is "{}" ("original" where it is absent); supported are geglu and reglu)", kind);
   }
   config.gated = true;
   config.activation = kind == "reglu" ? Activation::relu : Activation::gelu;

@@ -45,11 +45,12 @@ std::vector<bool> read_local_layers(const JsonObject& json, const std::string& m
     first = json.integer("max_window_layers").value_or(28);
   }
   std::vector<bool> local;
+  local.reserve(count);
   for (std::int64_t layer = 0; layer < num_layers; ++layer) local.push_back(has_window && layer >= first);
   const auto stated = read_layer_types(json, num_layers);
   if (stated && !has_window && std::find(stated->begin(), stated->end(), true) != stated->end()) {
     fail_at(json, ErrorCode::invalid_file,
-            "\"layer_types\" has layers with a local window, but \"sliding_window\" is null or not in use");
+            R"("layer_types" has layers with a local window, but "sliding_window" is null or not in use)");
   }
   return stated.value_or(local);
 }

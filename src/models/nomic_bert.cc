@@ -26,7 +26,7 @@ void require_published_form(const JsonObject& json) {
             fraction);
   }
   if (json.number("rotary_emb_scale_base").value_or(0) != 0 || json.integer("num_experts").value_or(0) > 0) {
-    fail_at(json, ErrorCode::unsupported, "\"rotary_emb_scale_base\" and \"num_experts\" are not supported");
+    fail_at(json, ErrorCode::unsupported, R"("rotary_emb_scale_base" and "num_experts" are not supported)");
   }
 }
 
@@ -35,7 +35,7 @@ void read_published_activation(const JsonObject& json, EncoderConfig& config) {
   const std::string name = json.string("activation_function").value_or("gelu_new");
   config.gated = name == "swiglu" || name == "geglu";
   if (!config.gated) {
-    fail_at(json, ErrorCode::unsupported, "\"activation_function\" is \"{}\"; supported are swiglu and geglu", name);
+    fail_at(json, ErrorCode::unsupported, R"("activation_function" is "{}"; supported are swiglu and geglu)", name);
   }
   config.activation = name == "geglu" ? Activation::gelu : Activation::silu;
 }
@@ -48,7 +48,7 @@ void read_published_rotary(const JsonObject& json, EncoderConfig& config) {
   if (!factor) return;
   if (!(*factor > 0) || config.rotary.original_positions < 1) {
     fail_at(json, ErrorCode::invalid_file,
-            "\"rotary_scaling_factor\" is {} over {} \"max_trained_positions\", both must be above 0", *factor,
+            R"("rotary_scaling_factor" is {} over {} "max_trained_positions", both must be above 0)", *factor,
             config.rotary.original_positions);
   }
   config.rotary.scaling = RotaryScaling::dynamic;

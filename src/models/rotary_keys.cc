@@ -49,7 +49,7 @@ std::vector<double> read_factors(const JsonObject& scaling, const char* key, std
       if (value.is_number() && value.get<double>() > 0) factors.push_back(value.get<double>());
     }
   }
-  if (values != nullptr && values->size() == factors.size() && static_cast<std::int64_t>(factors.size()) == count) {
+  if (values != nullptr && values->size() == factors.size() && std::cmp_equal(factors.size(), count)) {
     return factors;
   }
   fail_at(scaling, ErrorCode::invalid_file, "\"{}\" must be a list of {} numbers above 0, half the width of a head",
@@ -106,7 +106,7 @@ void read_llama3(const JsonObject& scaling, RotaryConfig& rotary) {
   rotary.low_frequency_factor = required_positive(scaling, "low_freq_factor");
   rotary.high_frequency_factor = required_positive(scaling, "high_freq_factor");
   if (rotary.high_frequency_factor > rotary.low_frequency_factor) return;
-  fail_at(scaling, ErrorCode::invalid_file, "\"high_freq_factor\" is {}, it must be above \"low_freq_factor\", {}",
+  fail_at(scaling, ErrorCode::invalid_file, R"("high_freq_factor" is {}, it must be above "low_freq_factor", {})",
           rotary.high_frequency_factor, rotary.low_frequency_factor);
 }
 

@@ -23,7 +23,7 @@ void read_feed_forward(const JsonObject& json, const char* fallback, EncoderConf
   const auto dashes = std::count(projection.begin(), projection.end(), '-');
   if (dashes > 1 || (dashes == 1 && !projection.starts_with("gated-"))) {
     fail_at(json, ErrorCode::unsupported,
-            "\"feed_forward_proj\" is \"{}\"; it must be an activation or gated-activation", projection);
+            R"("feed_forward_proj" is "{}"; it must be an activation or gated-activation)", projection);
   }
   const auto activation = activation_from_name(name);
   if (!activation && !json.string("dense_act_fn")) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "kernels/execution.h"
 #include "kernels/linear.h"
@@ -25,8 +26,8 @@ class Dense {
   const DenseConfig& config() const noexcept { return config_; }
 
  private:
-  Dense(const DenseConfig& config, Linear linear, std::optional<Linear> residual)
-      : config_(config), linear_(std::move(linear)), residual_(std::move(residual)) {}
+  Dense(DenseConfig config, Linear linear, std::optional<Linear> residual)
+      : config_(std::move(config)), linear_(std::move(linear)), residual_(std::move(residual)) {}
 
   DenseConfig config_;
   Linear linear_;

@@ -46,12 +46,14 @@ SweepBaseline parse_sweep_baseline(std::string_view text) {
 
 std::vector<Temperature> default_sweep_temperatures() {
   std::vector<Temperature> temperatures;
+  temperatures.reserve(kTemperatures.size());
   for (const char* text : kTemperatures) temperatures.push_back(Temperature::parse(text));
   return temperatures;
 }
 
 std::vector<SweepBaseline> default_sweep_baselines() {
   std::vector<SweepBaseline> baselines;
+  baselines.reserve(kBaselines.size());
   for (const char* text : kBaselines) baselines.push_back(parse_sweep_baseline(text));
   return baselines;
 }

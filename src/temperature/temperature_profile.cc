@@ -94,7 +94,7 @@ TemperatureProfile read_profile(const std::filesystem::path& path) {
   const auto json = JsonObject::from_file(path);
   const std::string schema = json.required_string("schema");
   if (schema != kSchema) {
-    fail_at(json, ErrorCode::invalid_file, "\"schema\" is \"{:.100}\"; this version reads \"{}\"", schema, kSchema);
+    fail_at(json, ErrorCode::invalid_file, R"("schema" is "{:.100}"; this version reads "{}")", schema, kSchema);
   }
   TemperatureProfile profile;
   // As numbers first: the library would round 1.5 to an integer without a word.

@@ -27,7 +27,7 @@ namespace {
 
 /// ThreadSanitizer sees the copies that Rust makes but not the locks around them, since cargo builds without it. While
 /// one of these lives, it takes nothing that this thread does for a race.
-class UninstrumentedCall {
+class [[maybe_unused]] UninstrumentedCall {
  public:
 #ifdef TREBLE_THREAD_SANITIZER
   UninstrumentedCall() {
@@ -39,8 +39,7 @@ class UninstrumentedCall {
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
   }
 #else
-  UninstrumentedCall() {}
-  ~UninstrumentedCall() {}
+  UninstrumentedCall() = default;
 #endif
   UninstrumentedCall(const UninstrumentedCall&) = delete;
   UninstrumentedCall& operator=(const UninstrumentedCall&) = delete;
@@ -150,7 +149,7 @@ EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name
     fail(ErrorCode::text_too_long,
          "the text has {} tokens, the limit is {}; shorten it, raise the limit, or let it be cut (truncation end or "
          "start)",
-         owned->num_tokens, *options.max_length);
+         owned->num_tokens, raw.max_length);
   }
   return owned;
 }

@@ -49,7 +49,7 @@ Json read_metadata(const TensorArchive& archive, const std::string& file) {
   }
   Json json = Json::parse(found->second, nullptr, false);
   if (!json.is_object() || json.value("schema", "") != kSchema) {
-    fail_file(file, ErrorCode::invalid_file, "\"{}\" does not say \"schema\": \"{}\"", kMetadataKey, kSchema);
+    fail_file(file, ErrorCode::invalid_file, R"("{}" does not say "schema": "{}")", kMetadataKey, kSchema);
   }
   return json;
 }
@@ -89,7 +89,7 @@ PostTransform PostTransform::load(const std::filesystem::path& path) {
   impl->rows = shape[0];
   if (impl->mean.empty() || shape[1] != impl->dim() || (impl->projects() && impl->rows == 0)) {
     fail_file(file, ErrorCode::invalid_file,
-              "\"matrix\" is [{}, {}], \"mean\" has {} values; they do not belong together", shape[0], shape[1],
+              R"("matrix" is [{}, {}], "mean" has {} values; they do not belong together)", shape[0], shape[1],
               impl->dim());
   }
   return PostTransform(std::move(impl));

@@ -111,7 +111,7 @@ void CsvSource::check_width() const {
   if (found == columns_.size()) return;
   fail(ErrorCode::invalid_file, "{}:{}: the record has {} field{}, the {} has {} (separated by {}); {}", lines_.name(),
        record_line_, found, found == 1 ? "" : "s", options_.header ? "header row" : "first record", columns_.size(),
-       name_delimiter(*delimiter_),
+       name_delimiter(record_.delimiter()),
        found > columns_.size() ? "a text that contains the delimiter must be quoted" : "another --delimiter?");
 }
 

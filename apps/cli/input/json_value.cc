@@ -54,17 +54,18 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(std::size_t position, const std::string& /*token*/, const Json::exception& error) override {
-    fault_ = {position == 0 ? 0 : position - 1, reason_of(error)};
+    offset_ = position == 0 ? 0 : position - 1;
+    reason_ = reason_of(error);
     constexpr std::array<std::string_view, 2> kNotFinite = {"NaN", "Infinity"};
     for (const auto word : kNotFinite) {
-      if (!json_.substr(std::min(fault_.offset, json_.size())).starts_with(word)) continue;
-      fault_.reason = fmt::format("{}is {}, which JSON does not have; write null or leave it out",
-                                  name_.empty() ? "a value " : fmt::format("field \"{}\" ", name_), word);
+      if (!json_.substr(std::min(offset_, json_.size())).starts_with(word)) continue;
+      reason_ = fmt::format("{}is {}, which JSON does not have; write null or leave it out",
+                            name_.empty() ? "a value " : fmt::format("field \"{}\" ", name_), word);
     }
     return false;
   }
 
-  const JsonFault& fault() const noexcept { return fault_; }
+  JsonFault fault() const { return {offset_, reason_}; }
 
  private:
   /// Where the next value goes; null where it is not kept.
@@ -82,7 +83,7 @@ class Builder : public nlohmann::json_sax<Json> {
 
   bool open(JsonValue value) {
     if (open_.size() == kMaxDepth) {
-      fault_ = {0, fmt::format("it nests deeper than {} levels", kMaxDepth)};
+      reason_ = fmt::format("it nests deeper than {} levels", kMaxDepth);
       return false;
     }
     JsonValue* found = place();
@@ -101,7 +102,8 @@ class Builder : public nlohmann::json_sax<Json> {
   /// The lists and objects around the next value. No member is added to one whose member is open, so they do not move.
   std::vector<JsonValue*> open_;
   std::string name_;
-  JsonFault fault_;
+  std::size_t offset_ = 0;  ///< of what reason_ is about
+  std::string reason_;
 };
 
 }  // namespace
@@ -126,7 +128,7 @@ const char* describe(JsonValue::Kind kind) {
 JsonValue parse_json(std::string_view json) {
   JsonValue value;
   Builder builder(json, value);
-  if (!Json::sax_parse(json.begin(), json.end(), &builder)) throw JsonFault(builder.fault());
+  if (!Json::sax_parse(json.begin(), json.end(), &builder)) throw builder.fault();
   return value;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,10 +25,15 @@ struct JsonValue {
 /// "a string", "a list", …
 const char* describe(JsonValue::Kind kind);
 
-/// Why a piece of JSON cannot be read.
-struct JsonFault {
-  std::size_t offset = 0;  ///< of the byte at which it was noticed
-  std::string reason;
+/// Why a piece of JSON cannot be read: what() is the reason.
+class JsonFault : public std::runtime_error {
+ public:
+  JsonFault(std::size_t offset, const std::string& reason) : std::runtime_error(reason), offset_(offset) {}
+  /// Of the byte at which it was noticed.
+  std::size_t offset() const noexcept { return offset_; }
+
+ private:
+  std::size_t offset_;
 };
 
 /// Parses one value. Throws JsonFault when it is not JSON, has NaN or Infinity, or nests deeper than 256 levels.

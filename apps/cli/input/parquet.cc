@@ -39,7 +39,7 @@ void ParquetSource::start() {
   std::vector<std::string> arguments = {path_, "--text-field=" + options_.text_field.value_or("text")};
   if (options_.title_field) arguments.push_back("--title-field=" + *options_.title_field);
   script_ = std::make_unique<PythonPipe>(PythonScript{kScript, {}, std::move(arguments), python_});
-  lines_.emplace(script_->fd(), path_, stop_);
+  lines_ = std::make_unique<LineReader>(script_->fd(), path_, stop_);
   if (!read_line()) fail_early();
   const JsonValue head = parse_json(line_);
   const JsonValue* rows = head.member("rows");

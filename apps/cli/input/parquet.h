@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "input/line_reader.h"
@@ -36,7 +35,7 @@ class ParquetSource : public TextSource {
   const StopSignal* stop_;
   std::uint64_t file_bytes_ = 0;
   std::unique_ptr<PythonPipe> script_;
-  std::optional<LineReader> lines_;
+  std::unique_ptr<LineReader> lines_;
   std::string line_;
   std::uint64_t rows_ = 0;
   std::uint64_t row_ = 0;

@@ -38,10 +38,10 @@ JsonValue parse(std::string_view json, const Place& place) {
   try {
     return parse_json(json);
   } catch (const JsonFault& fault) {
-    const std::string_view before = json.substr(0, std::min(fault.offset, json.size()));
+    const std::string_view before = json.substr(0, std::min(fault.offset(), json.size()));
     const auto line = place.line + static_cast<std::uint64_t>(std::count(before.begin(), before.end(), '\n'));
     const auto column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-    fail(ErrorCode::invalid_file, "{}:{}: not valid JSON, column {}: {}", *place.file, line, column, fault.reason);
+    fail(ErrorCode::invalid_file, "{}:{}: not valid JSON, column {}: {}", *place.file, line, column, fault.what());
   }
 }
 

@@ -30,7 +30,7 @@ const EffectiveIsa& effective_isa() {
   return isa;
 }
 
-std::string effective_isa_name() {
+std::string_view effective_isa_name() {
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::sse41: return "SSE4.1";
     case dnnl::cpu_isa::avx: return "AVX";

@@ -1,7 +1,7 @@
 // The instruction set that oneDNN's kernels use: the CPU's, capped by ONEDNN_MAX_CPU_ISA.
 #pragma once
 
-#include <string>
+#include <string_view>
 
 namespace treble::internal::onednn {
 
@@ -18,6 +18,6 @@ struct EffectiveIsa {
 const EffectiveIsa& effective_isa();
 
 /// For people: "AVX2", "AVX-512 with VNNI and bfloat16", …
-std::string effective_isa_name();
+std::string_view effective_isa_name();
 
 }  // namespace treble::internal::onednn
