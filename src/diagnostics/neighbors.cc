@@ -8,10 +8,10 @@ namespace treble::internal {
 
 namespace {
 
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using FloatMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-Matrix unit_rows(ConstMatrixView vectors) {
-  Matrix unit(vectors.rows, vectors.cols);
+FloatMatrix unit_matrix(ConstMatrixView vectors) {
+  FloatMatrix unit(vectors.rows, vectors.cols);
   for (std::int64_t row = 0; row < vectors.rows; ++row) {
     double square = 0;
     for (const float value : vectors.row_span(row)) square += double{value} * double{value};
@@ -31,13 +31,13 @@ bool nearer(const Neighbor& a, const Neighbor& b) {
 
 std::vector<std::vector<Neighbor>> nearest_neighbors(ConstMatrixView vectors, std::int64_t k) {
   constexpr std::int64_t kBlock = 256;
-  const Matrix unit = unit_rows(vectors);
+  const FloatMatrix unit = unit_matrix(vectors);
   std::vector<std::vector<Neighbor>> result;
   std::vector<Neighbor> candidates;
   const std::int64_t most = std::min(k, std::max<std::int64_t>(0, vectors.rows - 1));
   for (std::int64_t first = 0; first < vectors.rows; first += kBlock) {
     const std::int64_t rows = std::min(kBlock, vectors.rows - first);
-    const Matrix cosines = unit.middleRows(first, rows) * unit.transpose();
+    const FloatMatrix cosines = unit.middleRows(first, rows) * unit.transpose();
     for (std::int64_t i = 0; i < rows; ++i) {
       candidates.clear();
       for (std::int64_t j = 0; j < vectors.rows; ++j) {
