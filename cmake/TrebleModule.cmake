@@ -1,9 +1,10 @@
 # One target a folder.
 #
-#   treble_module(NAME [PUBLIC lib…] [PRIVATE lib…] [SUBDIRS dir…])
+#   treble_module(NAME [COLD] [PUBLIC lib…] [PRIVATE lib…] [SUBDIRS dir…])
 #
 # makes the static library treble_NAME of every .cc of the calling folder (and SUBDIRS), and, when tests are built,
-# one program treble_NAME_test of every x_test.cc. tools/check_includes.py holds the includes to the same table (tools/folders.toml).
+# one program treble_NAME_test of every x_test.cc. COLD: no kernels in it, so -O2 for Release, which compiles
+# faster. tools/check_includes.py holds the includes to the same table (tools/folders.toml).
 
 add_library(treble_options INTERFACE)
 target_include_directories(treble_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
@@ -17,6 +18,17 @@ target_compile_options(treble_options INTERFACE -Wall -Wextra -Wpedantic -Wshado
 function(treble_precompile target from)
   if(TREBLE_PRECOMPILED_HEADERS)
     target_precompile_headers(${target} REUSE_FROM ${from})
+  endif()
+endfunction()
+
+# treble_unity(TARGET): TARGET's files are compiled several at a time (TREBLE_UNITY_BUILD). Small enough batches that two
+# processors share a folder.
+function(treble_unity target)
+  if(TREBLE_UNITY_BUILD)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+    # A class of one .cc may hold another of its anonymous namespace; GCC takes the .cc for a header here. It still warns
+    # of real headers wherever files are compiled alone.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()
 endfunction()
 
@@ -42,7 +54,7 @@ set(TREBLE_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tes
   "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
 
 function(treble_module name)
-  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE;SUBDIRS" ${ARGN})
+  cmake_parse_arguments(arg "COLD" "" "PUBLIC;PRIVATE;SUBDIRS" ${ARGN})
   set(patterns *.cc)
   foreach(dir ${arg_SUBDIRS})
     list(APPEND patterns ${dir}/*.cc)
@@ -55,6 +67,10 @@ function(treble_module name)
   add_library(treble_${name} STATIC ${sources})
   target_link_libraries(treble_${name} PUBLIC treble_options fmt::fmt ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
   treble_precompile(treble_${name} treble_precompiled)
+  treble_unity(treble_${name})
+  if(arg_COLD)
+    target_compile_options(treble_${name} PRIVATE $<$<CONFIG:Release>:-O2>)
+  endif()
   if(TREBLE_BUILD_TESTS AND tests)
     treble_test(treble_${name}_test SOURCES ${tests} LIBRARIES treble_${name} ${arg_PRIVATE})
   endif()

@@ -15,7 +15,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kBakeExamples =
     R"(The result is a complete model folder; whatever reads the model serves it tempered, at no cost. All other files are carried
 over, treble.json says what was done. A temperature that depends on the length of texts cannot be baked. --onnx needs
 Python with the package onnx.
@@ -68,7 +68,7 @@ void BakeCommand::add_to(CLI::App& app) {
       ->expected(2)
       ->excludes(output)
       ->excludes(dtype);
-  command_->footer(kExamples);
+  command_->footer(kBakeExamples);
 }
 
 int BakeCommand::run() const {

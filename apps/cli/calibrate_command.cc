@@ -16,7 +16,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kCalibrateExamples =
     R"(At every length, each layer's logit scale is chosen so that its attention filters as at the reference length. The texts
 must be as long as the longest of --lengths; they need no labels.
 
@@ -96,7 +96,7 @@ void CalibrateCommand::add_to(CLI::App& app) {
   command_->add_flag("--force", force_, "Overwrite an existing profile")->group(group);
   model_.add_to(*command_);
   input_.add_to(*command_);
-  command_->footer(kExamples);
+  command_->footer(kCalibrateExamples);
 }
 
 Existing CalibrateCommand::check_output(const InputPlan& plan) const {

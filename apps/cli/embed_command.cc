@@ -16,7 +16,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kEmbedExamples =
     R"(Inputs: .txt is a text a line; .jsonl and .json are objects or strings; .csv, .tsv and .parquet are a row a text; in a
 folder, and of .md and .rst, each file is a text. All but .parquet also as .gz or .zst. More: docs/inputs.md
 
@@ -159,7 +159,7 @@ void EmbedCommand::add_to(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
       ->group(group);
-  command_->footer(kExamples);
+  command_->footer(kEmbedExamples);
 }
 
 void EmbedCommand::check_format() const {

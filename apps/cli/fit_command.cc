@@ -15,7 +15,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kFitExamples =
     R"(Fit on texts like those that will be embedded, thousands of them; they need no labels and are read once.
 
   centring            subtracts the mean vector
@@ -52,7 +52,7 @@ void FitCommand::add_to(CLI::App& app) {
   model_.add_to(*command_);
   encode_.add_to(*command_);
   input_.add_to(*command_);
-  command_->footer(kExamples);
+  command_->footer(kFitExamples);
 }
 
 void FitCommand::check_output(const InputPlan& plan) const {

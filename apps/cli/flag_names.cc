@@ -7,27 +7,27 @@ namespace treble::cli {
 
 namespace {
 
-using Names = std::pair<std::string_view, std::string_view>;
+using FieldAndFlag = std::pair<std::string_view, std::string_view>;
 
 /// A name that begins with another one comes before it.
-constexpr std::array<Names, 18> kFlags = {{{"BakeOptions::dtype", "--dtype"},
-                                           {"BakeOptions::force", "--force"},
-                                           {"BakeOptions::temper_position_bias", "--temper-position-bias"},
-                                           {"EncodeOptions::max_length", "--max-length"},
-                                           {"Existing::replace", "--force"},
-                                           {"ModelOptions::dtype", "--dtype"},
-                                           {"ModelOptions::extension", "--extend"},
-                                           {"ModelOptions::max_length", "--max-length"},
-                                           {"EncodeOptions::prompt_name", "--prompt-name"},
-                                           {"EncodeOptions::prompt", "--prompt"},
-                                           {"EncodeOptions::dimensions", "--dimensions"},
-                                           {"SweepOptions::side", "--side"},
-                                           {"SweepOptions::similarity", "--similarity"},
-                                           {"SweepOptions::ignore_identical_ids", "--ignore-identical-ids"},
-                                           {"SweepOptions::cache", "--cache DIR"},
-                                           {"SweepOptions::variants", "--try-dtype or --try-extend"},
-                                           {"VectorFileMode::replace", "--force"},
-                                           {"VectorFileMode::resume", "--resume"}}};
+constexpr std::array<FieldAndFlag, 18> kFlags = {{{"BakeOptions::dtype", "--dtype"},
+                                                  {"BakeOptions::force", "--force"},
+                                                  {"BakeOptions::temper_position_bias", "--temper-position-bias"},
+                                                  {"EncodeOptions::max_length", "--max-length"},
+                                                  {"Existing::replace", "--force"},
+                                                  {"ModelOptions::dtype", "--dtype"},
+                                                  {"ModelOptions::extension", "--extend"},
+                                                  {"ModelOptions::max_length", "--max-length"},
+                                                  {"EncodeOptions::prompt_name", "--prompt-name"},
+                                                  {"EncodeOptions::prompt", "--prompt"},
+                                                  {"EncodeOptions::dimensions", "--dimensions"},
+                                                  {"SweepOptions::side", "--side"},
+                                                  {"SweepOptions::similarity", "--similarity"},
+                                                  {"SweepOptions::ignore_identical_ids", "--ignore-identical-ids"},
+                                                  {"SweepOptions::cache", "--cache DIR"},
+                                                  {"SweepOptions::variants", "--try-dtype or --try-extend"},
+                                                  {"VectorFileMode::replace", "--force"},
+                                                  {"VectorFileMode::resume", "--resume"}}};
 
 }  // namespace
 

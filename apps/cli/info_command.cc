@@ -12,7 +12,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kInfoExamples = R"(Examples:
   treble info --model models/all-MiniLM-L6-v2
   treble info --model models/all-MiniLM-L6-v2 --json)";
 
@@ -110,7 +110,7 @@ void InfoCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("info", "Say what a model is: sizes, limits, pooling, prompts, where temperature acts");
   model_.add_to(*command_);
   command_->add_flag("--json", json_, "As JSON");
-  command_->footer(kExamples);
+  command_->footer(kInfoExamples);
 }
 
 int InfoCommand::run() const {

@@ -13,7 +13,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kInspectExamples =
     R"(The untouched model (temperature 1) is always measured beside the temperatures given. The input is read once and may be
 larger than memory; at most --sample texts of each length are kept and embedded.
 
@@ -26,7 +26,7 @@ Examples:
 
 /// Ids come as JSON; people know them without the quotes.
 std::string plain_id(const std::string& id) {
-  const Json json = Json::parse(id, nullptr, false);
+  const Json json = parse_json_text(id);
   return json.is_string() ? json.get<std::string>() : id;
 }
 
@@ -97,7 +97,7 @@ void InspectCommand::add_to(CLI::App& app) {
   model_.add_to(*command_);
   encode_.add_to(*command_);
   input_.add_to(*command_);
-  command_->footer(kExamples);
+  command_->footer(kInspectExamples);
 }
 
 InspectOptions InspectCommand::resolve() const {

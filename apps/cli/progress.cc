@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kRedrawSeconds = 0.1;
 constexpr std::size_t kBarWidth = 20;
-constexpr std::size_t kDefaultWidth = 80;
+constexpr std::size_t kDefaultColumns = 80;
 
 /// The share of the input that is done, 0 to 1; nothing when its size is unknown.
 std::optional<double> share_done(const ProgressState& state) {
@@ -54,7 +54,7 @@ std::string rates(const ProgressState& state) {
 
 std::size_t terminal_width() {
   winsize size = {};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultWidth;
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultColumns;
   return size.ws_col;
 }
 

@@ -18,7 +18,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kSweepExamples =
     R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv; .gz and TREC's qrels too), a JSONL file of pairs
 ("sentence1", "sentence2" and "score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any
 texts that embed takes. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an
@@ -45,7 +45,7 @@ void SweepCommand::add_to(CLI::App& app) {
   add_judgement_options();
   model_.add_to(*command_);
   encode_.add_to(*command_);
-  command_->footer(kExamples);
+  command_->footer(kSweepExamples);
 }
 
 void SweepCommand::add_data_options() {

@@ -10,6 +10,7 @@
 
 #include "base/fail_about.h"
 #include "base/json_file.h"
+#include "base/json_text.h"
 #include "base/mapped_file.h"
 #include "treble/whole_file.h"
 
@@ -22,12 +23,10 @@ Json read_ordered_json(const fs::path& path) {
   static_cast<void>(JsonObject::from_file(path));  // limits, and messages that name the place
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  return Json::parse(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return parse_ordered(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
-void write_json(const fs::path& path, const Json& json) {
-  write_whole_file(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
-}
+void write_json(const fs::path& path, const Json& json) { write_whole_file(path, json_text(json, 2) + '\n'); }
 
 void carry_file(const fs::path& from, const fs::path& to) {
   std::error_code error;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 #include "bulk/batch_reader.h"
 #include "bulk/metadata.h"
 #include "treble/bulk.h"
@@ -155,9 +156,9 @@ BulkJob::~BulkJob() = default;
 std::int64_t BulkJob::dim() const noexcept { return impl_->dim; }
 
 std::string BulkJob::describe(std::string_view inputs) const {
-  Json json = Json::parse(provenance_json(impl_->encoder, impl_->options.encode));
+  Json json = parse_ordered(provenance_json(impl_->encoder, impl_->options.encode));
   json["created"] = now_utc();
-  json["inputs"] = Json::parse(inputs, nullptr, false);
+  json["inputs"] = try_parse_ordered(inputs);
   if (json["inputs"].is_discarded()) fail(ErrorCode::invalid_argument, "the description of the inputs is not JSON");
   json["dim"] = impl_->dim;
   json["post"] = nullptr;
@@ -170,7 +171,7 @@ std::string BulkJob::describe(std::string_view inputs) const {
   } else if (const auto& chunks = impl_->options.chunks) {
     json["post"] = {{"transform", chunks->to_string()}};
   }
-  return dump(json, -1);
+  return json_text(json);
 }
 
 void BulkJob::run(TextSource& source, VectorSink& sink, BulkResult& result) const {

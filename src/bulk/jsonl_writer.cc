@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "bulk/fail_errno.h"
 
 namespace treble::internal {
@@ -16,7 +17,7 @@ namespace {
 /// Room for the counts to grow: at most seven numbers of 19 digits and the hash of the texts.
 constexpr std::size_t kHeaderRoom = 256;
 
-std::string header_line(const Json& metadata) { return dump(Json{{"treble", metadata}}, -1); }
+std::string header_line(const Json& metadata) { return json_text(Json{{"treble", metadata}}); }
 
 /// Without its newline; what has none within 16 MiB has no header.
 std::string first_line(const std::string& path) {
@@ -103,7 +104,7 @@ void JsonlWriter::roll_back() noexcept {
 }
 
 Json read_jsonl_header(const std::string& path) {
-  const Json header = Json::parse(first_line(path), nullptr, false);
+  const Json header = try_parse_ordered(first_line(path));
   if (header.is_object()) {
     const auto found = header.find("treble");
     if (found != header.end() && found->is_object()) return *found;
@@ -138,7 +139,7 @@ class JsonlSink : public VectorSink {
 namespace treble {
 
 std::unique_ptr<VectorSink> make_jsonl_sink(std::function<void(std::string_view)> write, std::string_view description) {
-  const auto metadata = internal::Json::parse(description, nullptr, false);
+  const auto metadata = internal::try_parse_ordered(description);
   if (metadata.is_discarded()) throw Error(ErrorCode::invalid_argument, "the description of the vectors is not JSON");
   return std::make_unique<internal::JsonlSink>(std::move(write), metadata);
 }

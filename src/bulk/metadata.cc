@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "engine/vector_identity.h"
 
 namespace treble::internal {
@@ -39,7 +40,7 @@ Json identity_of_run(Json metadata) { return identity_of(without_state(std::move
 
 std::string shown(const Json& flat, const std::string& field) {
   const auto found = flat.find(field);
-  return found == flat.end() ? "missing" : dump(*found, -1);
+  return found == flat.end() ? "missing" : json_text(*found);
 }
 
 }  // namespace

@@ -11,11 +11,6 @@ namespace treble::internal {
 
 using Json = nlohmann::ordered_json;
 
-/// JSON text; -1 puts it on one line. Paths and prompts need not be UTF-8: what is not becomes U+FFFD.
-inline std::string dump(const Json& json, int indent) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
 /// Now, as "2026-01-31T12:00:00Z".
 std::string now_utc();
 

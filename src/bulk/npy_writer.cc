@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "treble/whole_file.h"
 
 namespace treble::internal {
@@ -68,7 +69,7 @@ void NpyWriter::checkpoint(const BulkState& state) {
   // are there.
   file_.write_at(0, npy_header(state.count, dim_));
   file_.sync();
-  write_whole_file(sidecar_, dump(with_state(metadata_, state, end_), 2) + "\n");
+  write_whole_file(sidecar_, json_text(with_state(metadata_, state, end_), 2) + "\n");
   safe_end_ = end_;
 }
 

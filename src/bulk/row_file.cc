@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/npy_writer.h"
 #include "treble/whole_file.h"
@@ -39,7 +40,7 @@ Json read_sidecar(const std::string& sidecar, const std::string& path) {
   }
   std::ostringstream text;
   text << file.rdbuf();
-  Json json = Json::parse(text.str(), nullptr, false);
+  Json json = try_parse_ordered(text.str());
   if (!json.is_object() || !json.contains("resume")) {
     fail_about(sidecar, ErrorCode::invalid_file,
                "cannot resume {}: {} is not what treble wrote; start again with VectorFileMode::replace", path,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/metadata.h"
 #include "bulk/npy_writer.h"
@@ -44,7 +45,7 @@ VectorFile::~VectorFile() = default;
 
 void VectorFile::embed(const BulkJob& job, TextSource& source, std::string_view inputs, BulkResult& result) {
   RowFile& rows = impl_->rows;
-  const auto sink = impl_->open(Json::parse(job.describe(inputs)), job.dim(), result.before);
+  const auto sink = impl_->open(parse_ordered(job.describe(inputs)), job.dim(), result.before);
   try {
     job.run(source, *sink, result);
   } catch (const Error& error) {

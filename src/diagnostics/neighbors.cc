@@ -10,11 +10,11 @@ namespace treble::internal {
 
 namespace {
 
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using FloatMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-Matrix rounded_unit_rows(ConstMatrixView vectors) {
+FloatMatrix rounded_unit_rows(ConstMatrixView vectors) {
   const auto unit = unit_rows(vectors);
-  Matrix rounded(vectors.rows, vectors.cols);
+  FloatMatrix rounded(vectors.rows, vectors.cols);
   std::transform(unit.begin(), unit.end(), rounded.data(), [](double value) { return static_cast<float>(value); });
   return rounded;
 }
@@ -27,13 +27,13 @@ bool nearer(const Neighbor& a, const Neighbor& b) {
 
 std::vector<std::vector<Neighbor>> nearest_neighbors(ConstMatrixView vectors, std::int64_t k) {
   constexpr std::int64_t kBlock = 256;
-  const Matrix unit = rounded_unit_rows(vectors);
+  const FloatMatrix unit = rounded_unit_rows(vectors);
   std::vector<std::vector<Neighbor>> result;
   std::vector<Neighbor> candidates;
   const std::int64_t kept = std::min(k, std::max<std::int64_t>(0, vectors.rows - 1));
   for (std::int64_t first = 0; first < vectors.rows; first += kBlock) {
     const std::int64_t rows = std::min(kBlock, vectors.rows - first);
-    const Matrix cosines = unit.middleRows(first, rows) * unit.transpose();
+    const FloatMatrix cosines = unit.middleRows(first, rows) * unit.transpose();
     for (std::int64_t i = 0; i < rows; ++i) {
       candidates.clear();
       for (std::int64_t j = 0; j < vectors.rows; ++j) {

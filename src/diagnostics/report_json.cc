@@ -2,6 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "treble/collapse_report.h"
 #include "treble/version.h"
 
@@ -130,7 +131,7 @@ std::string to_json(const CollapseReport& report) {
       {"kind", "inspect"},
       {"treble_version", version()},
       {"model", report.model},
-      {"provenance", report.provenance.empty() ? Json() : Json::parse(report.provenance, nullptr, false)},
+      {"provenance", report.provenance.empty() ? Json() : internal::try_parse_ordered(report.provenance)},
       {"baked_temperature", report.baked_temperature.empty() ? Json() : Json(report.baked_temperature)},
       {"verdict", report.verdict},
       {"findings", form(report.findings)},
@@ -157,7 +158,7 @@ std::string to_json(const CollapseReport& report) {
       {"map",
        {{"explained", array(report.map.explained, [](const auto& shares) { return array(shares, number); })},
         {"texts", list(report.map.texts)}}}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return internal::json_text(json);
 }
 
 }  // namespace treble

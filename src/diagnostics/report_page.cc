@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 #include "diagnostics/report_template.h"
 #include "treble/collapse_report.h"
 
@@ -18,7 +19,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kPlaceholder = "@REPORT_JSON@";
 
 Json parse(std::string_view text) {
-  Json report = Json::parse(text, nullptr, false);
+  Json report = try_parse_ordered(text);
   if (!report.is_object()) fail(ErrorCode::invalid_argument, "the report is no JSON object ({} bytes)", text.size());
   const auto kind = report.find("kind");
   const std::string name = kind != report.end() && kind->is_string() ? kind->get<std::string>() : std::string();
@@ -97,8 +98,7 @@ std::string report_page(std::string_view report_json) {
   std::string page(report_template());
   const std::size_t place = page.find(kPlaceholder);
   if (place == std::string::npos) fail(ErrorCode::internal, "the page of reports has no {}", kPlaceholder);
-  page.replace(place, kPlaceholder.size(),
-               escape_for_script(report.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  page.replace(place, kPlaceholder.size(), escape_for_script(json_text(report)));
   return page;
 }
 

@@ -16,23 +16,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 17> kNames = {"added_tokens.json",
-                                                     "chat_template.jinja",
-                                                     "chat_template.json",
-                                                     "config.json",
-                                                     "config_sentence_transformers.json",
-                                                     "merges.txt",
-                                                     "model.safetensors.index.json",
-                                                     "modules.json",
-                                                     "sentencepiece.bpe.model",
-                                                     "special_tokens_map.json",
-                                                     "spiece.model",
-                                                     "tokenizer.json",
-                                                     "tokenizer.model",
-                                                     "tokenizer_config.json",
-                                                     "treble.json",
-                                                     "vocab.json",
-                                                     "vocab.txt"};
+constexpr std::array<std::string_view, 17> kModelFileNames = {"added_tokens.json",
+                                                              "chat_template.jinja",
+                                                              "chat_template.json",
+                                                              "config.json",
+                                                              "config_sentence_transformers.json",
+                                                              "merges.txt",
+                                                              "model.safetensors.index.json",
+                                                              "modules.json",
+                                                              "sentencepiece.bpe.model",
+                                                              "special_tokens_map.json",
+                                                              "spiece.model",
+                                                              "tokenizer.json",
+                                                              "tokenizer.model",
+                                                              "tokenizer_config.json",
+                                                              "treble.json",
+                                                              "vocab.json",
+                                                              "vocab.txt"};
 constexpr std::string_view kWeights = ".safetensors";
 
 /// sentence_bert_config.json, and under the names of other transformers.
@@ -55,8 +55,8 @@ std::set<std::string> module_folders(const fs::path& folder) {
 }  // namespace
 
 bool is_model_file_name(std::string_view name) {
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || is_sentence_config(name) ||
-         name.ends_with(kWeights);
+  return std::find(kModelFileNames.begin(), kModelFileNames.end(), name) != kModelFileNames.end() ||
+         is_sentence_config(name) || name.ends_with(kWeights);
 }
 
 std::vector<ModelFile> model_files(const std::string& model) {

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "treble/provenance.h"
 
 namespace treble::internal {
@@ -23,13 +24,13 @@ void check_same(const fs::path& path, const char* what, const std::string& fitte
 /// The weights are one thing; the tokenizer, the configs and what follows the encoder make vectors too.
 void check_same_files(const fs::path& path, const PostProvenance& fitted, const PostProvenance& given) {
   const Json::json_pointer files("/model/files");
-  const Json before = Json::parse(fitted.vectors, nullptr, false);
+  const Json before = try_parse_ordered(fitted.vectors);
   if (!before.is_object() || !before.contains(files)) {
     fail_file(path, ErrorCode::invalid_file,
               "it does not say which model files it was fitted with; fit it anew with `treble fit`");
   }
   const Json& then = before.at(files);
-  const Json now = Json::parse(given.vectors).at(files);
+  const Json now = parse_ordered(given.vectors).at(files);
   for (const Json* json : {&now, &then}) {
     for (const auto& [name, unused] : json->items()) {
       if (then.value(name, Json()) == now.value(name, Json())) continue;

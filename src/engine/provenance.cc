@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "treble/version.h"
 
 namespace treble {
@@ -69,7 +70,7 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   json["truncation"] = to_string(options.truncation.value_or(model.truncation));
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = model.special_tokens_as_text;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return internal::json_text(json);
 }
 
 }  // namespace treble

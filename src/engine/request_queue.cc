@@ -11,7 +11,7 @@ namespace treble {
 namespace {
 
 /// As SentenceEncoder packs its own batches.
-constexpr std::int64_t kBatchTokens = 512;
+constexpr std::int64_t kQueueBatchTokens = 512;
 
 void check_range(const char* name, std::int64_t value, std::int64_t min, std::int64_t max) {
   if (value >= min && value <= max) return;
@@ -25,7 +25,7 @@ RequestQueueOptions resolve(RequestQueueOptions options, int model_threads) {
   check_range("batch_tokens", options.batch_tokens, 0, kMany);
   check_range("overtaking", options.overtaking, 1, 1 << 20);
   check_range("tokenizer_threads", options.tokenizer_threads, 0, 4096);
-  if (options.batch_tokens == 0) options.batch_tokens = kBatchTokens;
+  if (options.batch_tokens == 0) options.batch_tokens = kQueueBatchTokens;
   if (options.tokenizer_threads == 0) options.tokenizer_threads = std::max(2, model_threads / 4);
   return options;
 }

@@ -11,7 +11,7 @@ namespace treble {
 namespace {
 
 /// What waits is divided among idle threads only down to this size.
-constexpr std::int64_t kMinBatchTokens = 64;
+constexpr std::int64_t kMinQueueBatchTokens = 64;
 /// What is tokenized of a request before the next one has its turn.
 constexpr std::size_t kTokenizeTexts = 16;
 constexpr std::size_t kTokenizeBytes = 16384;
@@ -113,7 +113,7 @@ std::vector<BatchItem> RequestQueue::Impl::start_batch(Settled& settled) {
   const auto now = Clock::now();
   std::vector<BatchItem> batch;
   std::int64_t tokens = 0;
-  for (const auto& text : scheduler.next_batch(std::min(options.batch_tokens, std::max(share, kMinBatchTokens)))) {
+  for (const auto& text : scheduler.next_batch(std::min(options.batch_tokens, std::max(share, kMinQueueBatchTokens)))) {
     const auto found = open.find(text.request);
     if (found == open.end()) continue;
     const RequestPtr request = found->second;

@@ -6,7 +6,7 @@ namespace treble::internal {
 
 namespace {
 
-constexpr std::array<std::string_view, 15> kSentences = {
+constexpr std::array<std::string_view, 15> kRoundingSentences = {
     "The function returns a new list sorted in ascending order; pass reverse=True to sort from the largest item to the "
     "smallest one.",
     "If the file does not exist, it is created; otherwise its contents are truncated to zero bytes before anything is "
@@ -34,6 +34,6 @@ constexpr std::array<std::string_view, 15> kSentences = {
 
 }  // namespace
 
-std::span<const std::string_view> rounding_sentences() { return kSentences; }
+std::span<const std::string_view> rounding_sentences() { return kRoundingSentences; }
 
 }  // namespace treble::internal

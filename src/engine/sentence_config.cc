@@ -15,13 +15,12 @@ namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 // sentence-transformers wrote this file under the name of the transformer for a while; in the order in which it looks.
-constexpr std::array kNames = {"sentence_bert_config.json",       "sentence_roberta_config.json",
-                               "sentence_distilbert_config.json", "sentence_camembert_config.json",
-                               "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
-                               "sentence_xlnet_config.json"};
+constexpr std::array kConfigNames = {"sentence_bert_config.json",       "sentence_roberta_config.json",
+                                     "sentence_distilbert_config.json", "sentence_camembert_config.json",
+                                     "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+                                     "sentence_xlnet_config.json"};
 
 using Names = std::initializer_list<std::string_view>;
 
@@ -30,7 +29,7 @@ bool is_one_of(std::string_view name, Names names) {
 }
 
 /// The object under `key`, or nullptr when it is absent, null or empty.
-const Json* object_under(const JsonObject& json, const char* key) {
+const nlohmann::json* object_under(const JsonObject& json, const char* key) {
   const auto found = json.value().find(key);
   if (found == json.value().end() || found->is_null() || found->empty()) return nullptr;
   if (!found->is_object()) {
@@ -40,16 +39,16 @@ const Json* object_under(const JsonObject& json, const char* key) {
 }
 
 /// Reads the members of a file's inner object as if they were a file's own.
-JsonObject inner(const Json& object, const JsonObject& json) {
+JsonObject inner(const nlohmann::json& object, const JsonObject& json) {
   return JsonObject::from_value(object, json.origin(), json.file());
 }
 
 // ---- modality_config --------------------------------------------------------------------------------------------
 
-void require_text(const Json& params, const JsonObject& json) {
+void require_text(const nlohmann::json& params, const JsonObject& json) {
   const auto says = [&](const char* key, const char* wanted) {
     const auto found = params.find(key);
-    return found != params.end() && (*found == Json(wanted) || *found == Json::array({wanted}));
+    return found != params.end() && (*found == nlohmann::json(wanted) || *found == nlohmann::json::array({wanted}));
   };
   if (!params.is_object() || !says("method", "forward") || !says("method_output_name", "last_hidden_state")) {
     fail_at(json, ErrorCode::unsupported,
@@ -65,7 +64,7 @@ void check_modality(const JsonObject& json) {
     fail_at(json, ErrorCode::unsupported, R"("transformer_task" is "{:.40}"; Treble serves "feature-extraction")",
             task);
   }
-  const Json* modalities = object_under(json, "modality_config");
+  const nlohmann::json* modalities = object_under(json, "modality_config");
   if (modalities == nullptr) return;
   if (modalities->contains("message")) {
     fail_at(json, ErrorCode::unsupported,
@@ -90,20 +89,23 @@ void check_modality(const JsonObject& json) {
 std::optional<StatedLimit> limit_by_truncation(const JsonObject& arguments) {
   const auto found = arguments.value().find("truncation");
   if (found == arguments.value().end()) return std::nullopt;
-  if (*found == Json(true) || *found == Json("longest_first") || *found == Json("only_first")) return std::nullopt;
-  if (found->is_null() || *found == Json(false) || *found == Json("do_not_truncate")) {
+  if (*found == nlohmann::json(true) || *found == nlohmann::json("longest_first") ||
+      *found == nlohmann::json("only_first"))
+    return std::nullopt;
+  if (found->is_null() || *found == nlohmann::json(false) || *found == nlohmann::json("do_not_truncate")) {
     return StatedLimit{kNoLimit, "truncation of sentence_bert_config.json"};
   }
   fail_at(arguments, ErrorCode::unsupported,
           R"("truncation" of "processing_kwargs" is {:.40}; Treble cuts "longest_first")", found->dump());
 }
 
-std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const Json& given, const char* section) {
+std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const nlohmann::json& given,
+                                               const char* section) {
   const JsonObject arguments = inner(given, json);
   for (const auto& [key, value] : given.items()) {
     if (is_one_of(key, {"max_length", "truncation", "padding", "pad_to_multiple_of", "return_tensors", "verbose"}))
       continue;
-    if (key == "add_special_tokens" && value == Json(true)) continue;
+    if (key == "add_special_tokens" && value == nlohmann::json(true)) continue;
     fail_at(json, ErrorCode::unsupported,
             R"("processing_kwargs" gives "{:.60}": {:.60} to the tokenizer ("{}"), which Treble does not obey)", key,
             value.dump(), section);
@@ -113,13 +115,13 @@ std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const Jso
 }
 
 std::optional<StatedLimit> read_processing(const JsonObject& json, std::vector<std::string>& warnings) {
-  const Json* processing = object_under(json, "processing_kwargs");
+  const nlohmann::json* processing = object_under(json, "processing_kwargs");
   if (processing == nullptr) return std::nullopt;
   const JsonObject sections = inner(*processing, json);
   std::optional<StatedLimit> limit;
   // Of the same argument in both, that of "common" counts.
   for (const char* section : {"text", "common"}) {
-    const Json* given = object_under(sections, section);
+    const nlohmann::json* given = object_under(sections, section);
     if (given == nullptr) continue;
     if (auto stated = read_call_arguments(json, *given, section)) limit = std::move(stated);
   }
@@ -136,9 +138,9 @@ std::optional<StatedLimit> read_processing(const JsonObject& json, std::vector<s
 
 /// Whether loading with these gives the same vectors as without: where the files come from, how they are read, how
 /// attention is computed. Of types: Treble computes in the one that --dtype says.
-bool is_harmless(const std::string& key, const Json& value) {
+bool is_harmless(const std::string& key, const nlohmann::json& value) {
   if (key == "quantization_config") return value.is_null();
-  if (is_one_of(key, {"load_in_4bit", "load_in_8bit"})) return value.is_null() || value == Json(false);
+  if (is_one_of(key, {"load_in_4bit", "load_in_8bit"})) return value.is_null() || value == nlohmann::json(false);
   return is_one_of(key, {"trust_remote_code",
                          "revision",
                          "token",
@@ -188,7 +190,7 @@ constexpr LoadArguments kModelArguments = {kModelNames, "config.json", ""};
 constexpr LoadArguments kConfigArguments = {kConfigNames, "config.json", ""};
 constexpr LoadArguments kTokenizerArguments = {kTokenizerNames, "tokenizer_config.json", "model_max_length"};
 
-const Json* find_arguments(const JsonObject& json, const LoadArguments& arguments) {
+const nlohmann::json* find_arguments(const JsonObject& json, const LoadArguments& arguments) {
   for (const char* name : arguments.names) {
     if (json.contains(name)) return object_under(json, name);
   }
@@ -197,10 +199,10 @@ const Json* find_arguments(const JsonObject& json, const LoadArguments& argument
 
 /// Refuses what neither changes nothing nor repeats what the file says already.
 void check_arguments(const JsonObject& json, const fs::path& folder, const LoadArguments& arguments) {
-  const Json* given = find_arguments(json, arguments);
+  const nlohmann::json* given = find_arguments(json, arguments);
   if (given == nullptr) return;
   const fs::path path = folder / arguments.file;
-  const Json file = is_there(path) ? JsonObject::from_file(path).value() : Json::object();
+  const nlohmann::json file = is_there(path) ? JsonObject::from_file(path).value() : nlohmann::json::object();
   for (const auto& [key, value] : given->items()) {
     const auto said = file.find(key);
     if (key == arguments.obeyed || is_harmless(key, value) || (said != file.end() && *said == value)) continue;
@@ -212,7 +214,7 @@ void check_arguments(const JsonObject& json, const fs::path& folder, const LoadA
 
 /// The limit that the module's own config states; that of the tokenizer's arguments wins.
 std::optional<StatedLimit> read_own_limit(const JsonObject& json) {
-  if (const Json* given = find_arguments(json, kTokenizerArguments)) {
+  if (const nlohmann::json* given = find_arguments(json, kTokenizerArguments)) {
     if (auto limit = read_limit(inner(*given, json), "model_max_length")) return limit;
   }
   return read_limit(json, "max_seq_length");
@@ -265,7 +267,7 @@ std::vector<std::string> sentence_config_names(const fs::path& folder) {
 SentenceConfig read_sentence_config(const fs::path& folder) {
   SentenceConfig config;
   std::string read;
-  for (const char* name : kNames) {
+  for (const char* name : kConfigNames) {
     if (!is_there(folder / name)) continue;
     const auto json = JsonObject::from_file(folder / name);
     if (json.value().empty()) continue;
@@ -274,7 +276,9 @@ SentenceConfig read_sentence_config(const fs::path& folder) {
     break;
   }
   for (const std::string& name : sentence_config_names(folder)) {
-    if (name == read || (read.empty() && std::find(kNames.begin(), kNames.end(), name) != kNames.end())) continue;
+    if (name == read ||
+        (read.empty() && std::find(kConfigNames.begin(), kConfigNames.end(), name) != kConfigNames.end()))
+      continue;
     config.warnings.push_back(fmt::format("{}: not read, as sentence-transformers does not: {}",
                                           (folder / name).string(),
                                           read.empty() ? "it does not know the name" : read + " comes first"));

@@ -98,7 +98,7 @@ std::vector<std::string_view> split_at(std::string_view line, std::string_view s
   return fields;
 }
 
-struct Judgement {
+struct JudgementLine {
   std::string query;
   std::string document;
   double grade = 0;
@@ -109,7 +109,7 @@ class JudgementFile {
  public:
   JudgementFile(const fs::path& path, const Places& queries) : file_(path), queries_(queries) {}
 
-  bool next(Judgement& judgement) {
+  bool next(JudgementLine& judgement) {
     while (file_.next(line_)) {
       if (parse(judgement)) return true;
     }
@@ -119,7 +119,7 @@ class JudgementFile {
 
  private:
   /// False for the heading line.
-  bool parse(Judgement& judgement) {
+  bool parse(JudgementLine& judgement) {
     const std::string_view line(line_.data(), line_.find_last_not_of(" \t\r") + 1);
     // Ids between tabs may contain spaces; without three or four such columns, any white space separates four.
     auto fields = split_at(line, "\t", false);
@@ -163,7 +163,7 @@ struct JudgedQuery {
 std::vector<JudgedQuery> parse_judgements(JudgementFile file, const Places& queries, JudgementCounts& counts) {
   std::vector<JudgedQuery> judged;
   Places places;
-  for (Judgement judgement; file.next(judgement);) {
+  for (JudgementLine judgement; file.next(judgement);) {
     if (!queries.contains(judgement.query)) {
       fail(ErrorCode::invalid_file, R"({}: query "{:.100}" is not in queries.jsonl)", file.place(), judgement.query);
     }

@@ -7,7 +7,7 @@ namespace treble::internal {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_albert_config(const JsonObject& json) {
   require_value(json, "position_embedding_type", "absolute");
   if (json.integer("inner_group_num").value_or(1) != 1) {
     fail_at(json, ErrorCode::unsupported, "\"inner_group_num\" is {}; only 1 is supported",
@@ -41,7 +41,7 @@ Family albert_family() {
   names.up = layer + "ffn";
   names.down = layer + "ffn_output";
   names.feed_forward_norm = layer + "full_layer_layer_norm";
-  return {{"albert"}, read_config, {names}};
+  return {{"albert"}, read_albert_config, {names}};
 }
 
 }  // namespace treble::internal

@@ -82,7 +82,7 @@ void require_hidden_width(const JsonObject& json, const char* key, std::int64_t 
           json.integer(key).value_or(0), required, value);
 }
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_deberta_v2_config(const JsonObject& json) {
   EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = 128100,
                                                                 .hidden_size = 1536,
                                                                 .num_layers = 24,
@@ -106,7 +106,7 @@ EncoderConfig read_config(const JsonObject& json) {
 Family deberta_v2_family() {
   Family family = bert_family();
   family.model_types = {"deberta-v2"};
-  family.read_config = read_config;
+  family.read_config = read_deberta_v2_config;
   WeightNames& names = family.names.front();
   names.prefixes = {"deberta.", "model."};
   names.relative_embeddings = "encoder.rel_embeddings";

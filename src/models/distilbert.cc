@@ -6,7 +6,7 @@ namespace treble::internal {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_distilbert_config(const JsonObject& json) {
   EncoderConfig config = read_sizes(json, {.num_layers = 6},
                                     {.hidden_size = {"hidden_size", "dim"},
                                      .num_layers = {"num_hidden_layers", "n_layers"},
@@ -34,7 +34,7 @@ Family distilbert_family() {
   names.up = "transformer.layer.{}.ffn.lin1";
   names.down = "transformer.layer.{}.ffn.lin2";
   names.feed_forward_norm = "transformer.layer.{}.output_layer_norm";
-  return {{"distilbert"}, read_config, {names}};
+  return {{"distilbert"}, read_distilbert_config, {names}};
 }
 
 }  // namespace treble::internal

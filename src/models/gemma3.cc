@@ -36,7 +36,7 @@ void read_window(const JsonObject& json, EncoderConfig& config) {
   }
 }
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_gemma3_config(const JsonObject& json) {
   EncoderConfig config = read_sizes(json, {.vocab_size = 262208,
                                            .hidden_size = 2304,
                                            .num_layers = 26,
@@ -100,7 +100,7 @@ Family gemma3_family() {
   names.down = "layers.{}.mlp.down_proj";
   names.feed_forward_norm = "layers.{}.pre_feedforward_layernorm";
   names.feed_forward_result_norm = "layers.{}.post_feedforward_layernorm";
-  return {{"gemma3_text"}, read_config, {names}};
+  return {{"gemma3_text"}, read_gemma3_config, {names}};
 }
 
 }  // namespace treble::internal

@@ -8,7 +8,7 @@ namespace treble::internal {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_gte_new_config(const JsonObject& json) {
   const bool native = json.string("model_type").value_or("") == "gte";
   require_value(json, "position_embedding_type", "rope");
   require_value(json, "layer_norm_type", "layer_norm");
@@ -62,7 +62,7 @@ Family gte_new_family() {
   names.gate_first = false;
   names.down = "encoder.layer.{}.mlp.down_proj";
   names.feed_forward_norm = "encoder.layer.{}.mlp_ln";
-  return {{"new", "gte"}, read_config, {names, native_gated_names(names.prefixes)}};
+  return {{"new", "gte"}, read_gte_new_config, {names, native_gated_names(names.prefixes)}};
 }
 
 }  // namespace treble::internal

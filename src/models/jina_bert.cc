@@ -13,7 +13,7 @@ bool claims(const JsonObject& json) {
   return type != nullptr && *type == "alibi";
 }
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_jina_bert_config(const JsonObject& json) {
   EncoderConfig config = read_bert_like_config(json);
   config.learned_positions = false;
   config.alibi = true;
@@ -34,7 +34,7 @@ EncoderConfig read_config(const JsonObject& json) {
 Family jina_bert_family() {
   Family family = bert_family();
   family.model_types = {"bert", "jina_bert"};
-  family.read_config = read_config;
+  family.read_config = read_jina_bert_config;
   family.claims = claims;
   WeightNames& names = family.names.front();
   names.position_embeddings.clear();

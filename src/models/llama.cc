@@ -73,7 +73,7 @@ void read_biases(const JsonObject& json, const std::string& model_type, EncoderC
   if (model_type == "llama") config.up_bias = config.down_bias = json.boolean("mlp_bias").value_or(false);
 }
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_llama_config(const JsonObject& json) {
   const std::string model_type = json.required_string("model_type");
   const DecoderDefaults defaults = defaults_of(model_type);
   EncoderConfig config = read_sizes(json, {.vocab_size = defaults.vocab_size,
@@ -119,7 +119,7 @@ Family llama_family() {
   names.up = "layers.{}.mlp.up_proj";
   names.down = "layers.{}.mlp.down_proj";
   names.feed_forward_norm = "layers.{}.post_attention_layernorm";
-  return {{"llama", "mistral", "qwen2", "qwen3"}, read_config, {names}};
+  return {{"llama", "mistral", "qwen2", "qwen3"}, read_llama_config, {names}};
 }
 
 }  // namespace treble::internal

@@ -8,7 +8,7 @@ namespace treble::internal {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_modernbert_config(const JsonObject& json) {
   EncoderConfig config =
       read_sizes(json, {.vocab_size = 50368, .num_layers = 22, .intermediate_size = 1152, .num_positions = 8192});
   read_rotary_by_layer(json,
@@ -53,7 +53,7 @@ Family modernbert_family() {
   names.gate_up = "layers.{}.mlp.Wi";
   names.down = "layers.{}.mlp.Wo";
   names.feed_forward_norm = "layers.{}.mlp_norm";
-  return {{"modernbert"}, read_config, {names}};
+  return {{"modernbert"}, read_modernbert_config, {names}};
 }
 
 }  // namespace treble::internal

@@ -7,7 +7,7 @@ namespace treble::internal {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_mpnet_config(const JsonObject& json) {
   EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = 30527}});
   constexpr std::int32_t kPaddingId = 1;  // fixed by the published model, whatever the config says
   config.num_token_types = 0;
@@ -36,7 +36,7 @@ Family mpnet_family() {
   names.up = "encoder.layer.{}.intermediate.dense";
   names.down = "encoder.layer.{}.output.dense";
   names.feed_forward_norm = "encoder.layer.{}.output.LayerNorm";
-  return {{"mpnet"}, read_config, {names}};
+  return {{"mpnet"}, read_mpnet_config, {names}};
 }
 
 }  // namespace treble::internal

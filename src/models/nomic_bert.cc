@@ -88,7 +88,7 @@ EncoderConfig read_native_config(const JsonObject& json) {
   return config;
 }
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_nomic_bert_config(const JsonObject& json) {
   bool published = false;
   for (const char* key : {"n_embd", "n_layer", "activation_function"}) published |= json.find(key) != nullptr;
   return published ? read_published_config(json) : read_native_config(json);
@@ -110,7 +110,7 @@ Family nomic_bert_family() {
   names.up = "encoder.layers.{}.mlp.fc11";
   names.down = "encoder.layers.{}.mlp.fc2";
   names.feed_forward_norm = "encoder.layers.{}.norm2";
-  return {{"nomic_bert"}, read_config, {names, native_gated_names(names.prefixes)}};
+  return {{"nomic_bert"}, read_nomic_bert_config, {names, native_gated_names(names.prefixes)}};
 }
 
 }  // namespace treble::internal

@@ -8,7 +8,7 @@ namespace treble::internal {
 
 namespace {
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_roberta_config(const JsonObject& json) {
   require_value(json, "position_embedding_type", "absolute");
   const bool roberta = json.string("model_type").value_or("") == "roberta";
   EncoderConfig config = read_bert_like_config(json, {.sizes = {.vocab_size = roberta ? 50265 : 30522}});
@@ -27,7 +27,7 @@ EncoderConfig read_config(const JsonObject& json) {
 Family roberta_family() {
   Family family = bert_family();
   family.model_types = {"roberta", "xlm-roberta", "camembert"};
-  family.read_config = read_config;
+  family.read_config = read_roberta_config;
   family.names.front().prefixes = {"roberta.", "model."};
   return family;
 }

@@ -33,7 +33,7 @@ void read_feed_forward(const JsonObject& json, const char* fallback, EncoderConf
   config.activation = read_activation(json, "dense_act_fn", name.c_str());
 }
 
-EncoderConfig read_config(const JsonObject& json) {
+EncoderConfig read_t5_config(const JsonObject& json) {
   const bool first = json.string("model_type").value_or("") == "t5";
   // transformers does nothing with the "n_positions" of older configs.
   EncoderConfig config = read_sizes(json,
@@ -65,7 +65,7 @@ EncoderConfig read_config(const JsonObject& json) {
 }
 
 EncoderConfig read_umt5_config(const JsonObject& json) {
-  EncoderConfig config = read_config(json);
+  EncoderConfig config = read_t5_config(json);
   config.bias_per_layer = true;
   return config;
 }
@@ -96,7 +96,7 @@ Family t5_family() {
   tied.word_embeddings = "encoder.embed_tokens";
   WeightNames tied_gated = gated;
   tied_gated.word_embeddings = "encoder.embed_tokens";
-  return {{"t5", "mt5"}, read_config, {names, gated, tied, tied_gated}};
+  return {{"t5", "mt5"}, read_t5_config, {names, gated, tied, tied_gated}};
 }
 
 Family umt5_family() {

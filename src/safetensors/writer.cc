@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 // Keeps the order of the tensors in the header.
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::uint64_t checked_size(const TensorToWrite& tensor) {
   auto size = static_cast<std::int64_t>(dtype_size(tensor.dtype));
@@ -32,7 +32,7 @@ std::uint64_t checked_size(const TensorToWrite& tensor) {
 }
 
 std::string header_text(std::span<const TensorToWrite> tensors, const std::map<std::string, std::string>& metadata) {
-  Json header = Json::object();
+  OrderedJson header = OrderedJson::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::set<std::string_view> names = {"__metadata__"};
   std::uint64_t offset = 0;
@@ -43,16 +43,16 @@ std::string header_text(std::span<const TensorToWrite> tensors, const std::map<s
     }
     const std::uint64_t end = offset + checked_size(tensor);
     // Appended, not assigned by key: ordered_json would search all earlier keys each time. Names are unique already.
-    header.get_ref<Json::object_t&>().emplace_back(
+    header.get_ref<OrderedJson::object_t&>().emplace_back(
         tensor.name,
-        Json{{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}});
+        OrderedJson{{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}});
     offset = end;
   }
   try {
     std::string text = header.dump();
     text.append((8 - text.size() % 8) % 8, ' ');
     return text;
-  } catch (const Json::exception& error) {
+  } catch (const OrderedJson::exception& error) {
     fail(ErrorCode::invalid_argument, "a tensor's name or the metadata to write is not UTF-8: {}",
          for_message(error.what()));
   }

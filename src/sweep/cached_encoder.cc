@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
 #include "engine/vector_identity.h"
 #include "treble/chunking.h"
 #include "treble/provenance.h"
@@ -25,11 +26,11 @@ CachedEncoder::CachedEncoder(const SentenceEncoder& encoder, const SweepOptions&
 
 std::string CachedEncoder::key_of(const SweepSetting& setting, const EncodeOptions& options) const {
   const SentenceEncoder& encoder = *encoders_.at(setting.variant);
-  nlohmann::ordered_json json = identity_of(nlohmann::ordered_json::parse(provenance_json(encoder, options)));
+  nlohmann::ordered_json json = identity_of(parse_ordered(provenance_json(encoder, options)));
   // Across machines even float32 differs by 1e-6; a rerun on one machine gives equal bits.
   json["cpu_isa"] = encoder.info().cpu_isa;
   json["chunks"] = setting.chunks ? nlohmann::ordered_json(setting.chunks->to_string()) : nlohmann::ordered_json();
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(json);
 }
 
 CachedVectors CachedEncoder::encode_batch(std::span<const std::string_view> texts, const SweepSetting& setting,

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json_text.h"
 #include "sweep/judge.h"
 #include "treble/report_page.h"
 #include "treble/sweep.h"
@@ -68,11 +69,11 @@ std::string to_json(const SweepReport& report) {
   Json chosen = Json::array();
   for (const std::size_t s : report.held_out.chosen) chosen.push_back(report.settings[s].name());
   Json variants = Json::object();
-  for (const auto& [name, provenance] : report.variant_provenance) variants[name] = Json::parse(provenance);
+  for (const auto& [name, provenance] : report.variant_provenance) variants[name] = parse_ordered(provenance);
   const Json json = {{"kind", "sweep"},
                      {"treble_version", std::string(version())},
                      {"model", report.model},
-                     {"provenance", Json::parse(report.provenance)},
+                     {"provenance", parse_ordered(report.provenance)},
                      {"form_provenance", variants},
                      {"data", report.data},
                      {"labelled", report.labelled},
@@ -95,7 +96,7 @@ std::string to_json(const SweepReport& report) {
                      {"left_out", report.skipped},
                      {"buckets", buckets}};
   // Paths and prompts need not be UTF-8: what is not becomes U+FFFD.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 std::string to_html(const SweepReport& report) { return report_page(to_json(report)); }

@@ -5,6 +5,7 @@
 
 #include "base/fail_about.h"
 #include "base/json_file.h"
+#include "base/json_text.h"
 #include "temperature/profile_check.h"
 #include "treble/whole_file.h"
 
@@ -113,26 +114,25 @@ TemperatureProfile read_profile(const std::filesystem::path& path) {
   profile.texts = json.integer("texts").value_or(0);
   profile.seed = static_cast<std::uint64_t>(json.integer("seed").value_or(0));
   profile.treble_version = json.string("treble_version").value_or("");
-  if (json.contains("provenance")) profile.provenance = required(json, "provenance").dump();
+  if (json.contains("provenance")) profile.provenance = json_text(required(json, "provenance"));
   about_file(path, [&] { check_profile(profile, json.origin(), ErrorCode::invalid_file); });
   return profile;
 }
 
 std::string to_json(const TemperatureProfile& profile) {
   check_profile(profile, "profile", ErrorCode::invalid_argument);
-  const Json json = {
-      {"schema", kSchema},
-      {"model", profile.model},
-      {"weights_sha256", profile.weights_sha256},
-      {"matched", profile.matched ? to_string(*profile.matched) : ""},
-      {"reference_length", profile.reference_length},
-      {"texts", profile.texts},
-      {"seed", profile.seed},
-      {"treble_version", profile.treble_version},
-      {"provenance", Json::parse(profile.provenance.empty() ? "{}" : profile.provenance, nullptr, false)},
-      {"lengths", profile.lengths},
-      {"logit_scales", profile.logit_scales}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  const Json json = {{"schema", kSchema},
+                     {"model", profile.model},
+                     {"weights_sha256", profile.weights_sha256},
+                     {"matched", profile.matched ? to_string(*profile.matched) : ""},
+                     {"reference_length", profile.reference_length},
+                     {"texts", profile.texts},
+                     {"seed", profile.seed},
+                     {"treble_version", profile.treble_version},
+                     {"provenance", try_parse_ordered(profile.provenance.empty() ? "{}" : profile.provenance)},
+                     {"lengths", profile.lengths},
+                     {"logit_scales", profile.logit_scales}};
+  return json_text(json, 1) + '\n';
 }
 
 void write_profile(const std::filesystem::path& path, const TemperatureProfile& profile) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "base/sha256.h"
 #include "safetensors/safetensors.h"
 #include "tensor/dot.h"
@@ -47,7 +48,7 @@ Json read_metadata(const TensorArchive& archive, const std::string& file) {
     fail_file(file, ErrorCode::invalid_file, "this is no transform: its metadata lack \"{}\"; `treble fit` makes one",
               kMetadataKey);
   }
-  Json json = Json::parse(found->second, nullptr, false);
+  Json json = try_parse_ordered(found->second);
   if (!json.is_object() || json.value("schema", "") != kSchema) {
     fail_file(file, ErrorCode::invalid_file, R"("{}" does not say "schema": "{}")", kMetadataKey, kSchema);
   }
@@ -79,7 +80,7 @@ PostTransform PostTransform::load(const std::filesystem::path& path) {
                       0,
                       text_field(json, "treble_version"),
                       text_field(json, "temperature_canonical"),
-                      json.contains("vectors") ? json["vectors"].dump() : std::string()};
+                      json.contains("vectors") ? json_text(json["vectors"]) : std::string()};
   if (const auto texts = json.find("texts"); texts != json.end() && texts->is_number_integer()) {
     impl->provenance.texts = texts->get<std::int64_t>();
   }
@@ -106,12 +107,11 @@ void PostTransform::save(const std::filesystem::path& path, Existing existing) c
                      {"texts", from.texts},
                      {"treble_version", from.treble_version},
                      {"temperature_canonical", from.temperature_canonical},
-                     {"vectors", Json::parse(from.vectors.empty() ? "{}" : from.vectors, nullptr, false)}};
+                     {"vectors", try_parse_ordered(from.vectors.empty() ? "{}" : from.vectors)}};
   const std::vector<TensorToWrite> tensors = {
       {"mean", DType::kF32, {impl_->dim()}, bytes_of(impl_->mean)},
       {"matrix", DType::kF32, {impl_->rows, impl_->dim()}, bytes_of(impl_->matrix)}};
-  write_safetensors(path, tensors, {{kMetadataKey, json.dump(-1, ' ', false, Json::error_handler_t::replace)}},
-                    existing);
+  write_safetensors(path, tensors, {{kMetadataKey, json_text(json)}}, existing);
 }
 
 std::vector<float> PostTransform::apply(std::span<const float> vectors, bool normalize) const {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fail.h"
+#include "input/utf8.h"
 
 namespace treble::cli {
 
@@ -17,7 +18,6 @@ namespace {
 
 constexpr std::size_t kBufferSize = std::size_t{256} << 10;
 constexpr std::size_t kPackedSize = std::size_t{64} << 10;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr char kAnyByte = '*';  // none of the marks below has it as itself
 
 /// How files begin that are not text, and what to do with them.

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::array<char, 4> kDelimiters = {',', ';', '\t', '|'};
 constexpr std::size_t kMaxLines = 100;
-constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxBytesAhead = std::size_t{1} << 20;
 constexpr std::size_t kMaxRecords = 10;
 
 /// How a file looks with one delimiter.
@@ -82,7 +82,7 @@ bool CsvLines::next(std::string& line) {
 const std::string* CsvLines::ahead(std::size_t index) {
   while (ahead_.size() <= index) {
     Line line;
-    if (ahead_.size() == kMaxLines || ahead_bytes_ > kMaxBytes || !lines_.next(line.bytes)) return nullptr;
+    if (ahead_.size() == kMaxLines || ahead_bytes_ > kMaxBytesAhead || !lines_.next(line.bytes)) return nullptr;
     line.number = lines_.place().line;
     line.offset = lines_.place().offset;
     ahead_bytes_ += line.bytes.size();

@@ -24,12 +24,6 @@ namespace {
 constexpr std::array<std::string_view, 8> kTextExtensions = {".txt", ".text", ".md",  ".markdown",
                                                              ".rst", ".adoc", ".org", ".tex"};
 
-std::string lower_extension(const std::string& path) {
-  std::string extension = fs::path(without_compression_extension(path)).extension().string();
-  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return extension;
-}
-
 /// Reads the tree below a folder; the folders that are only linked come last, so that a real path names what has one.
 class FolderWalk {
  public:
@@ -95,7 +89,7 @@ class FolderWalk {
 
   void add_file(const std::string& name, const std::string& path, const struct stat& status) {
     if (!has_text_extension(name)) {
-      ++listing_.rest.other_kinds[lower_extension(name)];
+      ++listing_.rest.other_kinds[lower_extension(without_compression_extension(name))];
     } else if (status.st_size == 0) {
       ++listing_.rest.empty;
     } else if (::access(path.c_str(), R_OK) != 0) {
@@ -139,8 +133,15 @@ std::string other_kinds(const FolderRest& rest) {
 
 }  // namespace
 
+std::string lower_extension(const std::string& path) {
+  std::string extension = fs::path(path).extension().string();
+  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  return extension;
+}
+
 bool has_text_extension(const std::string& path) {
-  return std::find(kTextExtensions.begin(), kTextExtensions.end(), lower_extension(path)) != kTextExtensions.end();
+  return std::find(kTextExtensions.begin(), kTextExtensions.end(),
+                   lower_extension(without_compression_extension(path))) != kTextExtensions.end();
 }
 
 FolderListing list_documents(const std::string& folder, bool skip_unreadable) {

@@ -12,6 +12,9 @@
 
 namespace treble::cli {
 
+/// ".txt" of "A.TXT"; empty when there is none.
+std::string lower_extension(const std::string& path);
+
 /// True for names that end like text: .txt .text .md .markdown .rst .adoc .org .tex, in any case, also compressed
 /// (.txt.gz).
 bool has_text_extension(const std::string& path);

@@ -18,13 +18,12 @@
 #include "input/jsonl.h"
 #include "input/lines.h"
 #include "input/parquet.h"
+#include "json.h"
 #include "treble/decompress.h"
 
 namespace treble::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 using Names = std::pair<std::string_view, std::string_view>;
 
@@ -60,12 +59,6 @@ std::string_view look_up(const std::array<Names, N>& table, std::string_view key
     if (name == key) return value;
   }
   return {};
-}
-
-std::string lower_extension(const std::string& path) {
-  std::string extension = std::filesystem::path(path).extension().string();
-  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return extension;
 }
 
 std::string format_of(const std::string& path, const std::string& chosen) {
@@ -148,7 +141,8 @@ Json describe_rest(const FolderRest& rest) {
   Json json = Json::object();
   if (!rest.other_kinds.empty()) {
     for (const auto& [extension, count] : rest.other_kinds) {
-      json["other_kinds"][extension.empty() ? "none" : Json::parse(json_string(extension)).get<std::string>()] = count;
+      json["other_kinds"][extension.empty() ? "none" : parse_json_text(json_string(extension)).get<std::string>()] =
+          count;
     }
   }
   const auto add = [&](const char* name, std::size_t count) {
@@ -223,7 +217,7 @@ Json InputPlan::describe() const {
       list.push_back({{"more", arguments.size() - kMaxArguments}});
       break;
     }
-    Json entry = {{"path", Json::parse(json_string(argument.path))}, {"format", argument.format}};
+    Json entry = {{"path", parse_json_text(json_string(argument.path))}, {"format", argument.format}};
     if (argument.format == "dir") entry["files"] = argument.files;
     if (Json rest = describe_rest(argument.rest); !rest.empty()) entry["not_read"] = std::move(rest);
     if (!argument.rest.linked.empty()) entry["linked_folders"] = argument.rest.linked.size();

@@ -8,7 +8,7 @@ namespace treble::cli {
 
 namespace {
 
-constexpr std::size_t kMaxBytes = std::size_t{256} << 20;
+constexpr std::size_t kMaxElementBytes = std::size_t{256} << 20;
 
 bool is_space(int c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -100,11 +100,11 @@ void JsonElements::take_element(std::string& element) {
     const std::string_view piece = bytes_.peek();
     if (piece.empty()) break;
     if (take_piece(piece, element)) return;
-    if (element.size() > kMaxBytes) {
+    if (element.size() > kMaxElementBytes) {
       fail(ErrorCode::invalid_file,
            "{}:{}: an element of more than {} MiB; a list inside an object is taken out so: jq -c '.FIELD[]' {} | "
            "treble … --format jsonl -",
-           bytes_.name(), element_line_, kMaxBytes >> 20, bytes_.name());
+           bytes_.name(), element_line_, kMaxElementBytes >> 20, bytes_.name());
     }
   }
   if (depth_ > 0 || in_string_) fail_here("it ends within an element; it may be cut short");

@@ -11,12 +11,10 @@ namespace treble::cli {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::size_t kMaxDepth = 256;
 
 /// The parser's own words, without its exception number and its line, which is always the first.
-std::string reason_of(const Json::exception& error) {
+std::string reason_of(const nlohmann::json::exception& error) {
   const std::string_view what = error.what();
   const auto colon = what.find(": ");
   std::string words(colon == std::string_view::npos ? what : what.substr(colon + 2));
@@ -26,7 +24,7 @@ std::string reason_of(const Json::exception& error) {
 }
 
 /// Builds a JsonValue from what nlohmann's parser finds.
-class Builder : public nlohmann::json_sax<Json> {
+class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
   Builder(std::string_view json, JsonValue& root) : json_(json), root_(root) {}
 
@@ -43,7 +41,7 @@ class Builder : public nlohmann::json_sax<Json> {
     return add({JsonValue::Kind::number, digits});
   }
   bool string(std::string& value) override { return add({JsonValue::Kind::string, std::move(value)}); }
-  bool binary(Json::binary_t& /*value*/) override { return false; }
+  bool binary(nlohmann::json::binary_t& /*value*/) override { return false; }
   bool start_object(std::size_t /*elements*/) override { return open({JsonValue::Kind::object}); }
   bool end_object() override { return close(); }
   bool start_array(std::size_t /*elements*/) override { return open({JsonValue::Kind::list}); }
@@ -53,7 +51,8 @@ class Builder : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string& /*token*/, const Json::exception& error) override {
+  bool parse_error(std::size_t position, const std::string& /*token*/,
+                   const nlohmann::json::exception& error) override {
     offset_ = position == 0 ? 0 : position - 1;
     reason_ = reason_of(error);
     constexpr std::array<std::string_view, 2> kNotFinite = {"NaN", "Infinity"};
@@ -128,12 +127,12 @@ const char* describe(JsonValue::Kind kind) {
 JsonValue parse_json(std::string_view json) {
   JsonValue value;
   Builder builder(json, value);
-  if (!Json::sax_parse(json.begin(), json.end(), &builder)) throw builder.fault();
+  if (!nlohmann::json::sax_parse(json.begin(), json.end(), &builder)) throw builder.fault();
   return value;
 }
 
 std::string json_string(std::string_view text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace treble::cli

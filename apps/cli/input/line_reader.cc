@@ -4,7 +4,6 @@ namespace treble::cli {
 
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 /// How much is inspected to see which line endings a file has.
 constexpr std::size_t kLookAhead = std::size_t{64} << 10;
 

@@ -9,6 +9,9 @@
 
 namespace treble::cli {
 
+/// What some programs put before UTF-8 text.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 /// What to do with bytes that are not UTF-8, and with JSON escapes of half a surrogate pair ("\ud800").
 enum class InvalidUtf8 {
   error,    ///< stop, naming the place (default)
