@@ -183,12 +183,13 @@ struct LoadArguments {
   const char* obeyed;  ///< the argument that is read elsewhere; may be empty
 };
 
-constexpr std::array<const char*, 2> kModelNames = {"model_args", "model_kwargs"};
-constexpr std::array<const char*, 2> kConfigNames = {"config_args", "config_kwargs"};
-constexpr std::array<const char*, 3> kTokenizerNames = {"tokenizer_args", "processor_kwargs", "tokenizer_kwargs"};
-constexpr LoadArguments kModelArguments = {kModelNames, "config.json", ""};
-constexpr LoadArguments kConfigArguments = {kConfigNames, "config.json", ""};
-constexpr LoadArguments kTokenizerArguments = {kTokenizerNames, "tokenizer_config.json", "model_max_length"};
+constexpr std::array<const char*, 2> kModelArgumentNames = {"model_args", "model_kwargs"};
+constexpr std::array<const char*, 2> kConfigArgumentNames = {"config_args", "config_kwargs"};
+constexpr std::array<const char*, 3> kTokenizerArgumentNames = {"tokenizer_args", "processor_kwargs",
+                                                                "tokenizer_kwargs"};
+constexpr LoadArguments kModelArguments = {kModelArgumentNames, "config.json", ""};
+constexpr LoadArguments kConfigArguments = {kConfigArgumentNames, "config.json", ""};
+constexpr LoadArguments kTokenizerArguments = {kTokenizerArgumentNames, "tokenizer_config.json", "model_max_length"};
 
 const nlohmann::json* find_arguments(const JsonObject& json, const LoadArguments& arguments) {
   for (const char* name : arguments.names) {
