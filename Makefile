@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup \
+.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup \
   docs install dist deb container clean
 
 setup:
@@ -44,6 +44,11 @@ test: BROWSER_OPTION := --browser
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
+
+## What needs the packages that people use beside Treble: treble.torch against the program, in PyTorch. Some minutes.
+test-integrations: program
+	@tools/setup_integrations.sh
+	@.venv-integrations/bin/python -m pytest -q -p no:cacheprovider bindings/python/tests/torch
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300
