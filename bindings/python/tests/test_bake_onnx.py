@@ -35,6 +35,8 @@ except ImportError as missing:
         print(f"skipped: needs numpy and onnx: {missing}")
         sys.exit(77)
     raise unittest.SkipTest(f"needs numpy and onnx: {missing}") from missing
+finally:
+    sys.path.pop(0)  # beside bake_onnx lies a package that is called torch
 
 TOLERANCE = 1e-5
 LAYERS, TOKENS, WIDTH, HEADS = 2, 5, 8, 2
