@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/fail.h"
+#include "engine/vector_identity.h"
 #include "treble/version.h"
 
 namespace treble {
@@ -70,6 +72,12 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = model.special_tokens_as_text;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string vector_identity_json(std::string_view provenance) {
+  const Json json = Json::parse(provenance, nullptr, false);
+  if (!json.is_object()) internal::fail(ErrorCode::invalid_argument, "the provenance is not a JSON object");
+  return internal::identity_of(json).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace treble
