@@ -8,6 +8,7 @@
 #include "file_roles.h"
 #include "interrupt.h"
 #include "json.h"
+#include "parquet_output.h"
 #include "progress.h"
 #include "standard_streams.h"
 #include "summary.h"
@@ -20,7 +21,8 @@ constexpr const char* kEmbedExamples =
     R"(Inputs: .txt is a text a line; .jsonl and .json are objects or strings; .csv, .tsv and .parquet are a row a text; in a
 folder, and of .md and .rst, each file is a text. All but .parquet also as .gz or .zst. More: docs/inputs.md
 
-Outputs: .npy is a float32 matrix, described in a .npy.json beside it; .jsonl and stdout are an object a text.
+Outputs: .npy is a float32 matrix, described in a .npy.json beside it; .jsonl and stdout are an object a text; .parquet has
+the columns id and embedding, and needs Python with pyarrow, as .parquet inputs do.
 
 Ctrl-C leaves a valid output with the rows so far; the same command with --resume continues it. An output that --force
 replaces stays as it is until the new one, NAME.partial, is whole.
@@ -45,7 +47,7 @@ class EmbedCommand::Run {
         line_(make_terminal_progress(!command.quiet_ && !(command.to_stdout() && ::isatty(STDOUT_FILENO) != 0))) {
     options_.progress = [this](const Progress&) { draw(); };
     command.check_output(plan_);
-    if (!command.to_stdout()) file_.emplace(command.output_, command.mode());
+    if (!command.to_stdout()) file_.emplace(command.output_, command.mode(), vector_converter(command.output_));
   }
 
   int run() {
@@ -127,7 +129,7 @@ int EmbedCommand::Run::report(const EmbedSummary& summary) const {
 void EmbedCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("embed", "Turn texts into vectors");
   const std::string group = "Output";
-  command_->add_option("-o,--output", output_, "Where to: .npy, .jsonl, or - for JSONL on stdout [-]")
+  command_->add_option("-o,--output", output_, "Where to: .npy, .jsonl, .parquet, or - for JSONL on stdout [-]")
       ->type_name("FILE")
       ->group(group);
   auto* force = command_->add_flag("--force", force_, "Replace an output that exists")->group(group);

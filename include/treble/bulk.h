@@ -151,11 +151,12 @@ class BulkJob {
 };
 
 enum class VectorFormat {
-  npy,    ///< float32 rows as a numpy file; NAME.npy.json beside it holds the metadata
-  jsonl,  ///< a header line {"treble": metadata}, then an object a text
+  npy,      ///< float32 rows as a numpy file; NAME.npy.json beside it holds the metadata
+  jsonl,    ///< a header line {"treble": metadata}, then an object a text
+  parquet,  ///< columns id, embedding, tokens, used; the metadata are in the footer. By a VectorConverter
 };
 
-/// By the name: ".npy", ".jsonl", ".ndjson". Throws Error{invalid_argument} for anything else.
+/// By the name: ".npy", ".jsonl", ".ndjson", ".parquet". Throws Error{invalid_argument} for anything else.
 TREBLE_API VectorFormat vector_format(const std::filesystem::path& path);
 
 /// What becomes of an output that exists.
@@ -165,14 +166,25 @@ enum class VectorFileMode {
   resume,   ///< its rows are kept and the job goes on after them; begins where there is none
 };
 
+/// Writes a format that cannot grow row by row, and that Treble itself does not write. Its rows grow in NAME.partial: a
+/// header line {"treble": metadata}, then for each batch a line {"rows", "ids", "tokens", "used"}, that many times
+/// "dim" float32 (little endian), and a newline.
+struct VectorConverter {
+  /// The output from its rows, which gets its name when it is whole.
+  std::function<void(const std::filesystem::path& rows, const std::filesystem::path& output)> write = {};
+  /// The rows of an output, to continue it.
+  std::function<void(const std::filesystem::path& output, const std::filesystem::path& rows)> read = {};
+};
+
 /// An output file of jobs. It grows under its own name (or NAME.partial) and is valid at every checkpoint; a run that
 /// was stopped or failed leaves the rows so far, to be resumed.
 class VectorFile {
  public:
   /// Opens and locks, so that nothing fails later. Throws Error{invalid_argument} when the output exists
   /// and the mode is create, when it is no regular file, when a NAME.partial is not one of Treble's, and when another
-  /// process writes it; Error{not_found, io}.
-  TREBLE_API VectorFile(const std::filesystem::path& path, VectorFileMode mode);
+  /// process writes it; Error{unsupported} when the format needs a converter and there is none; Error{not_found, io};
+  /// what the converter throws.
+  TREBLE_API VectorFile(const std::filesystem::path& path, VectorFileMode mode, VectorConverter converter = {});
   /// Removes what this object created, unless there are rows to keep.
   TREBLE_API ~VectorFile();
   VectorFile(const VectorFile&) = delete;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "treble/export.h"
 #include "treble/options.h"
@@ -17,6 +18,12 @@ namespace treble {
 /// Hashes the model's files at the first call. Throws what SentenceEncoder::encode throws for such options, and
 /// Error{not_found, io} when a file of the model is gone.
 TREBLE_API std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+/// The part of such an object that vectors depend on: all but names, places, times and what follows from the rest (and
+/// the instruction set, where it does not matter). Equal identities give equal vectors for equal texts, so this is what
+/// to compare before rows of two runs are put into one output. Throws Error{invalid_argument} when `provenance` is no
+/// JSON object.
+TREBLE_API std::string vector_identity_json(std::string_view provenance);
 
 /// For PostFitter::fit on vectors of this encoder under these options. Throws as provenance_json does.
 TREBLE_API PostProvenance post_provenance(const SentenceEncoder& encoder, const EncodeOptions& options);

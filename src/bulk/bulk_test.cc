@@ -251,8 +251,43 @@ TEST_F(Bulk, NothingIsOverwrittenUnlessAsked) {
   EXPECT_LT(test::read_all(path).size(), before.size());
 }
 
+TEST_F(Bulk, AConverterMakesTheOutputOfAllRows) {
+  const fs::path path = folder_ / "rows.parquet";
+  const fs::path partial = path.string() + ".partial";
+  int writes = 0;
+  const VectorConverter copies = {
+      .write =
+          [&writes](const fs::path& rows, const fs::path& output) {
+            ++writes;
+            fs::copy_file(rows, output, fs::copy_options::overwrite_existing);
+          },
+      .read = [](const fs::path& output, const fs::path& rows) { fs::copy_file(output, rows); }};
+  const BulkJob job(*encoder_, options());
+  const auto embed = [&](std::size_t count, VectorFileMode mode) {
+    ListSource source(texts(count));
+    VectorFile file(path, mode, copies);
+    BulkResult result;
+    file.embed(job, source, "null", result);
+    EXPECT_EQ(file.path(), path);
+    EXPECT_FALSE(fs::exists(partial));
+    return result.texts();
+  };
+  EXPECT_EQ(embed(6, VectorFileMode::create), 6);
+  EXPECT_THROW(VectorFile(path, VectorFileMode::create, copies), Error);
+  EXPECT_EQ(embed(6, VectorFileMode::resume), 0);
+  EXPECT_EQ(writes, 1) << "there was nothing to write";
+  EXPECT_EQ(embed(9, VectorFileMode::resume), 3);
+  const std::string resumed = bytes_of(path);
+  EXPECT_EQ(embed(9, VectorFileMode::replace), 9);
+  const std::string at_once = bytes_of(path);
+  EXPECT_EQ(resumed.substr(resumed.find('\n')), at_once.substr(at_once.find('\n')));
+  EXPECT_EQ(writes, 3);
+}
+
 TEST_F(Bulk, OptionsThatMakeNoSenseAreErrors) {
-  EXPECT_THROW(vector_format("rows.parquet"), Error);
+  EXPECT_THROW(vector_format("rows.csv"), Error);
+  EXPECT_EQ(vector_format("rows.parquet"), VectorFormat::parquet);
+  EXPECT_THROW(VectorFile(folder_ / "rows.parquet", VectorFileMode::create), Error) << "there is no converter";
   EXPECT_EQ(vector_format("rows.ndjson"), VectorFormat::jsonl);
   EXPECT_EQ(vector_sidecar("rows.jsonl"), "");
   BulkOptions both = options();

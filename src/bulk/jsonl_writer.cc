@@ -77,9 +77,13 @@ JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved)
   checkpoint(saved.run);
 }
 
+void JsonlWriter::append(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) const {
+  append_rows(batch, embeddings, out);
+}
+
 void JsonlWriter::write(const BulkBatch& batch, const Embeddings& embeddings) {
   fmt::memory_buffer rows;
-  append_rows(batch, embeddings, rows);
+  append(batch, embeddings, rows);
   file_.write_at(end_, {rows.data(), rows.size()});
   end_ += rows.size();
 }

@@ -29,6 +29,10 @@ class JsonlWriter : public VectorSink {
   void checkpoint(const BulkState& state) override;
   void roll_back() noexcept override;
 
+ protected:
+  /// The rows of a batch as bytes that end in a newline.
+  virtual void append(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) const;
+
  private:
   OutputFile& file_;
   Json metadata_;

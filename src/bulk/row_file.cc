@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "base/fail_about.h"
 #include "base/json_text.h"
@@ -72,25 +73,33 @@ void check_regular(const std::string& path) {
 
 }  // namespace
 
-RowFile::RowFile(const std::string& path, VectorFormat format, VectorFileMode mode)
+RowFile::RowFile(const std::string& path, VectorFormat format, VectorFileMode mode, VectorConverter converter)
     : format_(format),
+      mode_(mode),
+      converter_(std::move(converter)),
       target_(link_target(path).string()),
       target_sidecar_(vector_sidecar(path)),
       path_(target_),
       sidecar_(target_sidecar_) {
+  const bool converts = format == VectorFormat::parquet;
+  if (converts && (!converter_.write || !converter_.read)) {
+    fail_file(path, ErrorCode::unsupported, "Parquet needs a VectorConverter; write .npy or .jsonl");
+  }
   check_regular(target_);
   check_regular(target_sidecar_);
+  const std::string partial = target_ + kPartial;
   const bool there = exists(target_);
+  const bool free = !there && !exists(target_sidecar_) && !(converts && exists(partial));
   if (mode == VectorFileMode::resume) {
     resume(there);
-  } else if (!there && !exists(target_sidecar_)) {
-    open_new(there);
-  } else if (mode == VectorFileMode::replace) {
-    open_beside();
-  } else {
-    const std::string& present = there ? path : target_sidecar_;
+  } else if (mode == VectorFileMode::create && !free) {
+    const std::string& present = there ? path : exists(target_sidecar_) ? target_sidecar_ : partial;
     fail_about(present, ErrorCode::invalid_argument,
                "{} exists; VectorFileMode::resume continues it, VectorFileMode::replace replaces it", present);
+  } else if (converts || !free) {
+    open_beside();
+  } else {
+    open_new(there);
   }
 }
 
@@ -127,12 +136,19 @@ void RowFile::resume(bool there) {
   } else if (there && exists(partial_sidecar)) {
     // Killed between the two renames of `finish`: the rows have their name already.
     replace_with(partial_sidecar, link_target(target_sidecar_));
+  } else if (format_ == VectorFormat::parquet) {
+    use_partial();
+    if (there) old_ = std::make_unique<OutputFile>(target_, OutputFile::Mode::resume);
+    if (!there || is_empty(target_)) return open_new(false);
+    converter_.read(target_, path_);
+    restored_ = true;
   } else if (!there) {
     return open_new(false);
   }
   if (is_empty(path_)) return open_new(true);
   file_ = std::make_unique<OutputFile>(path_, OutputFile::Mode::resume);
-  resumes_ = keep_ = true;
+  resumes_ = true;
+  keep_ = !restored_;
 }
 
 std::optional<SavedRun> RowFile::saved() const {
@@ -142,12 +158,25 @@ std::optional<SavedRun> RowFile::saved() const {
   return SavedRun{without_state(std::move(metadata)), state};
 }
 
-void RowFile::finish() {
+void RowFile::convert(bool changed) {
+  if (mode_ == VectorFileMode::create && exists(target_)) {
+    fail(ErrorCode::invalid_argument, "{} has appeared meanwhile; move it away, and VectorFileMode::resume continues",
+         target_);
+  }
+  if (changed || !restored_) converter_.write(path_, target_);
+  ::unlink(path_.c_str());
+}
+
+void RowFile::finish(bool changed) {
   keep();
   file_->sync();
   if (path_ == target_) return;
-  replace_with(path_, target_);
-  if (!sidecar_.empty()) replace_with(sidecar_, link_target(target_sidecar_));
+  if (format_ == VectorFormat::parquet) {
+    convert(changed);
+  } else {
+    replace_with(path_, target_);
+    if (!sidecar_.empty()) replace_with(sidecar_, link_target(target_sidecar_));
+  }
   path_ = target_;
   sidecar_ = target_sidecar_;
   old_.reset();
@@ -163,7 +192,8 @@ VectorFormat vector_format(const std::filesystem::path& path) {
   const auto extension = path.extension();
   if (extension == ".npy") return VectorFormat::npy;
   if (extension == ".jsonl" || extension == ".ndjson") return VectorFormat::jsonl;
-  fail_file(path, ErrorCode::invalid_argument, "an output ends in .npy (numpy) or .jsonl");
+  if (extension == ".parquet") return VectorFormat::parquet;
+  fail_file(path, ErrorCode::invalid_argument, "an output ends in .npy (numpy), .jsonl or .parquet");
 }
 
 std::string vector_sidecar(const std::filesystem::path& path) {

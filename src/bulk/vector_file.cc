@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/json_text.h"
+#include "bulk/block_writer.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/metadata.h"
 #include "bulk/npy_writer.h"
@@ -15,8 +16,8 @@ namespace treble {
 using namespace internal;
 
 struct VectorFile::Impl {
-  Impl(const std::filesystem::path& path, VectorFileMode mode)
-      : format(vector_format(path)), rows(path.string(), format, mode) {}
+  Impl(const std::filesystem::path& path, VectorFileMode mode, VectorConverter converter)
+      : format(vector_format(path)), rows(path.string(), format, mode, std::move(converter)) {}
 
   /// A writer for these metadata; `before` becomes the state of the rows that are there.
   std::unique_ptr<VectorSink> open(Json metadata, std::int64_t dim, BulkState& before);
@@ -32,14 +33,18 @@ std::unique_ptr<VectorSink> VectorFile::Impl::open(Json metadata, std::int64_t d
     if (format == VectorFormat::npy) {
       return std::make_unique<NpyWriter>(rows, std::move(saved->metadata), saved->state, dim);
     }
+    if (format == VectorFormat::parquet) {
+      return std::make_unique<BlockWriter>(rows, std::move(saved->metadata), saved->state);
+    }
     return std::make_unique<JsonlWriter>(rows, std::move(saved->metadata), saved->state);
   }
   if (format == VectorFormat::npy) return std::make_unique<NpyWriter>(rows, std::move(metadata), dim);
+  if (format == VectorFormat::parquet) return std::make_unique<BlockWriter>(rows, std::move(metadata));
   return std::make_unique<JsonlWriter>(rows, std::move(metadata));
 }
 
-VectorFile::VectorFile(const std::filesystem::path& path, VectorFileMode mode)
-    : impl_(std::make_unique<Impl>(path, mode)) {}
+VectorFile::VectorFile(const std::filesystem::path& path, VectorFileMode mode, VectorConverter converter)
+    : impl_(std::make_unique<Impl>(path, mode, std::move(converter))) {}
 
 VectorFile::~VectorFile() = default;
 
@@ -60,7 +65,7 @@ void VectorFile::embed(const BulkJob& job, TextSource& source, std::string_view 
         {.text_index = error.text_index(), .file = error.file()});
   }
   rows.keep();
-  if (!result.stopped) rows.finish();
+  if (!result.stopped) rows.finish(result.texts() > 0);
 }
 
 const std::string& VectorFile::path() const noexcept { return impl_->rows.path(); }

@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/fail.h"
 #include "base/json_text.h"
+#include "engine/vector_identity.h"
 #include "treble/version.h"
 
 namespace treble {
@@ -71,6 +73,12 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = model.special_tokens_as_text;
   return internal::json_text(json);
+}
+
+std::string vector_identity_json(std::string_view provenance) {
+  const Json json = internal::try_parse_ordered(provenance);
+  if (!json.is_object()) internal::fail(ErrorCode::invalid_argument, "the provenance is not a JSON object");
+  return internal::json_text(internal::identity_of(json));
 }
 
 }  // namespace treble
