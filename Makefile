@@ -47,8 +47,8 @@ test: build models/all-MiniLM-L6-v2
 
 ## What needs the packages that people use beside Treble: treble.torch against the program, in PyTorch. Some minutes.
 test-integrations: program
-	@tools/setup_integrations.sh
-	@.venv-integrations/bin/python -m pytest -q -p no:cacheprovider bindings/python/tests/torch
+	@tools/setup_torch_tests.sh
+	@.venv-torch-tests/bin/python -m pytest -q -p no:cacheprovider bindings/python/tests/torch
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Prepare .venv-integrations: pytest on top of the packages of .venv-golden (PyTorch, transformers,
+# Prepare .venv-torch-tests: pytest on top of the packages of .venv-golden (PyTorch, transformers,
 # sentence-transformers), in which bindings/python/tests/torch runs. Does nothing when it is up to date.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-venv="$root/.venv-integrations"
-requirements="$root/tools/requirements-integrations.txt"
+venv="$root/.venv-torch-tests"
+requirements="$root/tools/requirements-torch-tests.txt"
 marker="$venv/.complete"
 
 "$root/tools/setup_golden.sh"
