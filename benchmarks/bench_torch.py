@@ -53,8 +53,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The cost of treble.torch.temper in eager PyTorch.")
     parser.add_argument("--model", type=Path, default=ROOT / "models/all-MiniLM-L6-v2")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--attention", default="sdpa", choices=("sdpa", "eager"))
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     options = {"dtype": torch.float32, "attn_implementation": arguments.attention}
     model = AutoModel.from_pretrained(arguments.model, **options).eval()
     for texts, tokens in SHAPES:

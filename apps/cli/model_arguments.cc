@@ -126,9 +126,8 @@ std::string extension_warning(const ModelInfo& model) {
 SentenceEncoder ModelArguments::load(bool quiet) const {
   if (options.model.empty()) {
     fail(ErrorCode::invalid_argument,
-         "no model: name a folder with --model DIR, or set TREBLE_MODEL. `tools/fetch_model.py all-MiniLM-L6-v2` "
-         "fetches "
-         "one to models/all-MiniLM-L6-v2");
+         "no model: name one with --model DIR or ORG/MODEL, or set TREBLE_MODEL. `treble pull "
+         "sentence-transformers/all-MiniLM-L6-v2` fetches one");
   }
   SentenceEncoder encoder = SentenceEncoder::load(options);
   if (quiet) return encoder;

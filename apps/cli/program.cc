@@ -16,6 +16,7 @@
 #include "help_formatter.h"
 #include "info_command.h"
 #include "inspect_command.h"
+#include "pull_command.h"
 #include "reference_command.h"
 #include "standard_streams.h"
 #include "sweep_command.h"
@@ -32,8 +33,8 @@ constexpr const char* kIntroduction =
 
 constexpr const char* kFirstSteps =
     R"(Start here:
-  tools/fetch_model.py all-MiniLM-L6-v2
-  export TREBLE_MODEL=models/all-MiniLM-L6-v2
+  treble pull sentence-transformers/all-MiniLM-L6-v2
+  export TREBLE_MODEL=sentence-transformers/all-MiniLM-L6-v2
   treble embed corpus.jsonl -o corpus.npy
   treble inspect --temperature 0.8 corpus.jsonl
   treble info
@@ -80,6 +81,7 @@ int run_program(int argc, const char* const* argv) {
   FitCommand fit;
   BakeCommand bake;
   InfoCommand info;
+  PullCommand pull;
   ReferenceCommand reference;
   embed.add_to(app);
   inspect.add_to(app);
@@ -88,6 +90,7 @@ int run_program(int argc, const char* const* argv) {
   fit.add_to(app);
   bake.add_to(app);
   info.add_to(app);
+  pull.add_to(app);
   reference.add_to(app);
   try {
     auto arguments = prepare_arguments(app, argc, argv);
@@ -110,6 +113,7 @@ int run_program(int argc, const char* const* argv) {
   if (calibrate.chosen()) return calibrate.run();
   if (fit.chosen()) return fit.run();
   if (bake.chosen()) return bake.run();
+  if (pull.chosen()) return pull.run();
   if (reference.chosen()) return reference.run(app);
   return info.run();
 }

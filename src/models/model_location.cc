@@ -126,7 +126,7 @@ fs::path find_model_folder(const std::string& model) {
     }
   }
   fail(ErrorCode::not_found,
-       "no model \"{}\": looked at {}. Give the path of a model folder; tools/fetch_model.py brings one to models/",
+       "no model \"{}\": looked at {}. Give the path of a model folder, or fetch a model by `treble pull ORG/MODEL`",
        model, fmt::join(looked_at, ", "));
 }
 
