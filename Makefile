@@ -45,12 +45,15 @@ test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
 
-## The Python package with what people use it with: PyTorch, mteb, LangChain, vector stores, Ray, Spark. Minutes, and some
-## gigabytes of packages the first time.
-test-integrations: build
+## The Python package with what people use it with: PyTorch, mteb, LangChain, LlamaIndex, vector stores, Ray, Spark. Minutes,
+## and an environment of some gigabytes.
+test-integrations: SETUP_OPTIONS := --tests
+test-integrations: setup models/all-MiniLM-L6-v2
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
-	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q -p no:cacheprovider bindings/python/tests/torch \
-	  bindings/python/tests/integrations
+	@$(call configure,-DTREBLE_BUILD_PYTHON=ON)
+	@cmake --build --preset release -j $(JOBS) --target treble_python treble_cli
+	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
+	@TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q bindings/python/tests/torch
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300

@@ -1,0 +1,41 @@
+"""Treble in KeyBERT, which takes other encoders than sentence-transformers' own only as a backend.
+
+>>> from keybert import KeyBERT
+>>> from treble.keybert import TrebleBackend
+>>> model = KeyBERT(model=TrebleBackend("models/all-MiniLM-L6-v2", temperature=0.8))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from treble._adapter import EncoderOptions, ModelLike, Vectors, load_encoder
+
+try:
+    from keybert.backend import BaseEmbedder
+except ImportError as error:
+    raise ImportError(
+        f"treble.keybert needs keybert ({error}): pip install 'treble[keybert]'", name=error.name
+    ) from error
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["TrebleBackend"]
+
+
+class TrebleBackend(BaseEmbedder):
+    """Vectors of documents and words. Raises treble.Error."""
+
+    def __init__(self, model: ModelLike, **options: Unpack[EncoderOptions]) -> None:
+        """model: a folder, a name in the local Hugging Face cache, or a treble.SentenceEncoder.
+
+        options: keyword arguments of treble.SentenceEncoder.
+        """
+        super().__init__(embedding_model=load_encoder(model, **options))
+
+    def embed(self, documents: Iterable[str], verbose: bool = False) -> Vectors:
+        """[n, dim]; verbose shows a progress bar."""
+        vectors: Vectors = self.embedding_model.encode(list(documents), show_progress_bar=verbose)
+        return vectors
