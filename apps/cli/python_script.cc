@@ -94,12 +94,14 @@ std::string find_interpreter(const std::vector<std::string>& modules) {
        fmt::join(modules, ", "), fmt::join(tried, ", "), fmt::join(modules, " "));
 }
 
-/// bin/treble has its scripts in share/treble, both when built and when installed.
+/// bin/treble has its scripts in share/treble, both when built and when installed; in the Python package, whose own
+/// they are, beside bin.
 fs::path find_script(const std::string& name) {
   std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  const fs::path path = program.parent_path().parent_path() / "share" / "treble" / name;
-  if (error || !fs::exists(path, error)) {
+  const fs::path prefix = fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
+  fs::path path = prefix / name;
+  if (!fs::exists(path, error)) path = prefix / "share" / "treble" / name;
+  if (!fs::exists(path, error)) {
     fail(ErrorCode::not_found,
          "{} is missing; install Treble again, or run `python3 -m treble.{}` where Treble's Python "
          "package is installed",

@@ -1,0 +1,192 @@
+#include "encoder.h"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "options.h"
+#include "texts.h"
+#include "treble/error.h"
+#include "watch.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace treble::python {
+
+Encoder::Encoder(SentenceEncoder encoder)
+    : process_(::getpid()), encoder_(std::make_unique<SentenceEncoder>(std::move(encoder))) {}
+
+Encoder::~Encoder() {
+  if (::getpid() != process_) {
+    static_cast<void>(encoder_.release());
+    return;
+  }
+  const nb::gil_scoped_release released;
+  encoder_.reset();
+}
+
+const SentenceEncoder& Encoder::get() const {
+  if (::getpid() == process_) return *encoder_;
+  throw Error(ErrorCode::unsupported, "the model " + encoder_->info().name + " was loaded in process " +
+                                          std::to_string(process_) + ", and this is its forked child " +
+                                          std::to_string(::getpid()) +
+                                          ", where the model's threads do not exist: load it in the child, or start "
+                                          "workers with multiprocessing's \"spawn\" or \"forkserver\"");
+}
+
+namespace {
+
+using Vectors = nb::ndarray<nb::numpy, float, nb::c_contig>;
+using Counts = nb::ndarray<nb::numpy, std::int64_t, nb::ndim<2>, nb::c_contig>;
+
+/// Memory that becomes an array of NumPy without a copy.
+template <typename Number>
+class Buffer {
+ public:
+  explicit Buffer(std::size_t size) : data_(new Number[size]), size_(size) {}
+  std::span<Number> span() { return {data_.get(), size_}; }
+
+  template <typename Array>
+  Array to_array(std::initializer_list<std::size_t> shape) {
+    Number* data = data_.release();
+    const nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<Number*>(pointer); });
+    return Array(data, shape, owner);
+  }
+
+ private:
+  std::unique_ptr<Number[]> data_;
+  std::size_t size_;
+};
+
+/// [count, 2]: tokens that a text has, and that the model read.
+Counts counts_array(const std::vector<TokenCount>& counts) {
+  Buffer<std::int64_t> buffer(counts.size() * 2);
+  auto* to = buffer.span().data();
+  for (const TokenCount& count : counts) {
+    *to++ = count.tokens;
+    *to++ = count.used;
+  }
+  return buffer.to_array<Counts>({counts.size(), 2});
+}
+
+std::int64_t truncated(const std::vector<TokenCount>& counts) {
+  return std::count_if(counts.begin(), counts.end(), [](const TokenCount& one) { return one.used < one.tokens; });
+}
+
+void load(Encoder* self, const std::string& model, int threads, std::optional<std::int64_t> max_length,
+          const std::string& extension, const std::string& dtype, bool special_tokens_as_text) {
+  const ModelOptions options = {.model = model,
+                                .threads = threads,
+                                .max_length = max_length,
+                                .extension = parse_extension(extension),
+                                .dtype = parse_dtype(dtype),
+                                .special_tokens_as_text = special_tokens_as_text};
+  const nb::gil_scoped_release released;
+  new (self) Encoder(SentenceEncoder::load(options));
+}
+
+std::tuple<Vectors, Counts, std::int64_t> encode(const Encoder& self, nb::handle texts, const EncodeOptions& options,
+                                                 nb::handle progress) {
+  const SentenceEncoder& encoder = self.get();
+  const Texts given(texts);
+  Watch watch(progress);
+  EncodeOptions watched = options;
+  watched.progress = watch.callback();
+  const auto dim = static_cast<std::size_t>(encoder.output_dim(options));
+  Buffer<float> vectors(given.views().size() * dim);
+  std::vector<TokenCount> counts;
+  {
+    const nb::gil_scoped_release released;
+    counts = encoder.encode_into(given.views(), vectors.span(), watched);
+  }
+  return {given.single() ? vectors.to_array<Vectors>({dim}) : vectors.to_array<Vectors>({given.views().size(), dim}),
+          counts_array(counts), truncated(counts)};
+}
+
+Counts count_tokens(const Encoder& self, nb::handle texts, const EncodeOptions& options) {
+  const SentenceEncoder& encoder = self.get();
+  const Texts given(texts);
+  std::vector<TokenCount> counts;
+  {
+    const nb::gil_scoped_release released;
+    counts = encoder.count_tokens(given.views(), options);
+  }
+  return counts_array(counts);
+}
+
+nb::dict info(const Encoder& self) {
+  const ModelInfo& info = self.get().info();
+  nb::dict result;
+  result["name"] = info.name;
+  result["path"] = info.path.string();
+  result["model_type"] = info.model_type;
+  result["architecture"] = info.architecture;
+  result["weights_dtype"] = to_string(info.weights_dtype);
+  result["dtype"] = to_string(info.compute_dtype);
+  result["dtype_reason"] = info.dtype_reason;
+  result["cpu_isa"] = info.cpu_isa;
+  result["pooling"] = to_string(std::span(info.pooling));
+  result["normalizes"] = info.normalizes;
+  result["dim"] = info.dim;
+  result["hidden_size"] = info.hidden_size;
+  result["num_layers"] = info.num_layers;
+  result["num_heads"] = info.num_heads;
+  result["vocab_size"] = info.vocab_size;
+  result["num_parameters"] = info.num_parameters;
+  result["max_length"] = info.max_length;
+  result["max_length_source"] = info.max_length_source;
+  result["position_limit"] = info.position_limit;
+  result["extension"] = to_string(info.extension);
+  result["tempered_layers"] = info.tempered_layers;
+  result["baked_temperature"] = info.baked_temperature;
+  result["default_prompt_name"] = info.default_prompt_name;
+  result["similarity"] = to_string(info.similarity);
+  result["special_tokens_as_text"] = info.special_tokens_as_text;
+  result["truncation"] = to_string(info.truncation);
+  result["threads"] = info.threads;
+  nb::dict prompts;
+  for (const auto& [name, prompt] : info.prompts) prompts[nb::str(name.c_str(), name.size())] = prompt;
+  result["prompts"] = prompts;
+  nb::list modules;
+  for (const auto& module : info.modules) modules.append(module);
+  result["modules"] = modules;
+  nb::list warnings;
+  for (const auto& warning : info.warnings) warnings.append(warning);
+  result["warnings"] = warnings;
+  return result;
+}
+
+}  // namespace
+
+void bind_encoder(nb::module_& module) {
+  nb::class_<Encoder>(module, "Encoder", "A loaded model; see treble.SentenceEncoder.")
+      .def("__init__", &load, "model"_a, nb::kw_only(), "threads"_a = 0, "max_length"_a = nb::none(),
+           "extension"_a = "none", "dtype"_a = "float32", "special_tokens_as_text"_a = false)
+      .def("encode", &encode, "texts"_a, "options"_a, "progress"_a = nb::none(),
+           "Vectors, [dim] of a str and [count, dim] of an iterable; token counts [count, 2]: in the text, read; how "
+           "many "
+           "texts were truncated.")
+      .def("count_tokens", &count_tokens, "texts"_a, "options"_a,
+           "What `encode` would report, without running the model.")
+      .def(
+          "output_dim",
+          [](const Encoder& self, const EncodeOptions& options) { return self.get().output_dim(options); }, "options"_a)
+      .def(
+          "validate", [](const Encoder& self, const EncodeOptions& options) { self.get().validate(options); },
+          "options"_a)
+      .def("info", &info);
+}
+
+}  // namespace treble::python

@@ -1,0 +1,70 @@
+"""Text embeddings that are honest about long texts.
+
+>>> import treble
+>>> encoder = treble.SentenceEncoder("models/all-MiniLM-L6-v2")
+>>> encoder.encode(["a letter from the harbour"]).shape
+(1, 384)
+"""
+
+from treble._temperature import TemperatureLike
+from treble._treble import (
+    Temperature,
+    TemperatureProfile,
+    cpu_path,
+    git_commit,
+    library_versions,
+    numerics_version,
+)
+from treble._treble import version as _version
+from treble.encoder import Encoded, SentenceEncoder
+from treble.errors import (
+    CancelledError,
+    DeadlineExceededError,
+    Error,
+    InternalError,
+    InterruptedByRequestError,
+    InvalidArgumentError,
+    InvalidFileError,
+    IoError,
+    NonFiniteError,
+    NotFoundError,
+    OverloadedError,
+    TextTooLongError,
+    TrebleWarning,
+    TruncationWarning,
+    UnavailableError,
+    UnsupportedError,
+)
+from treble.quantization import quantize_embeddings
+
+__version__ = _version()
+
+__all__ = [
+    "CancelledError",
+    "DeadlineExceededError",
+    "Encoded",
+    "Error",
+    "InternalError",
+    "InterruptedByRequestError",
+    "InvalidArgumentError",
+    "InvalidFileError",
+    "IoError",
+    "NonFiniteError",
+    "NotFoundError",
+    "OverloadedError",
+    "SentenceEncoder",
+    "Temperature",
+    "TemperatureLike",
+    "TemperatureProfile",
+    "TextTooLongError",
+    "TrebleWarning",
+    "TruncationWarning",
+    "UnavailableError",
+    "UnsupportedError",
+    "__version__",
+    "cpu_path",
+    "git_commit",
+    "library_versions",
+    "numerics_version",
+    "quantize_embeddings",
+]
