@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 
 # Name -> (module, what it does).
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "evaluate": ("treble.commands.evaluate", "mteb's tasks in local folders, at several temperatures"),
+    "longembed": ("treble.commands.longembed", "makes LongEmbed's passkey and needle tasks"),
+}
 
 
 def program() -> Path:
