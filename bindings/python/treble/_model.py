@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, Literal
 
 from treble import _similarity
 from treble._temperature import TemperatureLike, to_temperature
 from treble._treble import EncodeOptions, Encoder, Temperature
-from treble.errors import InvalidArgumentError, TrebleWarning, UnsupportedError
+from treble.errors import InvalidArgumentError, TrebleWarning, UnsupportedError, warn
 
 Truncation = Literal["end", "start", "error"]
 Dtype = Literal["float32", "bfloat16", "int8", "auto"]
@@ -98,7 +97,7 @@ class Model:
         self._max_seq_length: int | None = None
         self._load()
         for warning in [*self.info["warnings"], *extension_warnings(self.info)]:
-            warnings.warn(warning, TrebleWarning, stacklevel=3)
+            warn(warning, TrebleWarning)
         self.prompts: dict[str, str] = dict(self.info["prompts"]) if prompts is None else dict(prompts)
         """By name; entries may be added."""
         default = self.info["default_prompt_name"] if default_prompt_name is None else default_prompt_name
