@@ -78,7 +78,10 @@ def test_sweep(encoder: treble.SentenceEncoder, corpus: list[str], tmp_path: Pat
     assert list((tmp_path / "cache").iterdir())
 
 
-def test_sweep_on_labelled_data_in_memory(encoder: treble.SentenceEncoder, corpus: list[str]) -> None:
+def test_sweep_on_labelled_data_in_memory(
+    encoder: treble.SentenceEncoder, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     documents = corpus[:60]
     data = treble.SweepData.retrieval(
         "mine",
@@ -95,6 +98,7 @@ def test_sweep_on_labelled_data_in_memory(encoder: treble.SentenceEncoder, corpu
     assert encoder.sweep(pairs, 0.9, posts=(), bootstrap=100).metric == "Spearman"
     with pytest.raises(treble.NotFoundError, match="nowhere"):
         encoder.sweep("nowhere")
+    assert not list(tmp_path.iterdir()), "nothing is kept without a cache"
 
 
 def test_calibrate(encoder: treble.SentenceEncoder, corpus: list[str], tmp_path: Path) -> None:

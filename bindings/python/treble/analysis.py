@@ -118,7 +118,7 @@ class AnalysisMethods(Model):
         bootstrap: int = 1000,
         seed: int = 1,
         bucket_edges: Sequence[int] = _EDGES,
-        cache: str | os.PathLike[str] = "",
+        cache: str | os.PathLike[str] | None = None,
         show_progress_bar: bool | None = None,
     ) -> SweepReport:
         """Does a temperature help on this data, judged on parts of it that the choice has not seen?
@@ -142,7 +142,8 @@ class AnalysisMethods(Model):
         options.ignore_identical_ids = ignore_identical_ids
         options.folds, options.bootstrap, options.seed = folds, bootstrap, seed
         options.bucket_edges = list(bucket_edges)
-        options.cache = Path(cache) if os.fspath(cache) else Path()
+        if cache is not None:
+            options.cache = Path(cache)
         variants = [*map(self._with_dtype, try_dtypes), *map(self._with_extension, try_extensions)]
         with progress_bar(show_progress_bar) as report:
             given = _sweep_data(data, split, sample, seed)
