@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import subprocess
 from pathlib import Path
@@ -115,6 +116,8 @@ def test_calibrate(encoder: treble.SentenceEncoder, corpus: list[str], tmp_path:
     np.testing.assert_array_equal(by_profile, encoder.encode(text, temperature=f"match:{file}"))
     np.testing.assert_array_equal(by_profile, encoder.encode(text, temperature=file))
     assert not np.array_equal(by_profile, encoder.encode(text))
+    sent = pickle.loads(pickle.dumps(treble.SentenceEncoder(encoder._path, temperature=found.profile)))
+    np.testing.assert_array_equal(sent.encode(text), by_profile)
     assert len(found.to_pandas()) == 4
     assert "<table>" in found._repr_html_()
     assert found.to_dict()["schema"] == "treble.temperature_profile/1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -232,6 +233,37 @@ def test_arguments_for_others_sake(encoder: treble.SentenceEncoder) -> None:
         encoder.encode("the cat", batch_size=0)
     with pytest.raises(TypeError, match="promt"):
         encoder.encode("the cat", promt="x")
+
+
+def test_progress_bar(
+    encoder: treble.SentenceEncoder,
+    corpus: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("tqdm")
+    vectors = encoder.encode(corpus, show_progress_bar=True)
+    assert "encoding: 100%" in capsys.readouterr().err
+    np.testing.assert_array_equal(vectors, encoder.encode(corpus))
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match="pip install tqdm"):
+        encoder.encode(corpus, show_progress_bar=True)
+
+
+def test_tensors(encoder: treble.SentenceEncoder) -> None:
+    torch = pytest.importorskip("torch")
+    expected = encoder.encode(["the cat", "a dog"])
+    tensor = encoder.encode(["the cat", "a dog"], convert_to_tensor=True)
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+    rows = encoder.encode(["the cat", "a dog"], convert_to_numpy=False)
+    assert isinstance(rows, list)
+    np.testing.assert_array_equal(rows[1].numpy(), expected[1])
+    assert isinstance(encoder.similarity(tensor, tensor), torch.Tensor)
+    assert encoder.encode("the cat", device=torch.device("cpu")).shape == (32,)
+    tokens = encoder.encode(["the cat"], output_value="token_embeddings", convert_to_tensor=True)
+    assert isinstance(tokens[0], torch.Tensor)
 
 
 def test_progress_is_reported(encoder: treble.SentenceEncoder, corpus: list[str]) -> None:
