@@ -5,8 +5,8 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize \
-  build setup docs install dist deb container clean
+.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-scaling soak lint fuzz \
+  sanitize build setup docs install wheel dist deb container clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS) $(BROWSER_OPTION)
@@ -24,7 +24,7 @@ program: setup
 ## Program and tests.
 build: SETUP_OPTIONS := --tests
 build: setup
-	@$(call configure,-DTREBLE_BUILD_TESTS=ON)
+	@$(call configure,-DTREBLE_BUILD_TESTS=ON -DTREBLE_BUILD_PYTHON=ON)
 	@cmake --build --preset release -j $(JOBS)
 
 models/%: tools/fetch_model.py
@@ -45,13 +45,11 @@ test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
 
-## The Python package with what people use it with: PyTorch, mteb, LangChain, LlamaIndex, vector stores, Ray, Spark. Minutes,
-## and an environment of some gigabytes.
-test-integrations: SETUP_OPTIONS := --tests
-test-integrations: setup models/all-MiniLM-L6-v2
+## The wheel in a clean environment, and the Python package with what people use it with: PyTorch, mteb, LangChain,
+## LlamaIndex, vector stores, Ray, Spark. Minutes, and an environment of some gigabytes.
+test-integrations: wheel models/all-MiniLM-L6-v2
+	@tools/try_wheel.sh
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
-	@$(call configure,-DTREBLE_BUILD_PYTHON=ON)
-	@cmake --build --preset release -j $(JOBS) --target treble_python treble_cli
 	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
 	@TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q bindings/python/tests/torch
 
@@ -124,6 +122,10 @@ install: program
 ## build/dist/treble-VERSION.tar.gz: the sources with the page of reports built, for those who have no Node.js.
 dist:
 	@tools/make_dist.sh
+
+## dist/treble-VERSION-….whl: the Python package with the library, oneDNN and the program in it.
+wheel: build
+	@tools/make_wheel.sh
 
 ## build/release/package/treble_VERSION_ARCH.deb.
 deb: program
