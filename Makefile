@@ -5,8 +5,8 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-scaling soak lint fuzz \
-  sanitize build setup docs install dist deb container clean
+.PHONY: demo program test test-integrations wheel differential differential-store bench bench-peers bench-scaling soak lint \
+  fuzz sanitize build setup docs install dist deb container clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS) $(BROWSER_OPTION)
@@ -24,7 +24,7 @@ program: setup
 ## Program and tests.
 build: SETUP_OPTIONS := --tests
 build: setup
-	@$(call configure,-DTREBLE_BUILD_TESTS=ON)
+	@$(call configure,-DTREBLE_BUILD_TESTS=ON -DTREBLE_BUILD_PYTHON=ON)
 	@cmake --build --preset release -j $(JOBS)
 
 models/%: tools/fetch_model.py
@@ -122,6 +122,14 @@ install: program
 ## build/dist/treble-VERSION.tar.gz: the sources with the page of reports built, for those who have no Node.js.
 dist:
 	@tools/make_dist.sh
+
+## dist/treble-VERSION-….whl: the Python package with the library, oneDNN and the program in it.
+wheel: build
+	@tools/make_wheel.sh
+
+## What takes longer than `make test` may: the wheel in a clean environment.
+test-integrations: wheel
+	@tools/try_wheel.sh
 
 ## build/release/package/treble_VERSION_ARCH.deb.
 deb: program

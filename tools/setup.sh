@@ -3,6 +3,7 @@
 # crates. Idempotent, and quick when nothing changed. Expects python3, cargo, g++ and cmake to be there.
 #
 #   tools/setup.sh             build the program
+#   tools/setup.sh --python    what `pip install .` needs as well: Python's headers
 #   tools/setup.sh --tests     build and run the tests, lint, models that come as ONNX
 #   tools/setup.sh --browser   Chromium as well, for the test of the report's page
 #   tools/setup.sh --fuzz      clang with its sanitizer run-time as well
@@ -12,9 +13,15 @@ cd "$(dirname "$0")/.."
 
 apt_packages=(ninja-build pkg-config libhwy-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev zlib1g-dev libzstd-dev)
 requirements=(tools/requirements.txt)
+python_headers() {
+  python3 -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
+    apt_packages+=(python3-dev)
+}
 for option in "$@"; do
   case "$option" in
+    --python) python_headers ;;
     --tests)
+      python_headers
       apt_packages+=(libgtest-dev)
       requirements+=(tools/requirements-dev.txt) ;;
     --browser)
@@ -22,7 +29,7 @@ for option in "$@"; do
       command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt_packages+=(chromium) ;;
     --fuzz) apt_packages+=(clang-19 libclang-rt-19-dev) ;;
     --docs) apt_packages+=(doxygen) ;;
-    *) echo "setup.sh: unknown option '$option'; there are --tests, --browser, --fuzz and --docs" >&2; exit 64 ;;
+    *) echo "setup.sh: unknown option '$option'; there are --python, --tests, --browser, --fuzz and --docs" >&2; exit 64 ;;
   esac
 done
 
@@ -58,6 +65,8 @@ for list in "${requirements[@]}"; do
     say "installing Python packages of $list into .venv"
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$list"
+    # Its first run fetches pyright itself from npm; a test should find it there.
+    [ ! -x .venv/bin/pyright ] || .venv/bin/pyright --version >/dev/null
     printf '%s' "$wanted" >"$stamp"
   fi
 done

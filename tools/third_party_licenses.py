@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Gather the licences of what a built Treble carries inside itself, into one text file.
 
-    tools/third_party_licenses.py --output FILE
+    tools/third_party_licenses.py [--wheel] --output FILE
 
 Carried are: oneDNN (in lib/treble), the Rust crates of the tokenizer (linked in), header-only C++ libraries, the npm
-packages in the page of reports. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own.
+packages in the page of reports. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own; a
+Python wheel carries them, and nanobind (--wheel).
 Fails when a component has no licence text, so that a new dependency cannot slip in without one.
 """
 
@@ -18,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +29,8 @@ PAGE = ROOT / "apps/report"
 PAGE_LICENSES = PAGE / "built/LICENSES.txt"
 # Header-only libraries, compiled in: the package that brings each, as Debian records its licence.
 HEADER_ONLY = ("nlohmann-json3-dev", "libcli11-dev", "libeigen3-dev")
+# Shared libraries that a wheel carries too: the Debian package that brings each.
+SHARED = ("libfmt9", "libhwy1", "libssl3", "libzstd1", "zlib1g", "libgomp1")
 # For a component whose package names a licence and carries no text: the text that the name stands for.
 STANDARD_TEXTS = {"Apache-2.0": ROOT / "LICENSE"}
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice|copyright|third-party-programs)", re.IGNORECASE)
@@ -79,13 +83,21 @@ def linked_crates() -> Iterator[Component]:
         yield Component(f"{package['name']} {package['version']} (crate)", package["license"] or "see below", texts)
 
 
-def header_only() -> Iterator[Component]:
+def debian(names: tuple[str, ...]) -> Iterator[Component]:
     """As Debian's copyright files have them."""
-    for name in HEADER_ONLY:
+    for name in names:
         path = Path("/usr/share/doc") / name / "copyright"
         if not path.is_file():
             raise MissingLicense(f"{name}: no {path}; install the Debian package, whose licence text is carried over")
         yield Component(name.removesuffix("-dev"), "see below", (path.read_text(encoding="utf-8").strip(),))
+
+
+def nanobind() -> Component:
+    """Linked into the extension module; from the Python that runs this, which builds the wheel."""
+    for file in metadata.distribution("nanobind").files or ():
+        if LICENSE_FILE.search(file.name):
+            return Component("nanobind", "BSD-3-Clause", (file.read_text(encoding="utf-8").strip(),))
+    raise MissingLicense("nanobind: its package carries no licence text")
 
 
 def page_packages() -> Iterator[Component]:
@@ -126,13 +138,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--page-only", action="store_true", help="only what is in the page of reports")
+    parser.add_argument("--wheel", action="store_true", help="with what a Python wheel carries besides")
     arguments = parser.parse_args()
     try:
         carried = PAGE_LICENSES.is_file() and not (PAGE / "node_modules").is_dir()
         components = [] if carried else list(page_packages())
         if not arguments.page_only:
             rust = Component("the Rust standard library", "MIT OR Apache-2.0", ())
-            components = [onednn(), rust, *linked_crates(), *header_only(), *components]
+            components = [onednn(), rust, *linked_crates(), *debian(HEADER_ONLY), *components]
+        if arguments.wheel:
+            components += [nanobind(), *debian(SHARED)]
         text = written([with_text(component) for component in components])
     except MissingLicense as error:
         print(f"third_party_licenses: {error}", file=sys.stderr)

@@ -24,5 +24,6 @@
 #include "treble/sweep.h"
 #include "treble/temperature.h"
 #include "treble/temperature_profile.h"
+#include "treble/tokens.h"
 #include "treble/version.h"
 #include "treble/whole_file.h"

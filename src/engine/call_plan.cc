@@ -120,11 +120,12 @@ CallPlan SentenceEncoder::Impl::plan(const EncodeOptions& options) const {
 }
 
 std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(std::span<const std::string_view> texts,
-                                                           const CallPlan& plan) {
+                                                           const CallPlan& plan, CallWatch* watch) {
   const auto count = static_cast<std::int64_t>(texts.size());
   std::vector<TokenizedText> tokenized(texts.size());
   const std::int64_t chunks = (count + kTokenizeChunk - 1) / kTokenizeChunk;
   pool.parallel_for(chunks, [&](std::int64_t chunk, int) {
+    if (watch != nullptr) watch->check_early();
     const std::int64_t end = std::min(count, (chunk + 1) * kTokenizeChunk);
     for (std::int64_t index = chunk * kTokenizeChunk; index < end; ++index) {
       const auto i = static_cast<std::size_t>(index);

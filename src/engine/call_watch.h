@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 
@@ -18,6 +19,10 @@ class CallWatch {
   /// Throws Error{interrupted} after a request to stop.
   void check() const;
 
+  /// For work before the first text is done: checks, and on the caller's thread reports now and then that nothing is
+  /// done yet, so that the callback can stop the call.
+  void check_early();
+
   /// So many more texts are done.
   void add(std::int64_t texts);
 
@@ -31,7 +36,8 @@ class CallWatch {
   std::int64_t total_;
   std::thread::id caller_ = std::this_thread::get_id();
   std::atomic<std::int64_t> done_ = 0;
-  std::int64_t reported_ = -1;  ///< by the caller's thread
+  std::int64_t reported_ = -1;                         ///< by the caller's thread
+  std::chrono::steady_clock::time_point reported_at_;  ///< likewise
 };
 
 }  // namespace treble::internal

@@ -7,7 +7,6 @@
 #include "base/fail_about.h"
 #include "base/sha256.h"
 #include "batch/batch_packer.h"
-#include "engine/call_watch.h"
 #include "engine/model_info.h"
 #include "engine/sentence_encoder_impl.h"
 
@@ -99,10 +98,7 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, EncodeWorke
 }
 
 void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
-                                           Batching batching, const VectorRows& out) {
-  std::int64_t texts = 0;
-  for (const PackedBatch& batch : batches) texts += batch.num_sequences();
-  CallWatch watch(options, texts);
+                                           Batching batching, const VectorRows& out, CallWatch& watch) {
   if (batches.size() == 1 && batching == Batching::fastest) {
     // A single batch: all threads share each step of it. Its steps are cut the same way however many of the threads
     // other calls leave to it, so its vectors are the same bit for bit.
@@ -111,7 +107,7 @@ void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches,
       EncodeWorker& own = workers[static_cast<std::size_t>(slot)];
       encode_batch(on_all_threads(own), own, batches.front(), options, out);
     });
-    watch.add(texts);
+    watch.add(batches.front().num_sequences());
     return;
   }
   pool.parallel_for(static_cast<std::int64_t>(batches.size()), [&](std::int64_t index, int slot) {
@@ -145,9 +141,10 @@ std::vector<TokenCount> SentenceEncoder::Impl::encode_into(std::span<const std::
                                                            Batching batching, const VectorRows& out) {
   if (texts.empty()) return {};
 
-  const auto tokenized = tokenize(texts, call_plan);
+  CallWatch watch(options, std::ssize(texts));
+  const auto tokenized = tokenize(texts, call_plan, &watch);
   const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
-  encode_batches(batches, options, batching, out);
+  encode_batches(batches, options, batching, out, watch);
   return token_counts(tokenized);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/thread_pool.h"
 #include "batch/packed_batch.h"
+#include "engine/call_watch.h"
 #include "engine/encoder_access.h"
 #include "engine/length_limit.h"
 #include "engine/model_folder.h"
@@ -63,7 +64,9 @@ struct SentenceEncoder::Impl {
   void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
   CallPlan plan_reading(const EncodeOptions& options) const;
   CallPlan plan(const EncodeOptions& options) const;
-  std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan);
+  /// `watch`, if there is one, hears a stop and reports before each chunk of texts.
+  std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan,
+                                      CallWatch* watch = nullptr);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
   std::int64_t output_dim(const EncodeOptions& options) const {
     return modules.output_dim({options.normalize, options.dimensions});
@@ -73,7 +76,7 @@ struct SentenceEncoder::Impl {
   std::vector<TokenCount> encode_into(std::span<const std::string_view> texts, const CallPlan& call_plan,
                                       const EncodeOptions& options, Batching batching, const VectorRows& out);
   void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
-                      const VectorRows& out);
+                      const VectorRows& out, CallWatch& watch);
   void encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,
                     const EncodeOptions& options, const VectorRows& out) const;
   std::vector<std::int64_t> encode_batch(const Execution& execution, EncodeWorker& worker, const BatchCall& call) const;

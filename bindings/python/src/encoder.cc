@@ -1,6 +1,5 @@
 #include "encoder.h"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -15,8 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "arrays.h"
 #include "options.h"
+#include "queue.h"
 #include "texts.h"
+#include "treble/chunking.h"
 #include "treble/error.h"
 #include "watch.h"
 
@@ -30,10 +32,13 @@ Encoder::Encoder(SentenceEncoder encoder)
 
 Encoder::~Encoder() {
   if (::getpid() != process_) {
+    static_cast<void>(queue_.release());
     static_cast<void>(encoder_.release());
     return;
   }
+  // Threads of the queue may wait for the GIL to deliver vectors.
   const nb::gil_scoped_release released;
+  queue_.reset();
   encoder_.reset();
 }
 
@@ -46,40 +51,22 @@ const SentenceEncoder& Encoder::get() const {
                                           "workers with multiprocessing's \"spawn\" or \"forkserver\"");
 }
 
+RequestQueue& Encoder::queue() {
+  const SentenceEncoder& encoder = get();
+  std::call_once(queue_once_, [&] { queue_ = std::make_unique<RequestQueue>(encoder); });
+  return *queue_;
+}
+
+void Encoder::close_queue() {
+  if (::getpid() == process_ && queue_ != nullptr) queue_->shutdown();
+}
+
 namespace {
 
-using Vectors = nb::ndarray<nb::numpy, float, nb::c_contig>;
-using Counts = nb::ndarray<nb::numpy, std::int64_t, nb::ndim<2>, nb::c_contig>;
+using Encoded = std::tuple<Vectors, Counts, std::int64_t>;
 
-/// Memory that becomes an array of NumPy without a copy.
-template <typename Number>
-class Buffer {
- public:
-  explicit Buffer(std::size_t size) : data_(new Number[size]), size_(size) {}
-  std::span<Number> span() { return {data_.get(), size_}; }
-
-  template <typename Array>
-  Array to_array(std::initializer_list<std::size_t> shape) {
-    Number* data = data_.release();
-    const nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<Number*>(pointer); });
-    return Array(data, shape, owner);
-  }
-
- private:
-  std::unique_ptr<Number[]> data_;
-  std::size_t size_;
-};
-
-/// [count, 2]: tokens that a text has, and that the model read.
-Counts counts_array(const std::vector<TokenCount>& counts) {
-  Buffer<std::int64_t> buffer(counts.size() * 2);
-  auto* to = buffer.span().data();
-  for (const TokenCount& count : counts) {
-    *to++ = count.tokens;
-    *to++ = count.used;
-  }
-  return buffer.to_array<Counts>({counts.size(), 2});
-}
+/// Texts of a call that may be put together with others'.
+constexpr std::int64_t kSmallCall = 8;
 
 std::int64_t truncated(const std::vector<TokenCount>& counts) {
   return std::count_if(counts.begin(), counts.end(), [](const TokenCount& one) { return one.used < one.tokens; });
@@ -97,10 +84,24 @@ void load(Encoder* self, const std::string& model, int threads, std::optional<st
   new (self) Encoder(SentenceEncoder::load(options));
 }
 
-std::tuple<Vectors, Counts, std::int64_t> encode(const Encoder& self, nb::handle texts, const EncodeOptions& options,
-                                                 nb::handle progress) {
+/// The vectors of a call and what is said of it; of one str [dim].
+Encoded to_encoded(Embeddings embeddings, bool single) {
+  const auto dim = static_cast<std::size_t>(embeddings.dim);
+  const Counts counts = counts_array(embeddings.token_counts);
+  const std::int64_t cut = truncated(embeddings.token_counts);
+  Vectors vectors = single ? to_array(std::move(embeddings.values), {dim})
+                           : to_array(std::move(embeddings.values), {static_cast<std::size_t>(embeddings.count), dim});
+  return {std::move(vectors), counts, cut};
+}
+
+Encoded encode(Encoder& self, nb::handle texts, const EncodeOptions& options, nb::handle progress) {
   const SentenceEncoder& encoder = self.get();
   const Texts given(texts);
+  const Encoder::Running running(self);
+  // Small calls beyond what the model has threads for gain from common batches.
+  if (given.count() <= kSmallCall && running.others() >= encoder.info().threads && progress.is_none()) {
+    return to_encoded(encode_together(self, given, options), given.single());
+  }
   Watch watch(progress);
   EncodeOptions watched = options;
   watched.progress = watch.callback();
@@ -113,6 +114,22 @@ std::tuple<Vectors, Counts, std::int64_t> encode(const Encoder& self, nb::handle
   }
   return {given.single() ? vectors.to_array<Vectors>({dim}) : vectors.to_array<Vectors>({given.views().size(), dim}),
           counts_array(counts), truncated(counts)};
+}
+
+Encoded encode_in_chunks(const Encoder& self, nb::handle texts, const EncodeOptions& options, const std::string& chunks,
+                         nb::handle progress) {
+  const SentenceEncoder& encoder = self.get();
+  const ChunkOptions parsed = ChunkOptions::parse(chunks);
+  const Texts given(texts);
+  Watch watch(progress);
+  EncodeOptions watched = options;
+  watched.progress = watch.callback();
+  Embeddings embeddings;
+  {
+    const nb::gil_scoped_release released;
+    embeddings = encode_chunked(encoder, given.views(), watched, parsed);
+  }
+  return to_encoded(std::move(embeddings), false);
 }
 
 Counts count_tokens(const Encoder& self, nb::handle texts, const EncodeOptions& options) {
@@ -174,11 +191,13 @@ void bind_encoder(nb::module_& module) {
   nb::class_<Encoder>(module, "Encoder", "A loaded model; see treble.SentenceEncoder.")
       .def("__init__", &load, "model"_a, nb::kw_only(), "threads"_a = 0, "max_length"_a = nb::none(),
            "extension"_a = "none", "dtype"_a = "float32", "special_tokens_as_text"_a = false)
-      .def("encode", &encode, "texts"_a, "options"_a, "progress"_a = nb::none(),
+      .def("encode", &encode, "texts"_a.none(), "options"_a, "progress"_a = nb::none(),
            "Vectors, [dim] of a str and [count, dim] of an iterable; token counts [count, 2]: in the text, read; how "
            "many "
            "texts were truncated.")
-      .def("count_tokens", &count_tokens, "texts"_a, "options"_a,
+      .def("encode_chunked", &encode_in_chunks, "texts"_a.none(), "options"_a, "chunks"_a, "progress"_a = nb::none(),
+           "As `encode`, [count, dim], with long texts in pieces: \"chunk-mean:256\".")
+      .def("count_tokens", &count_tokens, "texts"_a.none(), "options"_a,
            "What `encode` would report, without running the model.")
       .def(
           "output_dim",

@@ -22,21 +22,12 @@ nb::object to_str(const std::string& text) {
   return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
 }
 
-void raise(const Error& error) {
-  const nb::object make = nb::module_::import_("treble.errors").attr("_from_native");
-  nb::object index = nb::none();
-  if (error.text_index()) index = nb::int_(*error.text_index());
-  nb::object file = nb::none();
-  if (!error.file().empty()) file = to_str(error.file().string());
-  const nb::object raised = make(mapping(error.code()).name, to_str(error.what()), index, file);
-  PyErr_SetObject(raised.type().ptr(), raised.ptr());
-}
-
 void translate(const std::exception_ptr& thrown, void* /*payload*/) {
   try {
     std::rethrow_exception(thrown);
   } catch (const Error& error) {
-    raise(error);
+    const nb::object raised = to_python(error);
+    PyErr_SetObject(raised.type().ptr(), raised.ptr());
   }
 }
 
@@ -50,6 +41,15 @@ std::vector<std::pair<std::string, std::string>> error_table() {
 }
 
 }  // namespace
+
+nb::object to_python(const Error& error) {
+  const nb::object make = nb::module_::import_("treble.errors").attr("_from_native");
+  nb::object index = nb::none();
+  if (error.text_index()) index = nb::int_(*error.text_index());
+  nb::object file = nb::none();
+  if (!error.file().empty()) file = to_str(error.file().string());
+  return make(mapping(error.code()).name, to_str(error.what()), index, file);
+}
 
 void translate_errors() { nb::register_exception_translator(translate); }
 

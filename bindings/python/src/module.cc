@@ -4,10 +4,13 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "analysis.h"
 #include "encoder.h"
 #include "errors.h"
 #include "options.h"
+#include "queue.h"
 #include "temperature.h"
+#include "tokens.h"
 #include "treble/version.h"
 
 namespace nb = nanobind;
@@ -25,4 +28,10 @@ NB_MODULE(_treble, module) {
   treble::python::bind_temperature(module);
   treble::python::bind_options(module);
   treble::python::bind_encoder(module);
+  treble::python::bind_tokens(module);
+  treble::python::bind_queue(module);
+  treble::python::bind_inspect(module);
+  treble::python::bind_sweep(module);
+  treble::python::bind_temperature_makers(module);
+  treble::python::bind_post(module);
 }

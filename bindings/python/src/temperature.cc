@@ -70,7 +70,7 @@ void bind_temperature(nb::module_& module) {
       .def(
           "__eq__",
           [](const Temperature& self, const Temperature& other) { return self.canonical() == other.canonical(); },
-          nb::is_operator())
+          nb::is_operator(), nb::sig("def __eq__(self, arg: object, /) -> bool"))
       .def("__getstate__", [](const Temperature& self) { return self.to_string(); })
       .def("__setstate__",
            [](Temperature& self, const std::string& text) { new (&self) Temperature(Temperature::parse(text)); });

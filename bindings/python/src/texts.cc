@@ -46,6 +46,11 @@ Texts::Texts(nb::handle texts) {
     add(texts);
     return;
   }
+  const bool listed = PyList_Check(texts.ptr()) != 0 || PyTuple_Check(texts.ptr()) != 0;
+  if (!listed && ArrowTexts::speaks(texts)) {
+    column_.emplace(texts);
+    return;
+  }
   // Iterable, but not in an order that vectors could follow.
   const bool unordered =
       PyBytes_Check(texts.ptr()) != 0 || PyDict_Check(texts.ptr()) != 0 || PyAnySet_Check(texts.ptr()) != 0;

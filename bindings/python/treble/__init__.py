@@ -8,6 +8,8 @@
 
 from treble._temperature import TemperatureLike
 from treble._treble import (
+    PostTransform,
+    SweepData,
     Temperature,
     TemperatureProfile,
     cpu_path,
@@ -16,7 +18,8 @@ from treble._treble import (
     numerics_version,
 )
 from treble._treble import version as _version
-from treble.encoder import Encoded, SentenceEncoder
+from treble.encoder import SentenceEncoder
+from treble.encoding import Encoded
 from treble.errors import (
     CancelledError,
     DeadlineExceededError,
@@ -36,14 +39,18 @@ from treble.errors import (
     UnsupportedError,
 )
 from treble.quantization import quantize_embeddings
+from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
 __version__ = _version()
 
 __all__ = [
+    "Baked",
+    "Calibrated",
     "CancelledError",
     "DeadlineExceededError",
     "Encoded",
     "Error",
+    "InspectReport",
     "InternalError",
     "InterruptedByRequestError",
     "InvalidArgumentError",
@@ -52,7 +59,10 @@ __all__ = [
     "NonFiniteError",
     "NotFoundError",
     "OverloadedError",
+    "PostTransform",
     "SentenceEncoder",
+    "SweepData",
+    "SweepReport",
     "Temperature",
     "TemperatureLike",
     "TemperatureProfile",

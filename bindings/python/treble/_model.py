@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, Literal
 
 from treble import _similarity
 from treble._temperature import TemperatureLike, to_temperature
 from treble._treble import EncodeOptions, Encoder, Temperature
-from treble.errors import InvalidArgumentError, TrebleWarning, UnsupportedError
+from treble.errors import InvalidArgumentError, TrebleWarning, UnsupportedError, warn
 
 Truncation = Literal["end", "start", "error"]
 Dtype = Literal["float32", "bfloat16", "int8", "auto"]
@@ -92,13 +91,15 @@ class Model:
             "dtype": dtype,
             "special_tokens_as_text": special_tokens_as_text,
         }
+        # As it was given: a profile in memory is pickled itself, for it has no file to be read again.
+        self._given_temperature: TemperatureLike = temperature
         self._temperature: Temperature = to_temperature(temperature)
         self._temper_position_bias: bool = temper_position_bias
         self._truncation: Truncation | None = truncation
         self._max_seq_length: int | None = None
         self._load()
         for warning in [*self.info["warnings"], *extension_warnings(self.info)]:
-            warnings.warn(warning, TrebleWarning, stacklevel=3)
+            warn(warning, TrebleWarning)
         self.prompts: dict[str, str] = dict(self.info["prompts"]) if prompts is None else dict(prompts)
         """By name; entries may be added."""
         default = self.info["default_prompt_name"] if default_prompt_name is None else default_prompt_name
@@ -118,12 +119,13 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_encoder", "info", "_cached_options"):
+        for name in ("_encoder", "_temperature", "info", "_cached_options"):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._temperature = to_temperature(self._given_temperature)
         self._load()
 
     def __repr__(self) -> str:
@@ -142,7 +144,7 @@ class Model:
     def temperature(self, value: TemperatureLike) -> None:
         temperature = to_temperature(value)
         self._encoder.validate(self._options(temperature=temperature))
-        self._temperature = temperature
+        self._given_temperature, self._temperature = value, temperature
 
     @property
     def max_seq_length(self) -> int:

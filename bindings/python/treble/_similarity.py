@@ -27,7 +27,8 @@ def _as_matrix(vectors: Any) -> Matrix:
 
 def _normalized(matrix: Matrix) -> Matrix:
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.maximum(norms, 1e-12)
+    unit: Matrix = matrix / np.maximum(norms, 1e-12)
+    return unit
 
 
 def _check(a: Matrix, b: Matrix, *, pairwise: bool) -> None:
@@ -43,7 +44,8 @@ def _minus_euclidean(a: Matrix, b: Matrix) -> Matrix:
     # In double: the difference of squares loses half of the digits.
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     squares = (wide_a**2).sum(1)[:, None] + (wide_b**2).sum(1)[None] - 2 * (wide_a @ wide_b.T)
-    return -np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+    distances: Matrix = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+    return -distances
 
 
 def _minus_manhattan(a: Matrix, b: Matrix) -> Matrix:
@@ -73,7 +75,7 @@ def _like(result: Matrix, a: Any, b: Any) -> Any:
     """Tensors in, a tensor out."""
     if not any(hasattr(side[0] if isinstance(side, (list, tuple)) and side else side, "detach") for side in (a, b)):
         return result
-    import torch  # noqa: PLC0415 - only callers with tensors have it
+    import torch  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only callers with tensors have it
 
     return torch.from_numpy(result)
 

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
+import tempfile
 from functools import lru_cache
-from typing import SupportsFloat, Union
+from typing import Any, SupportsFloat, Union
 
 from treble._treble import Temperature, TemperatureProfile
 
 TemperatureLike = Union[float, int, str, "os.PathLike[str]", Temperature, TemperatureProfile, None]
+
+
+def _profile_from_json(text: str) -> TemperatureProfile:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        return TemperatureProfile.read(file.name)
+
+
+def _reduce_profile(profile: TemperatureProfile) -> tuple[Any, ...]:
+    return _profile_from_json, (profile.to_json(),)
+
+
+copyreg.pickle(TemperatureProfile, _reduce_profile)
 
 
 @lru_cache(maxsize=64)

@@ -2,164 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from treble import _similarity
-from treble._model import Model, Truncation, check_device
-from treble._progress import progress_bar
-from treble._temperature import TemperatureLike
-from treble._treble import EncodeOptions
-from treble.errors import InvalidArgumentError, TruncationWarning, UnsupportedError
-from treble.quantization import Precision, check_precision, quantize_embeddings
-
-# Keyword arguments of sentence-transformers' encode that mean nothing here: the route, and how workers share the texts.
-_IGNORED_KEYWORDS = frozenset({"task", "chunk_size"})
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+from treble.analysis import AnalysisMethods
+from treble.streaming import StreamMethods
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Vectors with how much of each text is in them."""
-
-    embeddings: npt.NDArray[np.float32]
-    """[n, dim]; of one str [dim]."""
-    tokens: npt.NDArray[np.int64]
-    """[n]: that the texts have, special tokens and prompt included."""
-    tokens_used: npt.NDArray[np.int64]
-    """[n]: of them, that the model read."""
-
-    @property
-    def truncated(self) -> npt.NDArray[np.bool_]:
-        """[n]: whether a text was longer than the model reads."""
-        return cast("npt.NDArray[np.bool_]", self.tokens > self.tokens_used)
-
-
-class SentenceEncoder(Model):
+class SentenceEncoder(StreamMethods, AnalysisMethods):
     """A sentence-embedding model on the CPU.
 
-    All methods may be called from any number of threads at once; they release the GIL while they work. Pickled, it is
-    its path and options, and is loaded again where it is unpickled. In a forked child it raises an error.
+    All methods may be called from any number of threads at once; they release the GIL while they work. Small calls of
+    more threads than the model has are put into common batches, which changes vectors by no more than 1e-6. Pickled, it
+    is its path and options, and is loaded again where it is unpickled. In a forked child it raises an error.
     """
-
-    def encode(
-        self,
-        inputs: str | Iterable[str],
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int = 32,
-        show_progress_bar: bool | None = None,
-        output_value: Literal["sentence_embedding", "token_embeddings"] | None = "sentence_embedding",
-        precision: Precision = "float32",
-        convert_to_numpy: bool = True,
-        convert_to_tensor: bool = False,
-        device: Any = None,
-        normalize_embeddings: bool = False,
-        truncate_dim: int | None = None,
-        pool: Any = None,
-        *,
-        temperature: TemperatureLike = None,
-        truncation: Truncation | None = None,
-        max_length: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Vectors of texts, [n, dim] float32; of one str, [dim]. The signature is that of sentence-transformers 6.
-
-        inputs: a str, or any iterable of them.
-        prompt_name, prompt: put before every text; a literal prompt comes before a name, "" is none.
-        batch_size: accepted; texts are put together by tokens, which changes no vector.
-        show_progress_bar: needs tqdm. None is no bar.
-        output_value: "token_embeddings" gives a list of [tokens, hidden_size] arrays, None a dict for each text.
-        precision: see treble.quantize_embeddings.
-        convert_to_tensor: a torch tensor; without convert_to_numpy a list of tensors.
-        device: None or "cpu".
-        normalize_embeddings: to length 1; False is as the model says.
-        truncate_dim: dimensions to keep (Matryoshka); the vectors are then of length 1 only with normalize_embeddings.
-        temperature: of attention, for this call; None is the encoder's own.
-        truncation, max_length: for this call.
-
-        Warns once a call (treble.TruncationWarning) when texts were longer than the model reads. Raises treble.Error;
-        its text_index says which text is to blame. Ctrl-C ends the call with KeyboardInterrupt.
-        """
-        inputs = _check_arguments(inputs, batch_size, device, pool, kwargs)
-        check_precision(precision)
-        keep = self.truncate_dim if truncate_dim is None else truncate_dim
-        # Cut here where the model's vectors have length 1 by themselves: theirs are cut after that.
-        cut_here = keep is not None and not normalize_embeddings and bool(self.info["normalizes"])
-        options = self._options(
-            temperature=temperature,
-            prompt_name=prompt_name,
-            prompt=prompt,
-            truncation=truncation,
-            max_length=max_length,
-            normalize=True if normalize_embeddings else None,
-            dimensions=None if cut_here else keep,
-        )
-        if output_value != "sentence_embedding":
-            raise UnsupportedError(f"output_value {output_value!r}")
-        vectors = self._run(inputs, options, show_progress_bar)[0]
-        if cut_here:
-            self._encoder.output_dim(self._options(dimensions=keep))
-            vectors = np.ascontiguousarray(vectors[..., :keep])
-        return _converted(vectors, precision, convert_to_numpy, convert_to_tensor)
-
-    def encode_query(
-        self, inputs: str | Iterable[str], prompt_name: str | None = None, prompt: str | None = None, **kwargs: Any
-    ) -> Any:
-        """As `encode`, with the model's prompt "query" if it has one and no other is given."""
-        if prompt_name is None and prompt is None and "query" in self.prompts:
-            prompt_name = "query"
-        return self.encode(inputs, prompt_name, prompt, **kwargs)
-
-    def encode_document(
-        self, inputs: str | Iterable[str], prompt_name: str | None = None, prompt: str | None = None, **kwargs: Any
-    ) -> Any:
-        """As `encode`, with the first of the model's prompts "document", "passage", "corpus", if none is given."""
-        if prompt_name is None and prompt is None:
-            prompt_name = next((name for name in _DOCUMENT_PROMPTS if name in self.prompts), None)
-        return self.encode(inputs, prompt_name, prompt, **kwargs)
-
-    def encode_with_info(
-        self,
-        inputs: str | Iterable[str],
-        *,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        temperature: TemperatureLike = None,
-        truncation: Truncation | None = None,
-        max_length: int | None = None,
-        normalize_embeddings: bool = False,
-        show_progress_bar: bool | None = None,
-    ) -> Encoded:
-        """The vectors of `encode` and the token counts of each text. Warns of nothing: the result says it."""
-        options = self._options(
-            temperature=temperature,
-            prompt_name=prompt_name,
-            prompt=prompt,
-            truncation=truncation,
-            max_length=max_length,
-            normalize=True if normalize_embeddings else None,
-            dimensions=self.truncate_dim,
-        )
-        vectors, counts = self._run(inputs, options, show_progress_bar, warn=False)
-        return Encoded(vectors, counts[:, 0], counts[:, 1])
-
-    def token_counts(
-        self,
-        inputs: str | Iterable[str],
-        *,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        max_length: int | None = None,
-    ) -> npt.NDArray[np.int64]:
-        """[n, 2]: tokens that each text has, and that the model would read; the model does not run."""
-        options = self._options(prompt_name=prompt_name, prompt=prompt, max_length=max_length)
-        return self._encoder.count_tokens(inputs, options)
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """[n1, n2] by `similarity_fn_name`; greater is more alike. Arrays give an array, tensors a tensor."""
@@ -180,55 +36,3 @@ class SentenceEncoder(Model):
     def get_max_seq_length(self) -> int:
         """As max_seq_length."""
         return self.max_seq_length
-
-    def _run(
-        self, inputs: str | Iterable[str], options: EncodeOptions, show: bool | None, *, warn: bool = True
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        if show:
-            with progress_bar(show) as report:
-                vectors, counts, truncated = self._encoder.encode(inputs, options, report)
-        else:
-            vectors, counts, truncated = self._encoder.encode(inputs, options)
-        if truncated and warn:
-            warnings.warn(_truncation_message(counts, truncated), TruncationWarning, stacklevel=3)
-        return vectors, counts
-
-
-def _check_arguments(inputs: Any, batch_size: int, device: Any, pool: Any, kwargs: dict[str, Any]) -> Any:
-    """What is accepted for others' sake. Returns the texts, which older programs call `sentences`."""
-    if batch_size <= 0:
-        raise InvalidArgumentError(f"batch_size must be at least 1, got {batch_size}")
-    if device is not None:
-        check_device(device)
-    if pool is not None:
-        raise UnsupportedError("pool: one encoder uses all cores by its own threads; leave pool out")
-    unknown = kwargs.keys() - _IGNORED_KEYWORDS
-    if unknown:
-        raise TypeError(f"encode() got unknown keyword arguments: {', '.join(sorted(unknown))}")
-    return inputs
-
-
-def _truncation_message(counts: npt.NDArray[np.int64], truncated: int) -> str:
-    lost = counts[:, 0] - counts[:, 1]
-    first = int(np.argmax(lost > 0))
-    return (
-        f"{truncated} of {len(counts)} texts have more tokens than the model reads: text {first} has "
-        f"{counts[first, 0]}, of which {counts[first, 1]} were read; {lost.sum() / counts[:, 0].sum():.1%} of all "
-        "tokens are in no vector. max_length (with extend) raises the limit where the model allows it; "
-        "encode_with_info() says which texts"
-    )
-
-
-def _converted(vectors: npt.NDArray[np.float32], precision: str, to_numpy: bool, to_tensor: bool) -> Any:
-    """The vectors of a call in the type that was asked for."""
-    result: Any = vectors
-    if precision not in ("float32", None):
-        matrix = vectors if vectors.ndim == 2 else vectors[np.newaxis]
-        result = quantize_embeddings(matrix, precision)  # type: ignore[arg-type]
-        result = result if vectors.ndim == 2 else result[0]
-    if to_numpy and not to_tensor:
-        return result
-    import torch  # noqa: PLC0415 - only for those who ask for tensors
-
-    tensor = torch.from_numpy(result)
-    return tensor if to_tensor or vectors.ndim == 1 else list(tensor)

@@ -5,7 +5,12 @@ Every class is a `treble.Error` and the built-in exception that Python programs 
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 class TrebleWarning(UserWarning):
@@ -14,6 +19,16 @@ class TrebleWarning(UserWarning):
 
 class TruncationWarning(TrebleWarning):
     """Texts were longer than the model reads; what is beyond its limit is not in their vectors."""
+
+
+def warn(message: str, category: type[TrebleWarning]) -> None:
+    """Warns of the line outside this package that made the call."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level += 1
+        frame = frame.f_back  # type: ignore[assignment]
+    warnings.warn(message, category, stacklevel=level + 1)
 
 
 class Error(Exception):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from treble.errors import InvalidArgumentError, TrebleWarning
+from treble.errors import InvalidArgumentError, TrebleWarning, warn
 
 Precision = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8", "uint8", "binary", "ubinary")
@@ -31,11 +30,10 @@ def _ranges(vectors: npt.NDArray[np.float32], precision: str, calibration: Any |
             "vector; encode in float32 and call treble.quantize_embeddings with ranges or calibration_embeddings"
         )
     if len(data) < _FEW:
-        warnings.warn(
+        warn(
             f"the ranges for precision {precision!r} are taken from {len(data)} vectors; other vectors may lie outside "
             "them, so give ranges or calibration_embeddings to treble.quantize_embeddings",
             TrebleWarning,
-            stacklevel=4,
         )
     return np.stack([data.min(axis=0), data.max(axis=0)])
 
@@ -71,4 +69,5 @@ def quantize_embeddings(
     steps = (limits[1] - limits[0]) / 255
     steps = np.where(steps == 0, 1, steps)
     levels = np.clip(np.floor((vectors - limits[0]) / steps), 0, 255)
-    return (levels if precision == "uint8" else levels - 128).astype(kind)
+    quantized: npt.NDArray[Any] = (levels if precision == "uint8" else levels - 128).astype(kind)
+    return quantized

@@ -1,0 +1,124 @@
+#include "treble/sweep.h"
+
+#include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "analysis.h"
+#include "encoder.h"
+#include "options.h"
+#include "watch.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace treble::python {
+
+namespace {
+
+SweepData retrieval(std::string name, std::vector<std::string> document_ids, std::vector<std::string> documents,
+                    std::vector<std::string> query_ids, std::vector<std::string> queries,
+                    std::vector<Judgements> relevant) {
+  RetrievalData data;
+  data.document_ids = std::move(document_ids);
+  data.documents = std::move(documents);
+  data.query_ids = std::move(query_ids);
+  data.queries = std::move(queries);
+  data.relevant = std::move(relevant);
+  return {.name = std::move(name), .data = std::move(data)};
+}
+
+SweepData pairs(std::string name, std::vector<std::string> first, std::vector<std::string> second,
+                std::vector<double> scores) {
+  return {.name = std::move(name), .data = PairData{std::move(first), std::move(second), std::move(scores)}};
+}
+
+void make_options(SweepOptions* self, const EncodeOptions& encode, std::optional<std::vector<Temperature>> temperatures,
+                  const std::optional<std::vector<std::string>>& baselines) {
+  new (self) SweepOptions{.encode = encode, .temperatures = std::move(temperatures)};
+  if (!baselines) return;
+  auto& parsed = self->baselines.emplace();
+  for (const std::string& text : *baselines) parsed.push_back(parse_sweep_baseline(text));
+}
+
+void set_side(SweepOptions& self, const std::string& side) {
+  self.side = parse_enum(side, "a side", SweepSide::both, SweepSide::document);
+}
+
+void set_similarity(SweepOptions& self, const std::string& name) { self.similarity = parse_similarity(name); }
+
+/// (name, text) of a prompt, either None.
+using Prompt = std::pair<std::optional<std::string>, std::optional<std::string>>;
+
+/// (JSON, table) of the report. `variants`: (name, encoder) of other forms of the model.
+std::pair<std::string, std::string> run_sweep(const Encoder& self, const SweepData& data, const SweepOptions& options,
+                                              const std::vector<std::pair<std::string, Encoder*>>& variants,
+                                              nb::handle progress) {
+  const SentenceEncoder& encoder = self.get();
+  Watch watch(progress);
+  SweepOptions given = options;
+  given.progress = watch.callback();
+  for (const auto& [name, variant] : variants) given.variants.push_back({name, &variant->get()});
+  const nb::gil_scoped_release released;
+  const SweepReport report = sweep(encoder, data, given);
+  return {to_json(report), to_table(report)};
+}
+
+void bind_data(nb::module_& module) {
+  nb::class_<SweepData>(module, "SweepData", "What a sweep is judged on.")
+      .def_static("read", &read_sweep_data, "path"_a, "split"_a = "test", nb::call_guard<nb::gil_scoped_release>(),
+                  "A BEIR folder, or a JSONL file of pairs or of rankings.")
+      .def_static("unlabelled", &unlabelled_sweep_data, "name"_a, "texts"_a,
+                  "A proxy without labels: the first half of each text should find its second half.")
+      .def_static("retrieval", &retrieval, "name"_a, nb::kw_only(), "document_ids"_a, "documents"_a, "query_ids"_a,
+                  "queries"_a, "relevant"_a, "relevant: for each query (index of a document, grade above 0).")
+      .def_static("pairs", &pairs, "name"_a, nb::kw_only(), "first"_a, "second"_a, "scores"_a,
+                  "Pairs of texts with graded similarity, or 0 and 1.")
+      .def_ro("name", &SweepData::name)
+      .def_ro("labelled", &SweepData::labelled)
+      .def("notes", &data_notes, "ignore_identical_ids"_a = false, "What to know before relying on its numbers.");
+}
+
+}  // namespace
+
+void bind_sweep(nb::module_& module) {
+  bind_data(module);
+  nb::class_<SweepOptions>(module, "SweepOptions", "See treble.SentenceEncoder.sweep.")
+      .def("__init__", &make_options, "encode"_a, "temperatures"_a.none(), "baselines"_a.none())
+      .def("set_side", &set_side, "side"_a)
+      .def("set_similarity", &set_similarity, "name"_a)
+      .def(
+          "set_query_prompt",
+          [](SweepOptions& self, const Prompt& prompt) { self.query_prompt = {prompt.first, prompt.second}; },
+          "prompt"_a)
+      .def(
+          "set_document_prompt",
+          [](SweepOptions& self, const Prompt& prompt) { self.document_prompt = {prompt.first, prompt.second}; },
+          "prompt"_a)
+      .def_rw("ignore_identical_ids", &SweepOptions::ignore_identical_ids)
+      .def_prop_rw(
+          "folds", [](const SweepOptions& self) { return self.held_out.folds; },
+          [](SweepOptions& self, int folds) { self.held_out.folds = folds; })
+      .def_prop_rw(
+          "bootstrap", [](const SweepOptions& self) { return self.held_out.resamples; },
+          [](SweepOptions& self, int resamples) { self.held_out.resamples = resamples; })
+      .def_prop_rw(
+          "seed", [](const SweepOptions& self) { return self.held_out.seed; },
+          [](SweepOptions& self, std::uint64_t seed) { self.held_out.seed = seed; })
+      .def_rw("bucket_edges", &SweepOptions::bucket_edges)
+      .def_rw("cache", &SweepOptions::cache);
+  module.def("sweep", &run_sweep, "encoder"_a, "data"_a, "options"_a, "variants"_a, "progress"_a = nb::none(),
+             "The report as JSON and as a table.");
+}
+
+}  // namespace treble::python

@@ -1,0 +1,254 @@
+"""Inspecting, sweeping, calibrating, baking and fitting: the program's commands of these names, as methods."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from treble import _treble
+from treble._model import Model
+from treble._progress import progress_bar
+from treble._temperature import TemperatureLike, to_temperature
+from treble._treble import (
+    CalibrateOptions,
+    Encoder,
+    InspectOptions,
+    PostFitter,
+    PostTransform,
+    SweepData,
+    SweepOptions,
+)
+from treble.errors import InvalidArgumentError
+from treble.results import Baked, Calibrated, InspectReport, SweepReport
+
+Temperatures = "TemperatureLike | Sequence[TemperatureLike]"
+_EDGES = (32, 64, 128, 256, 512)
+# Texts of a fit that are held at a time.
+_FIT_CHUNK = 4096
+
+
+def _many(temperatures: Any) -> list[_treble.Temperature]:
+    """One temperature or several."""
+    if temperatures is None:
+        return []
+    if isinstance(temperatures, (list, tuple, range, np.ndarray)):
+        return [to_temperature(one) for one in temperatures]
+    return [to_temperature(temperatures)]
+
+
+def _with_ids(texts: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Of texts, or of (id, text)."""
+    for index, item in enumerate(texts):
+        if isinstance(item, str):
+            yield "", item
+        elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], str):
+            yield str(item[0]), item[1]
+        else:
+            raise TypeError(f"text {index} is of type {type(item).__name__}; inspect takes str or (id, str)")
+
+
+class AnalysisMethods(Model):
+    """What a SentenceEncoder measures and makes."""
+
+    def inspect(
+        self,
+        texts: Iterable[str] | Iterable[tuple[str, str]],
+        temperatures: Any = (),
+        *,
+        posts: Sequence[str] = (),
+        queries: Sequence[str] = (),
+        query_prompt_name: str | None = None,
+        layers: Sequence[int] | None = None,
+        sample: int = 200,
+        seed: int = 1,
+        bootstrap: int = 1000,
+        cut_lengths: Sequence[int] = _EDGES,
+        bucket_edges: Sequence[int] = _EDGES,
+        probe_texts: int = 4,
+        neighbors: int = 10,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        show_progress_bar: bool | None = None,
+    ) -> InspectReport:
+        """Is there length collapse: how alike are vectors of short and of long texts, and what does a temperature do?
+
+        texts: any iterable of texts or of (id, text), read once; no more than the samples are held.
+        temperatures: to compare with the untouched model, which is always measured.
+        posts: fitted steps to measure after the untouched model ("centring", "whitening:64", ...).
+        queries: does a longer text score higher with them?
+        layers: to look into, from 0; None is all, () is none.
+        sample, seed, bootstrap: texts of each length, of their choice, resamples for the intervals.
+        """
+        options = InspectOptions(
+            self._options(temperature=1, prompt_name=prompt_name, prompt=prompt), _many(temperatures), list(posts)
+        )
+        options.queries = list(queries)
+        options.query_prompt_name = query_prompt_name
+        options.layers = None if layers is None else list(layers)
+        options.sample, options.seed, options.bootstrap = sample, seed, bootstrap
+        options.cut_lengths, options.bucket_edges = list(cut_lengths), list(bucket_edges)
+        options.probe_texts, options.neighbors = probe_texts, neighbors
+        with progress_bar(show_progress_bar) as report:
+            return InspectReport(*_treble.inspect(self._encoder, _with_ids(texts), options, report))
+
+    def sweep(
+        self,
+        data: str | os.PathLike[str] | SweepData | Iterable[str],
+        temperatures: Any = None,
+        *,
+        split: str = "test",
+        sample: int = 1000,
+        posts: Sequence[str] | None = None,
+        try_dtypes: Sequence[str] = (),
+        try_extensions: Sequence[str] = (),
+        side: Literal["both", "query", "document"] = "both",
+        similarity: str | None = None,
+        query_prompt_name: str | None = None,
+        query_prompt: str | None = None,
+        document_prompt_name: str | None = None,
+        document_prompt: str | None = None,
+        ignore_identical_ids: bool = False,
+        folds: int = 2,
+        bootstrap: int = 1000,
+        seed: int = 1,
+        bucket_edges: Sequence[int] = _EDGES,
+        cache: str | os.PathLike[str] | None = None,
+        show_progress_bar: bool | None = None,
+    ) -> SweepReport:
+        """Does a temperature help on this data, judged on parts of it that the choice has not seen?
+
+        data: a BEIR folder, a JSONL file of pairs or rankings, a SweepData; or texts without labels, of which `sample`
+        are taken: the first half of each should then find its second half.
+        temperatures, posts: to try; None is the program's own choice, () is none.
+        try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048"), each at every temperature.
+        side: whose texts the temperature acts on.
+        cache: a folder for vectors, so that a rerun resumes.
+        """
+        options = SweepOptions(
+            self._options(temperature=1),
+            None if temperatures is None else _many(temperatures),
+            None if posts is None else list(posts),
+        )
+        options.set_side(side)
+        options.set_similarity(similarity or self.similarity_fn_name)
+        options.set_query_prompt((query_prompt_name, query_prompt))
+        options.set_document_prompt((document_prompt_name, document_prompt))
+        options.ignore_identical_ids = ignore_identical_ids
+        options.folds, options.bootstrap, options.seed = folds, bootstrap, seed
+        options.bucket_edges = list(bucket_edges)
+        if cache is not None:
+            options.cache = Path(cache)
+        variants = [*map(self._with_dtype, try_dtypes), *map(self._with_extension, try_extensions)]
+        with progress_bar(show_progress_bar) as report:
+            given = _sweep_data(data, split, sample, seed)
+            return SweepReport(*_treble.sweep(self._encoder, given, options, variants, report))
+
+    def calibrate(
+        self,
+        texts: Iterable[str],
+        *,
+        match: Literal["filter_rate", "entropy"] = "filter_rate",
+        reference_length: int = 64,
+        lengths: Sequence[int] = (),
+        per_head: bool = False,
+        sample: int = 8,
+        seed: int = 1,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        show_progress_bar: bool | None = None,
+    ) -> Calibrated:
+        """A temperature profile from unlabelled texts: attention at every length as at `reference_length`.
+
+        texts: at least as long as the longest of `lengths`; up to `sample` of them are read at every length.
+        lengths: of the profile; () is those of 64, 128, 256 and 512 that the model reads.
+        per_head: tell the heads of a layer apart.
+        """
+        options = CalibrateOptions(self._options(temperature=1, prompt_name=prompt_name, prompt=prompt), match)
+        options.reference_length, options.lengths = reference_length, list(lengths)
+        options.per_head, options.sample, options.seed = per_head, sample, seed
+        with progress_bar(show_progress_bar, unit="layer") as report:
+            found = _treble.calibrate(self._encoder, texts, options, report)
+        return Calibrated(found.profile, found.texts, list(found.unreached))
+
+    def bake(
+        self,
+        output: str | os.PathLike[str],
+        temperature: TemperatureLike = None,
+        *,
+        dtype: Literal["keep", "float32"] = "keep",
+        force: bool = False,
+        show_progress_bar: bool | None = None,
+    ) -> Baked:
+        """Writes the model with a temperature in its weights, for any runtime: its vectors at 1 are this model's at it.
+
+        temperature: a number; None is the encoder's own.
+        force: replace a folder that holds a model.
+        """
+        tempered = self._temperature if temperature is None else to_temperature(temperature)
+        with progress_bar(show_progress_bar, unit="file") as report:
+            done = _treble.bake(
+                self._path,
+                Path(output),
+                tempered,
+                dtype=dtype,
+                temper_position_bias=self._temper_position_bias,
+                force=force,
+                progress=report,
+            )
+        return Baked(os.fspath(output), done.changed, done.left_out, done.exact, done.max_rounding_error)
+
+    def fit(
+        self,
+        texts: Iterable[str],
+        transform: str,
+        *,
+        temperature: TemperatureLike = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        normalize_embeddings: bool = False,
+    ) -> PostTransform:
+        """Fits a step after the model on unlabelled texts, of which a few thousand are held at a time.
+
+        transform: "centring", "whitening[:K]", "all-but-the-top[:D]" or "length-direction".
+        The result belongs to vectors of this model under these options: PostTransform.apply, or --post of the program.
+        """
+        options = self._options(
+            temperature=temperature,
+            prompt_name=prompt_name,
+            prompt=prompt,
+            normalize=True if normalize_embeddings else None,
+            dimensions=self.truncate_dim,
+        )
+        fitter = PostFitter(self._encoder.output_dim(options))
+        left = iter(texts)
+        while chunk := list(islice(left, _FIT_CHUNK)):
+            vectors, counts, _ = self._encoder.encode(chunk, options)
+            fitter.add(vectors, np.ascontiguousarray(counts[:, 1]))
+        return fitter.fit(transform, self._encoder, options)
+
+    def _with_dtype(self, dtype: str) -> tuple[str, Encoder]:
+        return dtype, Encoder(self._path, **{**self._load_arguments, "dtype": dtype})
+
+    def _with_extension(self, text: str) -> tuple[str, Encoder]:
+        name, colon, length = text.partition(":")
+        if not colon or not length.isdigit():
+            raise InvalidArgumentError(f"{text!r}: write an extension and the tokens to read, as in 'ntk:2048'")
+        arguments = {**self._load_arguments, "extension": name, "max_length": int(length)}
+        return text, Encoder(self._path, **arguments)
+
+
+def _sweep_data(data: Any, split: str, sample: int, seed: int) -> SweepData:
+    if isinstance(data, SweepData):
+        return data
+    if isinstance(data, (str, os.PathLike)):
+        return SweepData.read(Path(data), split)
+    texts = list(data)
+    if len(texts) > sample:
+        texts = random.Random(seed).sample(texts, sample)
+    return SweepData.unlabelled("texts", texts)
