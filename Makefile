@@ -45,14 +45,6 @@ test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
 
-## The Python package inside LangChain, LlamaIndex, vector stores and others, in an environment of some gigabytes.
-test-integrations: SETUP_OPTIONS := --tests
-test-integrations: setup models/all-MiniLM-L6-v2
-	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
-	@$(call configure,-DTREBLE_BUILD_PYTHON=ON)
-	@cmake --build --preset release -j $(JOBS) --target treble_python treble_cli
-	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
-
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300
 START ?= 0
@@ -127,9 +119,12 @@ dist:
 wheel: build
 	@tools/make_wheel.sh
 
-## What takes longer than `make test` may: the wheel in a clean environment.
-test-integrations: wheel
+## What takes longer than `make test` may: the wheel in a clean environment; the Python package inside mteb, LangChain,
+## LlamaIndex, vector stores and others, in an environment of some gigabytes.
+test-integrations: wheel models/all-MiniLM-L6-v2
 	@tools/try_wheel.sh
+	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
+	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
 
 ## build/release/package/treble_VERSION_ARCH.deb.
 deb: program
