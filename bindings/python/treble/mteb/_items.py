@@ -94,13 +94,13 @@ def _spearman(x: Floats, y: Floats) -> Floats:
         return cast("Floats", (a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1)))
 
 
-def _entropy(counts: Floats) -> float:
+def _entropy(counts: npt.NDArray[Any]) -> float:
     positive = counts[counts > 0]
     shares = positive / positive.sum()
     return float(-(shares * np.log(shares)).sum())
 
 
-def _v_measure(contingency: Floats) -> float:
+def _v_measure(contingency: npt.NDArray[Any]) -> float:
     """Rosenberg & Hirschberg (2007), of a table [classes, clusters] of weights; as scikit-learn's v_measure_score."""
     if contingency.sum() == 0:
         return float("nan")
@@ -125,7 +125,7 @@ def _v_measures(clusterings: Sequence[Clustering], draws: Draws, count: int) -> 
         for row, weight in enumerate(weights):
             table = np.bincount(cells, weights=weight[texts[known]], minlength=size).reshape(-1, columns)
             results[row] += _v_measure(table)
-    return cast("Floats", results / len(clusterings))
+    return results / len(clusterings)
 
 
 @dataclass(frozen=True)
