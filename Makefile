@@ -5,8 +5,8 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test differential differential-store bench bench-peers bench-scaling soak lint fuzz sanitize build setup \
-  docs install dist deb container clean
+.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-scaling soak lint fuzz \
+  sanitize build setup docs install dist deb container clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS) $(BROWSER_OPTION)
@@ -44,6 +44,15 @@ test: BROWSER_OPTION := --browser
 test: build models/all-MiniLM-L6-v2
 	@tools/fetch_test_models.sh
 	@ctest --preset release -j $(JOBS)
+
+## The Python package with the real Ray and Spark (and whatever else bindings/python/tests/integrations has); some minutes, and
+## 2 GB of packages the first time.
+test-integrations: SETUP_OPTIONS := --tests --java
+test-integrations: setup models/all-MiniLM-L6-v2
+	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
+	@$(call configure,-DTREBLE_BUILD_PYTHON=ON)
+	@cmake --build --preset release -j $(JOBS) --target treble_python treble_cli
+	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300

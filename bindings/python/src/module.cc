@@ -7,6 +7,7 @@
 #include "encoder.h"
 #include "errors.h"
 #include "options.h"
+#include "provenance.h"
 #include "temperature.h"
 #include "treble/version.h"
 
@@ -25,4 +26,5 @@ NB_MODULE(_treble, module) {
   treble::python::bind_temperature(module);
   treble::python::bind_options(module);
   treble::python::bind_encoder(module);
+  treble::python::bind_provenance(module);
 }
