@@ -47,6 +47,7 @@ test: build models/all-MiniLM-L6-v2
 
 ## The wheel in a clean environment, and the Python package with what people use it with: PyTorch, mteb, LangChain,
 ## LlamaIndex, vector stores, Ray, Spark. Minutes, and an environment of some gigabytes.
+test-integrations: SETUP_OPTIONS := --tests --java
 test-integrations: wheel models/all-MiniLM-L6-v2
 	@tools/try_wheel.sh
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt

@@ -7,6 +7,7 @@
 #   tools/setup.sh --tests     build and run the tests, lint, models that come as ONNX
 #   tools/setup.sh --browser   Chromium as well, for the test of the report's page
 #   tools/setup.sh --fuzz      clang with its sanitizer run-time as well
+#   tools/setup.sh --java      a Java for Spark as well, for make test-integrations
 #   tools/setup.sh --docs      Doxygen as well, for the API reference
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,8 +29,9 @@ for option in "$@"; do
       # tests/CMakeLists.txt looks for the same names.
       command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt_packages+=(chromium) ;;
     --fuzz) apt_packages+=(clang-19 libclang-rt-19-dev) ;;
+    --java) command -v java >/dev/null || apt_packages+=(openjdk-17-jre-headless) ;;
     --docs) apt_packages+=(doxygen) ;;
-    *) echo "setup.sh: unknown option '$option'; there are --python, --tests, --browser, --fuzz and --docs" >&2; exit 64 ;;
+    *) echo "setup.sh: unknown option '$option'; there are --python, --tests, --browser, --fuzz, --java and --docs" >&2; exit 64 ;;
   esac
 done
 

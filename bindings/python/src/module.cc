@@ -8,6 +8,7 @@
 #include "encoder.h"
 #include "errors.h"
 #include "options.h"
+#include "provenance.h"
 #include "queue.h"
 #include "temperature.h"
 #include "tokens.h"
@@ -28,6 +29,7 @@ NB_MODULE(_treble, module) {
   treble::python::bind_temperature(module);
   treble::python::bind_options(module);
   treble::python::bind_encoder(module);
+  treble::python::bind_provenance(module);
   treble::python::bind_tokens(module);
   treble::python::bind_queue(module);
   treble::python::bind_inspect(module);
