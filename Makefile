@@ -47,8 +47,8 @@ test: build models/all-MiniLM-L6-v2
 
 ## The wheel in a clean environment, and the Python package with what people use it with: PyTorch, mteb, LangChain,
 ## LlamaIndex, vector stores, Ray, Spark. Minutes, and an environment of some gigabytes.
-test-integrations: SETUP_OPTIONS := --tests --java
 test-integrations: wheel models/all-MiniLM-L6-v2
+	@tools/setup.sh --java
 	@tools/try_wheel.sh
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
 	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
