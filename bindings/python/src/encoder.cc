@@ -100,7 +100,8 @@ Encoded encode(Encoder& self, nb::handle texts, const EncodeOptions& options, nb
   const Encoder::Running running(self);
   // Small calls beyond what the model has threads for gain from common batches.
   if (given.count() <= kSmallCall && running.others() >= encoder.info().threads && progress.is_none()) {
-    return to_encoded(encode_together(self, given, options), given.single());
+    if (auto embeddings = encode_together(self, given, options))
+      return to_encoded(std::move(*embeddings), given.single());
   }
   Watch watch(progress);
   EncodeOptions watched = options;

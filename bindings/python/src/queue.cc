@@ -72,11 +72,17 @@ Ticket submit(Encoder& self, nb::handle texts, const EncodeOptions& options, nb:
 
 }  // namespace
 
-Embeddings encode_together(Encoder& encoder, const Texts& texts, const EncodeOptions& options) {
+std::optional<Embeddings> encode_together(Encoder& encoder, const Texts& texts, const EncodeOptions& options) {
   Ticket ticket;
   std::vector<std::string> copies = texts.copies();
   const nb::gil_scoped_release released;
-  std::future<Embeddings> future = encoder.queue().submit(std::move(copies), options, {.stop = ticket.token()});
+  std::future<Embeddings> future;
+  try {
+    future = encoder.queue().submit(std::move(copies), options, {.stop = ticket.token()});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::overloaded && error.code() != ErrorCode::unavailable) throw;
+    return std::nullopt;
+  }
   while (future.wait_for(kListen) == std::future_status::timeout) {
     const nb::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() == 0) continue;

@@ -3,7 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include <memory>
+#include <optional>
 #include <stop_token>
 
 #include "treble/request_queue.h"
@@ -24,8 +24,9 @@ class Ticket {
   std::stop_source stop_;
 };
 
-/// As SentenceEncoder::encode, together with what others submit; holds no GIL while it waits, and hears Ctrl-C.
-Embeddings encode_together(Encoder& encoder, const Texts& texts, const EncodeOptions& options);
+/// As SentenceEncoder::encode, together with what others submit; holds no GIL while it waits, and hears Ctrl-C. Nothing
+/// when the queue takes no more.
+std::optional<Embeddings> encode_together(Encoder& encoder, const Texts& texts, const EncodeOptions& options);
 
 void bind_queue(nanobind::module_& module);
 

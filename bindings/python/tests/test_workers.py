@@ -43,6 +43,23 @@ def test_threads_share_an_encoder(encoder: treble.SentenceEncoder, corpus: list[
     np.testing.assert_allclose(np.concatenate(parts), expected, rtol=0, atol=1e-6)
 
 
+def test_more_threads_than_the_queue_takes(encoder: treble.SentenceEncoder) -> None:
+    """Never an OverloadedError for a plain call: what does not fit into the queue runs by itself."""
+    texts = ["the cat " * 40] * 8
+    expected = encoder.encode(texts)
+
+    async def crowd() -> list[np.ndarray]:
+        waiting = [asyncio.create_task(encoder.aencode(texts * 64)) for _ in range(7)]
+        direct = await asyncio.gather(*(asyncio.to_thread(encoder.encode, texts) for _ in range(MANY)))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return direct
+
+    for vectors in asyncio.run(crowd()):
+        np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-6)
+
+
 def test_other_threads_run_meanwhile(encoder: treble.SentenceEncoder, corpus: list[str]) -> None:
     ticks = 0
     done = threading.Event()

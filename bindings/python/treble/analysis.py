@@ -23,23 +23,24 @@ from treble._treble import (
     PostTransform,
     SweepData,
     SweepOptions,
+    Temperature,
 )
 from treble.errors import InvalidArgumentError
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
-Temperatures = "TemperatureLike | Sequence[TemperatureLike]"
+Temperatures = TemperatureLike | Sequence[TemperatureLike]
 _EDGES = (32, 64, 128, 256, 512)
 # Texts of a fit that are held at a time.
 _FIT_CHUNK = 4096
 
 
-def _many(temperatures: Any) -> list[_treble.Temperature]:
+def _many(temperatures: Temperatures) -> list[Temperature]:
     """One temperature or several."""
     if temperatures is None:
         return []
-    if isinstance(temperatures, (list, tuple, range, np.ndarray)):
-        return [to_temperature(one) for one in temperatures]
-    return [to_temperature(temperatures)]
+    if isinstance(temperatures, (str, Temperature)) or not isinstance(temperatures, (Sequence, np.ndarray)):
+        return [to_temperature(temperatures)]
+    return [to_temperature(one) for one in temperatures]
 
 
 def _with_ids(texts: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -59,7 +60,7 @@ class AnalysisMethods(Model):
     def inspect(
         self,
         texts: Iterable[str] | Iterable[tuple[str, str]],
-        temperatures: Any = (),
+        temperatures: Temperatures = (),
         *,
         posts: Sequence[str] = (),
         queries: Sequence[str] = (),
@@ -100,7 +101,7 @@ class AnalysisMethods(Model):
     def sweep(
         self,
         data: str | os.PathLike[str] | SweepData | Iterable[str],
-        temperatures: Any = None,
+        temperatures: Temperatures = None,
         *,
         split: str = "test",
         sample: int = 1000,

@@ -81,7 +81,7 @@ class EncodeMethods(Model):
         Warns once a call (treble.TruncationWarning) when texts were longer than the model reads. Raises treble.Error;
         its text_index says which text is to blame. Ctrl-C ends the call with KeyboardInterrupt.
         """
-        inputs = _check_arguments(inputs, batch_size, device, pool, kwargs)
+        _check_arguments(batch_size, device, pool, kwargs)
         check_precision(precision)
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         # Cut here where the model's vectors have length 1 by themselves: theirs are cut after that.
@@ -200,7 +200,7 @@ class EncodeMethods(Model):
                 f"output_value {output_value!r} is not known; there are 'sentence_embedding', 'token_embeddings', None"
             )
         single = isinstance(inputs, str)
-        texts = [inputs] if single else list(inputs)
+        texts = [inputs] if single else list(inputs) if output_value is None else inputs
         with progress_bar(show) as report:
             tokens = _treble.token_embeddings(self._encoder, texts, options, report)
         found: list[Any] = list(tokens)
@@ -236,8 +236,8 @@ class EncodeMethods(Model):
         return vectors, counts
 
 
-def _check_arguments(inputs: Any, batch_size: int, device: Any, pool: Any, kwargs: dict[str, Any]) -> Any:
-    """What is accepted for others' sake. Returns the texts, which older programs call `sentences`."""
+def _check_arguments(batch_size: int, device: Any, pool: Any, kwargs: dict[str, Any]) -> None:
+    """What is accepted for the sake of programs written for sentence-transformers."""
     if batch_size <= 0:
         raise InvalidArgumentError(f"batch_size must be at least 1, got {batch_size}")
     if device is not None:
@@ -247,7 +247,6 @@ def _check_arguments(inputs: Any, batch_size: int, device: Any, pool: Any, kwarg
     unknown = kwargs.keys() - _IGNORED_KEYWORDS
     if unknown:
         raise TypeError(f"encode() got unknown keyword arguments: {', '.join(sorted(unknown))}")
-    return inputs
 
 
 def _truncation_message(counts: npt.NDArray[np.int64], truncated: int) -> str:
