@@ -181,5 +181,5 @@ def register(model: str | os.PathLike[str], **options: Any) -> ModelMeta:
     registered already is replaced.
     """
     meta = TrebleEncoder(os.fspath(model), **options).mteb_model_meta
-    MODEL_REGISTRY[meta.name] = meta
+    MODEL_REGISTRY[str(meta.name)] = meta
     return meta

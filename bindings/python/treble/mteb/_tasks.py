@@ -133,7 +133,9 @@ class _LocalClustering(_LocalRows, AbsTaskClustering):
         # mteb hands its clusterings out as predictions, which are not written here.
         return super()._evaluate_subset(*args, prediction_folder=prediction_folder or Path(), **kwargs)
 
-    def _save_task_predictions(self, predictions: Any, model: Any, prediction_folder: Path, **kwargs: Any) -> None:
+    def _save_task_predictions(
+        self, predictions: Any, model: Any, prediction_folder: Path, hf_split: str, hf_subset: str
+    ) -> None:
         rows = self.folder.rows["test"]
         labels = [row["labels"] if isinstance(row["labels"], list) else [row["labels"]] for row in rows]
         clusterings = []
@@ -147,7 +149,7 @@ class _LocalClustering(_LocalRows, AbsTaskClustering):
                 clusterings.append(Clustering(texts, list(clusters), [numbers[labels[i][level]] for i in texts]))
         self._keep("test", [[row["sentences"]] for row in rows], clusterings=clusterings)
         if prediction_folder != Path():
-            super()._save_task_predictions(predictions, model, prediction_folder, **kwargs)
+            super()._save_task_predictions(predictions, model, prediction_folder, hf_split, hf_subset)
 
 
 _CLASSES: dict[str, type[_LocalTask]] = {

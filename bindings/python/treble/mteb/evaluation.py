@@ -79,7 +79,7 @@ def evaluate(
     folders = _read_folders(tasks)
     settings = dict.fromkeys([to_temperature(1), *map(to_temperature, temperatures)])
     encoder = TrebleEncoder(os.fspath(model), **model_options)
-    cache = ResultCache(output)
+    cache = ResultCache(Path(output))
     rows: list[Row] = []
     for folder in folders:
         items = {str(one): _run(folder, encoder.at(one), cache, options) for one in settings}
