@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from treble import Encoded, SentenceEncoder
 from treble._treble import EncodeOptions, provenance_json
-from treble.encoder import Encoded, SentenceEncoder
 from treble.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class EncoderSettings:
 
     def encode(self, encoder: SentenceEncoder, texts: Sequence[str]) -> Encoded:
         """Vectors of texts by what `load` gave. Warns of nothing: the counts say it."""
-        vectors, counts = encoder._run(texts, self._options(encoder), None, warn=False)
+        vectors, counts, _ = encoder._encoder.encode(texts, self._options(encoder))
         return Encoded(vectors, counts[:, 0], counts[:, 1])
 
     def provenance(self, encoder: SentenceEncoder) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def embed(
     remove_left_over(folder, TRIES)
     remove_left_over(folder, TEMPORARY)
     shutil.rmtree(folder / SNAPSHOT, ignore_errors=True)
-    totals = {name: sum(one[name] for one in done.values()) for name in COUNTED}
+    totals: dict[str, Any] = {name: sum(one[name] for one in done.values()) for name in COUNTED}
     return EmbedResult(
         output=str(folder),
         shards=len(done),
@@ -146,7 +146,8 @@ def _check_counts(threads: int | None, concurrency: int | None, shard_rows: int,
 
 def _workers(threads: int | None, concurrency: int | None) -> tuple[int, int]:
     """How many there are, and the threads of each."""
-    cpus = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    cpus = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
     cpus = [count for count in cpus if count > 0]
     if not cpus:
         raise InvalidArgumentError("the Ray cluster has no node with CPUs; add one, or ray.init(num_cpus=...)")
@@ -171,8 +172,8 @@ def _open(
         return replace(before, shards=here)
     folder.mkdir(parents=True, exist_ok=True)
     if before is not None and before.snapshot != is_snapshot:
-        files = []
-    elif is_snapshot:
+        files: list[str] = []
+    elif isinstance(dataset, ray.data.Dataset):
         files = _snapshot(dataset, folder / SNAPSHOT, columns, shard_rows)
     else:
         files = find_files(dataset)
@@ -270,7 +271,7 @@ def _run(
         num_cpus=settings.threads,
     )
     reports = []
-    rows = iter(done.iter_rows())
+    rows: Any = iter(done.iter_rows())
     for row in rows:
         error = row.pop("error")
         if error:

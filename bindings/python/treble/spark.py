@@ -19,8 +19,8 @@ try:
 except ImportError as missing:
     raise ImportError(f"treble.spark needs Spark and Arrow ({missing}): pip install 'pyspark[sql]'") from missing
 
+from treble import SentenceEncoder
 from treble._settings import EncoderOptions, EncoderSettings
-from treble.encoder import SentenceEncoder
 from treble.errors import Error, InvalidArgumentError
 
 if TYPE_CHECKING:

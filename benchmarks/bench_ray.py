@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""How much of the cores' speed treble.ray keeps, and whether killing a worker changes anything.
+
+    export PYTHONPATH=build/release/python
+    .venv-integrations/bin/python benchmarks/bench_ray.py [--texts 200000] [--dtype int8]
+
+One process with one thread gives the speed of a core, in memory and alone; times the cores is what there is to keep.
+Then the texts go through a local Ray cluster, from Parquet to Parquet, with as many workers of one thread as there are
+cores, and again with 4 workers, one of which is killed in the middle. Every id must be there once, and every vector
+equal to that of one process. Short texts, because the work around the engine weighs most with them. Prints JSON, after
+some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+
+import ray
+import treble
+import treble.ray
+
+ROOT = Path(__file__).resolve().parent.parent
+WORDS = (
+    "harbour",
+    "letter",
+    "river",
+    "stone",
+    "light",
+    "winter",
+    "ship",
+    "bread",
+    "kitchen",
+    "telescope",
+    "glass",
+    "ring",
+    "planet",
+    "goal",
+    "minute",
+    "tax",
+    "tea",
+    "port",
+)
+
+
+def make_texts(count: int, words: int, seed: int = 5) -> list[str]:
+    source = random.Random(seed)
+    return [" ".join(source.choices(WORDS, k=source.randint(words // 2, words * 3 // 2))) for _ in range(count)]
+
+
+def write_corpus(path: Path, texts: list[str]) -> None:
+    pq.write_table(
+        pa.table({"id": pa.array(range(len(texts)), pa.int64()), "text": texts}), path, row_group_size=50_000
+    )
+
+
+def speed_of_a_core(model: str, dtype: str, texts: list[str]) -> tuple[float, float]:
+    """Texts and tokens a second of one thread."""
+    encoder = treble.SentenceEncoder(model, dtype=dtype, threads=1)
+    encoder.encode(texts[:500])
+    start = time.perf_counter()
+    encoded = encoder.encode_with_info(texts)
+    seconds = time.perf_counter() - start
+    return len(texts) / seconds, int(encoded.tokens_used.sum()) / seconds
+
+
+def sizing(model: str) -> list[dict[str, Any]]:
+    """What one core does with texts of two lengths: the figures of docs/beyond-one-machine.md."""
+    rows = []
+    for dtype in ("float32", "int8"):
+        for words, count in ((5, 6000), (90, 500)):
+            texts, tokens = speed_of_a_core(model, dtype, make_texts(count, words))
+            rows.append(
+                {
+                    "dtype": dtype,
+                    "tokens_of_a_text": round(tokens / texts, 1),
+                    "tokens_per_second": round(tokens),
+                    "texts_per_second": round(texts, 1),
+                }
+            )
+    return rows
+
+
+def kill_one(output: Path, parts: int, killed: list[dict[str, int]]) -> None:
+    """Kills a worker once so many files are there."""
+    while len(list(output.glob("part-*"))) < parts:
+        time.sleep(0.02)
+    below = psutil.Process().children(recursive=True)
+    victim = next(one for one in below if "_Actor" in "".join(one.cmdline()[:1]))
+    victim.send_signal(signal.SIGKILL)
+    killed.append({"pid": victim.pid, "after_files": len(list(output.glob("part-*")))})
+
+
+def check(output: Path, expected: npt.NDArray[np.float32]) -> None:
+    table = pq.read_table(output)
+    ids = table.column("id").to_numpy()
+    if not np.array_equal(ids, np.arange(len(expected))):
+        raise SystemExit(f"{len(ids)} ids, {len(np.unique(ids))} different, for {len(expected)} rows")
+    vectors = table.column("embedding").combine_chunks().flatten().to_numpy().reshape(expected.shape)
+    if not np.array_equal(vectors, expected):
+        raise SystemExit(f"vectors differ by up to {np.abs(vectors - expected).max()}")
+
+
+def run(corpus: Path, output: Path, workers: int, kill: bool, options: argparse.Namespace) -> dict[str, Any]:
+    killed: list[dict[str, int]] = []
+    shards = -(-options.texts // options.shard_rows)
+    killer = threading.Thread(target=kill_one, args=(output, shards // 3, killed), daemon=True)
+    if kill:
+        killer.start()
+    cores = os.cpu_count() or 1
+    # More workers than cores share them: a thread each, as Ray sees it half a core or less.
+    ray.init(
+        address="local",
+        num_cpus=max(workers, cores),
+        include_dashboard=False,
+        object_store_memory=200 * 2**20,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    try:
+        result = treble.ray.embed(
+            corpus,
+            model=options.model,
+            output=output,
+            dtype=options.dtype,
+            threads=1,
+            concurrency=workers,
+            shard_rows=options.shard_rows,
+        )
+    finally:
+        ray.shutdown()
+    return {
+        "workers": workers,
+        "killed": killed,
+        "seconds": round(result.seconds, 1),
+        "embedding_seconds": round(result.embedding_seconds, 1),
+        "texts_per_second": round(result.rows / result.embedding_seconds),
+        "processes": len(result.rows_by_process),
+        "files": result.shards,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(ROOT / "models" / "all-MiniLM-L6-v2"))
+    parser.add_argument("--texts", type=int, default=200_000)
+    parser.add_argument("--words", type=int, default=5, help="of a text, on average [5]")
+    parser.add_argument("--dtype", default="int8")
+    parser.add_argument("--shard-rows", type=int, default=10_000)
+    options = parser.parse_args()
+    texts = make_texts(options.texts, options.words)
+    cores = os.cpu_count() or 1
+    before, tokens = speed_of_a_core(options.model, options.dtype, texts[: options.texts // 5])
+    expected = treble.SentenceEncoder(options.model, dtype=options.dtype).encode(texts)
+    report: dict[str, Any] = {"texts": options.texts, "dtype": options.dtype, "cpu": treble.cpu_path(), "cores": cores}
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "corpus.parquet"
+        write_corpus(corpus, texts)
+        runs = []
+        for workers, kill in ((cores, False), (4, True)):
+            output = Path(folder) / f"out-{workers}-{kill}"
+            runs.append(run(corpus, output, workers, kill, options))
+            check(output, expected)
+    # Once more, so that a machine that has become slower or faster meanwhile shows.
+    after, _ = speed_of_a_core(options.model, options.dtype, texts[: options.texts // 5])
+    core = (before + after) / 2
+    for one in runs:
+        one["of_the_cores_sum"] = round(one["texts_per_second"] / (core * cores), 3)
+    report |= {
+        "texts_per_second_of_a_core": [round(before), round(after)],
+        "tokens_per_second_of_a_core": round(tokens),
+        "sizing": sizing(options.model),
+    }
+    print(json.dumps(report | {"runs": runs}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
