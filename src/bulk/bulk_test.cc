@@ -277,9 +277,9 @@ TEST_F(Bulk, AConverterMakesTheOutputOfAllRows) {
   EXPECT_EQ(embed(6, VectorFileMode::resume), 0);
   EXPECT_EQ(writes, 1) << "there was nothing to write";
   EXPECT_EQ(embed(9, VectorFileMode::resume), 3);
-  const std::string resumed = bytes_of(path);
+  const std::string resumed = test::read_all(path);
   EXPECT_EQ(embed(9, VectorFileMode::replace), 9);
-  const std::string at_once = bytes_of(path);
+  const std::string at_once = test::read_all(path);
   EXPECT_EQ(resumed.substr(resumed.find('\n')), at_once.substr(at_once.find('\n')));
   EXPECT_EQ(writes, 3);
 }
