@@ -10,13 +10,13 @@ namespace treble::cli {
 
 namespace {
 
-constexpr const char* kScript = "write_parquet.py";
+constexpr const char* kWriterScript = "write_parquet.py";
 
 /// The script says nothing, or in one line why it failed.
 void run_writer(const std::string& python, const char* action, const std::string& from, const std::string& to) {
-  PythonPipe script({kScript, {}, {action, from, to}, python});
+  PythonPipe script({kWriterScript, {}, {action, from, to}, python});
   std::string message;
-  LineReader(script.fd(), kScript, nullptr).next(message);
+  LineReader(script.fd(), kWriterScript, nullptr).next(message);
   const int status = script.wait();
   if (status == 0 && message.empty()) return;
   fail(ErrorCode::io, "{}: {}", to,
@@ -30,7 +30,7 @@ VectorConverter vector_converter(const std::string& output) {
   if (output.empty() || output == "-" || vector_format(output) != VectorFormat::parquet) return {};
   std::string python;
   try {
-    python = find_python({kScript, {"pyarrow", "numpy"}, {}});
+    python = find_python({kWriterScript, {"pyarrow", "numpy"}, {}});
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("{}: {}", output, error.what()));
   }
