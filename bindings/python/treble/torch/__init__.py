@@ -10,12 +10,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from treble.torch import _families
 from treble.torch._families import SUPPORTED
 from treble.torch._schedules import Profile, Schedule, parse_schedule
 from treble.torch._tempering import IMPLEMENTATION, STATE, Tempering
-
-from torch import nn
 
 __all__ = ["SUPPORTED", "Handle", "temper", "tempering"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.albert.modeling_albert import AlbertTransformer
-
-from torch import Tensor
 
 
 class TemperedAlbertTransformer(AlbertTransformer):

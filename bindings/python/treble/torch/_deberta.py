@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from transformers.models.deberta_v2.modeling_deberta_v2 import DisentangledSelfAttention
-from treble.torch._keys import keys_in_mask
-from treble.torch._tempering import STATE, Tempering
-
 import torch
 from torch import Tensor, nn
+from transformers.models.deberta_v2.modeling_deberta_v2 import DisentangledSelfAttention
+
+from treble.torch._keys import keys_in_mask
+from treble.torch._tempering import STATE, Tempering
 
 
 class TemperedDisentangledSelfAttention(DisentangledSelfAttention):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
-from treble.torch._keys import keys_in_mask, number_of_keys
-from treble.torch._tempering import STATE, Tempering
-
 import torch
 from torch import Tensor, nn
+from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
+
+from treble.torch._keys import keys_in_mask, number_of_keys
+from treble.torch._tempering import STATE, Tempering
 
 
 class TemperedMPNetSelfAttention(MPNetSelfAttention):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from treble.torch._keys import attended_keys
-from treble.torch._schedules import Formula, Profile, Schedule
-
 import torch
 from torch import Tensor, nn
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from treble.torch._keys import attended_keys
+from treble.torch._schedules import Formula, Profile, Schedule
 
 STATE = "treble_tempering"  # the name under which an attention module carries its Tempering
 IMPLEMENTATION = "treble_tempered"
