@@ -13,7 +13,7 @@ namespace {
 
 class Chunking : public ::testing::Test {
  protected:
-  Chunking() : encoder_(SentenceEncoder::load({.model = std::string(TREBLE_SOURCE_DIR) + "/tests/golden/bert/model"})) {
+  Chunking() : encoder_(SentenceEncoder::load({.model = TREBLE_SOURCE_DIR "/tests/golden/bert/model"})) {
     for (int i = 0; i < 60; ++i) long_ += (i == 0 ? "" : i % 7 == 0 ? "  \n" : " ") + std::string(kWords.at(i % 5));
   }
 
