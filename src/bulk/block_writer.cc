@@ -13,10 +13,13 @@ static_assert(std::endian::native == std::endian::little, "vectors are written a
 
 void BlockWriter::append(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) const {
   std::vector<std::string_view> ids;
+  ids.reserve(batch.records.size());
   for (const TextRecord& record : batch.records)
     ids.push_back(record.id.empty() ? "null" : std::string_view(record.id));
   std::vector<std::int64_t> tokens;
   std::vector<std::int64_t> used;
+  tokens.reserve(embeddings.token_counts.size());
+  used.reserve(embeddings.token_counts.size());
   for (const TokenCount& count : embeddings.token_counts) {
     tokens.push_back(count.tokens);
     used.push_back(count.used);
