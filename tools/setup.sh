@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-apt_packages=(ninja-build pkg-config libhwy-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libssl-dev zlib1g-dev libzstd-dev)
+apt_packages=(ninja-build pkg-config libhwy-dev libeigen3-dev nlohmann-json3-dev libcli11-dev libboost1.81-dev prometheus-cpp-dev libfmt-dev libssl-dev zlib1g-dev libzstd-dev)
 requirements=(tools/requirements.txt)
 python_headers() {
   python3 -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||

@@ -28,7 +28,7 @@ PAGE = ROOT / "apps/report"
 # Of a release archive: the page's licences, beside the built page.
 PAGE_LICENSES = PAGE / "built/LICENSES.txt"
 # Header-only libraries, compiled in: the package that brings each, as Debian records its licence.
-HEADER_ONLY = ("nlohmann-json3-dev", "libcli11-dev", "libeigen3-dev")
+HEADER_ONLY = ("nlohmann-json3-dev", "libcli11-dev", "libboost1.81-dev", "libeigen3-dev")
 # Shared libraries that a wheel carries too: the Debian package that brings each.
 SHARED = ("libfmt9", "libhwy1", "libssl3", "libzstd1", "zlib1g", "libgomp1")
 # For a component whose package names a licence and carries no text: the text that the name stands for.
