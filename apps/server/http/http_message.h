@@ -28,9 +28,6 @@ struct HttpRequest {
   /// The first header of this name (lower case); empty if there is none.
   std::string_view header(std::string_view name) const noexcept;
 };
-}
-}
-;
 
 /// What is sent back. Content-Length, Date, Connection and Server are the HTTP layer's.
 struct HttpResponse {
