@@ -23,7 +23,9 @@ struct HttpRequest {
   std::string body;                                ///< at most as long as the payload limit
   std::string peer;                                ///< "192.0.2.1:5000", or "unix"
   std::chrono::steady_clock::time_point received;  ///< when its first byte was read
-  std::stop_token gone;                            ///< stopped when the client left before it was answered
+  /// Stopped when the client closed its side before it was answered, and when the server cuts connections off. A client
+  /// that closed only its sending side is one that left, as nothing tells the two apart; it still gets the answer.
+  std::stop_token gone;
 
   /// The first header of this name (lower case); empty if there is none.
   std::string_view header(std::string_view name) const noexcept;
@@ -37,7 +39,8 @@ struct HttpResponse {
   std::string body = {};
 };
 
-/// Answers a request: to be called exactly once, on any thread. Calling it after the client left does nothing.
+/// Answers a request: to be called exactly once, on any thread, even if the client left. If all copies are destroyed
+/// without a call, the client gets 500.
 using Respond = std::function<void(HttpResponse)>;
 
 /// Takes a request on an I/O thread, which it must not hold up; answers then or later.

@@ -25,15 +25,16 @@ struct HttpOptions {
   int threads = 1;                                   ///< of I/O, on which handlers run
 };
 
-/// What the HTTP layer refuses by itself: 400, 408, 413, 414, 431, 501, 505. `request` has what was read until then and
-/// no body. The response is sent and the connection closed.
+/// What the HTTP layer refuses by itself: 400, 408, 413, 414, 417, 431, 501, 505, and 500 for a handler that threw or
+/// lost its `respond`. `request` has what was read until then and no body. Called on an I/O thread. The response is
+/// sent and the connection closed.
 using Refuse = std::function<HttpResponse(int status, const std::string& message, const HttpRequest& request)>;
 
 struct HttpStatistics {
   std::int64_t connections = 0;           ///< open now
   std::uint64_t accepted = 0;             ///< connections, ever
   std::uint64_t timed_out = 0;            ///< connections closed by a timeout
-  std::uint64_t clients_gone = 0;         ///< requests whose client left before the answer
+  std::uint64_t clients_gone = 0;         ///< requests whose client left, or stopped sending, before the answer
   std::int64_t requests_in_progress = 0;  ///< handed to the handler and not yet answered
 };
 
@@ -52,9 +53,14 @@ class HttpServer {
   /// "http://0.0.0.0:3000" or "unix:/run/treble.sock".
   std::string address() const;
 
-  /// Stops listening, closes idle connections, lets requests that were read be answered (with "Connection: close"), and
-  /// returns when all connections are closed or `limit` has passed; then the rest is cut off.
+  /// Stops listening, closes idle connections, lets requests that were read, or that come within a moment on a
+  /// connection there is, be answered (with "Connection: close"), and returns when all connections are closed or
+  /// `limit` has passed; then the rest is cut off. Not to be called from a handler. The destructor drains with no time
+  /// at all.
   void drain(std::chrono::milliseconds limit);
+
+  /// How many connections may be open at once: `max_connections`, or fewer where the hard limit of open files is lower.
+  int connection_limit() const noexcept;
 
   HttpStatistics statistics() const;
 
