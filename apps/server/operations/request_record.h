@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace treble::server {
 
@@ -23,12 +24,13 @@ struct RequestRecord {
   double queue_seconds = 0;         ///< until the last text's batch began
   double inference_seconds = 0;     ///< from then until the vectors were there
   std::int64_t texts = 0;
-  std::int64_t characters = 0;        ///< Unicode scalar values of the texts
-  std::int64_t tokens = 0;            ///< that the model read
-  std::int64_t truncated_texts = 0;   ///< texts that were cut
-  std::int64_t truncated_tokens = 0;  ///< that were dropped of them
-  std::int64_t request_bytes = 0;     ///< of the body
-  std::int64_t response_bytes = 0;    ///< of the body
+  std::int64_t characters = 0;                 ///< Unicode scalar values of the texts
+  std::int64_t tokens = 0;                     ///< that the model read
+  std::vector<std::int64_t> text_tokens = {};  ///< [texts]: of each text; empty where vectors were not asked for
+  std::int64_t truncated_texts = 0;            ///< texts that were cut
+  std::int64_t truncated_tokens = 0;           ///< that were dropped of them
+  std::int64_t request_bytes = 0;              ///< of the body
+  std::int64_t response_bytes = 0;             ///< of the body
 };
 
 }  // namespace treble::server
