@@ -74,8 +74,7 @@ double milliseconds_of(double seconds) { return std::round(seconds * 1e6) / 1e3;
 /// What a record says; fields without a value are left out.
 LogFields fields_of(const RequestRecord& record) {
   LogFields fields = {{"request_id", record.request_id}};
-  // "00-<trace id>-<span id>-<flags>"
-  if (record.traceparent.size() >= 35) fields["trace_id"] = record.traceparent.substr(3, 32);
+  if (!record.trace_id.empty()) fields["trace_id"] = record.trace_id;
   fields["method"] = record.method;
   fields["route"] = record.route;
   fields["status"] = record.status;

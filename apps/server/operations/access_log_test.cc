@@ -72,7 +72,7 @@ std::vector<std::string> logged(const AccessLogOptions& options, const std::vect
 
 TEST(AccessLog, AnObjectForEachRequest) {
   auto record = record_of("/embed", 200);
-  record.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  record.trace_id = "0af7651916cd43dd8448eb211c80319c";
   record.model = "mini";
   record.texts = 2;
   record.tokens = 12;

@@ -11,6 +11,7 @@ namespace treble::server {
 struct RequestRecord {
   std::string request_id;   ///< of the x-request-id header, or made by the server
   std::string traceparent;  ///< of the client's header (W3C Trace Context); empty: none
+  std::string trace_id;     ///< filled in by Operations::observe: of `traceparent`, or new where traces are sent
   std::string method;       ///< "POST"
   std::string route;        ///< the route's pattern, "/embed"; "other" where none matched, so that labels are few
   std::string peer;         ///< "192.0.2.1:5000"
