@@ -135,7 +135,8 @@ deb: program
 
 ## An image with the program alone, by podman or docker (Containerfile).
 container:
-	@$$(command -v podman || command -v docker) build --tag treble --file Containerfile .
+	@commit=$$([ ! -e .git ] || git rev-parse --short=12 HEAD) && \
+	  $$(command -v podman || command -v docker) build --tag treble --build-arg COMMIT=$$commit --file Containerfile .
 
 clean:
 	@rm -rf build
