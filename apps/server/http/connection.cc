@@ -77,6 +77,7 @@ Connection::Connection(StreamSocket socket, std::string peer, std::shared_ptr<Io
 
 Connection::~Connection() {
   if (!answered_) --state_.requests_in_progress;
+  hold(0);
   --state_.connections;
 }
 
@@ -92,6 +93,7 @@ awaitable<void> Connection::serve_requests() {
   while (again) {
     again = co_await wait_for_request();
     if (again) again = co_await serve_request();
+    hold(0);
   }
 }
 
@@ -141,6 +143,7 @@ awaitable<bool> Connection::serve_request() {
 
   // Requests that have been read already are answered even so.
   keep = keep && (buffer_.size() > 0 || (!state_.draining && !left_));
+  hold(request->body.size() + response_->body.size());
   const bool head_only = request->method == "HEAD" || has_no_body(response_->status);
   const std::string head = response_head(*response_, {.keep_alive = keep, .http_1_0 = parser.http_1_0()});
   const std::string body = head_only ? std::string() : std::move(response_->body);
@@ -157,6 +160,10 @@ awaitable<void> Connection::read_request(RequestParser& parser) {
   while (more) {
     const State before = parser.state();
     buffer_.consume(parser.parse(bytes_of(buffer_)));
+    hold(parser.body_size());
+    if (held_ > 0 && state_.memory > state_.options.memory_limit) {
+      parser.refuse(429, "the server holds as many bytes of requests and responses as it may; try again later");
+    }
     if (parser.state() == State::complete || parser.state() == State::refused) co_return;
     if (before == State::header && parser.state() == State::body) {
       start_deadline(state_.options.body_timeout);
@@ -277,7 +284,14 @@ awaitable<void> Connection::linger() {
 }
 
 HttpResponse Connection::refuse(int status, const std::string& message, const HttpRequest& request) {
-  return state_.refuse(status, message, request);
+  HttpResponse response = state_.refuse(status, message, request);
+  if (status == 429) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+void Connection::hold(std::size_t bytes) {
+  state_.memory += bytes;
+  state_.memory -= std::exchange(held_, bytes);
 }
 
 void Connection::start_deadline(Clock::duration timeout) {

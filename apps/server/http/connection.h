@@ -49,6 +49,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> write(const std::string& head, const std::string& body);
   boost::asio::awaitable<void> linger();
 
+  void hold(std::size_t bytes);
   HttpResponse refuse(int status, const std::string& message, const HttpRequest& request);
   void handle(const std::shared_ptr<HttpRequest>& request);
   void watch_client();
@@ -63,6 +64,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_;  ///< read and not yet parsed
   Clock::time_point deadline_ = Clock::time_point::max();
   Clock::time_point received_;  ///< the first byte of the request
+
+  std::size_t held_ = 0;  ///< bytes of bodies of the request at hand, part of state_.memory
 
   std::stop_source gone_{std::nostopstate};
   std::optional<HttpResponse> response_;

@@ -17,6 +17,7 @@ struct HttpOptions {
   std::filesystem::path uds_path = {};               ///< a Unix socket to listen on instead of TCP
   std::uint64_t payload_limit = 2'000'000;           ///< bytes of a body; more is 413
   std::uint32_t header_limit = 16'384;               ///< bytes of request line and headers; more is 431
+  std::uint64_t memory_limit = 1'000'000'000;        ///< bytes of all requests' and responses' bodies; see below
   int max_connections = 20'000;                      ///< open at once; further ones wait in the kernel's backlog
   std::chrono::milliseconds header_timeout{10'000};  ///< for request line and headers, from their first byte; then 408
   std::chrono::milliseconds body_timeout{60'000};    ///< for a body; then 408
@@ -25,9 +26,9 @@ struct HttpOptions {
   int threads = 1;                                   ///< of I/O, on which handlers run
 };
 
-/// What the HTTP layer refuses by itself: 400, 408, 413, 414, 417, 431, 501, 505, and 500 for a handler that threw or
-/// lost its `respond`. `request` has what was read until then and no body. Called on an I/O thread. The response is
-/// sent and the connection closed.
+/// What the HTTP layer refuses by itself: 400, 408, 413, 414, 417, 431, 501, 505; 429 (with "Retry-After: 1") for a
+/// body that comes while `memory_limit` is used up; and 500 for a handler that threw or lost its `respond`. `request`
+/// has what was read until then and no body. Called on an I/O thread. The response is sent and the connection closed.
 using Refuse = std::function<HttpResponse(int status, const std::string& message, const HttpRequest& request)>;
 
 struct HttpStatistics {

@@ -2,7 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <malloc.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -84,6 +91,102 @@ TEST(HttpServer, AnswersPipelinedRequestsInOrder) {
     }
   }
   EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST(HttpServer, RefusesBodiesWhileOthersFillTheMemory) {
+  TestServer server({.memory_limit = 1000});
+  auto first = server.client();
+  first.send(post("/later", std::string(900, 'x')));
+  const auto held = server.take();
+  auto second = server.client();
+  const auto refused = second.ask(post("/echo", std::string(200, 'x')));
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_NE(refused.head.find("Retry-After: 1\r\n"), std::string::npos) << refused.head;
+  EXPECT_EQ(server.client().ask(get("/echo")).status, 200);
+  held.second({.body = "done"});
+  EXPECT_EQ(first.reply().body, "done");
+  EXPECT_TRUE(eventually([&] { return server.client().ask(post("/echo", std::string(200, 'x'))).status == 200; }));
+}
+
+TEST(HttpServer, ListensOnAUnixSocket) {
+  const auto path = std::filesystem::path(testing::TempDir()) / ("http" + std::to_string(::getpid()) + ".sock");
+  const auto echo = [](const std::shared_ptr<const HttpRequest>& request, const Respond& respond) {
+    respond({.body = request->peer + " " + request->body});
+  };
+  {
+    HttpServer server({.uds_path = path}, echo, {});
+    EXPECT_EQ(server.port(), 0);
+    EXPECT_EQ(server.address(), "unix:" + path.string());
+    EXPECT_EQ(RawClient(path).ask(post("/", "hello")).body, "unix hello");
+    EXPECT_THROW(HttpServer({.uds_path = path}, echo, {}), Error) << "a server listens there";
+    EXPECT_EQ(RawClient(path).ask(post("/", "again")).body, "unix again");
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  {
+    // What a killed server leaves is taken over.
+    const RawClient::Bound left(path);
+  }
+  EXPECT_TRUE(std::filesystem::exists(path));
+  {
+    EXPECT_EQ(HttpServer({.uds_path = path}, echo, {}).port(), 0);
+  }
+  std::ofstream(path) << "a file that is no socket";
+  EXPECT_THROW(HttpServer({.uds_path = path}, echo, {}), Error);
+  EXPECT_TRUE(std::filesystem::exists(path));
+  std::filesystem::remove(path);
+  EXPECT_THROW(HttpServer({.uds_path = std::string(200, 'x')}, echo, {}), Error);
+}
+
+/// On all threads of a server, with answers from elsewhere, clients that leave at any point and ones that stay: those
+/// get their own answers.
+TEST(HttpServer, ManyClientsAtOnceGetTheirOwnAnswers) {
+  TestServer server({.threads = 3});
+  std::atomic<bool> done{false};
+  std::thread answering([&] {
+    while (!done) {
+      for (const auto& [request, respond] : server.take_all()) respond({.body = "later " + request->body});
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  });
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 24; ++c) {
+    clients.emplace_back([&server, c] {
+      auto client = std::make_unique<RawClient>(server->port());
+      for (int i = 0; i < 40; ++i) {
+        const std::string body = std::to_string(c) + "/" + std::to_string(i) + std::string(c * 1000, '.');
+        const bool later = (c + i) % 3 != 0;
+        if (c % 4 == 3) {  // leaves in the middle of a request, or while it is worked on
+          client->send(post("/later", body).substr(0, static_cast<std::size_t>(60 + i * c * 30)));
+          i % 2 == 0 ? client->reset() : client->close();
+          client = std::make_unique<RawClient>(server->port());
+        } else {
+          ASSERT_EQ(client->ask(post(later ? "/later" : "/echo", body)).body,
+                    (later ? "later " : "POST /echo? ") + body);
+        }
+      }
+    });
+  }
+  for (auto& client : clients) client.join();
+  EXPECT_TRUE(eventually([&] { return server->statistics().connections == 0; }));
+  EXPECT_EQ(server->statistics().requests_in_progress, 0);
+  done = true;
+  answering.join();
+}
+
+TEST(HttpServer, IdleConnectionsTakeLittleMemory) {
+  TestServer server;
+  std::vector<RawClient> idle;
+  constexpr int count = 1000;
+  const auto connect_and_ask = [&] {
+    idle.push_back(server.client());
+    ASSERT_EQ(idle.back().ask(post("/empty", std::string(10'000, 'x'))).status, 204);
+  };
+  for (int i = 0; i < 100; ++i) connect_and_ask();
+  const auto before = ::mallinfo2().uordblks;
+  for (int i = 0; i < count; ++i) connect_and_ask();
+  const auto each = (::mallinfo2().uordblks - before) / count;
+  EXPECT_LT(each, 6000u);
+  EXPECT_EQ(idle.front().ask(get("/echo")).status, 200);
 }
 
 TEST(HttpServer, SaysContinueToAClientThatWaitsForIt) {

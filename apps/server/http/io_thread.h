@@ -28,6 +28,7 @@ struct ServerState {
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> clients_gone{0};
   std::atomic<std::int64_t> requests_in_progress{0};
+  std::atomic<std::uint64_t> memory{0};  ///< bytes of bodies that connections hold
 };
 
 /// Each connection belongs to one thread for its whole life, so that it needs no lock.

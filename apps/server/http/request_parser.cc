@@ -200,6 +200,8 @@ bool RequestParser::keep_alive() const noexcept { return state_ != State::refuse
 
 bool RequestParser::http_1_0() const noexcept { return impl_->parser.get().version() == 10; }
 
+std::size_t RequestParser::body_size() const noexcept { return impl_->parser.get().body().size(); }
+
 HttpRequest RequestParser::take_request() {
   auto& message = impl_->parser.get();
   HttpRequest request;

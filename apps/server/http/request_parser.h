@@ -33,6 +33,11 @@ class RequestParser {
   bool keep_alive() const noexcept;
   bool http_1_0() const noexcept;
 
+  /// Bytes of the body that have come.
+  std::size_t body_size() const noexcept;
+  /// Ends the request; for reasons that lie outside it.
+  void refuse(int status, std::string message);
+
   /// Why the request was refused: 400, 413, 414, 417, 431, 501 or 505.
   int refusal_status() const noexcept { return refusal_status_; }
   const std::string& refusal() const noexcept { return refusal_; }
@@ -43,7 +48,6 @@ class RequestParser {
  private:
   struct Impl;
 
-  void refuse(int status, std::string message);
   std::size_t parse_header(std::string_view bytes);
   std::size_t parse_body(std::string_view bytes);
   void check_header();

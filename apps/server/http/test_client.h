@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -36,13 +39,35 @@ class RawClient {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
-  explicit RawClient(int connected_socket) : socket_(connected_socket), connected_(true) {}
+  explicit RawClient(const std::filesystem::path& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    const sockaddr_un address = unix_address(path);
+    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
   RawClient(RawClient&& other) noexcept
       : socket_(std::exchange(other.socket_, -1)), connected_(other.connected_), read_(std::move(other.read_)) {}
   RawClient& operator=(RawClient&&) = delete;
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
   ~RawClient() { close(); }
+
+  static sockaddr_un unix_address(const std::filesystem::path& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    return address;
+  }
+
+  /// A Unix socket that is bound and whose file stays behind.
+  struct Bound {
+    int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    explicit Bound(const std::filesystem::path& path) {
+      const sockaddr_un address = unix_address(path);
+      EXPECT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    }
+    ~Bound() { ::close(socket); }
+    Bound(const Bound&) = delete;
+    Bound& operator=(const Bound&) = delete;
+  };
 
   bool connected() const { return connected_; }
   int socket() const { return socket_; }
@@ -159,6 +184,12 @@ class TestServer {
   HttpServer& operator*() { return server_; }
   HttpServer* operator->() { return &server_; }
   RawClient client() const { return RawClient(server_.port()); }
+
+  /// All requests to "/later" that wait.
+  std::vector<Held> take_all() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(held_, {});
+  }
 
   /// The request to "/later" that came first and has not been taken.
   Held take() {
