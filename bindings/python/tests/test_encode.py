@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import treble
-from conftest import GOLDEN, ROOT, Golden, read_safetensors
+from golden_models import GOLDEN, ROOT, Golden, read_safetensors
 
 TOLERANCE = 1e-5
 # Texts of the golden cases are longer than the tiny models read.
