@@ -7,21 +7,58 @@
 #include "operations/trace_context.h"
 
 namespace treble::server {
+namespace {
 
-Operations::Operations(const OperationsOptions& options, const MetricsLabels& labels)
-    : log_(options.log, STDERR_FILENO), metrics_(labels) {
-  metrics_.add_source([this] { return log_.samples(); });
-  if (!options.tracing) return;
-  tracer_ = std::make_unique<Tracer>(*options.tracing, [this](bool works, const std::string& message) {
-    log_.write(works ? LogLevel::info : LogLevel::warn, works ? message : "traces cannot be sent",
-               works ? AccessLog::Fields() : AccessLog::Fields{{"error", message}});
+std::unique_ptr<Tracer> make_tracer(const OperationsOptions& options, AccessLog& log) {
+  if (!options.tracing) return nullptr;
+  return std::make_unique<Tracer>(*options.tracing, [&log](bool works, const std::string& message) {
+    if (works) {
+      log.write(LogLevel::info, message);
+    } else {
+      log.write(LogLevel::warn, "traces cannot be sent", {{"error", message}});
+    }
   });
-  metrics_.add_source([this] { return tracer_->samples(); });
+}
+
+std::vector<HealthProbe> probes_of(const std::vector<WatchedModel>& models) {
+  std::vector<HealthProbe> probes;
+  for (const auto& model : models) {
+    probes.push_back(make_health_probe(model.name, *model.encoder, *model.queue, model.options));
+  }
+  return probes;
+}
+
+MetricsLabels with_models(MetricsLabels labels, const std::vector<WatchedModel>& models) {
+  labels.models.clear();
+  for (const auto& model : models) labels.models.push_back(model.name);
+  return labels;
+}
+
+}  // namespace
+
+Operations::Operations(const OperationsOptions& options, MetricsLabels labels, const std::vector<WatchedModel>& models)
+    : log_(options.log, STDERR_FILENO),
+      tracer_(make_tracer(options, log_)),
+      self_test_(probes_of(models), options.self_test),
+      trimmer_([this] { return requests_.load(); }),
+      metrics_(with_models(std::move(labels), models)) {
+  for (const auto& model : models) {
+    metrics_.add_source([name = model.name, queue = model.queue] { return queue_samples(name, queue->statistics()); });
+  }
+  metrics_.add_source([this] { return self_test_.samples(); });
+  metrics_.add_source([this] { return log_.samples(); });
+  metrics_.add_source([this] { return trimmer_.samples(); });
+  metrics_.add_source([this] { return tracer_ ? tracer_->samples() : trace_samples(0, 0); });
 }
 
 void Operations::observe(RequestRecord record) {
   const auto context = parse_traceparent(record.traceparent);
-  record.trace_id = context ? context->trace_id : tracer_ ? random_hex(32) : std::string();
+  if (context) {
+    record.trace_id = context->trace_id;
+  } else if (tracer_) {
+    record.trace_id = random_hex(32);
+  }
+  ++requests_;
   log_.observe(record);
   metrics_.observe(record);
   if (tracer_) tracer_->observe(record);

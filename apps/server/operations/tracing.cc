@@ -87,6 +87,17 @@ std::string trace_message(const std::string& service_name, std::span<const Reque
   return message.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+std::vector<Sample> trace_samples(std::uint64_t sent, std::uint64_t dropped) {
+  const auto sample = [](const char* outcome, std::uint64_t value) -> Sample {
+    return {"treble_trace_spans_total",
+            "Spans of traces by what became of them.",
+            SampleKind::counter,
+            {{"outcome", outcome}},
+            static_cast<double>(value)};
+  };
+  return {sample("sent", sent), sample("dropped", dropped)};
+}
+
 Tracer::Tracer(const TracerOptions& options, Report report)
     : options_(options), report_(std::move(report)), url_(traces_url(options.endpoint)), thread_([this] { run(); }) {}
 
@@ -112,14 +123,7 @@ void Tracer::observe(const RequestRecord& record) {
 
 std::vector<Sample> Tracer::samples() const {
   const std::lock_guard lock(mutex_);
-  const auto sample = [](const char* outcome, std::uint64_t value) -> Sample {
-    return {"treble_trace_spans_total",
-            "Spans of traces by what became of them.",
-            SampleKind::counter,
-            {{"outcome", outcome}},
-            static_cast<double>(value)};
-  };
-  return {sample("sent", sent_), sample("dropped", dropped_)};
+  return trace_samples(sent_, dropped_);
 }
 
 void Tracer::run() {
