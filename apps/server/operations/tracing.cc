@@ -30,6 +30,16 @@ json attribute(const char* key, std::int64_t value) {
 
 json attribute(const char* key, double value) { return {{"key", key}, {"value", {{"doubleValue", value}}}}; }
 
+/// "192.0.2.1:5000", "[::1]:5000" or "unix".
+void add_peer(json& list, const std::string& peer) {
+  const auto colon = peer.rfind(':');
+  std::string address = peer.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  list.push_back(attribute("network.peer.address", address));
+  if (colon == std::string::npos) return;
+  list.push_back({{"key", "network.peer.port"}, {"value", {{"intValue", peer.substr(colon + 1)}}}});
+}
+
 json attributes_of(const RequestRecord& record) {
   json list = {attribute("http.request.method", record.method),
                attribute("http.route", record.route),
@@ -38,6 +48,7 @@ json attributes_of(const RequestRecord& record) {
                attribute("http.request.body.size", record.request_bytes),
                attribute("http.response.body.size", record.response_bytes),
                attribute("treble.request_id", record.request_id)};
+  add_peer(list, record.peer);
   if (!record.error_type.empty()) list.push_back(attribute("error.type", record.error_type));
   if (record.model.empty()) return list;
   list.push_back(attribute("treble.model", record.model));
