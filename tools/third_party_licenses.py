@@ -30,7 +30,7 @@ PAGE_LICENSES = PAGE / "built/LICENSES.txt"
 # Header-only libraries, compiled in: the package that brings each, as Debian records its licence.
 HEADER_ONLY = ("nlohmann-json3-dev", "libcli11-dev", "libboost1.81-dev", "libeigen3-dev")
 # Shared libraries that a wheel carries too: the Debian package that brings each.
-SHARED = ("libfmt9", "libhwy1", "libssl3", "libzstd1", "zlib1g", "libgomp1")
+SHARED = ("libfmt9", "libhwy1", "libssl3", "libzstd1", "zlib1g", "libgomp1", "libprometheus-cpp-core1.0")
 # For a component whose package names a licence and carries no text: the text that the name stands for.
 STANDARD_TEXTS = {"Apache-2.0": ROOT / "LICENSE"}
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice|copyright|third-party-programs)", re.IGNORECASE)

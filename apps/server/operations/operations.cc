@@ -7,21 +7,39 @@
 #include "operations/trace_context.h"
 
 namespace treble::server {
+namespace {
+
+std::unique_ptr<Tracer> make_tracer(const OperationsOptions& options, AccessLog& log) {
+  if (!options.tracing) return nullptr;
+  return std::make_unique<Tracer>(*options.tracing, [&log](bool works, const std::string& message) {
+    if (works) {
+      log.write(LogLevel::info, message);
+    } else {
+      log.write(LogLevel::warn, "traces cannot be sent", {{"error", message}});
+    }
+  });
+}
+
+}  // namespace
 
 Operations::Operations(const OperationsOptions& options, const MetricsLabels& labels)
-    : log_(options.log, STDERR_FILENO), metrics_(labels) {
+    : log_(options.log, STDERR_FILENO),
+      tracer_(make_tracer(options, log_)),
+      trimmer_([this] { return requests_.load(); }),
+      metrics_(labels) {
   metrics_.add_source([this] { return log_.samples(); });
-  if (!options.tracing) return;
-  tracer_ = std::make_unique<Tracer>(*options.tracing, [this](bool works, const std::string& message) {
-    log_.write(works ? LogLevel::info : LogLevel::warn, works ? message : "traces cannot be sent",
-               works ? AccessLog::Fields() : AccessLog::Fields{{"error", message}});
-  });
-  metrics_.add_source([this] { return tracer_->samples(); });
+  metrics_.add_source([this] { return trimmer_.samples(); });
+  metrics_.add_source([this] { return tracer_ ? tracer_->samples() : trace_samples(0, 0); });
 }
 
 void Operations::observe(RequestRecord record) {
   const auto context = parse_traceparent(record.traceparent);
-  record.trace_id = context ? context->trace_id : tracer_ ? random_hex(32) : std::string();
+  if (context) {
+    record.trace_id = context->trace_id;
+  } else if (tracer_) {
+    record.trace_id = random_hex(32);
+  }
+  ++requests_;
   log_.observe(record);
   metrics_.observe(record);
   if (tracer_) tracer_->observe(record);

@@ -30,6 +30,16 @@ json attribute(const char* key, std::int64_t value) {
 
 json attribute(const char* key, double value) { return {{"key", key}, {"value", {{"doubleValue", value}}}}; }
 
+/// "192.0.2.1:5000", "[::1]:5000" or "unix".
+void add_peer(json& list, const std::string& peer) {
+  const auto colon = peer.rfind(':');
+  std::string address = peer.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  list.push_back(attribute("network.peer.address", address));
+  if (colon == std::string::npos) return;
+  list.push_back({{"key", "network.peer.port"}, {"value", {{"intValue", peer.substr(colon + 1)}}}});
+}
+
 json attributes_of(const RequestRecord& record) {
   json list = {attribute("http.request.method", record.method),
                attribute("http.route", record.route),
@@ -38,6 +48,7 @@ json attributes_of(const RequestRecord& record) {
                attribute("http.request.body.size", record.request_bytes),
                attribute("http.response.body.size", record.response_bytes),
                attribute("treble.request_id", record.request_id)};
+  add_peer(list, record.peer);
   if (!record.error_type.empty()) list.push_back(attribute("error.type", record.error_type));
   if (record.model.empty()) return list;
   list.push_back(attribute("treble.model", record.model));
@@ -87,6 +98,17 @@ std::string trace_message(const std::string& service_name, std::span<const Reque
   return message.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+std::vector<Sample> trace_samples(std::uint64_t sent, std::uint64_t dropped) {
+  const auto sample = [](const char* outcome, std::uint64_t value) -> Sample {
+    return {"treble_trace_spans_total",
+            "Spans of traces by what became of them.",
+            SampleKind::counter,
+            {{"outcome", outcome}},
+            static_cast<double>(value)};
+  };
+  return {sample("sent", sent), sample("dropped", dropped)};
+}
+
 Tracer::Tracer(const TracerOptions& options, Report report)
     : options_(options), report_(std::move(report)), url_(traces_url(options.endpoint)), thread_([this] { run(); }) {}
 
@@ -112,14 +134,7 @@ void Tracer::observe(const RequestRecord& record) {
 
 std::vector<Sample> Tracer::samples() const {
   const std::lock_guard lock(mutex_);
-  const auto sample = [](const char* outcome, std::uint64_t value) -> Sample {
-    return {"treble_trace_spans_total",
-            "Spans of traces by what became of them.",
-            SampleKind::counter,
-            {{"outcome", outcome}},
-            static_cast<double>(value)};
-  };
-  return {sample("sent", sent_), sample("dropped", dropped_)};
+  return trace_samples(sent_, dropped_);
 }
 
 void Tracer::run() {

@@ -32,6 +32,9 @@ struct TracerOptions {
 /// its trace_id, child of the client's span where its traceparent is valid. https://opentelemetry.io/docs/specs/otlp/
 std::string trace_message(const std::string& service_name, std::span<const RequestRecord> records);
 
+/// treble_trace_spans_total by outcome.
+std::vector<Sample> trace_samples(std::uint64_t sent, std::uint64_t dropped);
+
 /// Sends spans on a thread of its own; a collector that is slow or away holds up no request. Threads: all functions may
 /// be called from any thread.
 class Tracer {
@@ -49,7 +52,7 @@ class Tracer {
   /// Leaves out requests whose client says that it does not record their trace.
   void observe(const RequestRecord& record);
 
-  /// treble_trace_spans_total by outcome: sent, dropped.
+  /// What was sent and dropped, as trace_samples.
   std::vector<Sample> samples() const;
 
  private:

@@ -25,6 +25,7 @@ RequestRecord traced(int status = 200) {
   record.method = "POST";
   record.route = "/embed";
   record.model = "mini";
+  record.peer = "unix";
   record.status = status;
   record.started = std::chrono::system_clock::time_point(1700000000s);
   record.total_seconds = 0.25;
@@ -88,6 +89,7 @@ TEST(Tracing, ASpanForEachRequest) {
   auto child = traced(503);
   child.traceparent = kParent;
   child.error_type = "unavailable";
+  child.peer = "[::1]:5000";
   child.error = "stopping \xff";  // Not UTF-8.
   const std::vector<RequestRecord> records = {traced(), child};
   const auto message = json::parse(trace_message("search", records));
@@ -106,6 +108,10 @@ TEST(Tracing, ASpanForEachRequest) {
   EXPECT_EQ(spans[1]["parentSpanId"], "b7ad6b7169203331");
   EXPECT_EQ(spans[1]["status"]["code"], 2);
   EXPECT_EQ(attributes_of_span(spans[1])["error.type"], "unavailable");
+  EXPECT_EQ(attributes_of_span(spans[1])["network.peer.address"], "::1");
+  EXPECT_EQ(attributes_of_span(spans[1])["network.peer.port"], "5000");
+  EXPECT_EQ(attributes_of_span(spans[0])["network.peer.address"], "unix");
+  EXPECT_FALSE(attributes_of_span(spans[0]).contains("network.peer.port"));
   EXPECT_NE(spans[0]["spanId"], spans[1]["spanId"]);
 }
 
