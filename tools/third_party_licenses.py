@@ -4,7 +4,7 @@
     tools/third_party_licenses.py [--wheel] --output FILE
 
 Carried are: oneDNN (in lib/treble), the Rust crates of the tokenizer (linked in), header-only C++ libraries, the npm
-packages in the pages of apps/web. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own; a
+packages in the pages. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own; a
 Python wheel carries them, and nanobind (--wheel).
 Fails when a component has no licence text, so that a new dependency cannot slip in without one.
 """
