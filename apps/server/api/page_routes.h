@@ -10,8 +10,8 @@ namespace treble::server {
 
 /// A file of the page.
 struct Asset {
-  std::string_view path;  ///< of the request: "/", "/app.js"
-  std::string_view content_type;
+  const char* path;  ///< of the request: "/", "/app.js"
+  const char* content_type;
   std::string_view bytes;
   std::string_view etag;  ///< with its quotes: changes when the bytes do
 };

@@ -19,7 +19,7 @@ std::string page_header(const HttpResponse& response, std::string_view name) {
 TEST(PageRoutes, TheFilesThatThePageNeeds) {
   std::vector<std::string_view> paths;
   for (const Asset& asset : page_assets()) {
-    paths.push_back(asset.path);
+    paths.emplace_back(asset.path);
     EXPECT_FALSE(asset.bytes.empty()) << asset.path;
     EXPECT_TRUE(asset.etag.starts_with('"') && asset.etag.ends_with('"') && asset.etag.size() > 10) << asset.etag;
   }

@@ -9,6 +9,7 @@ export interface Info {
   max_input_length?: number | null;
   max_client_batch_size?: number | null;
   payload_limit?: number | null;
+  default_prompt_name?: string | null;
   version?: string | null;
   temperature?: string | number | null;
   models?: Info[] | null;
@@ -125,9 +126,10 @@ export class Api {
     };
   }
 
-  /** How many tokens each text has, special tokens with them, before anything is cut. */
-  async countTokens(texts: string[], signal: AbortSignal): Promise<number[]> {
-    const response = await this.request("tokenize", signal, this.body({ inputs: texts }));
+  /** How many tokens each text has, with special ones and those of the model's own prompt, before anything is cut. */
+  async countTokens(texts: string[], prompt: string | undefined, signal: AbortSignal): Promise<number[]> {
+    const fields = prompt ? { inputs: texts, prompt_name: prompt } : { inputs: texts };
+    const response = await this.request("tokenize", signal, this.body(fields));
     const rows = (await response.json()) as unknown[][];
     return rows.map((row) => row.length);
   }

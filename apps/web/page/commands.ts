@@ -82,7 +82,7 @@ export function commands(equivalent: Equivalent): HTMLElement {
     title: "The same elsewhere",
     aside: "What they do",
     how: [
-      "The temperature is one field of the request, on every route that embeds (also /v1/embeddings, for OpenAI's clients), and one option of the command line. The vectors are the same. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.",
+      "The temperature is one field of the request, on every route that embeds (also /v1/embeddings, for OpenAI's clients), and one option of the command line. The vectors are the same. --model takes the folder or name that the server was started with. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.",
     ],
     body: [
       copyable("As a request", curlCommand(equivalent)),

@@ -87,12 +87,13 @@ export async function readFile(file: File): Promise<string[]> {
   }
 }
 
-/** Spread evenly over all, as many as `bytes` of a request hold. */
-export function fitting(texts: string[], bytes: number): string[] {
+/** Spread evenly over all, as many as `bytes` of a request hold, and `count` at most. */
+export function fitting(texts: string[], bytes: number, count = Infinity): string[] {
   const encoder = new TextEncoder();
   const sizes = texts.map((text) => encoder.encode(JSON.stringify(text)).length + 1);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  for (let every = Math.max(1, Math.ceil(total / bytes)); every <= texts.length; ++every) {
+  const first = Math.max(1, Math.ceil(total / bytes), Math.ceil(texts.length / count));
+  for (let every = first; every <= texts.length; ++every) {
     const kept = texts.filter((_, index) => index % every === 0);
     const size = sizes.reduce((sum, one, index) => (index % every === 0 ? sum + one : sum), 0);
     if (size <= bytes) return kept;

@@ -21,7 +21,8 @@ export interface Measurement {
 
 interface Options {
   api: Api;
-  payload: () => number | undefined;
+  /** Of a request, as far as the server says. */
+  limits: () => { bytes?: number | undefined; texts?: number | undefined };
   temperature: () => Temperature;
   describe: (error: unknown) => string;
   onReport: (measurement: Measurement) => void;
@@ -97,7 +98,8 @@ export class Measure {
     this.node.scrollIntoView({ block: "nearest" });
     try {
       const all = await readFile(file);
-      const texts = fitting(all, (this.options.payload() ?? PAYLOAD) - REST);
+      const limits = this.options.limits();
+      const texts = fitting(all, (limits.bytes ?? PAYLOAD) - REST, limits.texts);
       if (texts.length < 2)
         throw new Error(`it holds ${plural(all.length, "text")}; a report needs two that fit`);
       const part = texts.length === all.length ? "" : this.partNote(texts.length, all.length, file.name);

@@ -67,7 +67,10 @@ export class Playground {
     });
     this.measure = new Measure({
       api: this.api,
-      payload: () => this.info.payload_limit ?? undefined,
+      limits: () => ({
+        bytes: this.info.payload_limit ?? undefined,
+        texts: this.info.max_client_batch_size ?? undefined,
+      }),
       temperature: () => this.temperature,
       describe,
       onReport: (measurement) => this.showReport(measurement),

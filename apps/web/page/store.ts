@@ -35,6 +35,7 @@ export class Vectors {
   async of(texts: Text[], temperature: Temperature, model: Info, signal: AbortSignal): Promise<Measured> {
     const batch = Math.min(BATCH, model.max_client_batch_size ?? BATCH);
     const name = this.api.model ?? "";
+    const prompt = model.default_prompt_name ?? undefined;
     const vectors = (at: Temperature): Promise<Vector[]> =>
       this.fill(
         this.vectors,
@@ -50,7 +51,7 @@ export class Vectors {
       (text) => JSON.stringify([name, text]),
       texts,
       batch,
-      (part) => this.api.countTokens(part, signal),
+      (part) => this.api.countTokens(part, prompt, signal),
     );
     const before = await vectors(UNTOUCHED);
     const after = await vectors(temperature);

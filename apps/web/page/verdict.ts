@@ -80,9 +80,9 @@ function facts(results: Results): Fact[] {
   if (before.perDoubling !== undefined && after.perDoubling !== undefined) {
     const now = signed(after.perDoubling);
     found.push({
-      name: "Rise with each doubling of length",
+      name: "Rise per doubling of length",
       value: untouched ? now : `${signed(before.perDoubling)} → ${now}`,
-      note: "of a text's mean cosine; 0: no effect",
+      note: "of the mean cosine; 0: no effect",
     });
   }
   if (results.texts.length > 2) {

@@ -1,9 +1,10 @@
 /**
- * The page of `treble serve` in Chromium. Environment: PAGE (the folder of the built page), CHROMIUM (/usr/bin/chromium). With
- * TREBLE (the program) and MODEL (a model folder) against `treble serve` itself, else against page_server.mjs.
+ * The page of `treble serve` in Chromium, against the made-up answers of page_server.mjs and, with TREBLE (the program) and MODEL
+ * (a model folder) in the environment, against `treble serve` itself. PAGE: the folder of the built page; CHROMIUM
+ * (/usr/bin/chromium); REAL_ONLY=1 leaves the made-up answers out.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,7 +21,7 @@ import {
 import { HOSTILE, inspectReport } from "./fixtures.mjs";
 import { CONTENT_SECURITY_POLICY, LIMIT, startServer, vectorOf } from "./page_server.mjs";
 
-const { PAGE } = process.env;
+const { PAGE, TREBLE, MODEL, REAL_ONLY } = process.env;
 
 let folder;
 let browser;
@@ -55,7 +56,7 @@ function recorder() {
  * console and error of a script but those that `expected` matches (the browser names each status that is an error).
  */
 async function open({ changes = {}, width = 1300, colorScheme = "light", expected, ready = true }, check) {
-  const server = await startServer(PAGE, changes);
+  const server = await (changes.start ?? startServer)(PAGE, changes);
   const context = await browser.newContext({
     viewport: { width, height: 900 },
     colorScheme,
@@ -128,7 +129,9 @@ async function write(page, texts) {
   for (const [index, text] of texts.entries()) await page.locator("textarea").nth(index).fill(text);
 }
 
-describe("the page of the server", { concurrency: 2 }, () => {
+const madeUp = { concurrency: 2, skip: REAL_ONLY ? "only the program" : false };
+
+describe("the page of the server", madeUp, () => {
   test("at first sight: the examples, what the temperature does to them, and every plot", async () => {
     const requests = recorder();
     await open({ changes: requests }, async (page) => {
@@ -572,6 +575,7 @@ describe("the page of the server", { concurrency: 2 }, () => {
       model_id: `models/${name}`,
       served_model_name: name,
       max_input_length: 64 << i,
+      default_prompt_name: i ? "query" : "",
     }));
     await open(
       { changes: { ...requests, info: () => ({ ...models[0], models, temperature: "log:64" }) } },
@@ -586,6 +590,11 @@ describe("the page of the server", { concurrency: 2 }, () => {
           await page.locator(".copyable pre").nth(1).textContent(),
           /--model 'models\/large' --temperature log:64/,
         );
+        const counted = requests.of("/tokenize").map((body) => [body.model, body.prompt_name]);
+        assert.deepEqual(counted, [
+          [undefined, undefined],
+          ["large", "query"],
+        ]);
         const asked = requests.of("/embed").filter((body) => body.model === "large");
         assert.deepEqual(
           asked.map((body) => body.temperature),
@@ -640,6 +649,93 @@ describe("the page of the server", { concurrency: 2 }, () => {
       await page.keyboard.press("ArrowRight");
       await shows(page, "τ = 0.75");
       assert.ok(Math.abs((await page.evaluate(() => scrollY)) - 1500) < 60, "the page does not jump");
+    });
+  });
+});
+
+/** `treble serve` on a free port, as startServer() gives a server. */
+function startTreble() {
+  const serve = spawn(TREBLE, ["serve", "--model", MODEL, "--hostname", "127.0.0.1", "--port", "0"]);
+  const ended = new Promise((done) => serve.on("exit", done));
+  const close = async () => {
+    serve.kill("SIGTERM");
+    assert.equal(await ended, 0, "treble serve drains and ends");
+  };
+  return new Promise((done, failed) => {
+    let said = "";
+    serve.on("exit", (code) => failed(new Error(`treble serve ended with ${code}: ${said}`)));
+    serve.stderr.on("data", (data) => {
+      said += data;
+      const url = /listening on (http:\S+)/.exec(said)?.[1];
+      if (url) done({ url: `${url}/`, close });
+    });
+  });
+}
+
+const program = { skip: TREBLE && MODEL ? false : "needs TREBLE and MODEL" };
+
+describe("the page with treble serve", program, () => {
+  test("what the page shows is what the program's own vectors give", async () => {
+    await open({ changes: { start: startTreble } }, async (page, server) => {
+      const texts = await fields(page);
+      const ask = async (temperature) => {
+        const body = JSON.stringify({ inputs: texts, temperature });
+        const headers = { "content-type": "application/json" };
+        return (await fetch(`${server.url}embed`, { method: "POST", headers, body })).json();
+      };
+      const mean = (vectors) => {
+        const all = vectors.flatMap((a, i) => vectors.slice(i + 1).map((b) => dot(a, b)));
+        return all.reduce((sum, v) => sum + v, 0) / all.length;
+      };
+      const shown = /Mean cosine (\S+) → ([\d.]+\d)/.exec(await verdict(page));
+      const expected = [mean((await ask(1)).slice(6)), mean((await ask(0.7)).slice(6))];
+      expected.forEach((value, i) =>
+        assert.ok(Math.abs(shown[i + 1] - value) < 6e-4, `${shown} ${expected}`),
+      );
+      await assertDrawn(page, 5);
+      await slider(page).focus();
+      await page.keyboard.press("ArrowRight");
+      await shows(page, "τ = 0.75");
+      await page.locator('.choice input[value="log"]').check({ force: true });
+      await shows(page, "τ = log:32");
+    });
+  });
+
+  test("the policy, the cache and the routes of the page", async () => {
+    const server = await startTreble();
+    try {
+      const first = await fetch(server.url);
+      assert.equal(first.headers.get("content-security-policy"), CONTENT_SECURITY_POLICY);
+      assert.match(first.headers.get("content-type"), /^text\/html/);
+      const etag = first.headers.get("etag");
+      const again = await fetch(server.url, { headers: { "if-none-match": etag } });
+      assert.equal(again.status, 304);
+      for (const name of ["app.js", "style.css", "favicon.svg"]) {
+        assert.equal((await fetch(server.url + name)).status, 200, name);
+      }
+    } finally {
+      await server.close();
+    }
+  });
+
+  test("texts that are cut, and a file that becomes the program's report", async () => {
+    await open({ changes: { start: startTreble } }, async (page) => {
+      await write(page, ["one short text", "another short one", "long ".repeat(2000)]);
+      await page.waitForFunction(() => document.querySelectorAll(".overview tbody tr").length === 3);
+      await settled(page);
+      assert.match(
+        await verdict(page),
+        /1 text is longer than the \d+ tokens that the model reads: 1,[789]\d\d tokens cut/,
+      );
+      const lines = Array.from(
+        { length: 60 },
+        (_, i) => `text ${i} of the file ${"and more of it ".repeat(i % 12)}`,
+      );
+      await page.setInputFiles("input[type=file]", file("real.txt", lines.join("\n")));
+      await page.waitForSelector(".way", { timeout: 120_000 });
+      await twoFrames(page);
+      await assertDrawn(page, 8);
+      assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
     });
   });
 });

@@ -150,5 +150,9 @@ test("a part that fits is spread over the whole file", () => {
   assert.ok(bytes <= 4_000 && bytes > 2_000, `${bytes}`);
   assert.ok(kept[kept.length - 1].startsWith("text 9"));
   assert.deepEqual(fitting(texts, 1e9), texts);
+  assert.deepEqual(
+    fitting(texts, 1e9, 30),
+    texts.filter((_, i) => i % 4 === 0),
+  );
   assert.deepEqual(fitting(["x".repeat(100)], 50), []);
 });
