@@ -1,12 +1,10 @@
 #include "server.h"
 
 #include <condition_variable>
-#include <cstdint>
 #include <mutex>
 #include <utility>
 
 #include "operations/health.h"
-#include "operations/memory_trimmer.h"
 
 namespace treble::server {
 
@@ -27,18 +25,11 @@ SelfTest make_self_test(const ModelRegistry& models) {
   return SelfTest(std::move(probes));
 }
 
-std::uint64_t accepted_by(const ModelRegistry& models) {
-  std::uint64_t accepted = 0;
-  for (const auto& model : models.all()) accepted += model->queue().statistics().accepted;
-  return accepted;
-}
-
-void add_sources(Metrics& metrics, const ModelRegistry& models, SelfTest& health, const MemoryTrimmer& trimmer) {
+void add_sources(Metrics& metrics, const ModelRegistry& models, SelfTest& health) {
   for (const auto& model : models.all()) {
     metrics.add_source([&model = *model] { return queue_samples(model.name(), model.queue().statistics()); });
   }
   metrics.add_source([&health] { return health.samples(); });
-  metrics.add_source([&trimmer] { return trimmer.samples(); });
 }
 
 }  // namespace
@@ -48,8 +39,7 @@ void run_server(const ServerOptions& options, const std::stop_token& stop,
   const ModelRegistry models(options.models);
   Operations operations(options.operations, metrics_labels(models));
   SelfTest health = make_self_test(models);
-  const MemoryTrimmer trimmer([&models] { return accepted_by(models); });
-  add_sources(operations.metrics(), models, health, trimmer);
+  add_sources(operations.metrics(), models, health);
   Api api(options.api, models, health, operations);
   HttpServer http(
       options.http,

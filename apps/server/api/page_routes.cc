@@ -2,6 +2,9 @@
 
 #include <string>
 
+#include "api/call.h"
+#include "api/route.h"
+
 namespace treble::server {
 
 namespace {
@@ -32,6 +35,24 @@ HttpResponse page_response(const Asset& asset, const HttpRequest& request) {
   }
   response.body = asset.bytes;
   return response;
+}
+
+std::vector<Route> page_routes() {
+  std::vector<Route> table;
+  for (const Asset& asset : page_assets()) {
+    table.push_back({"GET",
+                     asset.path,
+                     "The page to try it on, and its files",
+                     ErrorForm::tei,
+                     true,
+                     "",
+                     asset.content_type,
+                     {},
+                     [&asset](Api& /*api*/, const std::shared_ptr<Call>& call) {
+                       call->answer(page_response(asset, call->request()));
+                     }});
+  }
+  return table;
 }
 
 }  // namespace treble::server

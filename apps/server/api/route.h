@@ -38,5 +38,6 @@ std::vector<Route> openai_routes();
 std::vector<Route> inspect_routes();
 std::vector<Route> rerank_routes();
 std::vector<Route> operation_routes();
+std::vector<Route> page_routes();
 
 }  // namespace treble::server
