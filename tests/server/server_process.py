@@ -1,0 +1,115 @@
+"""A running `treble serve` for tests, and requests to it. Standard library alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LISTENING = re.compile(r"listening on (http://\S+?)[\"\s]")
+SECONDS = 60
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """`treble serve` on a free port, until `stop`."""
+
+    def __init__(self, program: str, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
+        self.log: list[str] = []
+        self.url = ""
+        self._ready = threading.Event()
+        command = [program, "serve", "--hostname", "127.0.0.1", "--port", "0", *map(str, arguments)]
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._ready.wait(SECONDS) or not self.url:
+            self.process.kill()
+            raise RuntimeError("treble serve did not begin to listen:\n" + "".join(self.log))
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(line)
+            found = LISTENING.search(line)
+            if found and not self.url:
+                self.url = found[1].replace("0.0.0.0", "127.0.0.1")
+                self._ready.set()
+        self._ready.set()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self._reader.join(SECONDS)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+    def call(
+        self, method: str, path: str, body: Any = None, raw: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """`body` as JSON, or `raw` as it is."""
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers or {})
+        if data is not None and not request.has_header("Content-type"):
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                return Answer(answer.status, lower(answer.headers), answer.read())
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return Answer(answer.code, lower(answer.headers), answer.read())
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.call("GET", path, headers=headers)
+
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
+        return self.call("POST", path, body, headers=headers)
+
+
+def lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def run(program: str, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Another command of the program, to its end."""
+    command = [program, *map(str, arguments)]
+    return subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=SECONDS, check=False)
+
+
+def embed(program: str, model: Path, texts: list[str], *arguments: str) -> list[list[float]]:
+    """The vectors of `treble embed` for texts of any content."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "texts.jsonl"
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+        done = run(program, "embed", "--model", model, *arguments, path)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return [json.loads(line)["embedding"] for line in done.stdout.splitlines()[1:]]
