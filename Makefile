@@ -51,8 +51,8 @@ test-integrations: wheel models/all-MiniLM-L6-v2
 	@tools/setup.sh --java
 	@tools/try_wheel.sh
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
-	@PYTHONPATH=build/release/python .venv-integrations/bin/python -m pytest -q bindings/python/tests/integrations
-	@TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q bindings/python/tests/pytorch
+	@PYTHONPATH=build/release/python TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q \
+	  bindings/python/tests/integrations bindings/python/tests/pytorch
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300
@@ -135,7 +135,8 @@ deb: program
 
 ## An image with the program alone, by podman or docker (Containerfile).
 container:
-	@$$(command -v podman || command -v docker) build --tag treble --file Containerfile .
+	@commit=$$([ ! -e .git ] || git rev-parse --short=12 HEAD) && \
+	  $$(command -v podman || command -v docker) build --tag treble --build-arg COMMIT=$$commit --file Containerfile .
 
 clean:
 	@rm -rf build

@@ -4,10 +4,13 @@
     PYTHONPATH=build/release/python python benchmarks/python_soak.py --model models/all-MiniLM-L6-v2 --minutes 5
 
 A round: 32 encoders alive at once and dropped, one loaded and used again and again, eight threads on one encoder, many
-coroutines of which some are cancelled, errors in the middle of calls, forked and spawned processes. After the first
-rounds resident memory may grow by at most ALLOWED_GROWTH_MIB and the process must have no more threads and open files
-than it had; a round that takes longer than ROUND_LIMIT seconds is taken for a deadlock: all stacks are printed and the
-program ends.
+coroutines of which some are cancelled, errors in the middle of calls, forked and spawned processes.
+
+oneDNN keeps a primitive for each shape and row count, a bounded number of them (docs/python.md): a warm-up calls for
+those that occur. After that the memory in use must level off, which `check_levels_off` judges: what malloc has handed
+out tells a leak from the resident memory's ups and downs. The process must end with no more threads, open files and
+mapped files than it had. A round that takes longer than ROUND_LIMIT seconds is taken for a deadlock: all stacks are
+printed and the program ends.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import faulthandler
 import gc
 import multiprocessing
@@ -25,6 +29,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +37,11 @@ import treble
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ROOT / "tests" / "golden" / "bert" / "model"
-ALLOWED_GROWTH_MIB = 16
+ALLOWED_RESIDENT_GROWTH_MIB = 16
+ALLOWED_GROWTH_KIB = 1024
+"""In use, over the second half of the rounds: some primitives of row counts that the warm-up did not meet."""
 WARM_ROUNDS = 5
+LONGEST_WARM_UP = 200
 ROUND_LIMIT = 120
 WORDS = [
     "the",
@@ -56,6 +64,45 @@ WORDS = [
 def make_texts(seed: int, count: int, longest: int = 120) -> list[str]:
     generator = random.Random(seed)
     return [" ".join(generator.choices(WORDS, k=generator.randint(1, longest))) for _ in range(count)]
+
+
+class MallInfo(ctypes.Structure):
+    """mallinfo2 of glibc 2.33 and newer, over all arenas."""
+
+    _fields_ = (
+        ("not_read", ctypes.c_size_t * 4),
+        ("hblkhd", ctypes.c_size_t),
+        ("not_read_either", ctypes.c_size_t * 2),
+        ("uordblks", ctypes.c_size_t),
+        ("nor_these", ctypes.c_size_t * 2),
+    )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the process holds at a moment."""
+
+    in_use_kib: float
+    """Handed out by malloc and not freed."""
+    resident_mib: float
+    threads: int
+    files: int
+    """Open or mapped."""
+
+    @staticmethod
+    def now() -> Usage:
+        mallinfo = ctypes.CDLL(None).mallinfo2
+        mallinfo.restype = MallInfo
+        heap = mallinfo()
+        mapped = {
+            line.split(maxsplit=5)[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line
+        }
+        return Usage(
+            (heap.uordblks + heap.hblkhd) / 1024,
+            status("VmRSS") / 1024,
+            status("Threads"),
+            len(os.listdir("/proc/self/fd")) + len(mapped),
+        )
 
 
 def status(name: str) -> int:
@@ -163,7 +210,43 @@ def run_round(encoder: treble.SentenceEncoder, model: str, number: int) -> None:
     fork(encoder, model)
     if number % 5 == 0:
         workers(encoder, seed)
-    gc.collect()
+
+
+def warm_up(encoder: treble.SentenceEncoder, model: str) -> None:
+    """A text of every length for each kind of encoder, alone and from several threads."""
+    others = [treble.SentenceEncoder(SMALL, threads=2), treble.SentenceEncoder(model, dtype="int8")]
+    for one, longest in [(encoder, LONGEST_WARM_UP), *((other, other.max_seq_length) for other in others)]:
+        for length in range(1, min(longest - 2, LONGEST_WARM_UP)):
+            one.encode(" ".join(["the"] * length))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda length: encoder.encode(" ".join(["the"] * length)), range(1, LONGEST_WARM_UP)))
+
+
+def watch(run: Callable[[int], None], enough: Callable[[int], bool]) -> list[Usage]:
+    """What the process holds after each round, until that many are `enough`."""
+    usages: list[Usage] = []
+    while not enough(len(usages)):
+        faulthandler.dump_traceback_later(ROUND_LIMIT, exit=True)
+        run(len(usages))
+        gc.collect()
+        faulthandler.cancel_dump_traceback_later()
+        usages.append(Usage.now())
+    return usages
+
+
+def check_levels_off(usages: list[Usage], allowed_kib: float = ALLOWED_GROWTH_KIB) -> None:
+    """Ends the program when the second half of the rounds took more than the first had taken."""
+    middle = len(usages) // 2
+    first, last = usages[: middle + 1], usages[-1]
+    grown = last.in_use_kib - usages[middle].in_use_kib
+    rounds = len(usages) - len(first)
+    check(
+        grown <= allowed_kib,
+        f"memory in use grew by {grown:.0f} KiB over the last {rounds} rounds; {allowed_kib:.0f} are allowed",
+    )
+    threads, files = max(one.threads for one in first), max(one.files for one in first)
+    check(last.threads <= threads, f"{last.threads} threads at the end, {threads} in the first half")
+    check(last.files <= files, f"{last.files} files open or mapped at the end, {files} in the first half")
 
 
 def main() -> int:
@@ -172,22 +255,24 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5)
     arguments = parser.parse_args()
     encoder = treble.SentenceEncoder(arguments.model)
-    memory, others = [], []
+    warm_up(encoder, arguments.model)
     end = time.monotonic() + 60 * arguments.minutes
-    while time.monotonic() < end or len(memory) <= 2 * WARM_ROUNDS:
-        faulthandler.dump_traceback_later(ROUND_LIMIT, exit=True)
-        run_round(encoder, arguments.model, len(memory))
-        faulthandler.cancel_dump_traceback_later()
-        memory.append(status("VmRSS") / 1024)
-        others.append((status("Threads"), len(os.listdir("/proc/self/fd"))))
-    warm = max(memory[: WARM_ROUNDS + 1])
-    print(
-        f"{len(memory)} rounds: {memory[0]:.1f} MiB after the first, {warm:.1f} when warm, {memory[-1]:.1f} at last, "
-        f"{max(memory):.1f} at most; threads and files {others[WARM_ROUNDS]} when warm, {others[-1]} at the end"
+    usages = watch(
+        lambda number: run_round(encoder, arguments.model, number),
+        lambda rounds: time.monotonic() >= end and rounds > 2 * WARM_ROUNDS,
     )
-    grown = memory[-1] - warm
-    check(grown <= ALLOWED_GROWTH_MIB, f"memory grew by {grown:.1f} MiB; {ALLOWED_GROWTH_MIB} are allowed")
-    check(others[-1] <= others[WARM_ROUNDS], "threads or open files became more")
+    resident = [usage.resident_mib for usage in usages]
+    in_use = [usage.in_use_kib / 1024 for usage in usages]
+    warm = max(resident[: WARM_ROUNDS + 1])
+    print(
+        f"{len(usages)} rounds, MiB after the first, in the middle, at the end: in use {in_use[0]:.2f}, "
+        f"{in_use[len(in_use) // 2]:.2f}, {in_use[-1]:.2f}; resident {resident[0]:.1f}, "
+        f"{resident[len(resident) // 2]:.1f}, {resident[-1]:.1f}, at most {max(resident):.1f}"
+    )
+    check_levels_off(usages)
+    grown = resident[-1] - warm
+    allowed = ALLOWED_RESIDENT_GROWTH_MIB
+    check(grown <= allowed, f"resident memory grew by {grown:.1f} MiB; {allowed} are allowed")
     return 0
 
 

@@ -6,6 +6,9 @@ add_custom_target(treble_licenses
   COMMENT "Gathering the licences of what Treble carries" VERBATIM)
 install(FILES ${PROJECT_BINARY_DIR}/THIRD-PARTY-LICENSES DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
 
+# Examples of services that run `treble serve`: docs/operate.md.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/deploy DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME treble)
 set(CPACK_PACKAGE_VENDOR "The Treble authors")

@@ -41,8 +41,8 @@ for program in python3 cargo g++ cmake; do
   command -v "$program" >/dev/null || { say "'$program' is missing; install it first" >&2; exit 69; }
 done
 
-# The page of reports is built with Node.js (18 or later); any that is there will do. A release archive carries it built.
-if [ ! -f apps/report/built/index.html ]; then
+# The pages are built with Node.js (18 or later); any that is there will do. A release archive carries them built.
+if [ ! -f apps/web/built/report.html ]; then
   command -v node >/dev/null || apt_packages+=(nodejs)
   command -v npm >/dev/null || apt_packages+=(npm)
 fi

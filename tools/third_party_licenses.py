@@ -4,7 +4,7 @@
     tools/third_party_licenses.py [--wheel] --output FILE
 
 Carried are: oneDNN (in lib/treble), the Rust crates of the tokenizer (linked in), header-only C++ libraries, the npm
-packages in the page of reports. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own; a
+packages in the pages. Shared libraries that a package only depends on (libfmt, libhwy, …) bring their own; a
 Python wheel carries them, and nanobind (--wheel).
 Fails when a component has no licence text, so that a new dependency cannot slip in without one.
 """
@@ -24,13 +24,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CRATE = ROOT / "rust/tokenizers_ffi/Cargo.toml"
-PAGE = ROOT / "apps/report"
-# Of a release archive: the page's licences, beside the built page.
+PAGE = ROOT / "apps/web"
+# Of a release archive: the pages' licences, beside the built pages.
 PAGE_LICENSES = PAGE / "built/LICENSES.txt"
 # Header-only libraries, compiled in: the package that brings each, as Debian records its licence.
 HEADER_ONLY = ("nlohmann-json3-dev", "libcli11-dev", "libboost1.81-dev", "libeigen3-dev")
 # Shared libraries that a wheel carries too: the Debian package that brings each.
-SHARED = ("libfmt9", "libhwy1", "libssl3", "libzstd1", "zlib1g", "libgomp1")
+SHARED = ("libfmt9", "libhwy1", "libssl3", "libzstd1", "zlib1g", "libgomp1", "libprometheus-cpp-core1.0")
 # For a component whose package names a licence and carries no text: the text that the name stands for.
 STANDARD_TEXTS = {"Apache-2.0": ROOT / "LICENSE"}
 LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice|copyright|third-party-programs)", re.IGNORECASE)
@@ -101,7 +101,7 @@ def nanobind() -> Component:
 
 
 def page_packages() -> Iterator[Component]:
-    """What the bundler puts into the page: production dependencies of its lock file."""
+    """What the bundler puts into the pages: production dependencies of its lock file."""
     lock = json.loads((PAGE / "package-lock.json").read_text())
     for path, package in sorted(lock["packages"].items()):
         if path and not package.get("dev") and not package.get("optional"):
@@ -137,7 +137,7 @@ def with_text(component: Component) -> Component:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--page-only", action="store_true", help="only what is in the page of reports")
+    parser.add_argument("--page-only", action="store_true", help="only what is in the pages")
     parser.add_argument("--wheel", action="store_true", help="with what a Python wheel carries besides")
     arguments = parser.parse_args()
     try:

@@ -5,7 +5,8 @@
 # DEBIAN_MIRROR names another mirror than deb.debian.org.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-deb=${1:-$(ls -t build/release/package/treble_*.deb | head -1)}
+deb=${1:-$(ls -t build/release/package/treble_*.deb 2>/dev/null | head -1 || true)}
+[ -f "$deb" ] || { echo "try_deb.sh: no package '${deb:-build/release/package/treble_*.deb}'; make deb makes one" >&2; exit 66; }
 root=$PWD/build/try_deb
 command -v debootstrap >/dev/null || { echo "try_deb.sh: debootstrap is missing (apt-get install debootstrap)" >&2; exit 69; }
 [ "$(id -u)" = 0 ] || { echo "try_deb.sh: needs root, for debootstrap and chroot" >&2; exit 69; }

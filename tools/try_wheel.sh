@@ -44,7 +44,7 @@ assert cli.program().is_relative_to(package)
 licences = (package / "THIRD-PARTY-LICENSES").read_text()
 carried = [path.name for folder in ("treble", "treble.libs") for path in (package.parent / folder).rglob("*.so*")]
 owners = {"libdnnl": "oneDNN", "libfmt": "libfmt", "libhwy": "libhwy", "libcrypto": "libssl", "libgomp": "libgomp",
-          "libzstd": "libzstd", "libz": "zlib", "_treble": "nanobind", "libtreble": "tokenizers"}
+          "libzstd": "libzstd", "libz": "zlib", "libprometheus": "libprometheus-cpp-core", "_treble": "nanobind", "libtreble": "tokenizers"}
 for name in carried:
     stem = name.split(".")[0].split("-")[0]
     assert owners[stem] in licences, f"{name} is carried, and THIRD-PARTY-LICENSES says nothing of it"

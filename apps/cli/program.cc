@@ -18,6 +18,7 @@
 #include "inspect_command.h"
 #include "pull_command.h"
 #include "reference_command.h"
+#include "serve_command.h"
 #include "standard_streams.h"
 #include "sweep_command.h"
 #include "treble/error.h"
@@ -81,6 +82,7 @@ int run_program(int argc, const char* const* argv) {
   FitCommand fit;
   BakeCommand bake;
   InfoCommand info;
+  ServeCommand serve;
   PullCommand pull;
   ReferenceCommand reference;
   embed.add_to(app);
@@ -90,6 +92,7 @@ int run_program(int argc, const char* const* argv) {
   fit.add_to(app);
   bake.add_to(app);
   info.add_to(app);
+  serve.add_to(app);
   pull.add_to(app);
   reference.add_to(app);
   try {
@@ -113,6 +116,7 @@ int run_program(int argc, const char* const* argv) {
   if (calibrate.chosen()) return calibrate.run();
   if (fit.chosen()) return fit.run();
   if (bake.chosen()) return bake.run();
+  if (serve.chosen()) return serve.run();
   if (pull.chosen()) return pull.run();
   if (reference.chosen()) return reference.run(app);
   return info.run();

@@ -15,6 +15,7 @@
 #include "treble/export.h"
 #include "treble/options.h"
 #include "treble/sentence_encoder.h"
+#include "treble/tokens.h"
 
 namespace treble {
 
@@ -45,10 +46,19 @@ struct SubmitOptions {
   std::stop_token stop = {};
 };
 
+/// Where the time of a request went, from `submit` until its answer. Of a request with several texts, some may be
+/// tokenized while others are computed, so the sum may exceed the whole.
+struct RequestTiming {
+  double tokenization_seconds = 0;  ///< while a text of it was tokenized
+  double wait_seconds = 0;          ///< while none of it was tokenized or in a batch that ran
+  double compute_seconds = 0;       ///< while at least one text of it was in a batch that ran
+};
+
 /// Either vectors or an error.
 struct Answer {
   Embeddings embeddings;       ///< as SentenceEncoder::encode returns them; empty where there is an error
   std::optional<Error> error;  ///< unset: the vectors are there
+  RequestTiming timing;        ///< up to the error, where there is one
 };
 
 /// How often a measure fell where.
@@ -119,6 +129,13 @@ class RequestQueue {
   /// The same with a callback, which is not called when this throws.
   TREBLE_API void submit(std::vector<std::string> texts, const EncodeOptions& options,
                          const SubmitOptions& submit_options, Callback callback);
+
+  /// As `submit`, for texts that are token ids already, read as encode_token_ids (treble/tokens.h) reads them.
+  TREBLE_API std::future<Embeddings> submit_token_ids(std::vector<TokenIds> lists, const EncodeOptions& options = {},
+                                                      const SubmitOptions& submit_options = {});
+  /// The same with a callback, which is not called when this throws.
+  TREBLE_API void submit_token_ids(std::vector<TokenIds> lists, const EncodeOptions& options,
+                                   const SubmitOptions& submit_options, Callback callback);
 
   /// Refuses new requests and returns when all accepted ones have been answered.
   TREBLE_API void drain();

@@ -1,4 +1,4 @@
-// The page of apps/report, built by npm and compiled in (cmake/TrebleReportPage.cmake).
+// The page of apps/web, built by npm and compiled in (cmake/TreblePages.cmake).
 #pragma once
 
 #include <string_view>

@@ -26,6 +26,31 @@ TokenizedText EncoderAccess::tokenize(const SentenceEncoder& encoder, const Call
   return tokenize_one(encoder.impl_->tokenizer, plan, text, index);
 }
 
+std::vector<std::vector<Token>> EncoderAccess::tokenize_whole(const SentenceEncoder& encoder,
+                                                              std::span<const std::string_view> texts,
+                                                              const TokenizationOptions& options) {
+  return encoder.impl_->tokenize_whole(texts, options);
+}
+
+std::string EncoderAccess::decode(const SentenceEncoder& encoder, std::span<const std::int32_t> ids,
+                                  bool skip_special_tokens) {
+  return encoder.impl_->decode(ids, skip_special_tokens);
+}
+
+CallPlan EncoderAccess::plan_token_ids(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  return encoder.impl_->plan_token_ids(options);
+}
+
+TokenizedText EncoderAccess::take_token_ids(const SentenceEncoder& encoder, const CallPlan& plan,
+                                            std::span<const std::int32_t> ids, std::int64_t index) {
+  return encoder.impl_->take_token_ids(plan, ids, index);
+}
+
+Embeddings EncoderAccess::encode_token_ids(const SentenceEncoder& encoder, std::span<const TokenIds> lists,
+                                           const EncodeOptions& options) {
+  return encoder.impl_->encode_token_ids(lists, options);
+}
+
 std::vector<std::int64_t> EncoderAccess::encode_batch(const SentenceEncoder& encoder, const BatchCall& call,
                                                       bool all_threads) {
   SentenceEncoder::Impl& model = *encoder.impl_;

@@ -16,6 +16,7 @@
 #include "tokenizer/tokenizer.h"
 #include "treble/error.h"
 #include "treble/sentence_encoder.h"
+#include "treble/tokens.h"
 
 namespace treble::internal {
 
@@ -56,6 +57,24 @@ struct EncoderAccess {
   /// Text `index` of a call. Throws what encode throws for it.
   static TokenizedText tokenize(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
                                 std::int64_t index);
+
+  /// As `plan`, of a call whose texts are token ids. Throws Error{invalid_argument} for a prompt too.
+  static CallPlan plan_token_ids(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+  /// List `index` of such a call, cut to the limit. Throws what encode_token_ids throws for it.
+  static TokenizedText take_token_ids(const SentenceEncoder& encoder, const CallPlan& plan,
+                                      std::span<const std::int32_t> ids, std::int64_t index);
+
+  /// See treble/tokens.h.
+  static Embeddings encode_token_ids(const SentenceEncoder& encoder, std::span<const TokenIds> lists,
+                                     const EncodeOptions& options);
+
+  /// See treble/tokens.h.
+  static std::vector<std::vector<Token>> tokenize_whole(const SentenceEncoder& encoder,
+                                                        std::span<const std::string_view> texts,
+                                                        const TokenizationOptions& options);
+  static std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t> ids,
+                            bool skip_special_tokens);
 
   /// Waits for one of the model's threads to be free and carries the batch through the model on this one, with those
   /// that have nothing to do where `all_threads`. Returns the sequences whose vectors are not finite; the others' are

@@ -47,21 +47,66 @@ void encode_together(const SentenceEncoder& encoder, std::span<BatchItem> items,
 
 }  // namespace
 
-std::int64_t estimate_tokens(const std::string& text, std::int64_t max_length) {
-  return std::min(static_cast<std::int64_t>(text.size()) / kBytesPerToken + kSpecialTokens, max_length);
+std::size_t num_items(const RequestItems& items) {
+  return std::visit([](const auto& list) { return list.size(); }, items);
+}
+
+std::size_t item_bytes(const RequestItems& items, std::size_t index) {
+  return std::visit([&](const auto& list) { return list[index].size() * sizeof(list[index][0]); }, items);
+}
+
+std::int64_t estimate_tokens(const RequestItems& items, std::size_t index, std::int64_t max_length) {
+  if (const auto* lists = std::get_if<std::vector<TokenIds>>(&items)) {
+    return std::min(std::ssize((*lists)[index]), max_length);
+  }
+  const auto bytes = static_cast<std::int64_t>(item_bytes(items, index));
+  return std::min(bytes / kBytesPerToken + kSpecialTokens, max_length);
+}
+
+void RequestWatch::begin(Stage stage, Clock::time_point now) {
+  advance(now);
+  ++running_[static_cast<std::size_t>(stage)];
+}
+
+void RequestWatch::end(Stage stage, Clock::time_point now) {
+  advance(now);
+  --running_[static_cast<std::size_t>(stage)];
+}
+
+RequestTiming RequestWatch::timing(Clock::time_point now) {
+  advance(now);
+  return timing_;
+}
+
+/// Adds the time since the last change to what has been running since then.
+void RequestWatch::advance(Clock::time_point now) {
+  // Of two threads, the one with the earlier time may come later.
+  if (now <= changed_) return;
+  const double seconds = std::chrono::duration<double>(now - changed_).count();
+  changed_ = now;
+  const auto [tokenizing, computing] = running_;
+  if (tokenizing > 0) timing_.tokenization_seconds += seconds;
+  if (computing > 0) timing_.compute_seconds += seconds;
+  if (tokenizing == 0 && computing == 0) timing_.wait_seconds += seconds;
 }
 
 void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std::size_t begin, std::size_t end) {
+  const auto* texts = std::get_if<std::vector<std::string>>(&request.items);
   if (begin == 0) {
-    request.plan = EncoderAccess::plan(encoder, request.options);
-    request.result.count = static_cast<std::int64_t>(request.texts.size());
+    request.plan = texts == nullptr ? EncoderAccess::plan_token_ids(encoder, request.options)
+                                    : EncoderAccess::plan(encoder, request.options);
+    request.result.count = static_cast<std::int64_t>(request.size());
     request.result.dim = request.plan.dim;
-    request.result.values.resize(request.texts.size() * static_cast<std::size_t>(request.plan.dim));
-    request.result.token_counts.resize(request.texts.size());
-    request.tokenized.resize(request.texts.size());
+    request.result.values.resize(request.size() * static_cast<std::size_t>(request.plan.dim));
+    request.result.token_counts.resize(request.size());
+    request.tokenized.resize(request.size());
   }
   for (std::size_t i = begin; i < end; ++i) {
-    TokenizedText text = EncoderAccess::tokenize(encoder, request.plan, request.texts[i], static_cast<std::int64_t>(i));
+    const auto index = static_cast<std::int64_t>(i);
+    TokenizedText text = texts == nullptr
+                             ? EncoderAccess::take_token_ids(encoder, request.plan,
+                                                             std::get<std::vector<TokenIds>>(request.items)[i], index)
+                             : EncoderAccess::tokenize(encoder, request.plan, (*texts)[i], index);
     request.result.token_counts[i] = {static_cast<std::int64_t>(text.num_tokens),
                                       static_cast<std::int64_t>(text.ids.size())};
     request.tokenized[i] = std::move(text);

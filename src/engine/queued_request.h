@@ -1,6 +1,7 @@
 // A request in the queue, and the two steps that its texts go through.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,22 +12,52 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/encoder_access.h"
 #include "tokenizer/tokenized_text.h"
 #include "treble/request_queue.h"
+#include "treble/tokens.h"
 
 namespace treble::internal {
 
-struct QueuedRequest {
-  using Clock = std::chrono::steady_clock;
+/// What a request is to be encoded: texts or lists of token ids.
+using RequestItems = std::variant<std::vector<std::string>, std::vector<TokenIds>>;
 
-  std::vector<std::string> texts;
+std::size_t num_items(const RequestItems& items);
+std::size_t item_bytes(const RequestItems& items, std::size_t index);
+
+/// Measures RequestTiming: whoever has a text of the request says when it begins and ends.
+class RequestWatch {
+ public:
+  using Clock = std::chrono::steady_clock;
+  enum class Stage { tokenization, compute };
+
+  void accept(Clock::time_point now) { accepted_ = changed_ = now; }
+  Clock::time_point accepted() const { return accepted_; }
+  void begin(Stage stage, Clock::time_point now);
+  void end(Stage stage, Clock::time_point now);
+  RequestTiming timing(Clock::time_point now);
+
+ private:
+  void advance(Clock::time_point now);
+
+  Clock::time_point accepted_;
+  Clock::time_point changed_;
+  std::array<int, 2> running_ = {};  ///< texts of each stage, or turns
+  RequestTiming timing_;             ///< up to changed_
+};
+
+struct QueuedRequest {
+  using Clock = RequestWatch::Clock;
+
+  std::size_t size() const { return num_items(items); }
+
+  RequestItems items;
   EncodeOptions options;
   std::optional<Clock::time_point> deadline;
   RequestQueue::Callback callback;
-  Clock::time_point accepted;
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
 
   /// Made by whoever tokenizes its first texts; then each text is written by the one who has it.
@@ -35,6 +66,7 @@ struct QueuedRequest {
   Embeddings result;
 
   // Under the mutex of the queue.
+  RequestWatch watch;
   std::uint64_t id = 0;  ///< from 1; 0 until it is accepted
   std::size_t num_tokenized = 0;
   std::int64_t waiting_texts = 0;     ///< that no batch has
@@ -44,11 +76,11 @@ struct QueuedRequest {
   bool answered = false;
 };
 
-/// Tokens of a text that has not been tokenized, for the limits of the queue.
-std::int64_t estimate_tokens(const std::string& text, std::int64_t max_length);
+/// Tokens of text `index` before it is tokenized, for the limits of the queue.
+std::int64_t estimate_tokens(const RequestItems& items, std::size_t index, std::int64_t max_length);
 
-/// Texts [begin, end) of the request; with begin = 0 its plan and room for its results first. Throws what encode
-/// throws.
+/// Texts [begin, end) of the request, which may be token ids already; with begin = 0 its plan and room for its results
+/// first. Throws what encode throws.
 void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std::size_t begin, std::size_t end);
 
 /// A text on its way through the model.

@@ -30,6 +30,24 @@ RequestQueueOptions resolve(RequestQueueOptions options, int model_threads) {
   return options;
 }
 
+/// A callback, and the future that it answers.
+struct Promised {
+  RequestQueue::Callback callback;
+  std::future<Embeddings> future;
+};
+
+Promised make_promise() {
+  const auto promise = std::make_shared<std::promise<Embeddings>>();
+  const auto keep = [promise](Answer answer) {
+    if (answer.error) {
+      promise->set_exception(std::make_exception_ptr(*answer.error));
+    } else {
+      promise->set_value(std::move(answer.embeddings));
+    }
+  };
+  return {keep, promise->get_future()};
+}
+
 }  // namespace
 
 RequestQueue::Impl::Impl(const SentenceEncoder& encoder_in, const RequestQueueOptions& options_in)
@@ -52,15 +70,28 @@ RequestQueue::Impl::~Impl() {
   join();
 }
 
+void RequestQueue::Impl::submit(RequestItems items, const EncodeOptions& encode_options,
+                                const SubmitOptions& submit_options, Callback callback) {
+  const auto request = std::make_shared<QueuedRequest>();
+  request->items = std::move(items);
+  request->options = encode_options;
+  request->deadline = submit_options.deadline;
+  request->callback = std::move(callback);
+  if (submit_options.stop.stop_possible()) {
+    request->on_stop.emplace(submit_options.stop, [this, stopped = request.get()] { cancel(*stopped); });
+  }
+  submit(request);
+}
+
 void RequestQueue::Impl::submit(const RequestPtr& request) {
-  const auto num_texts = static_cast<std::int64_t>(request->texts.size());
+  const auto num_texts = static_cast<std::int64_t>(request->size());
   if (num_texts > options.max_texts) {
     fail(ErrorCode::invalid_argument, "the request has {} texts, the queue takes {} at a time; send several requests",
          num_texts, options.max_texts);
   }
   request->waiting_texts = num_texts;
   request->unfinished_texts = num_texts;
-  for (std::size_t i = 0; i < request->texts.size(); ++i) request->waiting_tokens += estimate(*request, i);
+  for (std::size_t i = 0; i < request->size(); ++i) request->waiting_tokens += estimate(*request, i);
   {
     const std::scoped_lock lock(mutex);
     if (closed) fail(ErrorCode::unavailable, "the request queue is shutting down and takes no more requests");
@@ -84,7 +115,7 @@ void RequestQueue::Impl::refuse_where_full(const QueuedRequest& request) {
 
 void RequestQueue::Impl::accept(const RequestPtr& request) {
   request->id = ++last_id;
-  request->accepted = Clock::now();
+  request->watch.accept(Clock::now());
   open.emplace(request->id, request);
   to_tokenize.push_back(request);
   ++statistics.accepted;
@@ -150,30 +181,26 @@ RequestQueue::~RequestQueue() = default;
 
 std::future<Embeddings> RequestQueue::submit(std::vector<std::string> texts, const EncodeOptions& options,
                                              const SubmitOptions& submit_options) {
-  const auto promise = std::make_shared<std::promise<Embeddings>>();
-  std::future<Embeddings> future = promise->get_future();
-  submit(std::move(texts), options, submit_options, [promise](Answer answer) {
-    if (answer.error) {
-      promise->set_exception(std::make_exception_ptr(*answer.error));
-    } else {
-      promise->set_value(std::move(answer.embeddings));
-    }
-  });
-  return future;
+  Promised promised = make_promise();
+  submit(std::move(texts), options, submit_options, std::move(promised.callback));
+  return std::move(promised.future);
 }
 
 void RequestQueue::submit(std::vector<std::string> texts, const EncodeOptions& options,
                           const SubmitOptions& submit_options, Callback callback) {
-  const auto request = std::make_shared<QueuedRequest>();
-  request->texts = std::move(texts);
-  request->options = options;
-  request->deadline = submit_options.deadline;
-  request->callback = std::move(callback);
-  if (submit_options.stop.stop_possible()) {
-    request->on_stop.emplace(submit_options.stop,
-                             [impl = impl_.get(), stopped = request.get()] { impl->cancel(*stopped); });
-  }
-  impl_->submit(request);
+  impl_->submit(std::move(texts), options, submit_options, std::move(callback));
+}
+
+std::future<Embeddings> RequestQueue::submit_token_ids(std::vector<TokenIds> lists, const EncodeOptions& options,
+                                                       const SubmitOptions& submit_options) {
+  Promised promised = make_promise();
+  submit_token_ids(std::move(lists), options, submit_options, std::move(promised.callback));
+  return std::move(promised.future);
+}
+
+void RequestQueue::submit_token_ids(std::vector<TokenIds> lists, const EncodeOptions& options,
+                                    const SubmitOptions& submit_options, Callback callback) {
+  impl_->submit(std::move(lists), options, submit_options, std::move(callback));
 }
 
 void RequestQueue::drain() { impl_->drain(); }

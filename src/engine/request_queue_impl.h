@@ -33,6 +33,8 @@ struct RequestQueue::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  void submit(RequestItems items, const EncodeOptions& encode_options, const SubmitOptions& submit_options,
+              Callback callback);
   void submit(const RequestPtr& request);
   void accept(const RequestPtr& request);
   void refuse_where_full(const QueuedRequest& request);
@@ -54,7 +56,7 @@ struct RequestQueue::Impl {
   void deliver(Settled& settled);
 
   std::int64_t estimate(const QueuedRequest& request, std::size_t text) const {
-    return estimate_tokens(request.texts[text], request.options.max_length.value_or(encoder.info().max_length));
+    return estimate_tokens(request.items, text, request.options.max_length.value_or(encoder.info().max_length));
   }
 
   const SentenceEncoder& encoder;

@@ -17,10 +17,11 @@ constexpr std::size_t kTokenizeTexts = 16;
 constexpr std::size_t kTokenizeBytes = 16384;
 
 /// The end of what is tokenized from text `begin` on.
-std::size_t end_of_turn(const std::vector<std::string>& texts, std::size_t begin) {
+std::size_t end_of_turn(const RequestItems& items, std::size_t begin) {
+  const std::size_t last = std::min(num_items(items), begin + kTokenizeTexts);
   std::size_t end = begin;
-  for (std::size_t bytes = 0; end < texts.size() && end < begin + kTokenizeTexts && bytes < kTokenizeBytes; ++end) {
-    bytes += texts[end].size();
+  for (std::size_t bytes = 0; end < last && bytes < kTokenizeBytes; ++end) {
+    bytes += item_bytes(items, end);
   }
   return end;
 }
@@ -40,8 +41,9 @@ void RequestQueue::Impl::run_tokenizer() {
     to_tokenize.pop_front();
     if (request->answered) continue;
     const std::size_t begin = request->num_tokenized;
+    request->watch.begin(RequestWatch::Stage::tokenization, Clock::now());
     lock.unlock();
-    const std::size_t end = end_of_turn(request->texts, begin);
+    const std::size_t end = end_of_turn(request->items, begin);
     std::optional<Error> error;
     try {
       tokenize_texts(encoder, *request, begin, end);
@@ -50,6 +52,7 @@ void RequestQueue::Impl::run_tokenizer() {
     }
     Settled settled;
     lock.lock();
+    request->watch.end(RequestWatch::Stage::tokenization, Clock::now());
     if (error) {
       settle(request, std::move(error), settled);
     } else if (!request->answered) {
@@ -63,7 +66,7 @@ void RequestQueue::Impl::run_tokenizer() {
 
 /// Tokenized texts up to `end` become candidates for batches; the rest waits for its next turn.
 void RequestQueue::Impl::enter_texts(const RequestPtr& request, std::size_t end, Settled& settled) {
-  if (request->texts.empty()) return settle(request, std::nullopt, settled);
+  if (request->size() == 0) return settle(request, std::nullopt, settled);
   for (std::size_t& i = request->num_tokenized; i < end; ++i) {
     const auto tokens = static_cast<std::int64_t>(request->tokenized[i].ids.size());
     const std::int64_t correction = tokens - estimate(*request, i);
@@ -73,7 +76,7 @@ void RequestQueue::Impl::enter_texts(const RequestPtr& request, std::size_t end,
     const int group = request->options.temper_position_bias ? 1 : 0;
     scheduler.add({request->id, static_cast<std::int64_t>(i), tokens}, group);
   }
-  if (end < request->texts.size()) {
+  if (end < request->size()) {
     to_tokenize.push_back(request);
     texts_ready.notify_one();
   }
@@ -140,7 +143,7 @@ bool RequestQueue::Impl::settle_stopped(const RequestPtr& request, Clock::time_p
   const std::string message = fmt::format(
       "the deadline passed {:.3f} s after the request came, while {} of its {} texts waited; give it more "
       "time, or ask for less at once",
-      seconds_since(request->accepted, now), request->waiting_texts, request->texts.size());
+      seconds_since(request->watch.accepted(), now), request->waiting_texts, request->size());
   settle(request, Error(ErrorCode::deadline_exceeded, message), settled);
   return true;
 }
@@ -150,7 +153,8 @@ BatchItem RequestQueue::Impl::start_text(const RequestPtr& request, const Schedu
   request->waiting_tokens -= text.tokens;
   --statistics.waiting_texts;
   statistics.waiting_tokens -= text.tokens;
-  observe(statistics.wait_seconds, seconds_since(request->accepted, now));
+  observe(statistics.wait_seconds, seconds_since(request->watch.accepted(), now));
+  request->watch.begin(RequestWatch::Stage::compute, now);
   // From here on it is too late to stop it.
   if (request->waiting_texts == 0 && request->deadline) deadlines.erase({*request->deadline, request->id});
   return {request, text.text, std::move(request->tokenized[static_cast<std::size_t>(text.text)]), std::nullopt};
@@ -159,7 +163,9 @@ BatchItem RequestQueue::Impl::start_text(const RequestPtr& request, const Schedu
 void RequestQueue::Impl::finish_batch(const std::vector<BatchItem>& batch, Settled& settled) {
   settled.clear();
   --statistics.running_batches;
+  const auto now = Clock::now();
   for (const BatchItem& item : batch) {
+    item.request->watch.end(RequestWatch::Stage::compute, now);
     --item.request->unfinished_texts;
     if (item.error) {
       settle(item.request, item.error, settled);
@@ -206,12 +212,14 @@ void RequestQueue::Impl::settle(const RequestPtr& request, std::optional<Error> 
   if (request->deadline) deadlines.erase({*request->deadline, request->id});
   statistics.waiting_texts -= std::exchange(request->waiting_texts, 0);
   statistics.waiting_tokens -= std::exchange(request->waiting_tokens, 0);
+  const auto now = Clock::now();
   Answer answer;
+  answer.timing = request->watch.timing(now);
   if (error) {
     answer.error = std::move(error);
   } else {
     answer.embeddings = std::move(request->result);
-    observe(statistics.total_seconds, seconds_since(request->accepted, Clock::now()));
+    observe(statistics.total_seconds, seconds_since(request->watch.accepted(), now));
   }
   count_answer(statistics, answer);
   ++undelivered;

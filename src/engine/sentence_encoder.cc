@@ -37,6 +37,14 @@ BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batch
   return {kBatchTokens, threads, kMinBatchTokens};
 }
 
+Embeddings room_for(std::size_t texts, std::int64_t dim) {
+  Embeddings out;
+  out.count = static_cast<std::int64_t>(texts);
+  out.dim = dim;
+  out.values.resize(texts * static_cast<std::size_t>(dim));
+  return out;
+}
+
 }  // namespace
 
 /// The tokens that the vectors come from, where that is one a text; empty: all.
@@ -128,10 +136,7 @@ SentenceEncoder::~SentenceEncoder() = default;
 Embeddings SentenceEncoder::Impl::encode(std::span<const std::string_view> texts, const EncodeOptions& options,
                                          Batching batching) {
   const CallPlan call_plan = plan(options);
-  Embeddings out;
-  out.count = static_cast<std::int64_t>(texts.size());
-  out.dim = call_plan.dim;
-  out.values.resize(static_cast<std::size_t>(out.count * out.dim));
+  Embeddings out = room_for(texts.size(), call_plan.dim);
   out.token_counts = encode_into(texts, call_plan, options, batching, {out.values, out.dim});
   return out;
 }
@@ -142,10 +147,27 @@ std::vector<TokenCount> SentenceEncoder::Impl::encode_into(std::span<const std::
   if (texts.empty()) return {};
 
   CallWatch watch(options, std::ssize(texts));
-  const auto tokenized = tokenize(texts, call_plan, &watch);
-  const auto batches = pack_batches(tokenized, plan_batches(options, pool.size(), batching));
+  return encode_tokenized(tokenize(texts, call_plan, &watch), options, batching, out, watch);
+}
+
+std::vector<TokenCount> SentenceEncoder::Impl::encode_tokenized(std::span<const TokenizedText> texts,
+                                                                const EncodeOptions& options, Batching batching,
+                                                                const VectorRows& out, CallWatch& watch) {
+  const auto batches = pack_batches(texts, plan_batches(options, pool.size(), batching));
   encode_batches(batches, options, batching, out, watch);
-  return token_counts(tokenized);
+  return token_counts(texts);
+}
+
+Embeddings SentenceEncoder::Impl::encode_token_ids(std::span<const TokenIds> lists, const EncodeOptions& options) {
+  const CallPlan call_plan = plan_token_ids(options);
+  Embeddings out = room_for(lists.size(), call_plan.dim);
+  if (lists.empty()) return out;
+  CallWatch watch(options, std::ssize(lists));
+  std::vector<TokenizedText> texts;
+  texts.reserve(lists.size());
+  for (const TokenIds& ids : lists) texts.push_back(take_token_ids(call_plan, ids, std::ssize(texts)));
+  out.token_counts = encode_tokenized(texts, options, Batching::fastest, {out.values, out.dim}, watch);
+  return out;
 }
 
 Embeddings SentenceEncoder::encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {

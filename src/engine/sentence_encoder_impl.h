@@ -23,6 +23,7 @@
 #include "tensor/aligned_buffer.h"
 #include "tokenizer/tokenizer.h"
 #include "treble/sentence_encoder.h"
+#include "treble/tokens.h"
 
 namespace treble {
 
@@ -64,6 +65,11 @@ struct SentenceEncoder::Impl {
   void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
   CallPlan plan_reading(const EncodeOptions& options) const;
   CallPlan plan(const EncodeOptions& options) const;
+  CallPlan plan_token_ids(const EncodeOptions& options) const;
+  TokenizedText take_token_ids(const CallPlan& plan, std::span<const std::int32_t> ids, std::int64_t index) const;
+  std::vector<std::vector<Token>> tokenize_whole(std::span<const std::string_view> texts,
+                                                 const TokenizationOptions& options);
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const;
   /// `watch`, if there is one, hears a stop and reports before each chunk of texts.
   std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan,
                                       CallWatch* watch = nullptr);
@@ -75,6 +81,9 @@ struct SentenceEncoder::Impl {
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
   std::vector<TokenCount> encode_into(std::span<const std::string_view> texts, const CallPlan& call_plan,
                                       const EncodeOptions& options, Batching batching, const VectorRows& out);
+  Embeddings encode_token_ids(std::span<const TokenIds> lists, const EncodeOptions& options);
+  std::vector<TokenCount> encode_tokenized(std::span<const TokenizedText> texts, const EncodeOptions& options,
+                                           Batching batching, const VectorRows& out, CallWatch& watch);
   void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
                       const VectorRows& out, CallWatch& watch);
   void encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,

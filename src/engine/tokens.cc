@@ -1,21 +1,168 @@
 #include "treble/tokens.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "base/fail_about.h"
+#include "engine/call_watch.h"
 #include "engine/encoder_access.h"
+#include "engine/sentence_encoder_impl.h"
+#include "treble/observer.h"
 
 namespace treble {
 
-std::vector<std::vector<std::int32_t>> token_ids(const SentenceEncoder& encoder,
-                                                 std::span<const std::string_view> texts,
-                                                 const EncodeOptions& options) {
+namespace {
+
+/// What is wrong with the first id that the model has no row for.
+std::optional<std::string> unknown_id(std::span<const std::int32_t> ids, std::int64_t vocab_size) {
+  const auto found = std::find_if(ids.begin(), ids.end(), [&](std::int32_t id) { return id < 0 || id >= vocab_size; });
+  if (found == ids.end()) return std::nullopt;
+  return fmt::format(
+      "token id {} at place {} is not in the vocabulary of {} tokens; were the ids made with this model's tokenizer?",
+      *found, found - ids.begin(), vocab_size);
+}
+
+/// How many of the ids the model can read, counted from the end that is kept.
+std::size_t within_limit(const CallPlan& plan, std::span<const std::int32_t> ids, Truncation truncation) {
+  std::size_t kept = std::min(ids.size(), *plan.tokenize.max_length);
+  if (!plan.padding_idx) return kept;
+  const auto counts = [&](std::size_t i) { return ids[i] != *plan.padding_idx; };
+  std::int64_t counted = 0;
+  for (std::size_t i = 0; i < kept; ++i) {
+    counted += counts(truncation == Truncation::start ? ids.size() - 1 - i : i) ? 1 : 0;
+    if (counted > plan.max_counted) return i;
+  }
+  return kept;
+}
+
+std::vector<Token> whole_text(const Tokenizer& tokenizer, const std::string& text, const TokenizeOptions& options) {
+  std::vector<Token> tokens;
+  for (TokenDetail& token : tokenizer.encode_with_details(text, options).tokens) {
+    tokens.push_back({.id = token.id,
+                      .text = token.special ? std::move(token.token)
+                                            : text.substr(token.byte_begin, token.byte_end - token.byte_begin),
+                      .special = token.special,
+                      .byte_begin = static_cast<std::int64_t>(token.byte_begin),
+                      .byte_end = static_cast<std::int64_t>(token.byte_end),
+                      .char_begin = static_cast<std::int64_t>(token.char_begin),
+                      .char_end = static_cast<std::int64_t>(token.char_end)});
+  }
+  return tokens;
+}
+
+/// Keeps what pooling works on, and reports each text that is finished.
+class LastStates : public Observer {
+ public:
+  LastStates(std::int64_t num_layers, std::vector<TokenEmbeddings>& texts, CallWatch& watch)
+      : num_layers_(num_layers), texts_(texts), watch_(watch) {}
+
+  void on_hidden_states(std::int64_t text, std::int64_t layer, const HiddenStatesView& states) override {
+    if (layer != num_layers_) return;
+    TokenEmbeddings& kept = texts_[static_cast<std::size_t>(text)];
+    kept.num_tokens = states.num_tokens;
+    kept.dim = states.dim;
+    kept.values.reserve(static_cast<std::size_t>(states.num_tokens * states.dim));
+    for (std::int64_t token = 0; token < states.num_tokens; ++token) {
+      const auto row = states.row(token);
+      kept.values.insert(kept.values.end(), row.begin(), row.end());
+    }
+    watch_.add(1);
+  }
+
+ private:
+  std::int64_t num_layers_;
+  std::vector<TokenEmbeddings>& texts_;
+  CallWatch& watch_;
+};
+
+}  // namespace
+
+CallPlan SentenceEncoder::Impl::plan_token_ids(const EncodeOptions& options) const {
+  CallPlan result = plan(options);
+  if (result.prompt.empty()) return result;
+  fail(ErrorCode::invalid_argument,
+       "token ids are read as they are, so the {} \"{:.60}\" cannot be put before them; send texts, or set prompt_name "
+       "to \"\" for no prompt",
+       options.prompt || options.prompt_name ? "prompt" : "model's default prompt", result.prompt);
+}
+
+TokenizedText SentenceEncoder::Impl::take_token_ids(const CallPlan& plan, std::span<const std::int32_t> ids,
+                                                    std::int64_t index) const {
+  if (ids.empty()) fail_text(index, ErrorCode::invalid_argument, "the list of token ids is empty; give at least one");
+  if (const auto wrong = unknown_id(ids, info.vocab_size)) {
+    fail_text(index, ErrorCode::invalid_argument, "{}", *wrong);
+  }
+  const Truncation truncation = plan.tokenize.truncation.value_or(tokenizer.default_truncation());
+  const std::size_t kept = within_limit(plan, ids, truncation);
+  if (kept < ids.size() && truncation == Truncation::error) {
+    fail_text(
+        index, ErrorCode::text_too_long,
+        "there are {} token ids, the limit is {}; send fewer, raise the limit, or let them be cut (truncation end or "
+        "start)",
+        ids.size(), kept);
+  }
+  const auto used = truncation == Truncation::start ? ids.last(kept) : ids.first(kept);
+  return {.ids = {used.begin(), used.end()}, .num_tokens = ids.size()};
+}
+
+std::vector<std::vector<Token>> SentenceEncoder::Impl::tokenize_whole(std::span<const std::string_view> texts,
+                                                                      const TokenizationOptions& options) {
+  EncodeOptions prompts;
+  prompts.prompt = options.prompt;
+  prompts.prompt_name = options.prompt_name;
+  const std::string prompt = resolve_prompt(prompts);
+  const TokenizeOptions whole{.max_length = std::nullopt, .add_special_tokens = options.add_special_tokens};
+  std::vector<std::vector<Token>> tokens(texts.size());
+  pool.parallel_for(std::ssize(texts), [&](std::int64_t index, int) {
+    const auto i = static_cast<std::size_t>(index);
+    try {
+      tokens[i] = whole_text(tokenizer, prompt + std::string(texts[i]), whole);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
+                  {.text_index = index, .file = error.file()});
+    }
+  });
+  return tokens;
+}
+
+std::string SentenceEncoder::Impl::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
+  if (const auto wrong = unknown_id(ids, info.vocab_size)) fail(ErrorCode::invalid_argument, "{}", *wrong);
+  return tokenizer.decode(ids, skip_special_tokens);
+}
+
+std::vector<TokenIds> token_ids(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                const EncodeOptions& options) {
   const internal::CallPlan plan = internal::EncoderAccess::plan(encoder, options);
-  std::vector<std::vector<std::int32_t>> ids(texts.size());
+  std::vector<TokenIds> ids(texts.size());
   internal::EncoderAccess::parallel_for(encoder, static_cast<std::int64_t>(texts.size()), [&](std::int64_t index) {
     const auto i = static_cast<std::size_t>(index);
     ids[i] = internal::EncoderAccess::tokenize(encoder, plan, texts[i], index).ids;
   });
   return ids;
+}
+
+Embeddings encode_token_ids(const SentenceEncoder& encoder, std::span<const TokenIds> lists,
+                            const EncodeOptions& options) {
+  return internal::EncoderAccess::encode_token_ids(encoder, lists, options);
+}
+
+std::vector<std::vector<Token>> tokenize(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                         const TokenizationOptions& options) {
+  return internal::EncoderAccess::tokenize_whole(encoder, texts, options);
+}
+
+std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t> ids, bool skip_special_tokens) {
+  return internal::EncoderAccess::decode(encoder, ids, skip_special_tokens);
+}
+
+std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                              const EncodeOptions& options) {
+  std::vector<TokenEmbeddings> embeddings(texts.size());
+  internal::CallWatch watch(options, std::ssize(texts));
+  LastStates states(encoder.info().num_layers, embeddings, watch);
+  observe(encoder, texts, options, states);
+  return embeddings;
 }
 
 }  // namespace treble

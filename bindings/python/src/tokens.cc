@@ -11,8 +11,6 @@
 #include "arrays.h"
 #include "encoder.h"
 #include "texts.h"
-#include "treble/error.h"
-#include "treble/observer.h"
 #include "treble/tokens.h"
 #include "watch.h"
 
@@ -23,62 +21,23 @@ namespace treble::python {
 
 namespace {
 
-/// Keeps what pooling works on, of one text.
-class LastStates : public Observer {
- public:
-  explicit LastStates(std::int64_t num_layers) : num_layers_(num_layers) {}
-
-  void on_hidden_states(std::int64_t /*text*/, std::int64_t layer, const HiddenStatesView& states) override {
-    if (layer != num_layers_) return;
-    kept_.reserve(static_cast<std::size_t>(states.num_tokens * states.dim));
-    for (std::int64_t token = 0; token < states.num_tokens; ++token) {
-      const auto row = states.row(token);
-      kept_.insert(kept_.end(), row.begin(), row.end());
-    }
-  }
-
-  std::vector<float> take() { return std::move(kept_); }
-
- private:
-  std::int64_t num_layers_;
-  std::vector<float> kept_;
-};
-
-/// observe() speaks of the one text that it was given.
-[[noreturn]] void rethrow_about(const Error& error, std::int64_t text) {
-  if (!error.text_index()) throw error;
-  std::string message = error.what();
-  if (message.starts_with("text 0")) message = "text " + std::to_string(text) + message.substr(6);
-  throw Error(error.code(), message, {.text_index = text, .file = error.file()});
-}
-
 /// A list of [tokens, hidden_size].
 nb::list token_embeddings(const Encoder& self, nb::handle texts, const EncodeOptions& options, nb::handle progress) {
   const SentenceEncoder& encoder = self.get();
-  const ModelInfo& info = encoder.info();
   const Texts given(texts);
   Watch watch(progress);
-  const auto report = watch.callback();
-  std::vector<std::vector<float>> all;
+  EncodeOptions watched = options;
+  watched.progress = watch.callback();
+  std::vector<TokenEmbeddings> all;
   {
     const nb::gil_scoped_release released;
-    // One by one: each is read alone anyway, and a Ctrl-C is heard between them.
-    for (std::int64_t text = 0; text < given.count(); ++text) {
-      LastStates states(info.num_layers);
-      try {
-        observe(encoder, given.views().subspan(static_cast<std::size_t>(text), 1), options, states);
-      } catch (const Error& error) {
-        rethrow_about(error, text);
-      }
-      all.push_back(states.take());
-      report({"encoding", text + 1, given.count()});
-    }
+    all = treble::token_embeddings(encoder, given.views(), watched);
   }
   nb::list result;
-  for (auto& states : all) {
-    const auto dim = static_cast<std::size_t>(info.hidden_size);
-    const std::size_t tokens = states.size() / dim;
-    result.append(to_array(std::move(states), {tokens, dim}));
+  for (TokenEmbeddings& text : all) {
+    const auto tokens = static_cast<std::size_t>(text.num_tokens);
+    const auto dim = static_cast<std::size_t>(text.dim);
+    result.append(to_array(std::move(text.values), {tokens, dim}));
   }
   return result;
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import ROOT
+from golden_models import ROOT
 
 MODEL = ROOT / "models/all-MiniLM-L6-v2"
 

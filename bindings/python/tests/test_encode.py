@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import shutil
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import treble
-from conftest import GOLDEN, ROOT, Golden, read_safetensors
+from golden_models import GOLDEN, ROOT, Golden, read_safetensors
 
 TOLERANCE = 1e-5
 # Texts of the golden cases are longer than the tiny models read.
@@ -80,6 +83,48 @@ def test_normalize_and_truncate_dim(tmp_path: object) -> None:
     short = treble.SentenceEncoder(GOLDEN / "bert/model", truncate_dim=8)
     assert short.get_embedding_dimension() == short.get_sentence_embedding_dimension() == 8
     np.testing.assert_array_equal(short.encode(["the cat", "a dog"]), cut)
+
+
+def without_normalize(folder: Path, scratch: Path) -> Path:
+    """The model with vectors as pooling leaves them."""
+    copied = Path(shutil.copytree(folder, scratch / "raw"))
+    modules = json.loads((copied / "modules.json").read_text())
+    kept = [module for module in modules if not module["type"].endswith("Normalize")]
+    assert len(kept) < len(modules)
+    (copied / "modules.json").write_text(json.dumps(kept))
+    return copied
+
+
+@pytest.mark.parametrize("normalizes", [True, False])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_all_ways_to_encode_cut_alike(normalizes: bool, normalize: bool, tmp_path: Path) -> None:
+    """As sentence-transformers: what the model gives is cut, and has length 1 after that only when asked for."""
+    folder = GOLDEN / "bert/model"
+    encoder = treble.SentenceEncoder(folder if normalizes else without_normalize(folder, tmp_path))
+    texts = ["the cat", "a dog and the cat", "a"]
+    expected = encoder.encode(texts)[:, :8]
+    if normalize:
+        expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    short = treble.SentenceEncoder(encoder.info["path"], truncate_dim=8)
+    for one, keep in ((encoder, 8), (short, None), (short, 8)):
+        options = {"truncate_dim": keep, "normalize_embeddings": normalize}
+        results = [
+            one.encode(texts, **options),
+            one.encode_with_info(texts, **options).embeddings,
+            one.encode_chunked(texts, **options),
+            asyncio.run(one.aencode(texts, **options)),
+            np.concatenate(list(one.encode_stream(texts, **options))),
+            np.stack([one.encode_with_info(text, **options).embeddings for text in texts]),
+        ]
+        for vectors in results:
+            np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-6)
+            assert vectors.flags.c_contiguous
+        whole = one.encode(texts, output_value=None, **options)
+        # Its vectors are the model's own, whether or not they are to be normalized.
+        np.testing.assert_allclose(whole[1]["sentence_embedding"], encoder.encode(texts[1])[:8], rtol=0, atol=1e-6)
+    for call in (encoder.encode_with_info, encoder.encode_chunked):
+        with pytest.raises(treble.InvalidArgumentError, match="99"):
+            call(texts, truncate_dim=99, normalize_embeddings=normalize)
 
 
 def test_prompts(encoder: treble.SentenceEncoder) -> None:

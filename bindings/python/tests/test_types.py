@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import treble
-from conftest import ROOT
+from golden_models import ROOT
 
 PACKAGE = Path(treble.__file__).parent
 OURS = [

@@ -218,6 +218,8 @@ class AnalysisMethods(Model):
 
         transform: "centring", "whitening[:K]", "all-but-the-top[:D]" or "length-direction".
         The result belongs to vectors of this model under these options: PostTransform.apply, or --post of the program.
+        With truncate_dim that is the program's --dimensions: vectors that had length 1 have it again after they were
+        cut, as `encode` gives them with normalize_embeddings.
         """
         options = self._options(
             temperature=temperature,

@@ -84,24 +84,21 @@ class EncodeMethods(Model):
         _check_arguments(batch_size, device, pool, kwargs)
         check_precision(precision)
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
-        # Cut here where the model's vectors have length 1 by themselves: theirs are cut after that.
-        cut_here = keep is not None and not normalize_embeddings and bool(self.info["normalizes"])
+        # Only vectors of texts as such are normalized on request, as in sentence-transformers.
+        normalize = normalize_embeddings and output_value == "sentence_embedding"
         options = self._options(
             temperature=temperature,
             prompt_name=prompt_name,
             prompt=prompt,
             truncation=truncation,
             max_length=max_length,
-            normalize=True if normalize_embeddings else None,
-            dimensions=None if cut_here else keep,
+            normalize=True if normalize else None,
+            dimensions=self._engine_dimensions(keep, normalize),
         )
         if output_value != "sentence_embedding":
-            found = self._token_outputs(inputs, options, output_value, show_progress_bar)
+            found = self._token_outputs(inputs, options, output_value, show_progress_bar, keep)
             return _tensors(found) if convert_to_tensor else found
-        vectors = self._run(inputs, options, show_progress_bar)[0]
-        if cut_here:
-            self._encoder.output_dim(self._options(dimensions=keep))
-            vectors = np.ascontiguousarray(vectors[..., :keep])
+        vectors = cut_dimensions(self._run(inputs, options, show_progress_bar)[0], keep)
         return _converted(vectors, precision, convert_to_numpy, convert_to_tensor)
 
     def encode_query(
@@ -130,9 +127,11 @@ class EncodeMethods(Model):
         truncation: Truncation | None = None,
         max_length: int | None = None,
         normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> Encoded:
         """The vectors of `encode` and the token counts of each text. Warns of nothing: the result says it."""
+        keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
             temperature=temperature,
             prompt_name=prompt_name,
@@ -140,10 +139,10 @@ class EncodeMethods(Model):
             truncation=truncation,
             max_length=max_length,
             normalize=True if normalize_embeddings else None,
-            dimensions=self.truncate_dim,
+            dimensions=self._engine_dimensions(keep, normalize_embeddings),
         )
         vectors, counts = self._run(inputs, options, show_progress_bar, silent=True)
-        return Encoded(vectors, counts[:, 0], counts[:, 1])
+        return Encoded(cut_dimensions(vectors, keep), counts[:, 0], counts[:, 1])
 
     def encode_chunked(
         self,
@@ -154,22 +153,24 @@ class EncodeMethods(Model):
         prompt: str | None = None,
         temperature: TemperatureLike = None,
         normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> npt.NDArray[np.float32]:
         """[n, dim], with long texts in pieces whose vectors are put together; nothing is cut off.
 
         chunks: "chunk-mean" or "chunk-max", either with the tokens of a piece: "chunk-mean:256".
         """
+        keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
             temperature=temperature,
             prompt_name=prompt_name,
             prompt=prompt,
             normalize=True if normalize_embeddings else None,
-            dimensions=self.truncate_dim,
+            dimensions=self._engine_dimensions(keep, normalize_embeddings),
         )
         texts = [inputs] if isinstance(inputs, str) else inputs
         with progress_bar(show_progress_bar) as report:
-            vectors: npt.NDArray[np.float32] = self._encoder.encode_chunked(texts, options, chunks, report)[0]
+            vectors = cut_dimensions(self._encoder.encode_chunked(texts, options, chunks, report)[0], keep)
         return vectors[0] if isinstance(inputs, str) else vectors
 
     def tokenize(self, texts: str | Iterable[str], *, prompt_name: str | None = "", prompt: str | None = None) -> Any:
@@ -193,7 +194,20 @@ class EncodeMethods(Model):
         options = self._options(prompt_name=prompt_name, prompt=prompt, max_length=max_length)
         return self._encoder.count_tokens(inputs, options)
 
-    def _token_outputs(self, inputs: Any, options: EncodeOptions, output_value: str | None, show: bool | None) -> Any:
+    def _engine_dimensions(self, keep: int | None, normalize: bool) -> int | None:
+        """Of the `keep` dimensions that a call keeps, what the engine is asked for; `cut_dimensions` does the rest.
+
+        The engine normalizes after it has cut. Vectors of a model that normalizes are cut after that in
+        sentence-transformers, and so get no length of 1 unless it is asked for.
+        """
+        if keep is None or normalize or not self.info["normalizes"]:
+            return keep
+        self._encoder.validate(self._options(prompt="", dimensions=keep))
+        return None
+
+    def _token_outputs(
+        self, inputs: Any, options: EncodeOptions, output_value: str | None, show: bool | None, keep: int | None
+    ) -> Any:
         """For each text the vectors of its tokens, or a dict of everything."""
         if output_value not in ("token_embeddings", None):
             raise InvalidArgumentError(
@@ -205,7 +219,7 @@ class EncodeMethods(Model):
             tokens = _treble.token_embeddings(self._encoder, texts, options, report)
         found: list[Any] = list(tokens)
         if output_value is None:
-            vectors, _ = self._run(texts, options, None)
+            vectors = cut_dimensions(self._run(texts, options, None)[0], keep)
             ids = _treble.token_ids(self._encoder, texts, options)
             found = [
                 {
@@ -258,6 +272,11 @@ def _truncation_message(counts: npt.NDArray[np.int64], truncated: int) -> str:
         "tokens are in no vector. max_length (with extend) raises the limit where the model allows it; "
         "encode_with_info() says which texts"
     )
+
+
+def cut_dimensions(vectors: npt.NDArray[np.float32], keep: int | None) -> npt.NDArray[np.float32]:
+    """The first `keep` dimensions, in memory of their own; None: all."""
+    return vectors if keep is None or vectors.shape[-1] == keep else np.ascontiguousarray(vectors[..., :keep])
 
 
 def _converted(vectors: npt.NDArray[np.float32], precision: str, to_numpy: bool, to_tensor: bool) -> Any:

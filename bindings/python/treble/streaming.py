@@ -15,7 +15,7 @@ import numpy.typing as npt
 from treble import _treble
 from treble._model import Truncation
 from treble._temperature import TemperatureLike
-from treble.encoding import EncodeMethods
+from treble.encoding import EncodeMethods, cut_dimensions
 from treble.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -71,12 +71,14 @@ class StreamMethods(EncodeMethods):
         truncation: Truncation | None = None,
         max_length: int | None = None,
         normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
     ) -> npt.NDArray[np.float32]:
         """As `encode`, for servers: requests of many tasks are put into common batches, and the event loop goes on.
 
         Vectors are within 1e-6 of those of `encode`. Cancelling the task takes the request back. Raises
         treble.OverloadedError when more waits than the queue holds (4096 texts).
         """
+        keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
             temperature=temperature,
             prompt_name=prompt_name,
@@ -84,12 +86,11 @@ class StreamMethods(EncodeMethods):
             truncation=truncation,
             max_length=max_length,
             normalize=True if normalize_embeddings else None,
-            dimensions=self.truncate_dim,
+            dimensions=self._engine_dimensions(keep, normalize_embeddings),
         )
-        vectors: npt.NDArray[np.float32]
         vectors, counts = await self._submitted(inputs, options)
         self._warn_of_truncation(counts)
-        return vectors
+        return cut_dimensions(vectors, keep)
 
     async def _submitted(self, inputs: Any, options: EncodeOptions) -> tuple[Any, Any]:
         loop = asyncio.get_running_loop()

@@ -12,9 +12,9 @@ import hnswlib
 import numpy as np
 import pytest
 import treble
-from conftest import ROOT
 from qdrant_client import QdrantClient
 
+ROOT = Path(__file__).resolve().parents[4]
 EXAMPLES = ROOT / "examples" / "python"
 QUERIES = ("stars and planets", "how to bake", "a football match")
 

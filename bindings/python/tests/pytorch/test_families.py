@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN, Embed, encode, load, write_profile
+from peer_models import GOLDEN, Embed, encode, load, write_profile
 from sentence_transformers import SentenceTransformer
 from treble.torch import SUPPORTED, temper
 

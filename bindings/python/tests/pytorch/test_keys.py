@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN, Embed, encode, load, texts
+from peer_models import GOLDEN, Embed, encode, load, texts
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from treble.torch import temper

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import write_profile
+from peer_models import write_profile
 from treble.torch._schedules import parse_schedule
 from treble.torch._tempering import Tempering
 

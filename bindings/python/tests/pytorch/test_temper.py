@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN, Embed, encode, load, texts, write_profile
+from peer_models import GOLDEN, Embed, encode, load, texts, write_profile
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertModel, Gemma3TextConfig, T5Config, T5ForConditionalGeneration
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS

@@ -1,0 +1,106 @@
+// The routes of OpenAI's API.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "api/embed_work.h"
+#include "api/vector_json.h"
+
+namespace treble::server {
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+/// Seconds since 1970 at which this process began to serve, OpenAI's `created`.
+std::int64_t start_time() {
+  static const auto start = std::chrono::system_clock::now();
+  return std::chrono::duration_cast<std::chrono::seconds>(start.time_since_epoch()).count();
+}
+
+bool wants_base64(const JsonBody& body) {
+  const std::string format = body.text("encoding_format").value_or("float");
+  if (format != "float" && format != "base64") {
+    throw ApiError("invalid_argument", fmt::format("`encoding_format` must be float or base64, not \"{:.40}\"", format),
+                   "encoding_format");
+  }
+  return format == "base64";
+}
+
+OrderedJson usage_json(const Embeddings& embeddings) {
+  RequestRecord counts;
+  count_tokens(counts, embeddings.token_counts);
+  return {{"prompt_tokens", counts.tokens},
+          {"total_tokens", counts.tokens},
+          {"truncated_texts", counts.truncated_texts},
+          {"truncated_tokens", counts.truncated_tokens}};
+}
+
+std::string list_json(const Embeddings& embeddings, const std::string& model, bool base64) {
+  std::string json = R"({"object":"list","data":[)";
+  for (std::int64_t row = 0; row < embeddings.count; ++row) {
+    json += fmt::format(R"({}{{"object":"embedding","index":{},"embedding":)", row == 0 ? "" : ",", row);
+    if (base64) {
+      append_base64(json, embeddings.row(row));
+    } else {
+      append_numbers(json, embeddings.row(row));
+    }
+    json += '}';
+  }
+  json += R"(],"model":)" + OrderedJson(model).dump();
+  return json + R"(,"usage":)" + usage_json(embeddings).dump() + "}";
+}
+
+void handle_embeddings(Api& api, const std::shared_ptr<Call>& call) {
+  const JsonBody body(call->request(), with_encode_fields({"input", "encoding_format", "user"}));
+  body.require("model");
+  EmbedJob job = read_embed_job(api, body, "input");
+  job.write = [name = job.model->name(), base64 = wants_base64(body)](const Embeddings& embeddings) {
+    return list_json(embeddings, name, base64);
+  };
+  embed(api, call, std::move(job));
+}
+
+void handle_models(Api& api, const std::shared_ptr<Call>& call) {
+  OrderedJson data = OrderedJson::array();
+  for (const auto& model : api.models().all()) {
+    data.push_back({{"id", model->name()},
+                    {"object", "model"},
+                    {"created", start_time()},
+                    {"owned_by", "treble"},
+                    {"dimensions", model->encoder().output_dim(model->defaults())},
+                    {"max_input_length", model->encoder().info().max_length},
+                    {"temperature", model->defaults().temperature.to_string()}});
+  }
+  call->answer({.body = OrderedJson{{"object", "list"}, {"data", std::move(data)}}.dump()});
+}
+
+}  // namespace
+
+std::vector<Route> openai_routes() {
+  return {
+      {"POST",
+       "/v1/embeddings",
+       "Vectors of texts, as OpenAI's API has it",
+       ErrorForm::openai,
+       false,
+       "EmbeddingsRequest",
+       "EmbeddingsResponse",
+       {"empty_input", "batch_too_large", "text_too_long", "model_not_found", "not_found", "overloaded",
+        "deadline_exceeded", "unavailable", "unsupported", "non_finite"},
+       handle_embeddings},
+      {"GET",
+       "/v1/models",
+       "The models that are served",
+       ErrorForm::openai,
+       false,
+       "",
+       "ModelsResponse",
+       {},
+       handle_models},
+  };
+}
+
+}  // namespace treble::server

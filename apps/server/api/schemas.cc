@@ -1,0 +1,214 @@
+// Bodies of requests and answers, as JSON Schema: what openapi.json says of them.
+#include "api/schemas.h"
+
+#include <nlohmann/json.hpp>
+
+namespace treble::server {
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr const char* kSchemas = R"json({
+  "Inputs": {
+    "description": "A text, texts, token ids of this model, or lists of token ids. No input may be empty. Ids are read as they are: no special tokens and no prompt are added.",
+    "oneOf": [
+      {"type": "string", "minLength": 1},
+      {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
+      {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}},
+      {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}}
+    ]
+  },
+  "Texts": {
+    "oneOf": [
+      {"type": "string", "minLength": 1},
+      {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
+    ]
+  },
+  "Temperature": {
+    "description": "Of attention: a number above 0 (1 is the model as trained, less sharpens), or a schedule: log:N0, ssmax:S, ssmax:S,B, yarn:N0, or match:NAME of a profile that the server was started with.",
+    "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "minLength": 1}]
+  },
+  "EmbedRequest": {
+    "type": "object", "required": ["inputs"],
+    "properties": {"inputs": {"$ref": "#/components/schemas/Inputs"}, "$encode": {}}
+  },
+  "EmbedResponse": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+  "EmbedAllResponse": {"type": "array", "items": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}},
+  "SimilarityRequest": {
+    "type": "object", "required": ["inputs"],
+    "properties": {
+      "inputs": {
+        "type": "object", "required": ["source_sentence", "sentences"],
+        "properties": {
+          "source_sentence": {"type": "string", "minLength": 1},
+          "sentences": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
+        }
+      },
+      "$encode": {}
+    }
+  },
+  "SimilarityResponse": {"type": "array", "items": {"type": "number"}},
+  "TokenizeRequest": {
+    "type": "object", "required": ["inputs"],
+    "properties": {
+      "inputs": {"$ref": "#/components/schemas/Texts"},
+      "add_special_tokens": {"type": ["boolean", "null"], "default": true},
+      "prompt_name": {"type": ["string", "null"]},
+      "model": {"type": ["string", "null"]}
+    }
+  },
+  "TokenizeResponse": {
+    "type": "array",
+    "items": {
+      "type": "array",
+      "items": {
+        "type": "object", "required": ["id", "text", "special", "start", "stop"],
+        "properties": {
+          "id": {"type": "integer"}, "text": {"type": "string"}, "special": {"type": "boolean"},
+          "start": {"type": ["integer", "null"], "description": "First Unicode character of the text."},
+          "stop": {"type": ["integer", "null"], "description": "One past the last."}
+        }
+      }
+    }
+  },
+  "DecodeRequest": {
+    "type": "object", "required": ["ids"],
+    "properties": {
+      "ids": {
+        "oneOf": [
+          {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}},
+          {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}}
+        ]
+      },
+      "skip_special_tokens": {"type": ["boolean", "null"], "default": true},
+      "model": {"type": ["string", "null"]}
+    }
+  },
+  "DecodeResponse": {"type": "array", "items": {"type": "string"}},
+  "InfoResponse": {
+    "type": "object",
+    "required": ["model_id", "model_sha", "model_dtype", "model_type", "max_input_length", "temperature"],
+    "properties": {
+      "model_id": {"type": "string"}, "model_sha": {"type": "string"}, "model_dtype": {"type": "string"},
+      "served_model_name": {"type": "string"}, "model_type": {"type": "object"},
+      "max_input_length": {"type": "integer"}, "max_client_batch_size": {"type": "integer"},
+      "auto_truncate": {"type": "boolean"}, "temperature": {"type": "string"}, "dimensions": {"type": "integer"},
+      "models": {"type": "array", "items": {"type": "object"}, "description": "The same of each model, where there are several."}
+    }
+  },
+  "EmbeddingsRequest": {
+    "type": "object", "required": ["input", "model"],
+    "properties": {
+      "input": {"$ref": "#/components/schemas/Inputs"},
+      "encoding_format": {"type": ["string", "null"], "enum": ["float", "base64", null], "default": "float"},
+      "user": {},
+      "$encode": {}
+    }
+  },
+  "EmbeddingsResponse": {
+    "type": "object", "required": ["object", "data", "model", "usage"],
+    "properties": {
+      "object": {"const": "list"},
+      "data": {
+        "type": "array",
+        "items": {
+          "type": "object", "required": ["object", "index", "embedding"],
+          "properties": {
+            "object": {"const": "embedding"}, "index": {"type": "integer"},
+            "embedding": {
+              "oneOf": [
+                {"type": "array", "items": {"type": "number"}},
+                {"type": "string", "description": "Base64 of little-endian float32."}
+              ]
+            }
+          }
+        }
+      },
+      "model": {"type": "string"},
+      "usage": {
+        "type": "object", "required": ["prompt_tokens", "total_tokens"],
+        "properties": {
+          "prompt_tokens": {"type": "integer", "description": "Tokens that the model read."},
+          "total_tokens": {"type": "integer"},
+          "truncated_texts": {"type": "integer"}, "truncated_tokens": {"type": "integer"}
+        }
+      }
+    }
+  },
+  "ModelsResponse": {
+    "type": "object", "required": ["object", "data"],
+    "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": {"type": "object"}}}
+  },
+  "InspectRequest": {
+    "type": "object", "required": ["inputs"],
+    "properties": {
+      "inputs": {"$ref": "#/components/schemas/Texts"},
+      "temperatures": {"type": ["array", "null"], "maxItems": 16, "items": {"$ref": "#/components/schemas/Temperature"}},
+      "sample": {"type": ["integer", "null"], "minimum": 2, "maximum": 1000, "default": 200},
+      "bootstrap": {"type": ["integer", "null"], "minimum": 100, "maximum": 10000, "default": 1000},
+      "seed": {"type": ["integer", "null"], "minimum": 0, "maximum": 9223372036854775807, "default": 1},
+      "$encode": {}
+    }
+  },
+  "InspectResponse": {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "inspect"}}},
+  "HealthResponse": {
+    "type": "object", "required": ["status", "models"],
+    "properties": {"status": {"type": "string"}, "models": {"type": "object"}}
+  },
+  "AnyRequest": {"type": "object"},
+  "AnyResponse": {"type": "object"},
+  "TeiError": {
+    "type": "object", "required": ["error", "error_type"],
+    "properties": {
+      "error": {"type": "string"}, "error_type": {"type": "string"},
+      "index": {"type": "integer", "description": "The input that is to blame, where it is one."}
+    }
+  },
+  "OpenAIError": {
+    "type": "object", "required": ["error"],
+    "properties": {
+      "error": {
+        "type": "object", "required": ["message", "type", "param", "code"],
+        "properties": {
+          "message": {"type": "string"}, "type": {"type": "string"}, "param": {"type": ["string", "null"]},
+          "code": {"type": "string"}
+        }
+      }
+    }
+  }
+})json";
+
+/// What "$encode" stands for.
+constexpr const char* kEncodeFields = R"json({
+  "model": {"type": ["string", "null"], "description": "One of /v1/models; may be left out where the route does not require it."},
+  "temperature": {"oneOf": [{"$ref": "#/components/schemas/Temperature"}, {"type": "null"}]},
+  "prompt_name": {"type": ["string", "null"], "description": "One of the model's prompts; \"\" for none."},
+  "prompt": {"type": ["string", "null"], "description": "Put before every text; excludes prompt_name."},
+  "truncate": {"type": ["boolean", "null"], "description": "Cut inputs beyond the limit (and say how much) rather than refuse them. Default: --auto-truncate."},
+  "truncation_direction": {"type": ["string", "null"], "enum": ["Left", "Right", "left", "right", null], "description": "What is dropped. Default: as the model says."},
+  "normalize": {"type": ["boolean", "null"], "description": "Vectors of length 1. Default: as the model says."},
+  "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Keep only so many (Matryoshka)."},
+  "max_length": {"type": ["integer", "null"], "minimum": 1, "description": "Longest input in tokens, up to the model's limit."}
+})json";
+
+}  // namespace
+
+const OrderedJson& schemas() {
+  static const OrderedJson all = [] {
+    OrderedJson result = OrderedJson::parse(kSchemas);
+    const OrderedJson fields = OrderedJson::parse(kEncodeFields);
+    for (auto& [name, schema] : result.items()) {
+      if (!schema.contains("properties") || !schema["properties"].contains("$encode")) continue;
+      auto& properties = schema["properties"];
+      properties.erase("$encode");
+      for (const auto& [field, description] : fields.items()) properties[field] = description;
+    }
+    // OpenAI's clients always name the model.
+    result["EmbeddingsRequest"]["properties"]["model"]["type"] = "string";
+    return result;
+  }();
+  return all;
+}
+
+}  // namespace treble::server

@@ -1,0 +1,46 @@
+#include "serving/served_model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "treble/error.h"
+
+namespace treble::server {
+
+ServedModel::ServedModel(const ServedModelOptions& options)
+    : encoder_(SentenceEncoder::load(options.model)),
+      name_(options.name.empty() ? encoder_.info().name : options.name),
+      defaults_(options.encode),
+      queue_(encoder_, options.queue) {
+  encoder_.validate(defaults_);
+  // Read once now rather than when the first /info asks.
+  encoder_.weights_sha256();
+}
+
+ModelRegistry::ModelRegistry(const std::vector<ServedModelOptions>& models) {
+  if (models.empty()) throw Error(ErrorCode::invalid_argument, "there is no model to serve");
+  for (const ServedModelOptions& options : models) {
+    auto model = std::make_unique<ServedModel>(options);
+    if (find(model->name()) != nullptr) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("two models would be served as \"{}\"; give each a name of its own", model->name()));
+    }
+    models_.push_back(std::move(model));
+  }
+}
+
+ServedModel* ModelRegistry::find(std::string_view name) const noexcept {
+  if (name.empty() && !models_.empty()) return models_.front().get();
+  const auto found = std::ranges::find_if(models_, [&](const auto& model) { return model->name() == name; });
+  return found == models_.end() ? nullptr : found->get();
+}
+
+std::string ModelRegistry::names() const {
+  std::vector<std::string_view> names;
+  for (const auto& model : models_) names.emplace_back(model->name());
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace treble::server

@@ -1,0 +1,54 @@
+// A loaded model behind a name: its encoder, its queue, and what requests to it get unless they say otherwise.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "treble/request_queue.h"
+#include "treble/sentence_encoder.h"
+
+namespace treble::server {
+
+struct ServedModelOptions {
+  std::string name = {};      ///< in requests' `model`; empty: the model's own name
+  ModelOptions model = {};    ///< how it is loaded
+  EncodeOptions encode = {};  ///< what requests get unless they say otherwise: temperature, prompt_name, truncation
+  RequestQueueOptions queue = {};
+};
+
+class ServedModel {
+ public:
+  /// Loads the model. Throws what SentenceEncoder::load and SentenceEncoder::validate throw.
+  explicit ServedModel(const ServedModelOptions& options);
+
+  const std::string& name() const noexcept { return name_; }
+  const SentenceEncoder& encoder() const noexcept { return encoder_; }
+  RequestQueue& queue() noexcept { return queue_; }
+  const EncodeOptions& defaults() const noexcept { return defaults_; }
+
+ private:
+  SentenceEncoder encoder_;
+  std::string name_;
+  EncodeOptions defaults_;
+  RequestQueue queue_;  ///< last: it ends before what it uses
+};
+
+/// Models by name; fixed after construction.
+class ModelRegistry {
+ public:
+  /// Throws Error{invalid_argument} for no model and for two of one name.
+  explicit ModelRegistry(const std::vector<ServedModelOptions>& models);
+
+  /// The model of this name; the only or first one for an empty name; nullptr where there is none.
+  ServedModel* find(std::string_view name) const noexcept;
+  const std::vector<std::unique_ptr<ServedModel>>& all() const noexcept { return models_; }
+  /// "mini, bge": for messages.
+  std::string names() const;
+
+ private:
+  std::vector<std::unique_ptr<ServedModel>> models_;
+};
+
+}  // namespace treble::server

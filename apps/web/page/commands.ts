@@ -1,0 +1,93 @@
+/** The same by other means: a request, and the command line. */
+import { el } from "../shared/dom";
+import { section } from "../shared/section";
+import type { Text } from "./examples";
+import { asJson, isUntouched, written, type Temperature } from "./temperature";
+
+/** For a POSIX shell. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function shellJson(value: unknown, indent?: number): string {
+  return quoted(JSON.stringify(value, null, indent));
+}
+
+export interface Equivalent {
+  texts: Text[];
+  temperature: Temperature;
+  /** The folder or name that --model takes. */
+  model: string;
+  /** Sent as "model", where the server has several. */
+  field: string | undefined;
+  /** Whether the server asks for a key. */
+  key: boolean;
+}
+
+export function curlCommand({ texts, temperature, field, key }: Equivalent): string {
+  const body = {
+    ...(field === undefined ? {} : { model: field }),
+    inputs: texts.map(({ text }) => text),
+    temperature: asJson(temperature),
+  };
+  const header = key ? ` \\\n  -H "Authorization: Bearer $API_KEY"` : "";
+  return `curl ${new URL("embed", document.baseURI).href} \\\n  -H 'Content-Type: application/json'${header} \\\n  -d ${shellJson(body, 1)}`;
+}
+
+function lines(texts: Text[]): string {
+  return texts.map(({ text }) => JSON.stringify({ text })).join("\n");
+}
+
+/** Every line before it is a JSON object, so no text can be taken for it. */
+const END = "END_OF_TEXTS";
+
+export function commandLine(command: string, { texts, temperature, model }: Equivalent): string {
+  const t = isUntouched(temperature) ? "" : ` --temperature ${written(temperature)}`;
+  return `treble ${command} - --format jsonl --model ${quoted(model)}${t} <<'${END}'\n${lines(texts)}\n${END}`;
+}
+
+/** Also where the clipboard's own interface is denied: pages that come over plain HTTP from another machine. */
+async function copy(source: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(source.textContent ?? "");
+    return true;
+  } catch {
+    const selection = getSelection();
+    selection?.selectAllChildren(source);
+    const done = document.execCommand("copy");
+    if (done) selection?.removeAllRanges();
+    return done;
+  }
+}
+
+export function copyable(title: string, text: string): HTMLElement {
+  const pre = el("pre", { tabindex: 0, "aria-label": title }, text);
+  const said = el("span", { class: "said", role: "status" });
+  const button = el("button", { type: "button", class: "action", "aria-label": `Copy: ${title}` }, "Copy");
+  button.addEventListener("click", () => {
+    void copy(pre).then((done) => {
+      said.textContent = done ? "Copied" : "Selected: press Ctrl+C";
+    });
+  });
+  return el(
+    "div",
+    { class: "copyable" },
+    el("div", { class: "head" }, el("h3", {}, title), said, button),
+    pre,
+  );
+}
+
+export function commands(equivalent: Equivalent): HTMLElement {
+  return section({
+    title: "The same elsewhere",
+    aside: "What they do",
+    how: [
+      "The temperature is one field of the request, on every route that embeds (also /v1/embeddings, for OpenAI's clients), and one option of the command line. The vectors are the same. --model takes the folder or name that the server was started with. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.",
+    ],
+    body: [
+      copyable("As a request", curlCommand(equivalent)),
+      copyable("On the command line", commandLine("embed", equivalent)),
+      copyable("As a report", commandLine("inspect", equivalent)),
+    ],
+  });
+}

@@ -1,0 +1,19 @@
+import "../shared/style.css";
+import { el } from "../shared/dom";
+import { inspectPage } from "../shared/inspect/page";
+import { showPage } from "../shared/page";
+import { readReport } from "../shared/read";
+import { sweepPage } from "./sweep/page";
+import { installTooltip } from "../shared/tooltip";
+
+try {
+  const report = readReport(document.getElementById("report")?.textContent ?? "");
+  showPage(report.kind === "sweep" ? sweepPage(report) : inspectPage(report));
+  installTooltip();
+} catch (error) {
+  // A page that cannot be drawn says so rather than staying white.
+  document
+    .getElementById("page")
+    ?.replaceChildren(el("p", { role: "alert" }, `This report cannot be shown: ${String(error)}`));
+  throw error;
+}

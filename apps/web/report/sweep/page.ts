@@ -1,0 +1,341 @@
+/** The report of `treble sweep`. */
+import {
+  bucketName,
+  listed,
+  percent,
+  plural,
+  settingName,
+  signed,
+  whole,
+  withInterval,
+  decimal,
+} from "../../shared/format";
+import { verdict, type Page } from "../../shared/page";
+import { forestPlot, rangeOfRows, type Row } from "../../shared/plots/forest";
+import {
+  isNumber,
+  type Interval,
+  type Maybe,
+  type Prompt,
+  type SweepBucket,
+  type SweepReport,
+  type SweepSetting,
+} from "../../shared/report";
+import { cards, factList, panels, section, tableElement, type Fact } from "../../shared/section";
+
+/** Fewer items give a number that says nothing; the terminal's table leaves them out as well. */
+const ENOUGH_ITEMS = 10;
+
+/** Metrics are shares of 1; people speak of points. */
+const points = (value: Maybe): string => signed(isNumber(value) ? 100 * value : value, 2);
+const pointsText = (i: Interval | null | undefined): string =>
+  i?.no_variance ? `${points(i.value)} [no variance]` : withInterval(i?.value, i?.low, i?.high, points);
+const score = (value: Maybe): string => decimal(value, 4);
+
+export function nameOf(setting: SweepSetting): string {
+  return setting.name ?? setting.temperature ?? "–";
+}
+
+function times100(value: Maybe): Maybe {
+  return isNumber(value) ? 100 * value : value;
+}
+
+function choices(report: SweepReport): string[] {
+  const counts = new Map<string, number>();
+  for (const name of report.chosen ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(
+    ([name, count]) => `${settingName(name)} in ${count} of ${report.chosen?.length ?? 0} folds`,
+  );
+}
+
+function gains(report: SweepReport, names: string[]): HTMLElement {
+  const settings = report.settings ?? [];
+  const row = (name: string, gain: Interval | null | undefined, setting?: number): Row => ({
+    name,
+    setting,
+    value: times100(gain?.value),
+    low: times100(gain?.low),
+    high: times100(gain?.high),
+    numbers: pointsText(gain),
+    text: `${name}: ${pointsText(gain)} points`,
+  });
+  const tried = settings.map((setting, s) => row(settingName(nameOf(setting)), setting.gain, s)).slice(1);
+  const plot = forestPlot({
+    label: `Gain in ${report.metric ?? "the metric"} over the untouched model, with 95 % intervals`,
+    xTitle: `gain in ${report.metric ?? "the metric"}, points`,
+    zero: 0,
+    rows: [row("held out", report.held_out_gain), ...tried],
+  });
+  const sure = settings
+    .filter((s, i) => i > 0 && isNumber(s.gain?.low) && s.gain.low > 0)
+    .map((s) => settingName(nameOf(s)));
+  return section({
+    title: "What each setting gains",
+    found: `Held out: ${pointsText(report.held_out_gain)} points. ${
+      sure.length > 0
+        ? `On all data the interval of ${listed(sure)} is above 0.`
+        : "On all data no setting's interval is above 0."
+    }`,
+    how: [
+      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing; an arrow at the edge is off the scale.",
+    ],
+    body: [plot],
+    table: {
+      caption: "Value and gain over the untouched model in points",
+      head: ["setting", report.metric ?? "value", "gain, 95 % interval"],
+      rows: [
+        ["held out", "", pointsText(report.held_out_gain)],
+        ...settings.map((s, i) => [
+          settingName(names[i] ?? ""),
+          score(s.value),
+          i === 0 ? "" : pointsText(s.gain),
+        ]),
+      ],
+    },
+    missing: "No gain was measured.",
+  });
+}
+
+/** Gains of one length, to be drawn on the same scale as the other lengths'. */
+function bucketRows(bucket: SweepBucket, label: string, names: string[]): Row[] {
+  return names
+    .map((name, setting) => {
+      const gain = (bucket.items ?? 0) < ENOUGH_ITEMS ? null : bucket.gains?.[setting];
+      return {
+        name: settingName(name),
+        setting,
+        value: times100(gain?.value),
+        low: times100(gain?.low),
+        high: times100(gain?.high),
+        numbers: pointsText(gain),
+        text: `${settingName(name)}, ${label} tokens: ${pointsText(gain)} points, ${plural(bucket.items, "item")}`,
+      };
+    })
+    .slice(1);
+}
+
+/** "τ = 0.9 at 33–64 and 65–128 tokens; …" of those whose interval lies on one side of 0. */
+function sureAt(rows: Row[][], labels: string[], sign: 1 | -1): string {
+  const where = new Map<string, string[]>();
+  rows.forEach((of, column) => {
+    for (const { name, low, high } of of) {
+      if (!isNumber(low) || !isNumber(high) || Math.min(sign * low, sign * high) <= 0) continue;
+      where.set(name, [...(where.get(name) ?? []), labels[column] ?? ""]);
+    }
+  });
+  return [...where].map(([name, lengths]) => `${name} at ${listed(lengths)} tokens`).join("; ");
+}
+
+function foundByLength(rows: Row[][], labels: string[], few: number): string {
+  const gained = sureAt(rows, labels, 1);
+  const lost = sureAt(rows, labels, -1);
+  return [
+    gained && `A clear gain: ${gained}.`,
+    lost && `A clear loss: ${lost}.`,
+    gained || lost ? "" : "At no length is any setting clearly better or worse than the untouched model.",
+    few > 0
+      ? `${plural(few, "length has", "lengths have")} fewer than ${ENOUGH_ITEMS} items and no plot.`
+      : "",
+  ]
+    .filter((text) => text !== "")
+    .join(" ");
+}
+
+function byLength(report: SweepReport, names: string[]): HTMLElement {
+  const buckets = report.buckets ?? [];
+  const labels = buckets.map(bucketName);
+  const metric = report.metric ?? "the metric";
+  const rows = buckets.map((bucket, column) => bucketRows(bucket, labels[column] ?? "", names));
+  const range = rangeOfRows(rows.flat(), 0);
+  const few = buckets.filter((bucket) => (bucket.items ?? 0) < ENOUGH_ITEMS).length;
+  const plots = panels(
+    buckets.map((bucket, column) => ({
+      title: `${labels[column]} tokens (${plural(bucket.items, "item")})`,
+      plot: forestPlot({
+        label: `Gain in ${metric} over the untouched model at ${labels[column]} tokens, with 95 % intervals`,
+        xTitle: `gain in ${metric}, points`,
+        zero: 0,
+        rows: rows[column] ?? [],
+        range,
+        dense: true,
+      }),
+    })),
+  );
+  return section({
+    title: "Where does it help: short or long texts?",
+    found: plots && foundByLength(rows, labels, few),
+    how: [
+      "A plot a length: tokens of the longest relevant document, or of the longer text of a pair. Each row: the gain over the untouched model at that length, all on one scale, with a 95 % interval for all settings of the plot at once. A temperature for long texts should lie right of the dotted line where texts are long, and on it where they are short. Few items give wide intervals; an arrow at the edge is off the scale.",
+    ],
+    body: [plots],
+    table: {
+      caption: `${report.metric ?? "Metric"} by length, in brackets the gain over the untouched model in points`,
+      head: ["tokens", "items", ...names.map(settingName)],
+      rows: buckets.map((b, column) => [
+        labels[column] ?? "",
+        whole(b.items),
+        ...names.map((_, s) => scoreAndGain(b, s)),
+      ]),
+    },
+    missing: `No length has the ${ENOUGH_ITEMS} items that a number needs.`,
+  });
+}
+
+function scoreAndGain(bucket: SweepBucket, setting: number): string {
+  if ((bucket.items ?? 0) < ENOUGH_ITEMS) return "–";
+  const gain = setting > 0 ? bucket.gains?.[setting]?.value : undefined;
+  return `${score(bucket.values?.[setting])}${isNumber(gain) ? ` (${points(gain)})` : ""}`;
+}
+
+/** A bar of a share. The number stands beside it, so the bar itself is for the eye only. */
+function gauge(share: number): HTMLElement {
+  const bar = document.createElement("span");
+  bar.className = "gauge";
+  bar.setAttribute("aria-hidden", "true");
+  const fill = document.createElement("span");
+  fill.style.width = `${100 * share}%`;
+  bar.append(fill);
+  return bar;
+}
+
+function damage(report: SweepReport, names: string[]): HTMLElement {
+  const settings = report.settings ?? [];
+  const any = settings.some((s) => isNumber(s.overlap));
+  const table = tableElement({
+    caption: "Of the first ten places, the share that the untouched model fills too",
+    head: ["setting", "all", "short texts"],
+    rows: settings.map((s, i) => [settingName(names[i] ?? ""), percent(s.overlap), percent(s.short_overlap)]),
+  });
+  table.classList.add("gauges");
+  settings.forEach((s, i) => {
+    const cells = table.querySelectorAll(`tbody tr:nth-child(${i + 1}) td`);
+    if (isNumber(s.overlap)) cells[0]?.append(gauge(s.overlap));
+    if (isNumber(s.short_overlap)) cells[1]?.append(gauge(s.short_overlap));
+  });
+  return section({
+    title: "Damage: how much the rankings change",
+    how: [
+      "The share of the first ten places that the untouched model fills too. 100 %: nothing moved. Short texts (up to 64 tokens) should stay put when a temperature is meant for long ones; a low bar there is damage, even where the metric does not see it.",
+    ],
+    body: [any ? table : undefined],
+    missing: "Pairs have no rankings, so there is no overlap to show.",
+  });
+}
+
+function others(report: SweepReport, names: string[]): HTMLElement | undefined {
+  const settings = report.settings ?? [];
+  const metrics = [...new Set(settings.flatMap((s) => Object.keys(s.others ?? {})))];
+  if (metrics.length === 0) return undefined;
+  return section({
+    title: "Other metrics",
+    how: [
+      "The same rankings by other measures, on all data, without intervals: to see whether the picture depends on the measure.",
+    ],
+    body: [
+      tableElement({
+        caption: "Metrics on all data",
+        head: ["setting", report.metric ?? "value", ...metrics],
+        rows: settings.map((s, i) => [
+          settingName(names[i] ?? ""),
+          score(s.value),
+          ...metrics.map((metric) => score(s.others?.[metric])),
+        ]),
+      }),
+    ],
+  });
+}
+
+/** The outcome as the first sentence, and what it rests on after it. */
+function claimFirst(text: string): string {
+  const [, proxy, outcome = text] = /^(A proxy .*?, so no proof): (.*)$/s.exec(text) ?? [];
+  return outcome
+    .replace(/^(It helps|It does harm|No benefit):/, proxy ? "$1, by a proxy:" : "$1:")
+    .replace(
+      " (95 % interval), the best elsewhere being ",
+      `. ${proxy ? `${proxy}. ` : ""}In brackets a 95 % interval. Best on the other folds: `,
+    );
+}
+
+/** Prompts of queries and documents, where there are any. */
+function prompts(report: SweepReport): [string, string][] {
+  const rows: [string, Prompt | null | undefined][] = [
+    ["Query prompt", report.query_prompt],
+    ["Document prompt", report.document_prompt],
+  ];
+  return rows.flatMap(([name, prompt]) =>
+    prompt?.text ? [[name, `“${prompt.text}”${prompt.name ? ` (${prompt.name})` : ""}`]] : [],
+  );
+}
+
+function itemsText(report: SweepReport): string {
+  const apart = isNumber(report.queries_apart) && report.queries_apart > 0 ? report.queries_apart : 0;
+  const ignored = report.ignore_identical_ids ? "; documents with a query's own id ignored" : "";
+  return `${whole(report.items)}${apart ? `; ${whole(apart)} more with nothing to find stand apart` : ""}${ignored}`;
+}
+
+/** What the data lacks. */
+function notes(report: SweepReport): [string, string][] {
+  const sentences = (report.notes ?? []).filter(Boolean).map((note) => `${note}.`);
+  return sentences.length > 0 ? [["On the data", sentences.join(" ")]] : [];
+}
+
+export function sweepPage(report: SweepReport): Page {
+  const names = (report.settings ?? []).map(nameOf);
+  const chosen = choices(report);
+  const facts: Fact[] = [];
+  const first = report.settings?.[0];
+  if (isNumber(first?.value)) {
+    facts.push({
+      name: `${report.metric ?? "Metric"}, untouched`,
+      value: score(first.value),
+      note: settingName(names[0] ?? "1"),
+    });
+  }
+  if (isNumber(report.held_out_gain?.value)) {
+    const gain = report.held_out_gain;
+    facts.push({
+      name: "Gain, held out",
+      value: points(gain.value),
+      note: gain.no_variance ? "points, no variance" : `points [${points(gain.low)}, ${points(gain.high)}]`,
+    });
+  }
+  if (chosen.length > 0) {
+    const value = chosen.length === 1 ? settingName(report.chosen?.[0] ?? "") : "differs";
+    facts.push({ name: "Chosen", value, note: listed(chosen) });
+  }
+  const side = report.side === "both" || !report.side ? "all texts" : `${report.side} texts only`;
+  const moods = { helps: "good", harms: "bad" } as const;
+  return {
+    kind: "Temperature sweep",
+    title: report.model ?? "Model without a name",
+    top: [
+      verdict(
+        claimFirst(report.verdict ?? "There is no verdict."),
+        moods[report.benefit as keyof typeof moods] ?? "plain",
+      ),
+      cards(facts),
+      factList([
+        ["Model", report.model ?? "–"],
+        [
+          "Data",
+          `${report.data ?? "–"}${report.labelled === false ? " (no labels: first halves find second halves)" : ""}`,
+        ],
+        ["Metric", report.metric ?? "–"],
+        ["Similarity", report.similarity ?? "–"],
+        ...prompts(report),
+        ["Settings", listed(names.map(settingName))],
+        ["Acts on", side],
+        ["Items", itemsText(report)],
+        ["Folds", `${whole(report.folds)}, seed ${report.seed ?? "–"}`],
+        ...notes(report),
+      ]),
+    ],
+    sections: [
+      gains(report, names),
+      byLength(report, names),
+      damage(report, names),
+      others(report, names),
+    ].filter((s) => s !== undefined),
+    version: report.treble_version,
+  };
+}
