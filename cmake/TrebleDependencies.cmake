@@ -15,6 +15,8 @@ find_package(ZLIB 1.2.11 REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd>=1.4)
 if(TREBLE_BUILD_CLI)
   find_package(CLI11 2.1 REQUIRED)
+endif()
+if(TREBLE_BUILD_CLI OR TREBLE_BUILD_FUZZERS)
   find_package(Boost 1.81 REQUIRED)  # Asio and Beast, headers alone
   pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core>=1.0)
 endif()

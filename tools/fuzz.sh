@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 seeds=build/fuzz/seeds
 rm -rf "$seeds"
-mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature}
+mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature,http_request}
 
 # seed TARGET FILE…: a copy of each file under a name of its own.
 seed() {
@@ -26,6 +26,11 @@ printf '{"schema": "treble.temperature_profile/1", "lengths": [32, 64], "logit_s
 for written in 0.8 log:128 ssmax:0.43 ssmax:0.4,0.1 yarn:512; do
   printf '%s' "$written" >"$seeds/temperature/$written"
 done
+# The first byte is the length of the pieces.
+printf '\7GET /embed?a=b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >"$seeds/http_request/get"
+printf '\1POST http://a/embed HTTP/1.0\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody' >"$seeds/http_request/post"
+printf '\3POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nT: t\r\n\r\n' \
+  >"$seeds/http_request/chunked"
 
 for target in build/fuzz/bin/fuzz_*; do
   name=$(basename "$target")
