@@ -224,8 +224,9 @@ server::ServerOptions ServeCommand::resolve() const {
 int ServeCommand::run() const {
   const server::ServerOptions options = resolve();
   const InterruptHandler interrupts(false);
-  server::run_server(options, interrupts.token(),
-                     [](const std::string& address) { say("listening on {}\n", address); });
+  server::run_server(options, interrupts.token(), [this](const std::string& address) {
+    if (!json_output_) say("listening on {}\n", address);  // The log says it as JSON.
+  });
   return 0;
 }
 

@@ -57,6 +57,9 @@ void run_server(const ServerOptions& options, const std::stop_token& stop,
                             {"dtype", to_string(model->encoder().info().compute_dtype)},
                             {"threads", std::to_string(model->encoder().info().threads)}});
   }
+  if (options.operations.log.json) {
+    operations.log().write(LogLevel::info, "listening on " + http.address(), {{"address", http.address()}});
+  }
   ready(http.address());
   wait_for(stop);
   operations.log().write(LogLevel::info, "stopping: accepted requests are answered, new ones refused");
