@@ -34,6 +34,7 @@ Examples:
 constexpr int kMinResamples = 100;
 constexpr int kMaxResamples = 1'000'000;
 constexpr int kMaxFolds = 1'000'000;
+constexpr int kMaxDeals = 10'000;
 
 }  // namespace
 
@@ -66,6 +67,13 @@ void SweepCommand::add_data_options() {
                    "How vectors are compared [as the model specifies, else cosine]; distances are negated")
       ->type_name("cosine|dot|euclidean|manhattan")
       ->check(CLI::IsMember({"cosine", "dot", "euclidean", "manhattan"}).description(""))
+      ->group(group);
+  command_
+      ->add_option(
+          "--group", group_field_,
+          "Field of the queries or pairs by which they hang together, so that they are judged as a whole [their "
+          "most relevant document]")
+      ->type_name("FIELD")
       ->group(group);
   command_->add_option("--cache", cache_, "Folder that keeps vectors, so that a rerun resumes [none]")
       ->type_name("DIR")
@@ -124,15 +132,19 @@ void SweepCommand::add_judgement_options() {
       ->type_name("both|query|document")
       ->check(one_of({"both", "query", "document"}))
       ->group(group);
-  command_->add_option("--folds", options_.held_out.folds, "Parts, each judged by what is best on the others [2]")
+  command_->add_option("--folds", options_.held_out.folds, "Parts, each judged by what is best on the others [5]")
       ->type_name("N")
       ->check(CLI::Range(2, kMaxFolds).description(""))
+      ->group(group);
+  command_->add_option("--deals", options_.held_out.deals, "How often the items are dealt into such parts anew [20]")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxDeals).description(""))
       ->group(group);
   command_->add_option("--bootstrap", options_.held_out.resamples, "Resamples for the intervals, 100 or more [1000]")
       ->type_name("N")
       ->check(CLI::Range(kMinResamples, kMaxResamples).description(""))
       ->group(group);
-  command_->add_option("--seed", options_.held_out.seed, "Of folds, sample and bootstrap [1]")
+  command_->add_option("--seed", options_.held_out.seed, "Of deals, sample and bootstrap [1]")
       ->type_name("N")
       ->group(group);
   command_->add_option("--bucket-edges", options_.bucket_edges, "Upper edges of the length buckets [32,64,128,256,512]")
@@ -186,7 +198,7 @@ SweepOptions SweepCommand::resolve() const {
 }
 
 SweepData SweepCommand::read_data() const {
-  if (!unlabelled_) return read_sweep_data(data_, split_);
+  if (!unlabelled_) return read_sweep_data(data_, split_, group_field_);
   return unlabelled_sweep_data(data_, read_sample(data_, sample_, options_.held_out.seed));
 }
 

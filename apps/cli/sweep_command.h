@@ -40,6 +40,7 @@ class SweepCommand {
   EncodeArguments encode_;
   std::string data_;
   std::string split_ = "test";
+  std::string group_field_;
   bool unlabelled_ = false;
   std::int64_t sample_ = 1000;
   std::string similarity_;  ///< empty: the model's own

@@ -45,6 +45,8 @@ struct RetrievalData {
   std::vector<std::vector<std::int64_t>> candidates;
   /// [query]: the document with the query's own id, −1 for none; empty where ids are not given.
   std::vector<std::int64_t> same_id;
+  /// [query]: what the field asked for says; empty where none was asked for.
+  std::vector<std::string> groups;
   JudgementCounts counts;  ///< what was noticed
 };
 
@@ -53,6 +55,7 @@ struct PairData {
   std::vector<std::string> first;   ///< [pair]
   std::vector<std::string> second;  ///< [pair]
   std::vector<double> scores;       ///< [pair]
+  std::vector<std::string> groups;  ///< [pair]: what the field asked for says; empty where none was asked for
 };
 
 /// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}) and judgements in qrels/<split>.tsv, .txt
@@ -62,16 +65,20 @@ struct PairData {
 /// that the corpus lacks stay among the relevant ones, as −1; queries without a relevant document are counted and left
 /// out. Throws Error{not_found, io} for files, Error{invalid_file} naming file and line: for judged queries that
 /// queries.jsonl lacks, for ids that appear twice in one file, and where nothing relevant is in the corpus.
-TREBLE_API RetrievalData read_beir(const std::filesystem::path& folder, const std::string& split = "test");
+///
+/// `group_field` names a field of queries.jsonl (text or number) by which queries hang together; empty: none. A query
+/// without it is an Error{invalid_file}; so in the other readers.
+TREBLE_API RetrievalData read_beir(const std::filesystem::path& folder, const std::string& split = "test",
+                                   const std::string& group_field = {});
 
 /// JSONL, compressed or not: {"sentence1", "sentence2", "score"}; "label" may take the place of "score". Throws
 /// Error{not_found, io}, and Error{invalid_file} naming file and line, or the one score that all of several pairs have.
-TREBLE_API PairData read_pairs(const std::filesystem::path& path);
+TREBLE_API PairData read_pairs(const std::filesystem::path& path, const std::string& group_field = {});
 
 /// JSONL, compressed or not: {"query", "positive": [texts], "negative": [texts]}, as mteb's reranking tasks keep them.
 /// Lines without a positive or a negative are counted and left out, as there is nothing to order; a text in both lists
 /// is a positive. Throws as read_pairs does.
-TREBLE_API RetrievalData read_reranking(const std::filesystem::path& path);
+TREBLE_API RetrievalData read_reranking(const std::filesystem::path& path, const std::string& group_field = {});
 
 /// Whether the first line of a JSONL file is one of reranking. Throws as read_pairs does.
 TREBLE_API bool is_reranking(const std::filesystem::path& path);
@@ -107,14 +114,22 @@ using ItemMetric = std::function<std::optional<double>(std::size_t setting, std:
 
 /// How a judgement is made.
 struct HeldOutOptions {
-  int folds = 2;  ///< at least 2
+  /// Parts of a deal, at least 2; 0 chooses: 5, or as many as leave two units (items, or groups of them) in each.
+  int folds = 0;
+  /// How often the items are dealt into folds anew; what is chosen and gained is averaged over the deals, as it hangs
+  /// on chance in each. At least 1.
+  int deals = 20;
   /// Bootstrap resamples for the intervals; 0: values only.
   int resamples = 1000;
-  std::uint64_t seed = 1;  ///< of folds and resamples
+  std::uint64_t seed = 1;  ///< of deals and resamples
+  /// [item]: items with the same number hang together (queries of one document, duplicates): they share a fold, and are
+  /// resampled together. Empty: each stands alone.
+  std::vector<std::size_t> groups = {};
 };
 
-/// [fold]: its items, assigned at random by the seed.
-TREBLE_API std::vector<std::vector<std::size_t>> split_folds(std::size_t items, const HeldOutOptions& options);
+/// [fold]: its items, in one of the deals. Throws Error{invalid_argument} when there are not two units a fold.
+TREBLE_API std::vector<std::vector<std::size_t>> split_folds(std::size_t items, const HeldOutOptions& options,
+                                                             int deal = 0);
 
 /// A value with its 95 % interval. Without resamples, and where no resample differs from the value, low = value = high
 /// but for rounding.
@@ -133,29 +148,38 @@ struct SettingGain {
 };
 
 /// [setting] over `items`, with intervals that hold for all settings at once: 95 % of a paired bootstrap's maximum
-/// standardised deviation over the settings (Westfall & Young, 1993, max-T). Resamples on which the metric is not
-/// defined are redrawn. Throws Error{invalid_argument} when it is not defined on `items`, or on hardly any resample.
+/// standardised deviation over the settings (Westfall & Young, 1993, max-T), shifted against skew (Johnson, JASA 73,
+/// 1978). Resamples on which the metric is not defined are redrawn. Throws Error{invalid_argument} when it is not
+/// defined on `items`, or on hardly any resample.
 TREBLE_API std::vector<SettingGain> compare_settings(std::span<const std::size_t> items, std::size_t settings,
                                                      const ItemMetric& metric, const HeldOutOptions& options);
 
 /// Choosing and judging on different folds.
 struct HeldOutResult {
+  int folds = 0;                      ///< of each deal
+  int deals = 0;                      ///< as asked
+  std::size_t units = 0;              ///< items, or groups of them, that were dealt and resampled
   std::vector<SettingGain> settings;  ///< on all items
-  std::vector<std::size_t> chosen;    ///< [fold]: the setting that is best on the other folds
-  /// Mean over folds of the chosen setting's gain on the fold itself, with a 95 % interval: expanded percentiles of how
-  /// far a paired bootstrap within the folds, the choice made again in each resample, deviates from the truth of what
-  /// it chose. As the choice never sees the fold, trying many settings does not flatter it.
+  std::vector<std::size_t> chosen;    ///< [deal * folds + fold]: the setting that is best on the other folds
+  /// Mean over deals and folds of the chosen setting's gain on the fold itself. Its 95 % interval is as wide as those
+  /// of compare_settings, taken over the settings that chance could have made best (the best one in at least 1 % of the
+  /// resamples, and those chosen): whichever of them were chosen, their mean deviates no further. Without width where
+  /// the baseline is best on all folds.
   Interval gain;
+  /// The smallest held-out gain whose interval would have been above 0: what `gain` and its lower end are apart, or
+  /// where the baseline is best everywhere, would be for the least certain setting that chance could have made best.
+  /// Without resamples 0.
+  double detectable = 0;
 };
 
-/// Chooses and judges on different folds (those of split_folds). Needs at least two items a fold, one setting, and
-/// folds on which the metric is defined; throws Error{invalid_argument} otherwise.
+/// Chooses and judges on different folds (those of split_folds). Needs at least two units a fold, one setting, and
+/// folds on which the metric is defined, for which it deals again; throws Error{invalid_argument} otherwise.
 TREBLE_API HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
                                            const HeldOutOptions& options);
 
 enum class Benefit { none, helps, harms };
 
-/// helps: the held-out interval is above 0; harms: some setting was chosen and the interval is below 0.
+/// helps: the held-out interval is above 0; harms: it is below 0. An interval without width says neither.
 TREBLE_API Benefit benefit_of(const HeldOutResult& result);
 
 /// "none", "helps", "harms".

@@ -33,16 +33,17 @@ struct SweepData {
 };
 
 /// A BEIR folder, or a JSONL file of pairs or of rankings (treble/evaluation.h); `split` matters to folders alone.
-/// Throws what reading them throws.
-TREBLE_API SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split = "test");
+/// `group_field` as for read_beir. Throws what reading them throws.
+TREBLE_API SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split = "test",
+                                     const std::string& group_field = {});
 
 /// A proxy where there are no labels: the first half of each text should find its second half. Texts of fewer than 30
 /// words are left out.
 TREBLE_API SweepData unlabelled_sweep_data(std::string name, const std::vector<std::string>& texts);
 
 /// What a person should know about labelled data before relying on its numbers, one sentence each: repeated judgements,
-/// judged documents that the corpus lacks, queries without a relevant document, and ids that queries and documents
-/// share. The notes of a SweepReport.
+/// judged documents that the corpus lacks, queries without a relevant document, ids that queries and documents share,
+/// items that hang together, and too few of them. The notes of a SweepReport.
 TREBLE_API std::vector<std::string> data_notes(const SweepData& data, bool ignore_identical_ids);
 
 /// What else is done against vectors that crowd together: a fitted step after the untouched model, or texts in pieces.
@@ -100,7 +101,9 @@ struct SweepOptions {
   std::optional<Similarity> similarity = {};
   /// A document with the id of a query is in no ranking of it (ArguAna, Quora: queries out of the corpus).
   bool ignore_identical_ids = false;
-  HeldOutOptions held_out = {};  ///< folds, resamples, seed
+  /// Folds, deals, resamples, seed. Without groups, those of the data count: by the field that it was read with, else
+  /// by the most relevant document of queries; and exact duplicates.
+  HeldOutOptions held_out = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
   /// A folder for vectors, made where it is missing, so that a rerun resumes where a run stopped. Any number of
@@ -139,19 +142,24 @@ struct SweepReport {
   std::int64_t queries_left_out = 0;   ///< without a relevant document, and so in no average
   std::vector<std::string> notes;      ///< data_notes
   std::size_t items = 0;               ///< queries or pairs
-  int folds = 0;                       ///< as asked
+  int resamples = 0;                   ///< as asked
   std::uint64_t seed = 0;              ///< as asked
   std::vector<SweepSetting> settings;  ///< the first is the untouched model
   std::vector<std::string> skipped;    ///< settings that could not be tried, and why
   HeldOutResult held_out;              ///< gains of all settings, and of the choice on held-out folds
-  std::vector<SweepBucket> buckets;    ///< by length, shortest first
+  std::size_t winner = 0;              ///< the setting chosen most often
+  /// Items on which the winner is better and worse than the untouched model; nothing where the metric is not one of
+  /// single items (pairs).
+  std::optional<std::pair<std::size_t, std::size_t>> better_and_worse;
+  std::string embed_arguments;  ///< of `treble embed` for the winner, "--temperature 0.8"; empty: the untouched model
+  std::vector<SweepBucket> buckets;  ///< by length, shortest first
   /// [setting]: other measures over all items, by name.
   std::vector<std::vector<std::pair<std::string, double>>> other_metrics;
   /// [setting]: share of the first ten places that the untouched model fills in the same way, over all items and over
   /// those of up to 64 tokens; nothing for pairs.
   std::vector<std::optional<double>> overlap;
   std::vector<std::optional<double>> short_overlap;  ///< the same over items of up to 64 tokens
-  std::string verdict;                               ///< two or three sentences for people
+  std::string verdict;                               ///< a few sentences for people
 };
 
 /// Encodes the data under every setting, then judges. Deterministic for a seed. Memory holds the texts and, of one

@@ -63,10 +63,11 @@ fs::path judgement_file(const fs::path& folder, const std::string& split) {
 struct Texts {
   std::vector<std::string> ids;
   std::vector<std::string> texts;
+  std::vector<std::string> groups;  ///< empty where no field was asked for
   Places places;
 };
 
-Texts parse_texts(LineFile file, bool titled) {
+Texts parse_texts(LineFile file, bool titled, const std::string& group_field) {
   Texts result;
   for (std::string line; file.next(line);) {
     const Json json = parse_object(line, file.place());
@@ -78,14 +79,15 @@ Texts parse_texts(LineFile file, bool titled) {
     if (titled && json.contains("title") && json["title"].is_string() && !json["title"].get<std::string>().empty()) {
       text.insert(0, json["title"].get<std::string>() + " ");
     }
+    if (!group_field.empty()) result.groups.push_back(group_of(json, group_field, file.place()));
     result.ids.push_back(std::move(id));
     result.texts.push_back(std::move(text));
   }
   return result;
 }
 
-Texts read_texts(const fs::path& path, bool titled) {
-  return about_file(path, [&] { return parse_texts(LineFile(path), titled); });
+Texts read_texts(const fs::path& path, bool titled, const std::string& group_field = {}) {
+  return about_file(path, [&] { return parse_texts(LineFile(path), titled, group_field); });
 }
 
 std::vector<std::string_view> split_at(std::string_view line, std::string_view separators, bool merge) {
@@ -219,10 +221,10 @@ void check_relevant(const RetrievalData& data, const fs::path& judgements) {
 
 }  // namespace
 
-RetrievalData read_beir(const fs::path& folder, const std::string& split) {
+RetrievalData read_beir(const fs::path& folder, const std::string& split, const std::string& group_field) {
   RetrievalData data;
   Texts corpus = read_texts(json_lines(folder, "corpus"), true);
-  Texts queries = read_texts(json_lines(folder, "queries"), false);
+  Texts queries = read_texts(json_lines(folder, "queries"), false, group_field);
   const fs::path judgements = judgement_file(folder, split);
   std::unordered_set<std::string> absent;
   for (JudgedQuery& query : read_judgements(judgements, queries.places, data.counts)) {
@@ -231,7 +233,9 @@ RetrievalData read_beir(const fs::path& folder, const std::string& split) {
       ++data.counts.queries_left_out;
       continue;
     }
-    const std::string& text = queries.texts[static_cast<std::size_t>(queries.places.at(query.id))];
+    const auto place = static_cast<std::size_t>(queries.places.at(query.id));
+    const std::string& text = queries.texts[place];
+    if (!group_field.empty()) data.groups.push_back(queries.groups[place]);
     const auto same = corpus.places.find(query.id);
     data.same_id.push_back(same == corpus.places.end() ? -1 : same->second);
     if (data.same_id.back() >= 0) {

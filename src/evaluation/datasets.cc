@@ -28,7 +28,7 @@ std::vector<std::size_t> word_ends(const std::string& text) {
   return ends;
 }
 
-PairData parse_pairs(LineFile file) {
+PairData parse_pairs(LineFile file, const std::string& group_field) {
   PairData data;
   for (std::string line; file.next(line);) {
     const Json json = parse_object(line, file.place());
@@ -40,6 +40,7 @@ PairData parse_pairs(LineFile file) {
     data.first.push_back(text_field(json, "sentence1", file.place()));
     data.second.push_back(text_field(json, "sentence2", file.place()));
     data.scores.push_back(score->get<double>());
+    if (!group_field.empty()) data.groups.push_back(group_of(json, group_field, file.place()));
   }
   const auto differs = [&](double value) { return value != data.scores.front(); };
   if (data.scores.size() > 1 && std::none_of(data.scores.begin(), data.scores.end(), differs)) {
@@ -59,7 +60,7 @@ std::int64_t document_of(const std::string& text, Places& places, RetrievalData&
   return entry->second;
 }
 
-RetrievalData parse_reranking(LineFile file) {
+RetrievalData parse_reranking(LineFile file, const std::string& group_field) {
   RetrievalData data;
   Places places;
   for (std::string line; file.next(line);) {
@@ -86,6 +87,7 @@ RetrievalData parse_reranking(LineFile file) {
     for (const std::string& text : negative) add(text);
     data.query_ids.push_back(std::to_string(data.queries.size()));
     data.queries.push_back(query);
+    if (!group_field.empty()) data.groups.push_back(group_of(json, group_field, file.place()));
   }
   if (data.queries.empty()) {
     fail(ErrorCode::invalid_file, "{}: no line has both a positive and a negative text; nothing to order", file.name());
@@ -95,12 +97,12 @@ RetrievalData parse_reranking(LineFile file) {
 
 }  // namespace
 
-PairData read_pairs(const fs::path& path) {
-  return about_file(path, [&] { return parse_pairs(LineFile(path)); });
+PairData read_pairs(const fs::path& path, const std::string& group_field) {
+  return about_file(path, [&] { return parse_pairs(LineFile(path), group_field); });
 }
 
-RetrievalData read_reranking(const fs::path& path) {
-  return about_file(path, [&] { return parse_reranking(LineFile(path)); });
+RetrievalData read_reranking(const fs::path& path, const std::string& group_field) {
+  return about_file(path, [&] { return parse_reranking(LineFile(path), group_field); });
 }
 
 bool is_reranking(const fs::path& path) {

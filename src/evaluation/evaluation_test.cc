@@ -122,7 +122,8 @@ TEST(HeldOut, NoiseSeldomLooksLikeABenefit) {
   constexpr int kRounds = 60;
   for (std::uint64_t seed = 0; seed < kRounds; ++seed) {
     const auto values = noise(12, 100, 1000 + seed);
-    const auto result = evaluate_held_out(100, 12, mean_of(values), {2, 300, seed});
+    const auto result =
+        evaluate_held_out(100, 12, mean_of(values), {.folds = 2, .deals = 4, .resamples = 300, .seed = seed});
     alarms += benefit_of(result) == Benefit::helps ? 1 : 0;
   }
   EXPECT_LE(alarms, kRounds / 10) << "false alarm rate over 10 %";
@@ -131,9 +132,9 @@ TEST(HeldOut, NoiseSeldomLooksLikeABenefit) {
 TEST(HeldOut, ARealGainIsFoundAndALossToo) {
   auto values = noise(5, 200, 7);
   for (double& value : values[3]) value += 0.3;
-  auto result = evaluate_held_out(200, 5, mean_of(values), {5, 500, 1});
+  auto result = evaluate_held_out(200, 5, mean_of(values), {.folds = 5, .deals = 4, .resamples = 500, .seed = 1});
   EXPECT_EQ(benefit_of(result), Benefit::helps);
-  EXPECT_EQ(result.chosen, (std::vector<std::size_t>(5, 3)));
+  EXPECT_EQ(result.chosen, (std::vector<std::size_t>(20, 3))) << "in each of 4 deals";
   EXPECT_NEAR(result.gain.value, 0.3, 0.08);
   EXPECT_GT(result.settings[3].gain.low, 0);
   EXPECT_LT(result.settings[1].gain.low, 0) << "an interval for all settings at once holds the idle ones";
@@ -149,15 +150,17 @@ TEST(HeldOut, SomeItemsAreJudgedAlone) {
     (item % 4 == 0 ? helped : others).push_back(item);
     if (item % 4 == 0) values[2][item] += 0.5;
   }
-  const auto inside = compare_settings(helped, 3, mean_of(values), {2, 500, 1});
-  const auto outside = compare_settings(others, 3, mean_of(values), {2, 500, 1});
+  const auto inside =
+      compare_settings(helped, 3, mean_of(values), {.folds = 2, .deals = 4, .resamples = 500, .seed = 1});
+  const auto outside =
+      compare_settings(others, 3, mean_of(values), {.folds = 2, .deals = 4, .resamples = 500, .seed = 1});
   EXPECT_GT(inside[2].gain.low, 0);
   EXPECT_NEAR(inside[2].gain.value, 0.5, 0.2);
   EXPECT_LT(outside[2].gain.low, 0);
   EXPECT_GT(outside[2].gain.high, 0);
   EXPECT_GT(inside[1].gain.high - inside[1].gain.low, outside[1].gain.high - outside[1].gain.low)
       << "fewer items, wider interval";
-  const auto bare = compare_settings(helped, 3, mean_of(values), {2, 0, 1});
+  const auto bare = compare_settings(helped, 3, mean_of(values), {.folds = 2, .deals = 4, .resamples = 0, .seed = 1});
   EXPECT_EQ(bare[2].gain.low, bare[2].gain.value);
   EXPECT_EQ(bare[0].gain.value, 0);
 }
@@ -165,16 +168,59 @@ TEST(HeldOut, SomeItemsAreJudgedAlone) {
 TEST(HeldOut, TheUntouchedModelMayBeTheBest) {
   auto values = noise(4, 100, 9);
   for (double& value : values[0]) value += 1;
-  const auto result = evaluate_held_out(100, 4, mean_of(values), {2, 200, 1});
-  EXPECT_EQ(result.chosen, (std::vector<std::size_t>(2, 0)));
+  const auto result = evaluate_held_out(100, 4, mean_of(values), {.folds = 2, .deals = 4, .resamples = 200, .seed = 1});
+  EXPECT_EQ(result.chosen, (std::vector<std::size_t>(8, 0)));
   EXPECT_EQ(result.gain.value, 0);
+  EXPECT_FALSE(result.gain.has_width()) << "nothing was measured";
+  EXPECT_GT(result.detectable, 0);
   EXPECT_EQ(benefit_of(result), Benefit::none);
+}
+
+TEST(HeldOut, WhatHangsTogetherIsDealtAndResampledTogether) {
+  // Each of 30 documents has four queries, which gain alike.
+  std::vector<std::vector<double>> values(2, std::vector<double>(120));
+  std::vector<std::size_t> groups(120);
+  std::mt19937_64 generator(17);
+  std::normal_distribution<double> normal;
+  for (std::size_t group = 0; group < 30; ++group) {
+    const double gain = 0.5 + normal(generator);
+    for (std::size_t item = group; item < 120; item += 30) {
+      groups[item] = 1000 - group;
+      values[1][item] = gain;
+    }
+  }
+  HeldOutOptions alone{.deals = 4, .resamples = 500};
+  HeldOutOptions together = alone;
+  together.groups = groups;
+  for (const auto& fold : split_folds(120, together, 3)) {
+    EXPECT_EQ(fold.size(), 24U);
+    for (const std::size_t item : fold) {
+      for (std::size_t other = item % 30; other < 120; other += 30) {
+        EXPECT_NE(std::find(fold.begin(), fold.end(), other), fold.end());
+      }
+    }
+  }
+  const auto narrow = evaluate_held_out(120, 2, mean_of(values), alone);
+  const auto wide = evaluate_held_out(120, 2, mean_of(values), together);
+  EXPECT_EQ(narrow.units, 120U);
+  EXPECT_EQ(wide.units, 30U);
+  const auto width = [](const Interval& interval) { return interval.high - interval.low; };
+  EXPECT_NEAR(width(wide.gain) / width(narrow.gain), 2, 0.3) << "four times fewer units";
+  EXPECT_THROW(evaluate_held_out(119, 2, mean_of(values), together), Error) << "groups for another number";
+}
+
+TEST(HeldOut, FewItemsMakeFewerFolds) {
+  EXPECT_EQ(split_folds(50, {}).size(), 5U);
+  EXPECT_EQ(split_folds(7, {}).size(), 3U);
+  EXPECT_EQ(split_folds(4, {}).size(), 2U);
+  EXPECT_THROW(split_folds(3, {}), Error);
+  EXPECT_NE(split_folds(50, {}, 0), split_folds(50, {}, 1));
 }
 
 TEST(HeldOut, WithoutVarianceIntervalsHaveNoWidthAndNoNaN) {
   const std::vector<std::vector<double>> values = {std::vector<double>(40, 0.5), std::vector<double>(40, 0.5),
                                                    std::vector<double>(40, 0.75)};
-  const auto result = evaluate_held_out(40, 3, mean_of(values), {2, 200, 1});
+  const auto result = evaluate_held_out(40, 3, mean_of(values), {.folds = 2, .deals = 4, .resamples = 200, .seed = 1});
   for (const SettingGain& setting : result.settings) {
     EXPECT_EQ(setting.gain.low, setting.gain.value);
     EXPECT_EQ(setting.gain.high, setting.gain.value);
@@ -183,10 +229,13 @@ TEST(HeldOut, WithoutVarianceIntervalsHaveNoWidthAndNoNaN) {
   EXPECT_EQ(result.settings[2].gain.value, 0.25);
   EXPECT_EQ(result.gain.value, 0.25);
   EXPECT_FALSE(result.gain.has_width());
-  const auto single = compare_settings(std::vector<std::size_t>{3}, 3, mean_of(values), {2, 200, 1});
+  const auto single = compare_settings(std::vector<std::size_t>{3}, 3, mean_of(values),
+                                       {.folds = 2, .deals = 4, .resamples = 200, .seed = 1});
   EXPECT_EQ(single[2].gain.low, 0.25);
   const auto varied = noise(2, 40, 3);
-  EXPECT_TRUE(evaluate_held_out(40, 2, mean_of(varied), {2, 200, 1}).settings[1].gain.has_width());
+  EXPECT_TRUE(evaluate_held_out(40, 2, mean_of(varied), {.folds = 2, .deals = 4, .resamples = 200, .seed = 1})
+                  .settings[1]
+                  .gain.has_width());
 }
 
 /// The mean of a setting over items of label 1; not defined without one.
@@ -206,25 +255,29 @@ ItemMetric mean_of_positives(const std::vector<std::vector<double>>& values, con
 TEST(HeldOut, AMetricThatIsNotDefinedIsNoNumber) {
   const auto values = noise(2, 40, 5);
   std::vector<bool> positive(40, false);
-  const auto folds = split_folds(40, {2, 200, 1});
-  for (const std::size_t item : folds[0]) positive[item] = true;
-  // Defined on the whole and on the first fold, but not on the second.
-  EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, positive), {2, 200, 1}), Error);
-  EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, std::vector<bool>(40)), {2, 200, 1}), Error);
-  // Two positives: resamples without one are redrawn, as a zero would pull every interval to 0.
+  positive[3] = true;
+  // Defined on the whole and on the fold of the one positive, but never on the other.
+  EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, positive),
+                                 {.folds = 2, .deals = 4, .resamples = 200, .seed = 1}),
+               Error);
+  EXPECT_THROW(evaluate_held_out(40, 2, mean_of_positives(values, std::vector<bool>(40)),
+                                 {.folds = 2, .deals = 4, .resamples = 200, .seed = 1}),
+               Error);
+  // Two positives: resamples without one are redrawn, as a zero would pull every interval to 0; so are deals.
   std::vector<std::vector<double>> gains = {std::vector<double>(20, 0.0), std::vector<double>(20, 1.0)};
   std::vector<bool> rare(20, false);
-  const auto halves = split_folds(20, {2, 200, 1});
+  const auto halves = split_folds(20, {.folds = 2, .deals = 4, .resamples = 200, .seed = 1});
   for (const auto& half : halves) rare[half.front()] = true;
-  const auto result = evaluate_held_out(20, 2, mean_of_positives(gains, rare), {2, 200, 1});
+  const auto result =
+      evaluate_held_out(20, 2, mean_of_positives(gains, rare), {.folds = 2, .deals = 4, .resamples = 200, .seed = 1});
   EXPECT_EQ(result.settings[1].gain.low, 1);
   EXPECT_EQ(result.gain.low, 1);
 }
 
 TEST(HeldOut, TooLittleDataIsAnError) {
   const auto values = noise(2, 3, 1);
-  EXPECT_THROW(evaluate_held_out(3, 2, mean_of(values), {2, 10, 1}), Error);
-  EXPECT_THROW(evaluate_held_out(3, 2, mean_of(values), {1, 10, 1}), Error);
+  EXPECT_THROW(evaluate_held_out(3, 2, mean_of(values), {.folds = 2, .deals = 4, .resamples = 10, .seed = 1}), Error);
+  EXPECT_THROW(evaluate_held_out(3, 2, mean_of(values), {.folds = 1, .deals = 4, .resamples = 10, .seed = 1}), Error);
 }
 
 TEST_F(Evaluation, ReadsPairs) {

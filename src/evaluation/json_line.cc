@@ -108,6 +108,15 @@ std::vector<std::string> text_list(const Json& object, const char* key, const st
   return texts;
 }
 
+std::string group_of(const nlohmann::json& object, const std::string& key, const std::string& place) {
+  if (key.empty()) return {};
+  const auto found = object.find(key);
+  if (found == object.end() || !(found->is_string() || found->is_number())) {
+    fail(ErrorCode::invalid_file, R"({}: the group field "{:.100}" must be there, a text or a number)", place, key);
+  }
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
 std::string id_field(const Json& object, const std::string& line, const std::string& place) {
   const auto found = object.find("_id");
   if (found == object.end() || !found->is_number()) return text_field(object, "_id", place);

@@ -1,7 +1,11 @@
 #include <fmt/format.h>
 
+#include <cstdint>
+
+#include "base/json_text.h"
 #include "sweep/judge.h"
 #include "treble/sweep.h"
+#include "treble/version.h"
 
 namespace treble {
 
@@ -11,6 +15,14 @@ namespace {
 
 std::string percentage(const std::optional<double>& value) {
   return value ? fmt::format("{:.0f} %", 100 * *value) : std::string("–");
+}
+
+/// "weights 1a2b3c4d5e6f, float32, up to 256 tokens".
+std::string model_line(const SweepReport& report) {
+  const auto provenance = parse_ordered(report.provenance);
+  return fmt::format(
+      "weights {:.12}, {}, up to {} tokens", provenance.at("model").at("weights_sha256").get<std::string>(),
+      provenance.at("compute_dtype").get<std::string>(), provenance.at("max_length").get<std::int64_t>());
 }
 
 /// A line a setting, a column a bucket.
@@ -52,6 +64,10 @@ std::string to_table(const SweepReport& report) {
       "  Gains on all data, 95 % intervals for all settings at once (max-T bootstrap). same 10: places among the "
       "first\n"
       "  ten that the untouched model fills too; short: for texts of up to 64 tokens. Fitted steps saw no label.\n";
+  out += fmt::format(
+      "  Held out: {} folds, dealt {} times (seed {}); {} items in {} units; {} resamples.\n  treble {}, {}.\n",
+      report.held_out.folds, report.held_out.deals, report.seed, report.items, report.held_out.units, report.resamples,
+      version(), model_line(report));
   if (report.queries_left_out > 0) {
     out += fmt::format("  {} more with nothing to find are left out of every average.\n", report.queries_left_out);
   }

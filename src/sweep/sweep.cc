@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "sweep/item_groups.h"
 #include "sweep/judge.h"
 #include "sweep/settings.h"
 #include "sweep/sweep_task.h"
@@ -55,6 +56,11 @@ void check_options(const SweepData& data, const SweepOptions& options) {
   }
 }
 
+SweepOptions with_groups(SweepOptions options, const SweepData& data) {
+  if (options.held_out.groups.empty()) options.held_out.groups = item_groups(data).groups;
+  return options;
+}
+
 /// One sweep, from the data to the report.
 class Sweep {
  public:
@@ -72,7 +78,7 @@ class Sweep {
   void check_stop() const;
 
   const SentenceEncoder& encoder_;
-  const SweepOptions& options_;
+  SweepOptions options_;  ///< with the groups of the data
   std::vector<SweepSetting> settings_;
   CachedEncoder cached_;
   SweepReport report_;
@@ -83,9 +89,9 @@ class Sweep {
 
 Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options)
     : encoder_(encoder),
-      options_(options),
+      options_(with_groups(options, data)),
       settings_(settings_of(options)),
-      cached_(encoder, options, [this](std::size_t texts) { on_batch(texts); }) {
+      cached_(encoder, options_, [this](std::size_t texts) { on_batch(texts); }) {
   check_options(data, options);
   describe(data);
   task_ = make_task(std::move(data));
@@ -163,9 +169,10 @@ void Sweep::try_settings() {
 
 SweepReport Sweep::run() {
   // Before the long work: what cannot be judged need not be encoded.
-  if (task_->items() < 2 * static_cast<std::size_t>(options_.held_out.folds)) {
-    fail(ErrorCode::invalid_argument, "{}: {} items cannot be divided into {} folds of at least 2; give more data",
-         report_.data, task_->items(), options_.held_out.folds);
+  try {
+    split_folds(task_->items(), options_.held_out);
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}", report_.data, error.what());
   }
   try_settings();
   report_progress({.stage = "judging"});

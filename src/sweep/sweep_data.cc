@@ -3,14 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "sweep/item_groups.h"
 #include "treble/sweep.h"
 
 namespace treble {
+
+using namespace internal;
 
 namespace {
 
 /// Texts of fewer words are not cut in halves.
 constexpr std::size_t kMinWords = 30;
+
+/// Below it Student's correction rests on little, and skewed gains are judged wrongly.
+constexpr std::size_t kFewItems = 30;
 
 std::string counted(std::int64_t count, const char* one, const char* many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
@@ -62,6 +68,34 @@ std::string note_on_repeated(std::int64_t count, bool reranks) {
                      counted(count, "judgement is of", "judgements are of"));
 }
 
+/// Too few of them, and those that hang together.
+void add_notes_on_items(const SweepData& data, std::vector<std::string>& notes) {
+  const auto* pairs = std::get_if<PairData>(&data.data);
+  const std::size_t items = pairs != nullptr ? pairs->scores.size() : std::get<RetrievalData>(data.data).queries.size();
+  const char* what = pairs != nullptr ? "pairs" : "queries";
+  const ItemGroups groups = item_groups(data);
+  std::vector<std::size_t> numbers = groups.groups;
+  std::sort(numbers.begin(), numbers.end());
+  const auto units = static_cast<std::size_t>(std::unique(numbers.begin(), numbers.end()) - numbers.begin());
+  const std::size_t independent = numbers.empty() ? items : units;
+  if (independent < kFewItems) {
+    notes.push_back(
+        fmt::format("only {} independent {}: no interval is reliable below {}, and only a large gain can show",
+                    independent, what, kFewItems));
+  }
+  if (groups.duplicates > 0) {
+    notes.push_back(fmt::format("{} of {} {} repeat another word for word; they are judged together with it",
+                                groups.duplicates, items, what));
+  }
+  if (groups.sharing > 0) {
+    notes.push_back(
+        fmt::format("{} of {} queries look for a document that another one looks for, too", groups.sharing, items));
+  }
+  if (!groups.groups.empty()) {
+    notes.push_back(fmt::format("{} {} make {} groups, which are dealt and resampled as a whole", items, what, units));
+  }
+}
+
 std::string note_on_left_out(const RetrievalData& data, bool reranks) {
   const std::int64_t left_out = data.counts.queries_left_out;
   return fmt::format(
@@ -72,10 +106,10 @@ std::string note_on_left_out(const RetrievalData& data, bool reranks) {
 
 }  // namespace
 
-SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split) {
-  if (std::filesystem::is_directory(path)) return {.name = path.string(), .data = read_beir(path, split)};
-  if (is_reranking(path)) return {.name = path.string(), .data = read_reranking(path)};
-  return {.name = path.string(), .data = read_pairs(path)};
+SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split, const std::string& group_field) {
+  if (std::filesystem::is_directory(path)) return {.name = path.string(), .data = read_beir(path, split, group_field)};
+  if (is_reranking(path)) return {.name = path.string(), .data = read_reranking(path, group_field)};
+  return {.name = path.string(), .data = read_pairs(path, group_field)};
 }
 
 SweepData unlabelled_sweep_data(std::string name, const std::vector<std::string>& texts) {
@@ -85,6 +119,7 @@ SweepData unlabelled_sweep_data(std::string name, const std::vector<std::string>
 std::vector<std::string> data_notes(const SweepData& data, bool ignore_identical_ids) {
   std::vector<std::string> notes;
   const auto* retrieval = std::get_if<RetrievalData>(&data.data);
+  add_notes_on_items(data, notes);
   if (retrieval == nullptr) return notes;
   const JudgementCounts& counts = retrieval->counts;
   const bool reranks = !retrieval->candidates.empty();

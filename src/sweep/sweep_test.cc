@@ -190,12 +190,30 @@ TEST(SweepNotes, SayWhatTheDataLacks) {
   data.counts = {
       .repeated = 2, .missing_relevant = 1, .missing_documents = 1, .first_missing = "d9", .queries_left_out = 3};
   const auto notes = data_notes({.name = "x", .data = data}, true);
+  ASSERT_EQ(notes.size(), 5U);
+  EXPECT_EQ(notes[0].find("only 1 independent queries"), 0U) << notes[0];
+  EXPECT_EQ(notes[1].find("2 judgements are of a query and document"), 0U);
+  EXPECT_NE(notes[2].find("\"d9\""), std::string::npos);
+  EXPECT_EQ(notes[3].find("3 of 4 judged queries"), 0U);
+  EXPECT_EQ(notes[4].find("SweepOptions::ignore_identical_ids changes nothing"), 0U);
+  EXPECT_EQ(data_notes({.name = "x", .data = PairData{}}, false).size(), 1U) << "no pairs at all";
+}
+
+TEST(SweepNotes, SayWhatHangsTogether) {
+  RetrievalData data;
+  for (int query = 0; query < 40; ++query) {
+    data.queries.push_back("query " + std::to_string(query == 39 ? 38 : query));
+    data.relevant.push_back({{query / 2, 1.0}});
+  }
+  const auto notes = data_notes({.name = "x", .data = data}, false);
   ASSERT_EQ(notes.size(), 4U);
-  EXPECT_EQ(notes[0].find("2 judgements are of a query and document"), 0U);
-  EXPECT_NE(notes[1].find("\"d9\""), std::string::npos);
-  EXPECT_EQ(notes[2].find("3 of 4 judged queries"), 0U);
-  EXPECT_EQ(notes[3].find("SweepOptions::ignore_identical_ids changes nothing"), 0U);
-  EXPECT_TRUE(data_notes({.name = "x", .data = PairData{}}, false).empty());
+  EXPECT_EQ(notes[0].find("only 20 independent queries"), 0U) << notes[0];
+  EXPECT_EQ(notes[1].find("1 of 40 queries repeat"), 0U) << notes[1];
+  EXPECT_EQ(notes[2].find("40 of 40 queries look for a document"), 0U) << notes[2];
+  EXPECT_EQ(notes[3].find("40 queries make 20 groups"), 0U) << notes[3];
+  data.groups.assign(40, "one");
+  data.groups[7] = "another";
+  EXPECT_NE(data_notes({.name = "x", .data = data}, false).back().find("make 2 groups"), std::string::npos);
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ class Sweep(unittest.TestCase):
             self.assertTrue(row["gain"]["low"] <= row["gain"]["value"] <= row["gain"]["high"])
             self.assertEqual(set(row["others"]), {"recall@10", "MAP@10", "MRR@10"})
         self.assertEqual(sum(bucket["items"] for bucket in report["buckets"]), 40)
-        self.assertEqual(len(report["chosen"]), 2)
+        self.assertEqual((report["folds"], report["deals"]), (5, 20))
+        self.assertEqual(len(report["chosen"]), 100)
         for bucket in report["buckets"]:
             for value, gain in zip(bucket["values"], bucket["gains"], strict=True):
                 self.assertEqual(gain is None, bucket["items"] < 10)
@@ -226,7 +227,7 @@ class Sweep(unittest.TestCase):
             (65, "test.tsv: no query has a document of a grade above 0 (40 queries judged)", folder),
             (65, "alike.jsonl: under the setting 1 all 12 pairs are equally similar", alike),
             (65, "same: under the setting 1 every query finds all its documents equally similar", same),
-            (64, "pairs.jsonl: the metric is not defined on fold", rare),
+            (64, "pairs.jsonl: so few items differ that the metric is not defined on most folds", rare),
         ):
             done = self.run_sweep(data, *FAST, "--json", "-")
             self.assertEqual(done.returncode, code, done.stderr)
@@ -251,7 +252,8 @@ class Sweep(unittest.TestCase):
             self.assertEqual(row["value"], 1.0)
             self.assertEqual(row["gain"], {"value": 0.0, "low": 0.0, "high": 0.0, "no_variance": True})
         self.assertEqual(report["held_out_gain"]["no_variance"], True)
-        self.assertIn("The interval has no width", report["verdict"])
+        self.assertIn("The gain is 0 because nothing was chosen", report["verdict"])
+        self.assertEqual((report["detectable_gain"], report["winner"]), (0.0, "1"))
         table = self.run_sweep(folder, *FAST, "--post", "none").stdout
         self.assertIn("+0.00 [no variance]", table)
         self.assertNotIn("nan", table)

@@ -76,8 +76,8 @@ std::pair<std::string, std::string> run_sweep(const Encoder& self, const SweepDa
 
 void bind_data(nb::module_& module) {
   nb::class_<SweepData>(module, "SweepData", "What a sweep is judged on.")
-      .def_static("read", &read_sweep_data, "path"_a, "split"_a = "test", nb::call_guard<nb::gil_scoped_release>(),
-                  "A BEIR folder, or a JSONL file of pairs or of rankings.")
+      .def_static("read", &read_sweep_data, "path"_a, "split"_a = "test", "group_field"_a = "",
+                  nb::call_guard<nb::gil_scoped_release>(), "A BEIR folder, or a JSONL file of pairs or of rankings.")
       .def_static("unlabelled", &unlabelled_sweep_data, "name"_a, "texts"_a,
                   "A proxy without labels: the first half of each text should find its second half.")
       .def_static("retrieval", &retrieval, "name"_a, nb::kw_only(), "document_ids"_a, "documents"_a, "query_ids"_a,
@@ -109,6 +109,9 @@ void bind_sweep(nb::module_& module) {
       .def_prop_rw(
           "folds", [](const SweepOptions& self) { return self.held_out.folds; },
           [](SweepOptions& self, int folds) { self.held_out.folds = folds; })
+      .def_prop_rw(
+          "deals", [](const SweepOptions& self) { return self.held_out.deals; },
+          [](SweepOptions& self, int deals) { self.held_out.deals = deals; })
       .def_prop_rw(
           "bootstrap", [](const SweepOptions& self) { return self.held_out.resamples; },
           [](SweepOptions& self, int resamples) { self.held_out.resamples = resamples; })

@@ -115,7 +115,9 @@ class AnalysisMethods(Model):
         document_prompt_name: str | None = None,
         document_prompt: str | None = None,
         ignore_identical_ids: bool = False,
-        folds: int = 2,
+        group: str = "",
+        folds: int = 0,
+        deals: int = 20,
         bootstrap: int = 1000,
         seed: int = 1,
         bucket_edges: Sequence[int] = _EDGES,
@@ -129,6 +131,9 @@ class AnalysisMethods(Model):
         temperatures, posts: to try; None is the program's own choice, () is none.
         try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048"), each at every temperature.
         side: whose texts the temperature acts on.
+        group: a field of the queries or pairs by which they hang together and are judged as a whole; by default queries
+        of one most relevant document, and exact duplicates.
+        folds, deals: parts of the data (0: 5, fewer for little data), and how often it is dealt into them anew.
         cache: a folder for vectors, so that a rerun resumes.
         """
         options = SweepOptions(
@@ -141,13 +146,13 @@ class AnalysisMethods(Model):
         options.set_query_prompt((query_prompt_name, query_prompt))
         options.set_document_prompt((document_prompt_name, document_prompt))
         options.ignore_identical_ids = ignore_identical_ids
-        options.folds, options.bootstrap, options.seed = folds, bootstrap, seed
+        options.folds, options.deals, options.bootstrap, options.seed = folds, deals, bootstrap, seed
         options.bucket_edges = list(bucket_edges)
         if cache is not None:
             options.cache = Path(cache)
         variants = [*map(self._with_dtype, try_dtypes), *map(self._with_extension, try_extensions)]
         with progress_bar(show_progress_bar) as report:
-            given = _sweep_data(data, split, sample, seed)
+            given = _sweep_data(data, split, group, sample, seed)
             return SweepReport(*_treble.sweep(self._encoder, given, options, variants, report))
 
     def calibrate(
@@ -246,11 +251,11 @@ class AnalysisMethods(Model):
         return text, Encoder(self._path, **arguments)
 
 
-def _sweep_data(data: Any, split: str, sample: int, seed: int) -> SweepData:
+def _sweep_data(data: Any, split: str, group: str, sample: int, seed: int) -> SweepData:
     if isinstance(data, SweepData):
         return data
     if isinstance(data, (str, os.PathLike)):
-        return SweepData.read(Path(data), split)
+        return SweepData.read(Path(data), split, group)
     texts = list(data)
     if len(texts) > sample:
         texts = random.Random(seed).sample(texts, sample)
