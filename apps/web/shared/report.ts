@@ -160,6 +160,7 @@ export interface SweepReport {
   notes?: (string | null)[] | null;
   items?: Maybe;
   folds?: Maybe;
+  deals?: Maybe;
   seed?: Maybe;
   verdict?: string | null;
   benefit?: string | null;

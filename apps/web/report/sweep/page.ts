@@ -77,7 +77,7 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
         : "On all data no setting's interval is above 0."
     }`,
     how: [
-      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged here, with a 95 % bootstrap interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing; an arrow at the edge is off the scale.",
+      "Each row: the gain over the untouched model in points (hundredths). “Held out” is the answer: the best setting is chosen on the other folds and judged on each, with a 95 % interval. The others are on all data, their intervals for all settings at once (max-T bootstrap, Westfall & Young, 1993): that any of them strays so far by chance is 5 % likely. An interval over the dotted line shows nothing; an arrow at the edge is off the scale.",
     ],
     body: [plot],
     table: {
@@ -326,7 +326,10 @@ export function sweepPage(report: SweepReport): Page {
         ["Settings", listed(names.map(settingName))],
         ["Acts on", side],
         ["Items", itemsText(report)],
-        ["Folds", `${whole(report.folds)}, seed ${report.seed ?? "–"}`],
+        [
+          "Folds",
+          `${whole(report.folds)}, dealt ${whole(report.deals ?? 1)} times, seed ${report.seed ?? "–"}`,
+        ],
         ...notes(report),
       ]),
     ],
