@@ -213,6 +213,7 @@ server::ServerOptions ServeCommand::resolve() const {
   options.api.request_timeout = milliseconds(request_timeout_);
   options.api.max_batch_tokens = queue_.batch_tokens;
   options.api.tokenization_workers = queue_.tokenizer_threads;
+  options.api.payload_limit = options.http.payload_limit;
   options.drain_limit = milliseconds(drain_limit_);
   options.operations.log = {.level = server::parse_log_level(log_level_), .json = json_output_};
   if (!otlp_endpoint_.empty()) {

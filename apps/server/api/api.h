@@ -32,6 +32,7 @@ struct ApiOptions {
   // For /info alone.
   std::int64_t max_batch_tokens = 0;  ///< of the queues; 0: chosen by treble
   int tokenization_workers = 0;       ///< of the queues; 0: chosen by treble
+  std::uint64_t payload_limit = 0;    ///< bytes of a body
   /// Profiles that requests may name as "match:NAME".
   std::map<std::string, Temperature> profiles = {};
 };

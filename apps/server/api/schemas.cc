@@ -93,6 +93,7 @@ constexpr const char* kSchemas = R"json({
       "model_id": {"type": "string"}, "model_sha": {"type": "string"}, "model_dtype": {"type": "string"},
       "served_model_name": {"type": "string"}, "model_type": {"type": "object"},
       "max_input_length": {"type": "integer"}, "max_client_batch_size": {"type": "integer"},
+      "payload_limit": {"type": "integer"},
       "auto_truncate": {"type": "boolean"}, "temperature": {"type": "string"}, "dimensions": {"type": "integer"},
       "models": {"type": "array", "items": {"type": "object"}, "description": "The same of each model, where there are several."}
     }

@@ -166,6 +166,7 @@ OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
           {"max_batch_tokens", options.max_batch_tokens},
           {"max_batch_requests", nullptr},
           {"max_client_batch_size", options.max_client_batch_size},
+          {"payload_limit", options.payload_limit},
           {"auto_truncate", options.auto_truncate},
           {"tokenization_workers", options.tokenization_workers},
           {"version", version()},

@@ -68,7 +68,7 @@ export class Playground {
     this.measure = new Measure({
       api: this.api,
       limits: () => ({
-        bytes: this.info.payload_limit ?? undefined,
+        bytes: this.info.payload_limit || undefined,
         texts: this.info.max_client_batch_size ?? undefined,
       }),
       temperature: () => this.temperature,

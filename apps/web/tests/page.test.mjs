@@ -655,7 +655,10 @@ describe("the page of the server", madeUp, () => {
 
 /** `treble serve` on a free port, as startServer() gives a server. */
 function startTreble() {
-  const serve = spawn(TREBLE, ["serve", "--model", MODEL, "--hostname", "127.0.0.1", "--port", "0"]);
+  const serve = spawn(TREBLE, [
+    ...["serve", "--model", MODEL, "--hostname", "127.0.0.1", "--port", "0"],
+    ...["--payload-limit", "20000"],
+  ]);
   const ended = new Promise((done) => serve.on("exit", done));
   const close = async () => {
     serve.kill("SIGTERM");
@@ -727,7 +730,7 @@ describe("the page with treble serve", program, () => {
     }
   });
 
-  test("texts that are cut, and a file that becomes the program's report", async () => {
+  test("texts that are cut, and a file larger than a request that becomes the program's report", async () => {
     await open({ changes: { start: startTreble } }, async (page) => {
       await write(page, ["one short text", "another short one", "long ".repeat(2000)]);
       await page.waitForFunction(() => document.querySelectorAll(".overview tbody tr").length === 3);
@@ -737,11 +740,12 @@ describe("the page with treble serve", program, () => {
         /1 text is longer than the \d+ tokens that the model reads: 1,[789]\d\d tokens cut/,
       );
       const lines = Array.from(
-        { length: 60 },
+        { length: 300 },
         (_, i) => `text ${i} of the file ${"and more of it ".repeat(i % 12)}`,
       );
       await page.setInputFiles("input[type=file]", file("real.txt", lines.join("\n")));
       await page.waitForSelector(".way", { timeout: 120_000 });
+      assert.match(await page.textContent(".part"), /Measured: 1\d\d of the 300 texts of real\.txt/);
       await twoFrames(page);
       await assertDrawn(page, 8);
       assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
