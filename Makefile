@@ -46,13 +46,15 @@ test: build models/all-MiniLM-L6-v2
 	@ctest --preset release -j $(JOBS)
 
 ## The wheel in a clean environment, and the Python package with what people use it with: PyTorch, mteb, LangChain,
-## LlamaIndex, vector stores, Ray, Spark. Minutes, and an environment of some gigabytes.
+## LlamaIndex, vector stores, Ray, Spark; clients of other servers against `treble serve`. Minutes, and an environment of
+## some gigabytes.
 test-integrations: wheel models/all-MiniLM-L6-v2
 	@tools/setup.sh --java
 	@tools/try_wheel.sh
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
 	@PYTHONPATH=build/release/python TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q \
 	  bindings/python/tests/integrations bindings/python/tests/pytorch
+	@TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q tests/integrations
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300

@@ -204,6 +204,8 @@ std::vector<Route> tei_routes() {
   return {
       {"POST", "/embed", "Vectors of texts", ErrorForm::tei, false, "EmbedRequest", "EmbedResponse", embedding,
        handle_embed},
+      {"POST", "/", "As /embed: where huggingface_hub's clients ask, as at an Inference Endpoint", ErrorForm::tei,
+       false, "EmbedRequest", "EmbedResponse", embedding, handle_embed},
       {"POST", "/embed_all", "A vector for each token, before pooling", ErrorForm::tei, false, "EmbedRequest",
        "EmbedAllResponse", embedding, handle_embed_all},
       {"POST", "/similarity", "Similarity of one text to others", ErrorForm::tei, false, "SimilarityRequest",
