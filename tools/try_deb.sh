@@ -31,11 +31,20 @@ printf 'a letter from the harbour\n' | chroot "$root" treble embed --model /tmp/
 [ "$(wc -l <"$root/tmp/rows")" = 2 ]
 chroot "$root" bash -c '
   set -e
+  treble serve --model /tmp/model --hostname 127.0.0.1 --port 0 2>/tmp/serve.log &
+  until grep -q "listening on" /tmp/serve.log; do kill -0 $! || { cat /tmp/serve.log >&2; exit 1; }; sleep 0.1; done
+  port=$(sed -n "s/.*listening on .*:\([0-9]*\)$/\1/p" /tmp/serve.log)
+  exec 3<>"/dev/tcp/127.0.0.1/$port"
+  printf "GET /health HTTP/1.0\r\n\r\n" >&3
+  head -1 <&3 | grep -q " 200 "
+  exec 3>&-
+  kill $!
+  wait $!
   library=$(ldd /usr/bin/treble | sed -n "s/.*libtreble[^ ]* => \([^ ]*\).*/\1/p")
   if ldd /usr/bin/treble "$library" | grep "not found"; then exit 1; fi
   ldd "$library" | grep "libdnnl.*/lib/.*treble/libdnnl"
   for file in man/man1/treble.1 bash-completion/completions/treble zsh/vendor-completions/_treble doc/treble/THIRD-PARTY-LICENSES \
-      doc/treble/copyright; do
+      doc/treble/copyright doc/treble/deploy/treble.service; do
     grep -qx "/usr/share/$file" /var/lib/dpkg/info/treble.list || { echo "/usr/share/$file is missing" >&2; exit 1; }
   done
   bash -n /usr/share/bash-completion/completions/treble

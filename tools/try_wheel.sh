@@ -56,6 +56,20 @@ for path in loaded:
     assert pathlib.Path(path).name.startswith((*system, "libcrypt", "libssl", "libffi", "libbz2", "liblzma", "libuuid", "libexpat", "libmpdec")), path
 print("try_wheel:", len(carried), "libraries in", package)
 PYTHON
+python - "$model" <<'PYTHON'
+import json, re, subprocess, sys, urllib.request
+import treble
+
+command = ["treble", "serve", "-m", sys.argv[1], "--hostname", "127.0.0.1", "--port", "0"]
+with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    address = next(found[1] for line in server.stderr if (found := re.search(r"listening on (\S+)", line)))
+    request = urllib.request.Request(address + "/embed", b'{"inputs": "the cat"}', {"Content-Type": "application/json"})
+    vector = json.load(urllib.request.urlopen(request))[0]
+    server.terminate()
+    server.stderr.read()
+assert server.returncode == 0, server.returncode
+assert max(abs(treble.SentenceEncoder(sys.argv[1]).encode("the cat") - vector)) < 1e-6
+PYTHON
 python -m pip install --quiet --disable-pip-version-check pyarrow
 python - "$model" <<'PYTHON'
 import subprocess, sys
