@@ -1,10 +1,10 @@
 #include "read_texts.h"
 
-#include <random>
 #include <utility>
 
 #include "fail.h"
 #include "progress.h"
+#include "treble/reservoir.h"
 
 namespace treble::cli {
 
@@ -33,15 +33,12 @@ std::vector<std::string> read_sample(const std::string& path, std::int64_t max_t
   const InputPlan plan = plan_inputs({path});
   const auto source = open_inputs(plan, {});
   std::vector<std::string> kept;
-  std::mt19937_64 generator(seed);
-  std::uint64_t seen = 0;
+  ReservoirSampler sampler(max_texts, seed);
   for (TextRecord record; source->next(record);) {
-    ++seen;
-    if (std::cmp_less(kept.size(), max_texts)) {
-      kept.push_back(std::move(record.text));
-    } else if (const std::uint64_t place = generator() % seen; place < kept.size()) {
-      kept[place] = std::move(record.text);
-    }
+    const auto place = sampler.next();
+    if (!place) continue;
+    if (*place == kept.size()) kept.emplace_back();
+    kept[*place] = std::move(record.text);
   }
   return kept;
 }

@@ -19,6 +19,7 @@
 #include "treble/provenance.h"
 #include "treble/report_page.h"
 #include "treble/request_queue.h"
+#include "treble/reservoir.h"
 #include "treble/sentence_encoder.h"
 #include "treble/similarity.h"
 #include "treble/sweep.h"

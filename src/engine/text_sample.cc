@@ -141,13 +141,10 @@ class Sampler {
 }  // namespace
 
 void Reservoir::offer(const SampledText& text) {
-  ++seen_;
-  if (std::cmp_less(kept_.size(), max_count_)) {
-    kept_.push_back(text);
-    return;
-  }
-  const std::uint64_t place = generator_() % static_cast<std::uint64_t>(seen_);
-  if (place < kept_.size()) kept_[place] = text;
+  const auto place = sampler_.next();
+  if (!place) return;
+  if (*place == kept_.size()) kept_.emplace_back();
+  kept_[*place] = text;
 }
 
 std::vector<SampledText> Reservoir::take() {

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "treble/collapse_report.h"
+#include "treble/reservoir.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::internal {
@@ -19,20 +19,18 @@ struct SampledText {
   std::int64_t used = 0;    ///< that the model reads
 };
 
-/// Keeps at most `max_count` of what it is offered, each with the same chance (Vitter's algorithm R, 1985).
+/// Keeps at most `max_count` of what it is offered, each with the same chance.
 class Reservoir {
  public:
-  Reservoir(std::int64_t max_count, std::uint64_t seed) : max_count_(max_count), generator_(seed) {}
+  Reservoir(std::int64_t max_count, std::uint64_t seed) : sampler_(max_count, seed) {}
 
   void offer(const SampledText& text);
-  std::int64_t seen() const noexcept { return seen_; }
+  std::int64_t seen() const noexcept { return sampler_.seen(); }
   /// In the order of the input.
   std::vector<SampledText> take();
 
  private:
-  std::int64_t max_count_;
-  std::int64_t seen_ = 0;
-  std::mt19937_64 generator_;
+  ReservoirSampler sampler_;
   std::vector<SampledText> kept_;
 };
 
