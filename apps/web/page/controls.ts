@@ -46,7 +46,7 @@ export class Controls {
     const track = el("div", { class: "track" }, this.slider, this.ends);
     this.node = el(
       "form",
-      { class: "controls", "aria-label": "Temperature" },
+      { class: "controls", id: "temperature", "aria-label": "Temperature" },
       this.kinds(),
       el("div", { class: "slide" }, this.parameter, track, this.shown, reset),
       this.meaning,

@@ -98,6 +98,7 @@ export class Playground {
         { class: "lead" },
         "Embedding models tend to draw long texts together, whatever they say, so that search confuses them. A temperature τ below 1 sharpens attention against it. Move the slider and watch. The texts are examples: change them, put in your own, or drop a file anywhere for a full report.",
       ),
+      el("a", { class: "skip", href: "#temperature" }, "Skip the texts: to the temperature"),
     );
     const results = el(
       "div",

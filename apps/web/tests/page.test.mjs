@@ -638,8 +638,13 @@ describe("the page of the server", madeUp, () => {
         await page.keyboard.press("Tab");
         seen.push(await page.evaluate(() => document.activeElement.type || document.activeElement.tagName));
       }
-      assert.deepEqual(seen.slice(0, 6), ["SUMMARY", "button", "button", "button", "button", "textarea"]);
+      assert.deepEqual(seen.slice(0, 6), ["A", "SUMMARY", "button", "button", "button", "button"]);
       assert.equal(seen.filter((type) => type === "textarea").length, 12);
+      await page.locator(".skip").focus();
+      assert.ok(await page.locator(".skip").isVisible());
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.type), "radio", "past all texts");
       await page.keyboard.press("Tab");
       assert.equal(await page.evaluate(() => document.activeElement.type), "range");
       await page.evaluate(() => scrollTo({ top: 1500, behavior: "instant" }));
