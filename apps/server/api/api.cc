@@ -19,10 +19,10 @@ namespace {
 constexpr std::size_t kMaxSideWork = 64;
 constexpr std::size_t kMaxRequestId = 128;
 
-std::string digest_of(std::string_view text) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+Api::Digest digest_of(std::string_view text) {
+  Api::Digest digest;
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  return {digest.begin(), digest.end()};
+  return digest;
 }
 
 /// The client's own where it is short and printable, else a new one.
@@ -101,10 +101,10 @@ void Api::check_key(const HttpRequest& request) const {
   const bool bearer =
       given.size() > kScheme.size() &&
       std::ranges::equal(given.substr(0, kScheme.size()), kScheme, [](char a, char b) { return std::tolower(a) == b; });
-  const std::string digest = digest_of(bearer ? given.substr(kScheme.size()) : std::string_view());
+  const Digest digest = digest_of(bearer ? given.substr(kScheme.size()) : std::string_view());
   // Every key is compared, and each in the same time wherever it differs.
   bool matches = false;
-  for (const std::string& known : key_digests_) {
+  for (const Digest& known : key_digests_) {
     matches |= CRYPTO_memcmp(digest.data(), known.data(), digest.size()) == 0;
   }
   if (!bearer) throw ApiError("unauthorized", "an API key is needed: send the header Authorization: Bearer KEY");

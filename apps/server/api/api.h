@@ -1,6 +1,7 @@
 // Requests in, answers out: keys, routes, models, limits. Knows nothing of sockets.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -40,6 +41,8 @@ struct ApiOptions {
 /// Threads: all functions may be called from any thread.
 class Api {
  public:
+  using Digest = std::array<unsigned char, 32>;  ///< SHA-256
+
   /// What is referred to must outlive the Api.
   Api(const ApiOptions& options, const ModelRegistry& models, SelfTest& health, Operations& operations);
   ~Api();
@@ -79,7 +82,7 @@ class Api {
   void add_cors(const HttpRequest& request, HttpResponse& response) const;
 
   const ApiOptions options_;
-  std::vector<std::string> key_digests_;
+  std::vector<Digest> key_digests_;
   const ModelRegistry& models_;
   SelfTest& health_;
   Operations& operations_;
