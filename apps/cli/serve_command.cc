@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "command_line.h"
+#include "config_file.h"
 #include "fail.h"
 #include "interrupt.h"
 #include "model_arguments.h"
 #include "standard_streams.h"
 #include "treble/temperature.h"
+#include "treble/temperature_profile.h"
 
 namespace treble::cli {
 
@@ -21,8 +23,8 @@ constexpr const char* kServeExamples =
     R"(The APIs of text-embeddings-inference (/embed, …) and OpenAI (/v1/embeddings, …), with one more field: "temperature".
 http://HOST:PORT/ is a page to try it on, /docs lists the routes; docs/server.md, docs/operate.md.
 
-Every option is also an environment variable, in upper case (--max-batch-tokens: MAX_BATCH_TOKENS), or a line of the
-file of --config (max-batch-tokens = 16384). SIGTERM and Ctrl-C refuse new requests and answer those accepted.
+Every option is also an environment variable, in upper case (--max-batch-tokens: MAX_BATCH_TOKENS; but --hostname:
+TREBLE_HOSTNAME, --model: TREBLE_MODEL), or a line of the file of --config (max-batch-tokens = 16384). SIGTERM and Ctrl-C refuse new requests and answer those accepted.
 
 Examples:
   treble serve --model models/all-MiniLM-L6-v2 --port 3000
@@ -68,7 +70,8 @@ std::string one_of_each(const std::vector<std::string>& values, std::size_t inde
 
 void ServeCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("serve", "Serve vectors over HTTP: text-embeddings-inference's API, OpenAI's, a page");
-  command_->set_config("--config", "", "Options from a file: a line each, port = 3000 (TOML or INI)")->group("HTTP");
+  command_->add_option("--config", config_, "Options from a file: a line each, port = 3000 (TOML or INI)")
+      ->type_name("FILE");
   add_model_options();
   add_http_options();
   add_limit_options();
@@ -114,7 +117,9 @@ void ServeCommand::add_http_options() {
   CLI::App& command = *command_;
   const std::string group = "HTTP";
   server::HttpOptions& http = options_.http;
-  add(command, group, "--hostname", http.hostname, "Address or name to listen on [0.0.0.0]", "HOST");
+  add(command, group, "--hostname", http.hostname, "Address or name to listen on [0.0.0.0]", "HOST")
+      // Containers set HOSTNAME to their own name, where 127.0.0.1 would not be heard.
+      ->envname("TREBLE_HOSTNAME");
   add(command, group, "-p,--port", http.port, "Port; 0 for any free one [3000]", "PORT")->envname("PORT");
   add(command, group, "--uds-path", http.uds_path, "Unix socket to listen on instead", "FILE");
   add(command, group, "--io-threads", http.threads, "Threads that read and write requests [1]", "N")
@@ -204,8 +209,9 @@ server::ServerOptions ServeCommand::resolve() const {
     if (equals == std::string::npos || equals == 0) {
       fail(ErrorCode::invalid_argument, "--temperature-profile {}: write NAME=FILE", profile);
     }
-    options.api.profiles.insert_or_assign("match:" + profile.substr(0, equals),
-                                          Temperature::parse("match:" + profile.substr(equals + 1)));
+    const std::string name = profile.substr(0, equals);
+    options.api.profiles.insert_or_assign("match:" + name,
+                                          Temperature::from_profile(read_profile(profile.substr(equals + 1)), name));
   }
   for (const std::string& key : options.api.api_keys) {
     if (key.empty()) fail(ErrorCode::invalid_argument, "--api-key is empty; leave it out to serve without a key");
@@ -222,7 +228,8 @@ server::ServerOptions ServeCommand::resolve() const {
   return options;
 }
 
-int ServeCommand::run() const {
+int ServeCommand::run() {
+  if (!config_.empty()) apply_config_file(*command_, config_);
   const server::ServerOptions options = resolve();
   const InterruptHandler interrupts(false);
   server::run_server(options, interrupts.token(), [this](const std::string& address) {

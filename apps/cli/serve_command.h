@@ -16,7 +16,7 @@ class ServeCommand {
   void add_to(CLI::App& app);
   bool chosen() const { return command_->parsed(); }
   /// Serves until SIGTERM or Ctrl-C; returns the program's exit code.
-  int run() const;
+  int run();
 
  private:
   void add_model_options();
@@ -27,6 +27,7 @@ class ServeCommand {
   std::vector<server::ServedModelOptions> resolve_models() const;
 
   CLI::App* command_ = nullptr;
+  std::string config_;
   std::vector<std::string> models_;
   std::vector<std::string> names_;
   std::vector<std::string> temperatures_;

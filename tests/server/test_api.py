@@ -144,6 +144,24 @@ class Values(ApiCase):
             norms = math.hypot(*rows[0]) * math.hypot(*row)
             self.assertAlmostEqual(value, sum(a * b for a, b in zip(rows[0], row, strict=True)) / norms, places=5)
 
+    def test_similarity_reads_the_parameters_of_tei(self) -> None:
+        pair = {"source_sentence": TEXTS[0], "sentences": TEXTS[1:]}
+        beside = self.post("/similarity", {"inputs": pair, "temperature": 0.2})
+        self.assertEqual(self.post("/similarity", {"inputs": pair, "parameters": {"temperature": 0.2}}), beside)
+        self.assertNotEqual(self.post("/similarity", {"inputs": pair}), beside)
+        self.tei_error("/similarity", {"inputs": pair, "parameters": {"temprature": 1}}, 422, "temperature")
+        self.tei_error("/similarity", {"inputs": pair, "parameters": 1}, 422, "parameters")
+
+    def test_the_answer_says_its_temperature(self) -> None:
+        answer = self.server.post("/embed", {"inputs": "a", "temperature": "log:8"})
+        self.assertEqual(answer.headers["x-temperature"], "log:8")
+
+    def test_large_bodies_are_read_beside_the_io_thread(self) -> None:
+        texts = ["a " * 30_000, "b"]
+        self.assertEqual(len(self.post("/embed", {"inputs": texts})), 2)
+        self.tei_error("/embed", {"inputs": [*texts, 1]}, 422, "inputs[2]", 2)
+        self.tei_error("/decode", {"ids": [[5], [10**6]]}, 422, "vocabulary", 1)
+
     def test_token_vectors(self) -> None:
         texts = [TEXTS[0], TEXTS[2]]
         vectors = self.post("/embed_all", {"inputs": texts})
@@ -263,7 +281,7 @@ class Errors(ApiCase):
         self.tei_error("/similarity", {"inputs": {"source_sentence": "a"}}, 422, "source_sentence")
         self.tei_error("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b", ""]}}, 400, "[1]", 1)
         self.tei_error("/decode", {"ids": "x"}, 422, "`ids` must be")
-        self.tei_error("/decode", {"ids": [70000]}, 422, "70000")
+        self.tei_error("/decode", {"ids": [70000]}, 422, "70000", 0)
 
     def test_bodies(self) -> None:
         def raw(body: bytes, **headers: str) -> Answer:
@@ -320,7 +338,7 @@ class Keys(ApiCase):
                 self.assertEqual(answer.headers["www-authenticate"], "Bearer")
         self.assertEqual(self.server.get("/nothing").status, 401)
         for path in ("/", "/health", "/ping", "/metrics", "/docs", "/openapi.json"):
-            self.assertEqual(self.server.get(path).status, 200, path)
+            self.assertEqual(self.server.get(path.replace("{model}", "tiny")).status, 200, path)
         self.assertNotIn(KEY, "".join(self.server.log))
         self.assertNotIn(KEY, self.server.get("/metrics").body.decode())
 
@@ -360,6 +378,8 @@ class SeveralModels(unittest.TestCase):
                     [[float32(x) for x in row] for row in got], [[float32(x) for x in row] for row in expected]
                 )
             self.assertEqual(server.post("/embed", {"inputs": "x", "model": "c"}).status, 404)
+            self.assertEqual(server.get("/v1/models/%62").json(), server.get("/v1/models").json()["data"][1])
+            self.assertEqual(server.get("/v1/models/c").json()["error"]["code"], "model_not_found")
             self.assertEqual(set(server.get("/health").json()["models"]), {"a", "b"})
         finally:
             self.assertEqual(server.stop(), 0)
@@ -384,6 +404,24 @@ class Command(unittest.TestCase):
                 self.assertEqual(server.post("/embed", {"inputs": TEXTS[1], "truncate": True}).status, 200)
             finally:
                 self.assertEqual(server.stop(), 0)
+
+    def test_the_command_line_comes_before_the_file(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder) / "serve.toml"
+            config.write_text("max_client_batch_size = 3\nmax-concurrent-requests = 7\n", encoding="utf-8")
+            # Containers set HOSTNAME: it is not where to listen.
+            environment = {"HOSTNAME": "a-container", "MAX_CONCURRENT_REQUESTS": "8"}
+            flags = ("--model", model(), "--config", config, "--max-client-batch-size", "5")
+            server = Server(ARGUMENTS.treble, *flags, environment=environment)
+            try:
+                info = server.get("/info").json()
+                self.assertEqual((info["max_client_batch_size"], info["max_concurrent_requests"]), (5, 8))
+            finally:
+                self.assertEqual(server.stop(), 0)
+            config.write_text("prot = 1\n", encoding="utf-8")
+            done = run(ARGUMENTS.treble, "serve", "--port", "0", "--model", model(), "--config", config)
+            self.assertIn("did you mean port?", done.stderr)
+            self.assertEqual(done.returncode, 64, done.stderr)
 
     def test_refusals(self) -> None:
         for words, *arguments in (
@@ -447,7 +485,7 @@ class Documentation(ApiCase):
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 if method == "get":
-                    self.assertEqual(self.server.get(path).status, 200, path)
+                    self.assertEqual(self.server.get(path.replace("{model}", "tiny")).status, 200, path)
                 else:
                     self.assertNotIn(self.server.post(path, {}).status, (404, 405), path)
                 self.assertIn(f"`{path}`", page)

@@ -17,7 +17,10 @@ namespace {
 
 /// Requests beside the queue that wait for a thread of their own.
 constexpr std::size_t kMaxSideWork = 64;
+constexpr std::size_t kMaxQuickWork = 1024;
 constexpr std::size_t kMaxRequestId = 128;
+/// A body of this size is read on an I/O thread in well under a millisecond.
+constexpr std::size_t kQuickBody = 32'768;
 
 Api::Digest digest_of(std::string_view text) {
   Api::Digest digest;
@@ -35,16 +38,29 @@ std::string request_id_of(const HttpRequest& request) {
 
 ErrorForm form_of(std::string_view path) { return path.starts_with("/v1/") ? ErrorForm::openai : ErrorForm::tei; }
 
+/// A path that ends in {name} has any text there.
+bool matches(std::string_view pattern, std::string_view path) {
+  const std::size_t parameter = pattern.find('{');
+  if (parameter == std::string_view::npos) return path == pattern;
+  return path.size() > parameter && path.starts_with(pattern.substr(0, parameter));
+}
+
 /// What a page of another origin may send and read (CORS).
 constexpr const char* kAllowedHeaders = "authorization, content-type, x-request-id, x-request-timeout-ms, traceparent";
 constexpr const char* kExposedHeaders =
     "retry-after, x-compute-characters, x-compute-time, x-compute-tokens, x-ignored-fields, x-inference-time, "
-    "x-queue-time, x-request-id, x-tokenization-time, x-total-time, x-truncated-texts, x-truncated-tokens";
+    "x-queue-time, x-request-id, x-temperature, x-tokenization-time, x-total-time, x-truncated-texts, "
+    "x-truncated-tokens";
 
 }  // namespace
 
 Api::Api(const ApiOptions& options, const ModelRegistry& models, SelfTest& health, Operations& operations)
-    : options_(options), models_(models), health_(health), operations_(operations), side_pool_(2, kMaxSideWork) {
+    : options_(options),
+      models_(models),
+      health_(health),
+      operations_(operations),
+      side_pool_(2, kMaxSideWork),
+      quick_pool_(2, kMaxQuickWork) {
   for (const std::string& key : options_.api_keys) key_digests_.push_back(digest_of(key));
 }
 
@@ -64,14 +80,13 @@ void Api::route(const std::shared_ptr<Call>& call) {
   const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
   std::vector<std::string_view> methods;
   for (const Route& route : routes()) {
-    if (request.path != route.path) continue;
+    if (!matches(route.path, request.path)) continue;
     methods.emplace_back(route.method);
     if (method != route.method) continue;
     call->record().route = route.path;
     call->set_form(route.form);
     if (!route.open) check_key(request);
-    route.handle(*this, call);
-    return;
+    return run(route, call);
   }
   if (methods.empty()) {
     check_key(request);
@@ -92,6 +107,12 @@ void Api::route(const std::shared_ptr<Call>& call) {
   call->record().error_type = error.kind().name;
   call->record().error = error.what();
   call->answer(std::move(response));
+}
+
+void Api::run(const Route& route, const std::shared_ptr<Call>& call) {
+  if (call->request().body.size() <= kQuickBody) return route.handle(*this, call);
+  const bool accepted = quick_pool_.submit([this, &route, call] { call->guard([&] { route.handle(*this, call); }); });
+  if (!accepted) throw ApiError("overloaded", "too many large requests wait to be read; try again later");
 }
 
 void Api::check_key(const HttpRequest& request) const {
@@ -191,7 +212,7 @@ const std::vector<const char*>& common_errors() {
 
 const std::vector<const char*>& body_errors() {
   static const std::vector<const char*> kinds = {"invalid_json", "unsupported_media_type", "invalid_argument",
-                                                 "payload_too_large"};
+                                                 "payload_too_large", "overloaded"};
   return kinds;
 }
 

@@ -58,7 +58,10 @@ class Api {
   const ModelRegistry& models() const noexcept { return models_; }
   SelfTest& health() noexcept { return health_; }
   Operations& operations() noexcept { return operations_; }
+  /// For what takes seconds.
   SidePool& side_pool() noexcept { return side_pool_; }
+  /// For what takes milliseconds, which is too long for an I/O thread.
+  SidePool& quick_pool() noexcept { return quick_pool_; }
 
   /// The model that a body's `model` names; throws ApiError{model_not_found} naming those there are.
   ServedModel& model(const std::optional<std::string>& name) const;
@@ -77,6 +80,7 @@ class Api {
 
  private:
   void route(const std::shared_ptr<Call>& call);
+  void run(const Route& route, const std::shared_ptr<Call>& call);
   void check_key(const HttpRequest& request) const;
   void finish(const HttpRequest& request, RequestRecord& record, HttpResponse& response);
   void add_cors(const HttpRequest& request, HttpResponse& response) const;
@@ -88,6 +92,7 @@ class Api {
   Operations& operations_;
   std::atomic<std::int64_t> taken_ = 0;
   SidePool side_pool_;
+  SidePool quick_pool_;
 };
 
 /// The labels that this API's requests have in metrics.

@@ -237,6 +237,7 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
       count_tokens(done, answer.embeddings.token_counts);
       HttpResponse response = {.body = job.write(answer.embeddings)};
       add_compute_headers(done, response);
+      response.headers.emplace_back("x-temperature", job.options.temperature.to_string());
       add_ignored_fields(job.ignored, response);
       call->answer(std::move(response));
     });
@@ -249,9 +250,19 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
   }
 }
 
-void run_aside(Api& api, const std::shared_ptr<Call>& call, std::function<void()> work) {
+void run_aside(SidePool& pool, Api& api, const std::shared_ptr<Call>& call, std::function<void()> work) {
   const auto place = std::make_shared<Api::Place>(api);
-  const bool accepted = api.side_pool().submit([call, place, work = std::move(work)] { call->guard(work); });
+  const SubmitOptions limits = read_submit_options(*call, api.options());
+  const bool accepted = pool.submit([call, place, limits, work = std::move(work)] {
+    call->guard([&] {
+      if (limits.stop.stop_requested()) throw ApiError("cancelled", "the client left before its request ran");
+      if (limits.deadline && std::chrono::steady_clock::now() > *limits.deadline) {
+        throw ApiError("deadline_exceeded",
+                       "the deadline passed while the request waited; give it more time, or ask for less at once");
+      }
+      work();
+    });
+  });
   if (!accepted) throw ApiError("overloaded", "too many requests of this kind wait already; try again later");
 }
 

@@ -60,8 +60,9 @@ EmbedJob read_embed_job(const Api& api, const JsonBody& body, const char* field)
 /// Puts the inputs into the model's queue and answers the call when the vectors are there.
 void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job);
 
-/// Runs `work` beside the queue, on a thread of its own, and holds a place among max_concurrent_requests meanwhile.
-void run_aside(Api& api, const std::shared_ptr<Call>& call, std::function<void()> work);
+/// Runs `work` beside the queue, on a thread of `pool`, and holds a place among max_concurrent_requests meanwhile. As
+/// in the queue, work that waits until the request's deadline or until its client leaves does not run.
+void run_aside(SidePool& pool, Api& api, const std::shared_ptr<Call>& call, std::function<void()> work);
 
 /// Token counts into the record.
 void count_tokens(RequestRecord& record, std::span<const TokenCount> counts);

@@ -44,7 +44,7 @@ void handle_inspect(Api& api, const std::shared_ptr<Call>& call) {
   auto texts = read_texts(body.require("inputs"), "inputs", api.options().max_client_batch_size);
   call->record().model = model.name();
   call->record().texts = static_cast<std::int64_t>(texts.size());
-  run_aside(api, call, [call, &model, options, texts = std::move(texts), ignored = body.ignored()] {
+  run_aside(api.side_pool(), api, call, [call, &model, options, texts = std::move(texts), ignored = body.ignored()] {
     const std::vector<std::string_view> views(texts.begin(), texts.end());
     HttpResponse response;
     response.body = to_json(inspect_collapse(model.encoder(), views, options));
@@ -64,7 +64,7 @@ std::vector<Route> inspect_routes() {
            "InspectRequest",
            "InspectResponse",
            {"empty_input", "batch_too_large", "text_too_long", "model_not_found", "not_found", "overloaded",
-            "interrupted", "unsupported", "non_finite"},
+            "interrupted", "deadline_exceeded", "unsupported", "non_finite"},
            handle_inspect}};
 }
 

@@ -83,10 +83,23 @@ JsonBody::JsonBody(const HttpRequest& request, const std::vector<std::string_vie
   if (!json_.is_object()) {
     throw ApiError("invalid_json", fmt::format("the body must be a JSON object, not {}", kind_of(json_)));
   }
-  for (const auto& [name, value] : json_.items()) {
-    if (std::ranges::find(known, name) != known.end()) continue;
-    check_spelling(name, known);
-    ignored_.push_back(name);
+  for (const auto& [name, value] : json_.items()) check_name(name, known);
+}
+
+void JsonBody::check_name(const std::string& name, const std::vector<std::string_view>& known) {
+  if (std::ranges::find(known, name) != known.end()) return;
+  check_spelling(name, known);
+  ignored_.push_back(name);
+}
+
+void JsonBody::unfold(const char* name, const std::vector<std::string_view>& known) {
+  const Json* object = find(name);
+  if (object == nullptr) return;
+  if (!object->is_object()) wrong_kind(name, "an object", *object);
+  const Json nested = *object;
+  for (const auto& [field, value] : nested.items()) {
+    check_name(field, known);
+    if (find(field.c_str()) == nullptr) json_[field] = value;
   }
 }
 

@@ -22,6 +22,9 @@ class JsonBody {
   /// a misspelling. A reference into `request` is kept.
   JsonBody(const HttpRequest& request, const std::vector<std::string_view>& known);
 
+  /// Reads the fields of the object in `name` as if they stood in the body, whose own come first.
+  void unfold(const char* name, const std::vector<std::string_view>& known);
+
   /// nullptr where it is not there.
   const Json* find(const char* name) const;
   /// Throws where it is not there.
@@ -35,6 +38,8 @@ class JsonBody {
   const std::vector<std::string>& ignored() const noexcept { return ignored_; }
 
  private:
+  void check_name(const std::string& name, const std::vector<std::string_view>& known);
+
   Json json_;
   std::vector<std::string> ignored_;
 };

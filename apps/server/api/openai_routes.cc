@@ -63,17 +63,44 @@ void handle_embeddings(Api& api, const std::shared_ptr<Call>& call) {
   embed(api, call, std::move(job));
 }
 
+OrderedJson model_json(const ServedModel& model) {
+  return {{"id", model.name()},
+          {"object", "model"},
+          {"created", start_time()},
+          {"owned_by", "treble"},
+          {"dimensions", model.encoder().output_dim(model.defaults())},
+          {"max_input_length", model.encoder().info().max_length},
+          {"temperature", model.defaults().temperature.to_string()}};
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const int lower = c | 0x20;
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/// "org%2Fmodel" is org/model.
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool coded =
+        text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+    out += coded ? static_cast<char>(16 * hex_digit(text[i + 1]) + hex_digit(text[i + 2])) : text[i];
+    if (coded) i += 2;
+  }
+  return out;
+}
+
+void handle_model(Api& api, const std::shared_ptr<Call>& call) {
+  const std::string_view path = call->request().path;
+  const ServedModel& model = api.model(percent_decoded(path.substr(path.find("/models/") + 8)));
+  call->record().model = model.name();
+  call->answer({.body = model_json(model).dump()});
+}
+
 void handle_models(Api& api, const std::shared_ptr<Call>& call) {
   OrderedJson data = OrderedJson::array();
-  for (const auto& model : api.models().all()) {
-    data.push_back({{"id", model->name()},
-                    {"object", "model"},
-                    {"created", start_time()},
-                    {"owned_by", "treble"},
-                    {"dimensions", model->encoder().output_dim(model->defaults())},
-                    {"max_input_length", model->encoder().info().max_length},
-                    {"temperature", model->defaults().temperature.to_string()}});
-  }
+  for (const auto& model : api.models().all()) data.push_back(model_json(*model));
   call->answer({.body = OrderedJson{{"object", "list"}, {"data", std::move(data)}}.dump()});
 }
 
@@ -100,6 +127,15 @@ std::vector<Route> openai_routes() {
        "ModelsResponse",
        {},
        handle_models},
+      {"GET",
+       "/v1/models/{model}",
+       "One of them",
+       ErrorForm::openai,
+       false,
+       "",
+       "ModelResponse",
+       {"model_not_found"},
+       handle_model},
   };
 }
 

@@ -65,6 +65,10 @@ OrderedJson operation_of(const Route& route) {
   if (*route.request != '\0') {
     operation["requestBody"] = {{"required", true}, {"content", content(route.request)}};
   }
+  if (std::string_view(route.path).ends_with("{model}")) {
+    operation["parameters"] = {
+        {{"name", "model"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}, {"minLength", 1}}}}};
+  }
   operation["responses"] = responses_of(route);
   operation["security"] = OrderedJson::array();
   if (!route.open) operation["security"] = {{{"bearer", OrderedJson::array()}}, OrderedJson::object()};

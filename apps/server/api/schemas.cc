@@ -45,6 +45,7 @@ constexpr const char* kSchemas = R"json({
           "sentences": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
         }
       },
+      "parameters": {"type": ["object", "null"], "description": "The fields below, where TEI's clients put them."},
       "$encode": {}
     }
   },
@@ -137,9 +138,13 @@ constexpr const char* kSchemas = R"json({
       }
     }
   },
+  "ModelResponse": {
+    "type": "object", "required": ["id", "object", "created", "owned_by"],
+    "properties": {"id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"}}
+  },
   "ModelsResponse": {
     "type": "object", "required": ["object", "data"],
-    "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": {"type": "object"}}}
+    "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/ModelResponse"}}}
   },
   "InspectRequest": {
     "type": "object", "required": ["inputs"],

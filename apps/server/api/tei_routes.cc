@@ -37,14 +37,15 @@ void handle_embed(Api& api, const std::shared_ptr<Call>& call) {
 }
 
 void handle_similarity(Api& api, const std::shared_ptr<Call>& call) {
-  const JsonBody body(call->request(), with_encode_fields({"inputs", "parameters"}));
+  JsonBody body(call->request(), with_encode_fields({"inputs", "parameters"}));
+  // TEI nests the options of encoding; both places are read.
+  body.unfold("parameters", with_encode_fields({}));
   const Json& inputs = body.require("inputs");
   if (!inputs.is_object() || !inputs.contains("source_sentence") || !inputs.contains("sentences")) {
     throw ApiError("invalid_argument", "`inputs` must be {\"source_sentence\": text, \"sentences\": [texts]}",
                    "inputs");
   }
   ServedModel& model = api.model(body.text("model"));
-  // TEI nests the options of encoding; both places are read.
   EmbedJob job = {.model = &model, .field = "inputs", .options = read_encode_options(body, api, model)};
   job.ignored = body.ignored();
   const std::int64_t limit = api.options().max_client_batch_size;
@@ -93,7 +94,7 @@ void handle_embed_all(Api& api, const std::shared_ptr<Call>& call) {
   job.options.stop = call->request().gone;
   call->record().model = job.model->name();
   call->record().texts = static_cast<std::int64_t>(job.inputs.size());
-  run_aside(api, call, [call, job = std::move(job)] {
+  run_aside(api.side_pool(), api, call, [call, job = std::move(job)] {
     const std::vector<std::string_view> views(job.inputs.texts.begin(), job.inputs.texts.end());
     const auto vectors = token_embeddings(job.model->encoder(), views, job.options);
     count_tokens(call->record(), job.model->encoder().count_tokens(views, job.options));
@@ -122,7 +123,7 @@ void handle_tokenize(Api& api, const std::shared_ptr<Call>& call) {
   // Without a name the text stands alone, whatever the model's default prompt is.
   options.prompt_name = body.text("prompt_name").value_or("");
   call->record().model = model.name();
-  run_aside(api, call, [call, &model, options, texts = std::move(texts), ignored = body.ignored()] {
+  run_aside(api.quick_pool(), api, call, [call, &model, options, texts = std::move(texts), ignored = body.ignored()] {
     const std::vector<std::string_view> views(texts.begin(), texts.end());
     OrderedJson result = OrderedJson::array();
     for (const auto& tokens : tokenize(model.encoder(), views, options)) {
@@ -137,18 +138,26 @@ void handle_tokenize(Api& api, const std::shared_ptr<Call>& call) {
 
 void handle_decode(Api& api, const std::shared_ptr<Call>& call) {
   const JsonBody body(call->request(), {"ids", "skip_special_tokens", "model"});
-  const ServedModel& model = api.model(body.text("model"));
+  ServedModel& model = api.model(body.text("model"));
   const bool skip = body.boolean("skip_special_tokens").value_or(true);
-  const Inputs inputs = read_inputs(body, "ids", api.options().max_client_batch_size);
+  Inputs inputs = read_inputs(body, "ids", api.options().max_client_batch_size);
   if (inputs.ids.empty()) {
     throw ApiError("invalid_argument", "`ids` must be a list of token ids, or a list of such lists", "ids");
   }
-  OrderedJson texts = OrderedJson::array();
-  for (const TokenIds& ids : inputs.ids) texts.push_back(decode(model.encoder(), ids, skip));
   call->record().model = model.name();
-  HttpResponse response = {.body = texts.dump(-1, ' ', false, OrderedJson::error_handler_t::replace)};
-  add_ignored_fields(body.ignored(), response);
-  call->answer(std::move(response));
+  run_aside(api.quick_pool(), api, call, [call, &model, skip, lists = std::move(inputs.ids), ignored = body.ignored()] {
+    OrderedJson texts = OrderedJson::array();
+    for (const TokenIds& ids : lists) {
+      try {
+        texts.push_back(decode(model.encoder(), ids, skip));
+      } catch (const Error& error) {
+        throw ApiError(mapping(error.code()).name, error.what(), "ids", static_cast<std::int64_t>(texts.size()));
+      }
+    }
+    HttpResponse response = {.body = texts.dump(-1, ' ', false, OrderedJson::error_handler_t::replace)};
+    add_ignored_fields(ignored, response);
+    call->answer(std::move(response));
+  });
 }
 
 OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
@@ -199,8 +208,8 @@ std::vector<Route> tei_routes() {
   const std::vector<const char*> embedding = {"empty_input", "batch_too_large", "text_too_long",     "model_not_found",
                                               "not_found",   "overloaded",      "deadline_exceeded", "unavailable",
                                               "unsupported", "non_finite"};
-  const std::vector<const char*> texts = {"empty_input", "batch_too_large", "model_not_found",
-                                          "not_found",   "overloaded",      "unsupported"};
+  const std::vector<const char*> texts = {"empty_input", "batch_too_large",   "model_not_found", "not_found",
+                                          "overloaded",  "deadline_exceeded", "unsupported"};
   return {
       {"POST", "/embed", "Vectors of texts", ErrorForm::tei, false, "EmbedRequest", "EmbedResponse", embedding,
        handle_embed},
