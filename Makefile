@@ -5,8 +5,8 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-scaling soak lint fuzz \
-  sanitize build setup docs install wheel dist deb container clean
+.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-server bench-scaling soak lint \
+  fuzz sanitize build setup docs install wheel dist deb container clean
 
 setup:
 	@tools/setup.sh $(SETUP_OPTIONS) $(BROWSER_OPTION)
@@ -80,6 +80,13 @@ bench-peers: setup
 	@for model in all-MiniLM-L6-v2 bge-small-en-v1.5 all-mpnet-base-v2; do $(MAKE) --no-print-directory models/$$model; done
 	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
 	@.venv-peers/bin/python benchmarks/bench_peers.py $(if $(FULL),,--quick)
+
+## `treble serve` beside other embedding servers: writes the section of docs/benchmarks.md about servers. Some minutes.
+bench-server: SETUP_OPTIONS := --tests
+bench-server: setup models/all-MiniLM-L6-v2
+	@tools/setup_peers.sh
+	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
+	@.venv-peers/bin/python benchmarks/bench_server.py
 
 ## How cost grows with length, texts, threads and options: writes docs/scaling.md.
 bench-scaling: SETUP_OPTIONS := --tests

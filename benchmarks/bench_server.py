@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = "all-MiniLM-L6-v2"
 MAX_LENGTH = 256  # tokens, the model's own limit
 CLIENTS = 32
+TEXTS = 200  # that are not alike; the client computes their vectors before each load
 SERVERS = tuple(report.SERVER_TITLES)
 # llama.cpp computes in float32 but sums in another order and approximates GELU by a table; see docs/benchmarks.md.
 TOLERANCE = {"treble": 1e-5, "treble-int8": 0.05, "st": 1e-5, "llama": 2e-3}
@@ -103,6 +104,7 @@ class ServerProcess:
             "clients": clients,
             "seconds": arguments.seconds,
             "longest": longest,
+            "texts": TEXTS,
             "tolerance": TOLERANCE[self.server],
         }
         flags = [f"--{name}={value}" for name, value in options.items()]

@@ -36,5 +36,5 @@ CMAKE_ARGS="-DGGML_NATIVE=ON -DMTMD_BUILD=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TO
   CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)" "$venv/bin/python" -m pip install --quiet --no-deps "$sources"
 rm -rf "$venv/llama.cpp" && mkdir "$venv/llama.cpp"
 (cd "$sources/vendor/llama.cpp" && cp -r convert_hf_to_gguf.py conversion gguf-py "$venv/llama.cpp/")
-"$venv/bin/python" -c "import ctranslate2, fastembed, llama_cpp, matplotlib, nncf, onnxruntime, openvino, sentence_transformers"
+"$venv/bin/python" -c "import ctranslate2, fastapi, fastembed, llama_cpp, matplotlib, nncf, onnxruntime, openvino, sentence_transformers, uvicorn"
 printf '%s' "$wanted" >"$marker"

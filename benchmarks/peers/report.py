@@ -10,6 +10,13 @@ from peers.workloads import WORKLOADS
 
 TITLES = {name: peer.title for name, peer in PEERS.items()} | {f"treble-{p}": "Treble" for p in ("f32", "bf16", "int8")}
 PRECISIONS = ("f32", "bf16", "int8")
+SERVER_TITLES = {
+    "treble": "treble serve",
+    "treble-int8": "treble serve --dtype int8",
+    "st": "sentence-transformers, FastAPI, uvicorn",
+    "llama": "llama-cpp-python's server",
+}
+SERVERS_BEGIN = "## Servers"
 
 
 def precision_of(engine: str) -> str:
@@ -145,6 +152,46 @@ def draw(results: list[dict], target: Path) -> None:
     figure.savefig(target, dpi=90)
 
 
+def server_table(result: dict) -> list[str]:
+    """One line a server: throughput with many clients, and times in milliseconds, p50 / p99."""
+    best = max(entry["texts_per_second"] for name, entry in result["servers"].items() if not name.startswith("treble"))
+    lines = [
+        "| server | texts/s | of best peer | any text, ms | up to 32 tokens, ms | alone, ms | client's share of CPU "
+        "| peak MB | max abs |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, entry in result["servers"].items():
+        times = [f"{entry[key][0]:.1f} / {entry[key][1]:.1f}" for key in ("all_ms", "short_ms", "alone_ms")]
+        lines.append(
+            f"| {SERVER_TITLES[name]} | {entry['texts_per_second']:.0f} | {entry['texts_per_second'] / best:.2f} "
+            f"| {' | '.join(times)} | {entry['client_share']:.0%} | {entry['peak_mb']:.0f} "
+            f"| {entry['max_difference']:.1e} |"
+        )
+    return lines
+
+
+def server_section(result: dict) -> list[str]:
+    return [
+        SERVERS_BEGIN,
+        "",
+        f"Written by benchmarks/bench_server.py: {result['model']} behind OpenAI's /v1/embeddings, {result['threads']} "
+        f"threads, one run of {result['rounds']} interleaved rounds, medians. {result['clients']} clients with a text "
+        f"of 5 to {result['longest']} tokens a request (lengths uniform on a logarithmic scale); "
+        "then one client alone with texts of 5 to 16 tokens. Every vector is checked against `encode`'s; max abs is "
+        "the largest difference. Times are p50 / p99, of a whole request; the client runs on the same cores.",
+        "",
+        *server_table(result),
+        "",
+    ]
+
+
+def write_servers(result: dict, docs: Path) -> None:
+    """The section of docs/benchmarks.md about servers, at its end; the rest stays."""
+    page = docs / "benchmarks.md"
+    rest = page.read_text(encoding="utf-8").split(SERVERS_BEGIN)[0].rstrip("\n")
+    page.write_text(rest + "\n\n" + "\n".join(server_section(result)), encoding="utf-8")
+
+
 def write_page(folder: Path, docs: Path) -> None:
     """docs/benchmarks.md and docs/images/benchmarks.png."""
     results = read_results(folder)
@@ -182,4 +229,6 @@ def write_page(folder: Path, docs: Path) -> None:
     for model in dict.fromkeys(one["model"] for one in results):
         lines += [f"## {model}", ""]
         lines += [one_table(one) + "\n" + notes(one) for one in results if one["model"] == model]
+    for path in sorted((folder / "servers").glob("*.json")):
+        lines += server_section(json.loads(path.read_text(encoding="utf-8")))
     (docs / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")

@@ -39,6 +39,21 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+/// Maximum over components of the one vector of an answer, in text-embeddings-inference's form or OpenAI's; infinite
+/// where there is none.
+float difference_of(const std::string& body, const std::vector<float>& expected) {
+  auto json = nlohmann::json::parse(body, nullptr, false);
+  if (json.is_object() && json.contains("data")) json = std::move(json["data"]);
+  if (!json.is_array() || json.size() != 1) return INFINITY;
+  const auto& vector = json[0].is_object() ? json[0]["embedding"] : json[0];
+  if (vector.size() != expected.size()) return INFINITY;
+  float difference = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    difference = std::max(difference, std::abs(vector[i].get<float>() - expected[i]));
+  }
+  return difference;
+}
+
 /// One thread; the server's work is what is measured.
 class Load {
  public:
@@ -213,14 +228,7 @@ void Load::record(const LoadText& text, const http::response<http::string_body>&
   }
   result_.seconds.push_back(seconds);
   if (text.tokens <= plan_.short_tokens) result_.short_seconds.push_back(seconds);
-  const auto vectors = nlohmann::json::parse(response.body(), nullptr, false);
-  float difference = INFINITY;
-  if (vectors.is_array() && vectors.size() == 1 && vectors[0].size() == text.expected.size()) {
-    difference = 0;
-    for (std::size_t i = 0; i < text.expected.size(); ++i) {
-      difference = std::max(difference, std::abs(vectors[0][i].get<float>() - text.expected[i]));
-    }
-  }
+  const float difference = difference_of(response.body(), text.expected);
   if (difference <= plan_.tolerance) {
     result_.difference = std::max(result_.difference, difference);
   } else {

@@ -14,9 +14,9 @@
 namespace treble::load {
 
 struct LoadPlan {
-  std::uint16_t port = 0;  ///< on 127.0.0.1
-  std::string route = "/embed";
-  int clients = 256;  ///< each with one request at a time
+  std::uint16_t port = 0;        ///< on 127.0.0.1
+  std::string route = "/embed";  ///< or OpenAI's /v1/embeddings
+  int clients = 256;             ///< each with one request at a time
   double requests_per_second =
       0;  ///< > 0: requests begin at random times at this rate instead, on as many connections as that takes
   std::chrono::milliseconds duration{60'000};

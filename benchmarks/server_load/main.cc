@@ -1,5 +1,5 @@
-// Many clients against a running `treble serve`: is every vector right, is every request answered, how long does it
-// take, and how does its throughput compare with `encode` on the same texts?
+// Many clients against a running `treble serve` (or, with --openai, a peer of it): is every vector right, is every
+// request answered, how long does it take, and how does its throughput compare with `encode` on the same texts?
 //
 //   treble serve --model MODEL --port 3000 &
 //   treble_server_load --model MODEL --port 3000 --server $! [--clients 256] [--seconds 300]
@@ -27,6 +27,7 @@ using treble::load::Throughput;
 
 struct Arguments {
   std::string model;
+  std::string openai_model;
   int max_length = 0;
   int texts = 1000;
   int shortest = 5;
@@ -79,6 +80,8 @@ Arguments parse(int argc, char** argv) {
   CLI::App app("Clients against a running `treble serve`");
   app.add_option("--model", arguments.model, "the folder that the server serves")->required();
   app.add_option("--max-length", arguments.max_length, "as of the server; 0: the model's");
+  app.add_option("--openai", arguments.openai_model,
+                 "name of the model: ask /v1/embeddings, of any server that has it");
   app.add_option("--port", plan.port, "of the server, on 127.0.0.1")->required();
   app.add_option("--server", plan.server, "its process id: its CPU time and memory are reported");
   app.add_option("--clients", plan.clients, "each with one request at a time")->capture_default_str();
@@ -96,6 +99,7 @@ Arguments parse(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::exit(app.exit(error));
   }
+  if (!arguments.openai_model.empty()) plan.route = "/v1/embeddings";
   plan.duration = std::chrono::seconds(arguments.seconds);
   plan.terminate_after = std::chrono::seconds(arguments.terminate_after);
   return arguments;
@@ -122,7 +126,7 @@ int main(int argc, char** argv) {
   if (arguments.max_length > 0) model.max_length = arguments.max_length;
   const auto encoder = treble::SentenceEncoder::load(model);
   const auto texts = treble::load::make_texts(arguments.texts, arguments.shortest, arguments.longest);
-  const auto load_texts = treble::load::with_vectors(encoder, texts);
+  const auto load_texts = treble::load::with_vectors(encoder, texts, arguments.openai_model);
 
   std::vector<Throughput> encode;
   if (arguments.compare) encode.push_back(treble::load::encode_throughput(encoder, texts));

@@ -28,16 +28,17 @@ std::vector<std::string> make_texts(int count, int shortest, int longest) {
   return texts;
 }
 
-std::vector<LoadText> with_vectors(const SentenceEncoder& encoder, const std::vector<std::string>& texts) {
+std::vector<LoadText> with_vectors(const SentenceEncoder& encoder, const std::vector<std::string>& texts,
+                                   const std::string& openai_model) {
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   const auto vectors = encoder.encode(views);
   const auto counts = encoder.count_tokens(views);
   std::vector<LoadText> load;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto row = vectors.row(static_cast<std::int64_t>(i));
-    load.push_back({.body = nlohmann::json{{"inputs", texts[i]}}.dump(),
-                    .expected = {row.begin(), row.end()},
-                    .tokens = counts[i].tokens});
+    const nlohmann::json body = openai_model.empty() ? nlohmann::json{{"inputs", texts[i]}}
+                                                     : nlohmann::json{{"model", openai_model}, {"input", texts[i]}};
+    load.push_back({.body = body.dump(), .expected = {row.begin(), row.end()}, .tokens = counts[i].tokens});
   }
   return load;
 }

@@ -10,7 +10,7 @@
 namespace treble::load {
 
 struct LoadText {
-  std::string body;             ///< of the request: {"inputs": "…"}
+  std::string body;             ///< of the request: {"inputs": "…"}, or OpenAI's form
   std::vector<float> expected;  ///< of SentenceEncoder::encode
   std::int64_t tokens = 0;      ///< before truncation
 };
@@ -18,7 +18,9 @@ struct LoadText {
 /// `count` texts of shortest…longest tokens, lengths uniform on a logarithmic scale, no two alike.
 std::vector<std::string> make_texts(int count, int shortest, int longest);
 
-std::vector<LoadText> with_vectors(const SentenceEncoder& encoder, const std::vector<std::string>& texts);
+/// `openai_model`: the name to ask OpenAI's API for; empty: bodies are text-embeddings-inference's.
+std::vector<LoadText> with_vectors(const SentenceEncoder& encoder, const std::vector<std::string>& texts,
+                                   const std::string& openai_model);
 
 struct Throughput {
   double texts_per_second = 0;
