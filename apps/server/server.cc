@@ -1,5 +1,7 @@
 #include "server.h"
 
+#include <fmt/format.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -59,6 +61,12 @@ void run_server(const ServerOptions& options, const std::stop_token& stop,
   }
   if (options.operations.log.json) {
     operations.log().write(LogLevel::info, "listening on " + http.address(), {{"address", http.address()}});
+  }
+  if (const int limit = http.connection_limit(); limit < options.http.max_connections) {
+    operations.log().write(LogLevel::warn,
+                           fmt::format("the limit of open files allows {} connections at once, not the {} of "
+                                       "--max-connections; raise it (ulimit -n, LimitNOFILE)",
+                                       limit, options.http.max_connections));
   }
   ready(http.address());
   wait_for(stop);

@@ -125,9 +125,9 @@ awaitable<bool> Connection::serve_request() {
   request->received = received_;
   bool keep = parser.keep_alive();
   if (parser.state() == RequestParser::State::refused) {
-    response_ = refuse(parser.refusal_status(), parser.refusal(), *request);
+    response_ = state_.refuse(parser.refusal_status(), parser.refusal(), *request);
   } else if (timed_out) {
-    response_ = refuse(408, "the request did not arrive in time", *request);
+    response_ = state_.refuse(408, "the request did not arrive in time", *request);
     keep = false;
   } else if (parser.state() != RequestParser::State::complete) {
     co_return false;  // the client left in the middle of it
@@ -135,7 +135,7 @@ awaitable<bool> Connection::serve_request() {
     handle(request);
     co_await wait_for_answer();
     if (!response_) {
-      response_ = refuse(500, "the server lost this request; please report it", *request);
+      response_ = state_.refuse(500, "the server lost this request; please report it", *request);
       keep = false;
     }
   }
@@ -199,7 +199,7 @@ void Connection::handle(const std::shared_ptr<HttpRequest>& request) {
   try {
     state_.handler(request, [responder](HttpResponse response) { responder->respond(std::move(response)); });
   } catch (const std::exception& error) {
-    responder->respond(refuse(500, error.what(), *request));
+    responder->respond(state_.refuse(500, error.what(), *request));
   }
 }
 
@@ -281,12 +281,6 @@ awaitable<void> Connection::linger() {
     buffer_.clear();
     more = co_await read_more(body_read);
   }
-}
-
-HttpResponse Connection::refuse(int status, const std::string& message, const HttpRequest& request) {
-  HttpResponse response = state_.refuse(status, message, request);
-  if (status == 429) response.headers.emplace_back("Retry-After", "1");
-  return response;
 }
 
 void Connection::hold(std::size_t bytes) {

@@ -50,7 +50,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> linger();
 
   void hold(std::size_t bytes);
-  HttpResponse refuse(int status, const std::string& message, const HttpRequest& request);
   void handle(const std::shared_ptr<HttpRequest>& request);
   void watch_client();
   void client_left();

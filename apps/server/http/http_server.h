@@ -26,9 +26,9 @@ struct HttpOptions {
   int threads = 1;                                   ///< of I/O, on which handlers run
 };
 
-/// What the HTTP layer refuses by itself: 400, 408, 413, 414, 417, 431, 501, 505; 429 (with "Retry-After: 1") for a
-/// body that comes while `memory_limit` is used up; and 500 for a handler that threw or lost its `respond`. `request`
-/// has what was read until then and no body. Called on an I/O thread. The response is sent and the connection closed.
+/// What the HTTP layer refuses by itself: 400, 408, 413, 414, 417, 431, 501, 505; 429 for a body that comes while
+/// `memory_limit` is used up; and 500 for a handler that threw or lost its `respond`. `request` has what was read until
+/// then and no body. Called on an I/O thread. The response is sent and the connection closed.
 using Refuse = std::function<HttpResponse(int status, const std::string& message, const HttpRequest& request)>;
 
 struct HttpStatistics {

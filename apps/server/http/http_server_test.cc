@@ -101,7 +101,6 @@ TEST(HttpServer, RefusesBodiesWhileOthersFillTheMemory) {
   auto second = server.client();
   const auto refused = second.ask(post("/echo", std::string(200, 'x')));
   EXPECT_EQ(refused.status, 429);
-  EXPECT_NE(refused.head.find("Retry-After: 1\r\n"), std::string::npos) << refused.head;
   EXPECT_EQ(server.client().ask(get("/echo")).status, 200);
   held.second({.body = "done"});
   EXPECT_EQ(first.reply().body, "done");
