@@ -58,7 +58,8 @@ TREBLE_API std::vector<std::vector<Token>> tokenize(const SentenceEncoder& encod
                                                     const TokenizationOptions& options = {});
 
 /// The text of token ids, as the model's tokenizer writes it; with `skip_special_tokens` without those the tokenizer
-/// marks as special. Throws Error{invalid_argument} for an id outside the vocabulary.
+/// marks as special. Throws Error{invalid_argument} for an id outside the vocabulary, and for one that the tokenizer
+/// has no token for (the model's table may have more rows).
 TREBLE_API std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t> ids,
                               bool skip_special_tokens = true);
 
@@ -67,10 +68,12 @@ struct TokenEmbeddings {
   std::int64_t num_tokens = 0;  ///< rows
   std::int64_t dim = 0;         ///< the model's hidden size
   std::vector<float> values;    ///< [num_tokens, dim], row-major
+  TokenCount count;             ///< `used` is num_tokens; `tokens` is more where the text was cut to the limit
 };
 
 /// One for each text. Texts are read one after the other, on one thread each. Of the options normalize, dimensions and
-/// batch_tokens have no meaning here; progress and stop come between texts. Throws what SentenceEncoder::encode throws.
+/// batch_tokens have no meaning here; progress and stop come between texts. Throws what SentenceEncoder::encode throws,
+/// Error{non_finite} for NaN and infinity among it.
 TREBLE_API std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder,
                                                          std::span<const std::string_view> texts,
                                                          const EncodeOptions& options = {});

@@ -68,8 +68,8 @@ Embeddings EncoderAccess::encode_repeatably(const SentenceEncoder& encoder, std:
   return encoder.impl_->encode(texts, options, Batching::repeatable);
 }
 
-void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                            const EncodeOptions& options, AttentionObserver& observer) {
+std::vector<TokenCount> EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                               const EncodeOptions& options, AttentionObserver& observer) {
   SentenceEncoder::Impl& model = *encoder.impl_;
   model.check_temperature(options);
   const auto tokenized = model.tokenize(texts, model.plan_reading(options));
@@ -87,6 +87,7 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const std:
                         batch.front());
     });
   }
+  return token_counts(tokenized);
 }
 
 void EncoderAccess::parallel_for(const SentenceEncoder& encoder, std::int64_t count,

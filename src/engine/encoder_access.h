@@ -88,9 +88,9 @@ struct EncoderAccess {
                                       const EncodeOptions& options);
 
   /// Runs the encoder on each text alone, in order and on this thread, with the observer looking on; nothing is pooled.
-  /// The same, bit for bit, for every number of threads.
-  static void observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                      const EncodeOptions& options, AttentionObserver& observer);
+  /// The same, bit for bit, for every number of threads. Returns the tokens of each text.
+  static std::vector<TokenCount> observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                         const EncodeOptions& options, AttentionObserver& observer);
 
   /// A loop on the model's threads.
   static void parallel_for(const SentenceEncoder& encoder, std::int64_t count,

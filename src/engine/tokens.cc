@@ -1,6 +1,7 @@
 #include "treble/tokens.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -8,7 +9,7 @@
 #include "engine/call_watch.h"
 #include "engine/encoder_access.h"
 #include "engine/sentence_encoder_impl.h"
-#include "treble/observer.h"
+#include "layers/attention_observer.h"
 
 namespace treble {
 
@@ -51,30 +52,45 @@ std::vector<Token> whole_text(const Tokenizer& tokenizer, const std::string& tex
   return tokens;
 }
 
-/// Keeps what pooling works on, and reports each text that is finished.
-class LastStates : public Observer {
+/// Keeps what pooling works on, of one text.
+class LastStates : public AttentionObserver {
  public:
-  LastStates(std::int64_t num_layers, std::vector<TokenEmbeddings>& texts, CallWatch& watch)
-      : num_layers_(num_layers), texts_(texts), watch_(watch) {}
+  LastStates(std::int64_t num_layers, TokenEmbeddings& kept) : num_layers_(num_layers), kept_(kept) {}
 
-  void on_hidden_states(std::int64_t text, std::int64_t layer, const HiddenStatesView& states) override {
+  void on_attention(std::int64_t, const PackedBatch&, const AttentionInputs&) override {}
+
+  void on_hidden_states(std::int64_t layer, const PackedBatch&, ConstMatrixView states) override {
     if (layer != num_layers_) return;
-    TokenEmbeddings& kept = texts_[static_cast<std::size_t>(text)];
-    kept.num_tokens = states.num_tokens;
-    kept.dim = states.dim;
-    kept.values.reserve(static_cast<std::size_t>(states.num_tokens * states.dim));
-    for (std::int64_t token = 0; token < states.num_tokens; ++token) {
-      const auto row = states.row(token);
-      kept.values.insert(kept.values.end(), row.begin(), row.end());
+    kept_.num_tokens = states.rows;
+    kept_.dim = states.cols;
+    kept_.values.reserve(static_cast<std::size_t>(states.rows * states.cols));
+    for (std::int64_t token = 0; token < states.rows; ++token) {
+      const float* row = states.data + token * states.stride;
+      kept_.values.insert(kept_.values.end(), row, row + states.cols);
     }
-    watch_.add(1);
   }
 
  private:
   std::int64_t num_layers_;
-  std::vector<TokenEmbeddings>& texts_;
-  CallWatch& watch_;
+  TokenEmbeddings& kept_;
 };
+
+/// Of text `index` of a call.
+TokenEmbeddings embed_tokens(const SentenceEncoder& encoder, std::string_view text, std::int64_t index,
+                             const EncodeOptions& options) {
+  TokenEmbeddings embeddings;
+  LastStates states(encoder.info().num_layers, embeddings);
+  try {
+    embeddings.count = EncoderAccess::observe(encoder, {&text, 1}, options, states).front();
+  } catch (const Error& error) {
+    throw with_text_index(error, index);
+  }
+  const auto finite = [](float value) { return std::isfinite(value); };
+  if (!std::all_of(embeddings.values.begin(), embeddings.values.end(), finite)) {
+    throw non_finite_vector(index, embeddings.num_tokens, options.temperature);
+  }
+  return embeddings;
+}
 
 }  // namespace
 
@@ -128,6 +144,12 @@ std::vector<std::vector<Token>> SentenceEncoder::Impl::tokenize_whole(std::span<
 
 std::string SentenceEncoder::Impl::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
   if (const auto wrong = unknown_id(ids, info.vocab_size)) fail(ErrorCode::invalid_argument, "{}", *wrong);
+  const auto nameless = [&](std::int32_t id) { return !tokenizer.id_to_token(id); };
+  const auto found = std::find_if(ids.begin(), ids.end(), nameless);
+  if (found != ids.end()) {
+    fail(ErrorCode::invalid_argument, "token id {} at place {} has no token: the tokenizer has {}, the model {} rows",
+         *found, found - ids.begin(), tokenizer.vocab_size(), info.vocab_size);
+  }
   return tokenizer.decode(ids, skip_special_tokens);
 }
 
@@ -158,10 +180,14 @@ std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t>
 
 std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                               const EncodeOptions& options) {
-  std::vector<TokenEmbeddings> embeddings(texts.size());
+  encoder.validate(options);
   internal::CallWatch watch(options, std::ssize(texts));
-  LastStates states(encoder.info().num_layers, embeddings, watch);
-  observe(encoder, texts, options, states);
+  std::vector<TokenEmbeddings> embeddings;
+  embeddings.reserve(texts.size());
+  for (const std::string_view text : texts) {
+    embeddings.push_back(embed_tokens(encoder, text, std::ssize(embeddings), options));
+    watch.add(1);
+  }
   return embeddings;
 }
 

@@ -71,10 +71,11 @@ std::int64_t blamed(const std::function<void()>& body) {
   return -1;
 }
 
-class TokenIdsOf : public ::testing::TestWithParam<const char*> {};
+class TokenIdsOf : public ::testing::TestWithParam<std::pair<const char*, ComputeType>> {};
 
 TEST_P(TokenIdsOf, ATextHaveItsVector) {
-  const auto encoder = SentenceEncoder::load({.model = model_path(GetParam()), .threads = 2});
+  const auto& [family, type] = GetParam();
+  const auto encoder = SentenceEncoder::load({.model = model_path(family), .threads = 2, .dtype = type});
   std::string words;
   for (int i = 0; i < 40; ++i) words += "the cat ";
   const std::vector<std::string_view> texts = {"the ferry leaves", "a", words};
@@ -87,8 +88,12 @@ TEST_P(TokenIdsOf, ATextHaveItsVector) {
   for (std::size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(ours.token_counts[i].used, wanted.token_counts[i].used);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, TokenIdsOf,
-                         ::testing::Values("bert", "mpnet", "roberta", "t5", "qwen3", "gemma3-text"));
+INSTANTIATE_TEST_SUITE_P(
+    Families, TokenIdsOf,
+    ::testing::Values(std::pair{"bert", ComputeType::float32}, std::pair{"bert", ComputeType::int8},
+                      std::pair{"mpnet", ComputeType::float32}, std::pair{"mpnet", ComputeType::int8},
+                      std::pair{"roberta", ComputeType::float32}, std::pair{"t5", ComputeType::float32},
+                      std::pair{"qwen3", ComputeType::bfloat16}, std::pair{"gemma3-text", ComputeType::float32}));
 
 TEST(EncodeTokenIds, CutsToTheLimitAndCounts) {
   const SentenceEncoder encoder = golden_bert();
@@ -218,6 +223,61 @@ TEST(Decode, IsTheTextOfTheTokens) {
   const TokenIds unknown = {ids[0], static_cast<std::int32_t>(encoder.info().vocab_size)};
   expect_words(error_of([&] { decode(encoder, unknown); }), {"invalid_argument: ", "place 1", "vocabulary"});
   EXPECT_EQ(error_of([&] { decode(encoder, TokenIds{-1}); }).find("invalid_argument: "), 0U);
+}
+
+TEST(Decode, RefusesIdsThatTheTokenizerHasNoTokenFor) {
+  const ModelCopy model("bert");
+  auto tokenizer = internal::parse_json_file(model.path() / "tokenizer.json");
+  auto& vocabulary = tokenizer.at("model").at("vocab");
+  const SentenceEncoder whole = golden_bert();
+  const auto last = static_cast<std::int32_t>(whole.info().vocab_size) - 1;
+  const auto found = std::find_if(vocabulary.begin(), vocabulary.end(), [&](const auto& id) { return id == last; });
+  ASSERT_NE(found, vocabulary.end());
+  const std::string name = found.key();
+  EXPECT_EQ(decode(whole, TokenIds{5, last}).empty(), false);
+  vocabulary.erase(name);
+  model.write("tokenizer.json", tokenizer.dump());
+  const SentenceEncoder encoder = model.load();
+  expect_words(
+      error_of([&] { decode(encoder, TokenIds{5, last}); }),
+      {"invalid_argument: ", "token id " + std::to_string(last), "place 1", std::to_string(last + 1) + " rows"});
+  EXPECT_EQ(encode_token_ids(encoder, std::vector<TokenIds>{{5, last}}).count, 1);
+}
+
+TEST(Tokenize, PlacesAreWholeCharacters) {
+  // Byte-level BPE divides a character among tokens: each has all of it.
+  const auto encoder = SentenceEncoder::load({.model = model_path("roberta"), .threads = 1});
+  const std::string text = "tea \xf0\x9f\x8d\xb5 now";
+  const auto tokens = tokenize(encoder, std::vector<std::string_view>{text}).front();
+  for (const Token& token : tokens) {
+    const auto starts = [&](std::int64_t byte) {
+      const auto at = static_cast<std::size_t>(byte);
+      return at == text.size() || (static_cast<unsigned char>(text[at]) & 0xc0U) != 0x80U;
+    };
+    EXPECT_TRUE(starts(token.byte_begin) && starts(token.byte_end)) << token.byte_begin << " " << token.byte_end;
+  }
+  const auto is_tea = [](const Token& token) { return token.text == "\xf0\x9f\x8d\xb5"; };
+  EXPECT_TRUE(std::any_of(tokens.begin(), tokens.end(), is_tea));
+}
+
+TEST(TokenEmbeddingsOf, LongTextsSayWhatWasCutAndNothingIsNaN) {
+  const SentenceEncoder encoder = golden_bert();
+  std::string words;
+  for (int i = 0; i < 300; ++i) words += "the cat ";
+  const std::vector<std::string_view> texts = {"a", words};
+  const auto states = token_embeddings(encoder, texts);
+  const auto counts = encoder.count_tokens(texts);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(states[i].count.tokens, counts[i].tokens);
+    EXPECT_EQ(states[i].count.used, counts[i].used);
+    EXPECT_EQ(states[i].count.used, states[i].num_tokens);
+  }
+  EXPECT_GT(states[1].count.tokens, states[1].count.used);
+  // Logits that overflow give NaN.
+  const std::vector<std::string_view> two = {"", "the cat sat there"};
+  const auto overflow = [&] { token_embeddings(encoder, two, {.temperature = Temperature::constant(1e-38)}); };
+  EXPECT_EQ(error_of(overflow).find("non_finite: text "), 0U) << error_of(overflow);
+  EXPECT_GE(blamed(overflow), 0);
 }
 
 TEST(TokenEmbeddingsOf, TextsPoolToTheirVectors) {

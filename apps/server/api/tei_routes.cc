@@ -97,7 +97,10 @@ void handle_embed_all(Api& api, const std::shared_ptr<Call>& call) {
   run_aside(api.side_pool(), api, call, [call, job = std::move(job)] {
     const std::vector<std::string_view> views(job.inputs.texts.begin(), job.inputs.texts.end());
     const auto vectors = token_embeddings(job.model->encoder(), views, job.options);
-    count_tokens(call->record(), job.model->encoder().count_tokens(views, job.options));
+    std::vector<TokenCount> counts;
+    counts.reserve(vectors.size());
+    for (const TokenEmbeddings& text : vectors) counts.push_back(text.count);
+    count_tokens(call->record(), counts);
     HttpResponse response = {.body = tokens_json(vectors)};
     add_compute_headers(call->record(), response);
     add_ignored_fields(job.ignored, response);
