@@ -147,5 +147,6 @@ int main(int argc, char** argv) {
     output["encode_texts_per_cpu_second"] = cpu;
   }
   std::cout << output.dump(1) << '\n';
-  return result.wrong + result.hangs + result.unanswered == 0 ? 0 : 1;
+  const bool answered = result.statuses.contains(200);
+  return answered && result.wrong + result.hangs + result.unanswered == 0 ? 0 : 1;
 }
