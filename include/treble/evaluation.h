@@ -46,16 +46,16 @@ struct RetrievalData {
   /// [query]: the document with the query's own id, −1 for none; empty where ids are not given.
   std::vector<std::int64_t> same_id;
   /// [query]: what the field asked for says; empty where none was asked for.
-  std::vector<std::string> groups;
+  std::vector<std::string> groups = {};
   JudgementCounts counts;  ///< what was noticed
 };
 
 /// Pairs of texts with a number: graded similarity, or 0 and 1.
 struct PairData {
-  std::vector<std::string> first;   ///< [pair]
-  std::vector<std::string> second;  ///< [pair]
-  std::vector<double> scores;       ///< [pair]
-  std::vector<std::string> groups;  ///< [pair]: what the field asked for says; empty where none was asked for
+  std::vector<std::string> first;        ///< [pair]
+  std::vector<std::string> second;       ///< [pair]
+  std::vector<double> scores;            ///< [pair]
+  std::vector<std::string> groups = {};  ///< [pair]: what the field asked for says; empty where none was asked for
 };
 
 /// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}) and judgements in qrels/<split>.tsv, .txt
