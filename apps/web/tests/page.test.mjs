@@ -149,6 +149,8 @@ describe("the page of the server", madeUp, () => {
       await assertDrawn(page, 5);
       assert.equal(await page.locator("section h2").count(), 7);
       for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
+      // A table is made when its summary is opened, which the browser tells the page a moment later.
+      await page.locator("details.numbers table").nth(2).waitFor();
       assert.equal(await page.locator("details.numbers table").count(), 3);
       assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|Infinity|\[object/);
       const routes = [...new Set(requests.seen.map(([route]) => route))].sort();

@@ -249,11 +249,11 @@ function others(report: SweepReport, names: string[]): HTMLElement | undefined {
 function claimFirst(text: string): string {
   const [, proxy, outcome = text] = /^(A proxy .*?, so no proof): (.*)$/s.exec(text) ?? [];
   return outcome
-    .replace(/^(It helps|It does harm|No benefit):/, proxy ? "$1, by a proxy:" : "$1:")
     .replace(
-      " (95 % interval), the best elsewhere being ",
-      `. ${proxy ? `${proxy}. ` : ""}In brackets a 95 % interval. Best on the other folds: `,
-    );
+      /^(.*? helps|Choosing does harm|No setting was reliably better than the untouched model):/s,
+      proxy ? "$1, by a proxy:" : "$1:",
+    )
+    .replace(" (95 % interval), ", `. ${proxy ? `${proxy}. ` : ""}In brackets a 95 % interval; `);
 }
 
 /** Prompts of queries and documents, where there are any. */
