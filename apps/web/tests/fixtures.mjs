@@ -158,7 +158,8 @@ export function sweepReport(change) {
     items: 300,
     folds: 2,
     seed: 1,
-    verdict: "No setting was reliably better than the untouched model: +0.33 [-0.47, +1.13] points. Stay with it.",
+    verdict:
+      "No setting was reliably better than the untouched model: +0.33 [-0.47, +1.13] points. Stay with it.",
     benefit: "none",
     held_out_gain: { value: 0.0033, low: -0.0047, high: 0.0113 },
     chosen: ["0.9", "centring"],
