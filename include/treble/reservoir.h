@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <utility>
 
 namespace treble {
 
@@ -21,7 +22,7 @@ class ReservoirSampler {
     ++seen_;
     if (seen_ <= max_count_) return static_cast<std::size_t>(seen_ - 1);
     const std::uint64_t place = generator_() % static_cast<std::uint64_t>(seen_);
-    if (place >= static_cast<std::uint64_t>(max_count_)) return std::nullopt;
+    if (std::cmp_greater_equal(place, max_count_)) return std::nullopt;
     return static_cast<std::size_t>(place);
   }
 

@@ -78,7 +78,7 @@ void RequestQueue::Impl::submit(RequestItems items, const EncodeOptions& encode_
   request->deadline = submit_options.deadline;
   request->callback = std::move(callback);
   if (submit_options.stop.stop_possible()) {
-    request->on_stop.emplace(submit_options.stop, [this, stopped = request.get()] { cancel(*stopped); });
+    request->on_stop.emplace(submit_options.stop, [this, asked = request.get()] { cancel(*asked); });
   }
   submit(request);
 }

@@ -26,7 +26,7 @@ std::optional<std::string> unknown_id(std::span<const std::int32_t> ids, std::in
 
 /// How many of the ids the model can read, counted from the end that is kept.
 std::size_t within_limit(const CallPlan& plan, std::span<const std::int32_t> ids, Truncation truncation) {
-  std::size_t kept = std::min(ids.size(), *plan.tokenize.max_length);
+  std::size_t kept = std::min(ids.size(), plan.tokenize.max_length.value());
   if (!plan.padding_idx) return kept;
   const auto counts = [&](std::size_t i) { return ids[i] != *plan.padding_idx; };
   std::int64_t counted = 0;

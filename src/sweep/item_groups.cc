@@ -64,6 +64,7 @@ std::size_t join_equal(Sets& sets, const std::vector<Key>& keys) {
 /// [query]: the document of the highest grade; a number of its own where the corpus lacks all of them.
 std::vector<std::int64_t> most_relevant(const RetrievalData& data) {
   std::vector<std::int64_t> documents;
+  documents.reserve(data.relevant.size());
   for (const Judgements& relevant : data.relevant) {
     const auto best = std::max_element(relevant.begin(), relevant.end(), [](const auto& a, const auto& b) {
       return std::pair(a.first >= 0, a.second) < std::pair(b.first >= 0, b.second);
@@ -83,6 +84,7 @@ std::size_t count_shared(const std::vector<std::int64_t>& keys) {
 
 std::vector<std::string> pair_texts(const PairData& data) {
   std::vector<std::string> texts;
+  texts.reserve(data.first.size());
   for (std::size_t pair = 0; pair < data.first.size(); ++pair) {
     texts.push_back(data.first[pair] + '\0' + data.second[pair]);
   }

@@ -89,7 +89,7 @@ class CannedServer {
       std::string request = read_request(socket);
       std::size_t number = 0;
       {
-        const std::lock_guard lock(mutex_);
+        const std::scoped_lock lock(mutex_);
         number = requests_.size();
         requests_.push_back(std::move(request));
       }

@@ -114,7 +114,7 @@ AccessLog::AccessLog(const AccessLogOptions& options, int descriptor)
 
 AccessLog::~AccessLog() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();
@@ -145,7 +145,7 @@ std::vector<Sample> AccessLog::samples() const {
 
 void AccessLog::push(std::string line) {
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     if (waiting_.size() + line.size() > options_.max_waiting_bytes) {
       ++dropped_;
       ++dropped_now_;

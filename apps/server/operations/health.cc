@@ -95,7 +95,7 @@ SelfTest::SelfTest(std::vector<HealthProbe> probes, const SelfTestOptions& optio
 
 SelfTest::~SelfTest() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();
@@ -117,7 +117,7 @@ void SelfTest::check(Callback callback) {
 
 std::vector<Sample> SelfTest::samples() {
   check([](const Health&) {});  // Prometheus asks again and again, so it sees what fails even if nobody asks /health.
-  const std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   return samples_;
 }
 
@@ -213,7 +213,7 @@ void SelfTest::publish() {
     count("failed", model.failed);
     count("overloaded", model.overloaded);
   }
-  const std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   health_ = std::move(health);
   samples_ = std::move(samples);
   tested_ = TestClock::now();

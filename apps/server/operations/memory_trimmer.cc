@@ -9,7 +9,7 @@ MemoryTrimmer::MemoryTrimmer(Activity activity, std::chrono::milliseconds idle)
 
 MemoryTrimmer::~MemoryTrimmer() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();

@@ -219,14 +219,14 @@ void Metrics::observe(const RequestRecord& record) {
 }
 
 void Metrics::add_source(Source source) {
-  const std::lock_guard lock(impl_->mutex);
+  const std::scoped_lock lock(impl_->mutex);
   impl_->sources.push_back(std::move(source));
 }
 
 std::string Metrics::text() const {
   std::map<std::string, prometheus::MetricFamily> sampled;  // By name: a family has samples of several sources.
   {
-    const std::lock_guard lock(impl_->mutex);
+    const std::scoped_lock lock(impl_->mutex);
     for (const auto& source : impl_->sources) {
       for (const Sample& sample : source()) {
         auto& family = sampled[sample.name];

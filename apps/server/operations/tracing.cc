@@ -114,7 +114,7 @@ Tracer::Tracer(const TracerOptions& options, Report report)
 
 Tracer::~Tracer() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();
@@ -124,7 +124,7 @@ Tracer::~Tracer() {
 void Tracer::observe(const RequestRecord& record) {
   const auto context = parse_traceparent(record.traceparent);
   if (context && !context->sampled) return;
-  const std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   if (waiting_.size() >= options_.max_waiting) {
     ++dropped_;
     return;
@@ -133,7 +133,7 @@ void Tracer::observe(const RequestRecord& record) {
 }
 
 std::vector<Sample> Tracer::samples() const {
-  const std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   return trace_samples(sent_, dropped_);
 }
 
