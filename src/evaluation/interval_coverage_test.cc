@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <ostream>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "treble/evaluation.h"
@@ -112,6 +115,14 @@ struct Case {
   std::size_t items;
 };
 
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  constexpr std::array kSpreads = {"Skewed", "SkewedDown", "Sparse", "Correlated"};
+  return kSpreads.at(static_cast<std::size_t>(info.param.spread)) + std::to_string(info.param.items);
+}
+
+/// Without it the bytes would be printed, padding included.
+void PrintTo(const Case& one, std::ostream* out) { *out << one.items << " items"; }
+
 class HeldOutCoverage : public testing::TestWithParam<Case> {};
 
 // Without a gain the baseline is chosen wherever chance is against the others, so that an interval can miss 0 on one
@@ -151,7 +162,8 @@ INSTANTIATE_TEST_SUITE_P(Spreads, HeldOutCoverage, testing::ValuesIn([] {
                              for (const std::size_t items : {50U, 100U, 300U}) cases.push_back({spread, items});
                            }
                            return cases;
-                         }()));
+                         }()),
+                         case_name);
 
 TEST(IntervalCoverage, OfAllSettingsGainsAtOnce) {
   const std::vector<double> gains = {0, 0, 0.1, 0.3, -0.2, 0.05};
