@@ -126,7 +126,7 @@ void PrintTo(const Case& one, std::ostream* out) { *out << one.items << " items"
 class HeldOutCoverage : public testing::TestWithParam<Case> {};
 
 // Without a gain the baseline is chosen wherever chance is against the others, so that an interval can miss 0 on one
-// side alone: 97.5 % and 2.5 % are then what a perfect one reaches. Strong skew and 8 settings cost up to 4 points.
+// side alone: 97.5 % and 2.5 % are then what a perfect one reaches. Strong skew costs up to two points.
 TEST_P(HeldOutCoverage, WithoutAGain) {
   const auto [spread, items] = GetParam();
   for (const std::size_t settings : {1U, 8U}) {
@@ -134,8 +134,8 @@ TEST_P(HeldOutCoverage, WithoutAGain) {
     const Coverage coverage = cover(spread, items, std::vector<double>(settings + 1));
     RecordProperty(settings == 1 ? "covered_1" : "covered_8", coverage.covered);
     RecordProperty(settings == 1 ? "helps_1" : "helps_8", coverage.helps);
-    EXPECT_GE(coverage.covered, kSets * 93 / 100);
-    EXPECT_LE(coverage.helps, kSets * 6 / 100);
+    EXPECT_GE(coverage.covered, kSets * 94 / 100);
+    EXPECT_LE(coverage.helps, kSets * 5 / 100);
     EXPECT_LE(coverage.harms, kSets * 1 / 100);
   }
 }
@@ -147,7 +147,7 @@ TEST_P(HeldOutCoverage, WithAGain) {
     SCOPED_TRACE(testing::Message() << truth.size() - 1 << " settings");
     const Coverage coverage = cover(spread, items, truth);
     RecordProperty(truth.size() == 2 ? "covered_1" : "covered_8", coverage.covered);
-    EXPECT_GE(coverage.covered, kSets * 91 / 100);
+    EXPECT_GE(coverage.covered, kSets * 93 / 100);
     // Intervals that are merely wide would cover as well.
     if (items == 300) {
       EXPECT_GE(coverage.helps, kSets * 95 / 100);
