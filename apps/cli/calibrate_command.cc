@@ -17,8 +17,8 @@ namespace treble::cli {
 namespace {
 
 constexpr const char* kCalibrateExamples =
-    R"(At every length, each layer's logit scale is chosen so that its attention filters as at the reference length. The texts
-must be as long as the longest of --lengths; they need no labels.
+    R"(At every length, each layer's logit scale is chosen so that its attention spreads (or filters) as at the reference
+length. The texts must be as long as the longest of --lengths; they need no labels.
 
 Examples:
   export TREBLE_MODEL=models/all-MiniLM-L6-v2
@@ -26,6 +26,8 @@ Examples:
   treble embed -t match:profile.json corpus.jsonl -o tempered.npy)";
 
 constexpr std::size_t kMaxMisses = 12;
+/// A scale below this is a change of direction and not the rounding of the search.
+constexpr double kFlatter = 0.995;
 
 void draw_progress(const treble::Progress& progress) {
   say("\r{:3} % (layer {} of {}){}", 100 * progress.done / progress.total, progress.done, progress.total,
@@ -65,6 +67,27 @@ std::string misses(const std::vector<UnreachedTarget>& unreached, bool per_head)
   return out;
 }
 
+/// Said where the profile flattens attention.
+std::string flattening(const TemperatureProfile& profile) {
+  int flatter = 0;
+  int all = 0;
+  for (const auto& layer : profile.logit_scales) {
+    for (const auto& head : layer) {
+      for (std::size_t i = 0; i < head.size(); ++i) {
+        if (profile.lengths[i] <= profile.reference_length) continue;
+        ++all;
+        if (head[i] < kFlatter) ++flatter;
+      }
+    }
+  }
+  if (flatter == 0) return "";
+  return fmt::format(
+      "{} of {} scales for texts longer than {} tokens are below 1: there attention is made flatter, against the "
+      "direction of TempScale{}. `treble sweep -t match:FILE` judges a profile\n",
+      flatter, all, profile.reference_length,
+      profile.matched == CalibrationTarget::filter_rate ? " (--match entropy keeps its spread instead)" : "");
+}
+
 }  // namespace
 
 void CalibrateCommand::add_to(CLI::App& app) {
@@ -74,9 +97,9 @@ void CalibrateCommand::add_to(CLI::App& app) {
       ->type_name("FILE.json")
       ->required()
       ->group(group);
-  command_->add_option("--match", match_, "What to keep equal over lengths [filter-rate]")
-      ->type_name("filter-rate|entropy")
-      ->check(one_of({"filter-rate", "entropy"}))
+  command_->add_option("--match", match_, "What to keep equal over lengths [entropy]")
+      ->type_name("entropy|filter-rate")
+      ->check(one_of({"entropy", "filter-rate"}))
       ->group(group);
   command_
       ->add_option("--reference-length", options_.reference_length, "Tokens at which the model is taken as it is [64]")
@@ -118,18 +141,18 @@ int CalibrateCommand::run() const {
   const SentenceEncoder encoder = model_.load();
   const AllTexts texts = read_all_texts(plan, input_.resolve());
   CalibrateOptions options = options_;
-  options.match = match_ == "entropy" ? CalibrationTarget::entropy : CalibrationTarget::filter_rate;
+  options.match = match_ == "filter-rate" ? CalibrationTarget::filter_rate : CalibrationTarget::entropy;
   if (is_interactive(STDERR_FILENO)) options.progress = draw_progress;
   const Calibration result = calibrate(encoder, texts.views, options);
   const bool to_stdout = output_ == "-";
-  const std::string unreached = misses(result.unreached, options.per_head);
+  const std::string remarks = misses(result.unreached, options.per_head) + flattening(result.profile);
   if (to_stdout) {
-    say(scales_table(result.profile) + unreached);
+    say(scales_table(result.profile) + remarks);
     print_out(to_json(result.profile));
     return 0;
   }
   write_whole_file(output_, to_json(result.profile), existing);
-  say(unreached);
+  say(remarks);
   say("done: {} from {}; use it with --temperature match:{}\n", output_, counted(result.texts, "text"), output_);
   print_out(scales_table(result.profile));
   return 0;

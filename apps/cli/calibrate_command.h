@@ -24,7 +24,7 @@ class CalibrateCommand {
   ModelArguments model_;
   InputArguments input_;
   CalibrateOptions options_;
-  std::string match_ = "filter-rate";
+  std::string match_ = "entropy";
   std::string output_;
   bool force_ = false;
 };

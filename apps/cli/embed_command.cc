@@ -149,7 +149,7 @@ void EmbedCommand::add_to(CLI::App& app) {
   command_
       ->add_option("--post", post_,
                    "A post-processing step, fitted by `treble fit`; or chunk-mean[:N], chunk-max[:N]: texts in pieces "
-                   "of N tokens")
+                   "of N tokens; late-chunk:N: read whole, pooled in pieces")
       ->type_name("FILE")
       ->group("Vectors");
   model_.add_to(*command_);
@@ -177,7 +177,7 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
   roles.reads(plan);
   roles.reads_model(model_.options.model);
   roles.reads_temperature(temperature_);
-  if (!post_.starts_with("chunk-")) roles.reads(post_, "--post");
+  if (!ChunkOptions::names(post_)) roles.reads(post_, "--post");
   roles.writes(output_.empty() ? "-" : output_, "-o");
   if (!to_stdout()) roles.writes(vector_sidecar(output_), "-o");
   roles.writes(json_summary_, "--json-summary");
@@ -192,7 +192,7 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
 BulkOptions EmbedCommand::resolve() const {
   BulkOptions options = {.encode = encode_.resolve(), .batch_texts = chunk_texts_};
   options.encode.temperature = Temperature::parse(temperature_);
-  if (post_.starts_with("chunk-")) {
+  if (ChunkOptions::names(post_)) {
     options.chunks = ChunkOptions::parse(post_);
   } else {
     options.post = post_;

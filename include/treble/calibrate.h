@@ -1,5 +1,5 @@
-// A temperature profile for one model, from unlabelled texts: at every length the attention of each layer is sharpened
-// until it filters as it does at a reference length.
+// A temperature profile for one model, from unlabelled texts: at every length the attention of each layer is scaled until
+// a statistic of it is what it is at a reference length.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,9 @@ namespace treble {
 
 /// How a profile is made.
 struct CalibrateOptions {
-  CalibrationTarget match = CalibrationTarget::filter_rate;  ///< what is made equal
+  /// What is made equal. Longer texts spread attention, so that the entropy sharpens (s > 1), as TempScale does; the
+  /// filter rate may ask for the opposite (docs/temperature.md).
+  CalibrationTarget match = CalibrationTarget::entropy;
   /// The length whose attention is taken as it is (s = 1).
   std::int64_t reference_length = 64;
   /// The lengths of the profile; those beyond the model's limit are an error. Empty: those of 64, 128, 256 and 512 that

@@ -24,9 +24,14 @@ struct ChunkOptions {
   ChunkAggregate aggregate = ChunkAggregate::mean;  ///< of a text's pieces
   /// Tokens of a piece at most, special tokens and prompt included; 0: as many as the model reads.
   std::int64_t max_tokens = 0;
+  /// Late chunking (Günther et al., arXiv 2409.04701): the model reads as much at once as it can, and the pieces are
+  /// runs of `max_tokens` of its token vectors, pooled each on its own. `max_tokens` must be given.
+  bool late = false;
 
-  /// "chunk-mean", "chunk-max", either with ":N". Throws Error{invalid_argument} otherwise.
+  /// "chunk-mean", "chunk-max", either with ":N", or "late-chunk:N". Throws Error{invalid_argument} otherwise.
   TREBLE_API static ChunkOptions parse(std::string_view text);
+  /// Whether `text` is meant for `parse` and not the name of a file or of another step.
+  TREBLE_API static bool names(std::string_view text);
   TREBLE_API std::string to_string() const;  ///< The form that `parse` reads.
 };
 
@@ -36,9 +41,10 @@ struct ChunkOptions {
 TREBLE_API std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::string_view text,
                                                     const EncodeOptions& options, std::int64_t max_tokens);
 
-/// As SentenceEncoder::encode, but nothing is cut off: token_counts say that all tokens were used. Every piece gets the
-/// prompt. Vectors have length 1 where encode's would; a text that fits into one piece has the vector of encode, bit
-/// for bit. Progress counts pieces. Throws what encode and split_text throw.
+/// As SentenceEncoder::encode, but nothing is cut off: token_counts say that all tokens were used. Every piece that is
+/// read gets the prompt. Vectors have length 1 where encode's would; a text that fits into one piece has the vector of
+/// encode, bit for bit. Progress counts pieces that are read. Throws what encode and split_text throw, and
+/// Error{unsupported} for late chunking with a model whose vector is that of a single token.
 TREBLE_API Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                      const EncodeOptions& options, const ChunkOptions& chunks);
 

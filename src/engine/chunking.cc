@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 
 #include "base/fail_about.h"
 #include "base/stop.h"
 #include "base/utf8.h"
+#include "engine/encoder_access.h"
 
 namespace treble {
 
@@ -93,11 +95,21 @@ auto for_text(std::size_t index, const Body& body) {
   }
 }
 
+/// A row a piece.
+SpanEmbeddings encode_apart(const SentenceEncoder& encoder, std::span<const std::string_view> pieces,
+                            const EncodeOptions& options) {
+  SpanEmbeddings result{.embeddings = encoder.encode(pieces, options), .ends = std::vector<std::size_t>(pieces.size())};
+  std::iota(result.ends.begin(), result.ends.end(), 1);
+  return result;
+}
+
 /// The pieces of text i end before ends[i]; errors name the text.
-Embeddings encode_pieces(const SentenceEncoder& encoder, std::span<const std::string_view> pieces,
-                         std::span<const std::size_t> ends, const EncodeOptions& options) {
+SpanEmbeddings encode_pieces(const SentenceEncoder& encoder, std::span<const std::string_view> pieces,
+                             std::span<const std::size_t> ends, const EncodeOptions& options,
+                             const ChunkOptions& chunks) {
   try {
-    return encoder.encode(pieces, options);
+    return chunks.late ? EncoderAccess::encode_spans(encoder, pieces, options, chunks.max_tokens)
+                       : encode_apart(encoder, pieces, options);
   } catch (const Error& error) {
     if (!error.text_index()) throw;
     const auto piece = static_cast<std::size_t>(*error.text_index());
@@ -112,19 +124,24 @@ ChunkOptions ChunkOptions::parse(std::string_view text) {
   ChunkOptions options;
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
-  bool good = name == "chunk-mean" || name == "chunk-max";
+  options.late = name == "late-chunk";
+  bool good = options.late || name == "chunk-mean" || name == "chunk-max";
   options.aggregate = name == "chunk-max" ? ChunkAggregate::max : ChunkAggregate::mean;
   if (good && colon != std::string_view::npos) {
     const std::string_view number = text.substr(colon + 1);
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), options.max_tokens);
     good = error == std::errc() && end == number.data() + number.size() && options.max_tokens > 0;
   }
-  if (!good) fail(ErrorCode::invalid_argument, "\"{:.100}\": write chunk-mean[:N] or chunk-max[:N]", text);
+  if (!good || (options.late && options.max_tokens == 0)) {
+    fail(ErrorCode::invalid_argument, "\"{:.100}\": write chunk-mean[:N], chunk-max[:N] or late-chunk:N", text);
+  }
   return options;
 }
 
+bool ChunkOptions::names(std::string_view text) { return text.starts_with("chunk-") || text.starts_with("late-chunk"); }
+
 std::string ChunkOptions::to_string() const {
-  const char* name = aggregate == ChunkAggregate::max ? "chunk-max" : "chunk-mean";
+  const char* name = late ? "late-chunk" : aggregate == ChunkAggregate::max ? "chunk-max" : "chunk-mean";
   return max_tokens == 0 ? std::string(name) : fmt::format("{}:{}", name, max_tokens);
 }
 
@@ -150,7 +167,11 @@ std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::st
 
 Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                           const EncodeOptions& options, const ChunkOptions& chunks) {
-  const std::int64_t limit = max_piece_tokens(encoder, options, chunks.max_tokens);
+  const std::int64_t piece_tokens = max_piece_tokens(encoder, options, chunks.max_tokens);
+  if (chunks.late && chunks.max_tokens == 0) {
+    fail(ErrorCode::invalid_argument, "late chunking needs the tokens of a piece (ChunkOptions::max_tokens)");
+  }
+  const std::int64_t limit = chunks.late ? max_piece_tokens(encoder, options, 0) : piece_tokens;
   std::vector<std::string_view> pieces;
   std::vector<std::size_t> ends;
   for (std::size_t text = 0; text < texts.size(); ++text) {
@@ -159,21 +180,24 @@ Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::s
     pieces.insert(pieces.end(), of_text.begin(), of_text.end());
     ends.push_back(pieces.size());
   }
-  const Embeddings embedded = encode_pieces(encoder, pieces, ends, options);
+  const SpanEmbeddings spans = encode_pieces(encoder, pieces, ends, options, chunks);
+  const Embeddings& embedded = spans.embeddings;
   Embeddings result;
   result.count = static_cast<std::int64_t>(texts.size());
   result.dim = embedded.dim;
   const auto dim = static_cast<std::size_t>(result.dim);
   result.values.resize(texts.size() * dim);
   const bool normalize = options.normalize.value_or(encoder.info().normalizes);
-  std::size_t first = 0;
+  std::size_t piece = 0;
+  std::size_t row = 0;
   for (std::size_t text = 0; text < texts.size(); ++text) {
-    aggregate(std::span(embedded.values).subspan(first * dim, (ends[text] - first) * dim), dim, chunks.aggregate,
-              normalize, std::span(result.values).subspan(text * dim, dim));
     std::int64_t used = 0;
-    for (std::size_t piece = first; piece < ends[text]; ++piece) used += embedded.token_counts[piece].used;
+    for (; piece < ends[text]; ++piece) used += embedded.token_counts[piece].used;
+    const std::size_t end = spans.ends[piece - 1];
+    aggregate(std::span(embedded.values).subspan(row * dim, (end - row) * dim), dim, chunks.aggregate, normalize,
+              std::span(result.values).subspan(text * dim, dim));
     result.token_counts.push_back({used, used});
-    first = ends[text];
+    row = end;
   }
   return result;
 }

@@ -63,6 +63,11 @@ std::vector<std::int64_t> EncoderAccess::encode_batch(const SentenceEncoder& enc
   return non_finite;
 }
 
+SpanEmbeddings EncoderAccess::encode_spans(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                           const EncodeOptions& options, std::int64_t max_tokens) {
+  return encoder.impl_->encode_spans(texts, options, max_tokens);
+}
+
 Embeddings EncoderAccess::encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                             const EncodeOptions& options) {
   return encoder.impl_->encode(texts, options, Batching::repeatable);

@@ -41,10 +41,18 @@ struct VectorTarget {
 /// A batch whose sequences may come from different calls.
 struct BatchCall {
   const PackedBatch& batch;
+  /// Its tokens in other sequences, which get a vector each in place of the batch's; null: the batch's.
+  const PackedBatch* pooled = nullptr;
   /// One a sequence, or one for all.
   std::span<const Temperature> temperatures;
   bool temper_position_bias = true;
-  std::span<const VectorTarget> targets;  ///< [num_sequences]
+  std::span<const VectorTarget> targets;  ///< [num_sequences] of what is pooled
+};
+
+/// Vectors of parts of texts.
+struct SpanEmbeddings {
+  Embeddings embeddings;          ///< a row a span, in the order of the texts; token_counts are of the texts
+  std::vector<std::size_t> ends;  ///< [texts]: the spans of text i end before this row
 };
 
 /// What is said of a text whose vector has a NaN or infinity.
@@ -86,6 +94,12 @@ struct EncoderAccess {
   /// slower.
   static Embeddings encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                       const EncodeOptions& options);
+
+  /// Late chunking (arXiv 2409.04701): every text is read whole, and its tokens are pooled in spans of about equal
+  /// length, of `max_tokens` at most. A text of one span has the vector of encode. Throws what encode throws, and
+  /// Error{unsupported} for a model that pools a single token.
+  static SpanEmbeddings encode_spans(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                     const EncodeOptions& options, std::int64_t max_tokens);
 
   /// Runs the encoder on each text alone, in order and on this thread, with the observer looking on; nothing is pooled.
   /// The same, bit for bit, for every number of threads. Returns the tokens of each text.

@@ -29,23 +29,21 @@ PackedBatch one_token_each(const PackedBatch& batch) {
   return result;
 }
 
-/// Every thread gets some of a small call, and the last batches of a large one are small; a budget that the caller sets
-/// is kept.
-BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batching) {
+}  // namespace
+
+BatchPlan internal::plan_batches(const EncodeOptions& options, int threads, Batching batching) {
   if (options.batch_tokens != 0) return {options.batch_tokens};
   if (batching == Batching::repeatable) return {kBatchTokens};
   return {kBatchTokens, threads, kMinBatchTokens};
 }
 
-Embeddings room_for(std::size_t texts, std::int64_t dim) {
+Embeddings internal::room_for(std::size_t count, std::int64_t dim) {
   Embeddings out;
-  out.count = static_cast<std::int64_t>(texts);
+  out.count = static_cast<std::int64_t>(count);
   out.dim = dim;
-  out.values.resize(texts * static_cast<std::size_t>(dim));
+  out.values.resize(count * static_cast<std::size_t>(dim));
   return out;
 }
-
-}  // namespace
 
 /// The tokens that the vectors come from, where that is one a text; empty: all.
 std::vector<std::int64_t> SentenceEncoder::Impl::kept_tokens(const PackedBatch& batch) const {
@@ -63,18 +61,19 @@ std::vector<std::int64_t> SentenceEncoder::Impl::kept_tokens(const PackedBatch& 
 std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& execution, EncodeWorker& worker,
                                                               const BatchCall& call) const {
   const PackedBatch& batch = call.batch;
-  const auto kept = kept_tokens(batch);
+  const PackedBatch& pooled_batch = call.pooled != nullptr ? *call.pooled : batch;
+  const auto kept = call.pooled != nullptr ? std::vector<std::int64_t>() : kept_tokens(batch);
   const ConstMatrixView hidden = encoder.run({.execution = execution,
                                               .workspace = worker.layers,
                                               .temperatures = call.temperatures,
                                               .temper_position_bias = call.temper_position_bias,
                                               .kept_tokens = kept},
                                              batch);
-  const auto size = static_cast<std::size_t>(batch.num_sequences() * modules.full_width());
-  const MatrixView pooled(worker.pooled.ensure(size), batch.num_sequences(), modules.full_width());
-  modules.run(execution, kept.empty() ? batch : one_token_each(batch), hidden, pooled);
+  const auto size = static_cast<std::size_t>(pooled_batch.num_sequences() * modules.full_width());
+  const MatrixView pooled(worker.pooled.ensure(size), pooled_batch.num_sequences(), modules.full_width());
+  modules.run(execution, kept.empty() ? pooled_batch : one_token_each(batch), hidden, pooled);
   std::vector<std::int64_t> non_finite;
-  for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
+  for (std::int64_t sequence = 0; sequence < pooled_batch.num_sequences(); ++sequence) {
     const VectorTarget& target = call.targets[static_cast<std::size_t>(sequence)];
     modules.finish(pooled.row_span(sequence), target.options, target.vector);
     const bool finite =
@@ -105,15 +104,15 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, EncodeWorke
                           options.temperature);
 }
 
-void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options,
-                                           Batching batching, const VectorRows& out, CallWatch& watch) {
+void SentenceEncoder::Impl::run_batches(std::span<const PackedBatch> batches, Batching batching, CallWatch& watch,
+                                        const BatchBody& body) {
   if (batches.size() == 1 && batching == Batching::fastest) {
     // A single batch: all threads share each step of it. Its steps are cut the same way however many of the threads
     // other calls leave to it, so its vectors are the same bit for bit.
     watch.check();
     pool.run([&](int slot) {
       EncodeWorker& own = workers[static_cast<std::size_t>(slot)];
-      encode_batch(on_all_threads(own), own, batches.front(), options, out);
+      body(on_all_threads(own), own, batches.front());
     });
     watch.add(batches.front().num_sequences());
     return;
@@ -122,7 +121,7 @@ void SentenceEncoder::Impl::encode_batches(std::span<const PackedBatch> batches,
     EncodeWorker& own = workers[static_cast<std::size_t>(slot)];
     const PackedBatch& batch = batches[static_cast<std::size_t>(index)];
     watch.check();
-    encode_batch(Execution(own.kernels), own, batch, options, out);
+    body(Execution(own.kernels), own, batch);
     watch.add(batch.num_sequences());
   });
   watch.finish();
@@ -154,7 +153,10 @@ std::vector<TokenCount> SentenceEncoder::Impl::encode_tokenized(std::span<const 
                                                                 const EncodeOptions& options, Batching batching,
                                                                 const VectorRows& out, CallWatch& watch) {
   const auto batches = pack_batches(texts, plan_batches(options, pool.size(), batching));
-  encode_batches(batches, options, batching, out, watch);
+  run_batches(batches, batching, watch,
+              [&](const Execution& execution, EncodeWorker& worker, const PackedBatch& batch) {
+                encode_batch(execution, worker, batch, options, out);
+              });
   return token_counts(texts);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "batch/batch_packer.h"
 #include "batch/packed_batch.h"
 #include "engine/call_watch.h"
 #include "engine/encoder_access.h"
@@ -44,6 +46,13 @@ struct VectorRows {
   std::span<float> values;  ///< [texts, dim]
   std::int64_t dim = 0;
 };
+
+/// Every thread gets some of a small call, and the last batches of a large one are small; a budget that the caller sets
+/// is kept.
+BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batching);
+
+/// `count` vectors of zeros.
+Embeddings room_for(std::size_t count, std::int64_t dim);
 
 /// Text `index` of a call. Throws what SentenceEncoder::encode throws for it.
 TokenizedText tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text, std::int64_t index);
@@ -84,8 +93,10 @@ struct SentenceEncoder::Impl {
   Embeddings encode_token_ids(std::span<const TokenIds> lists, const EncodeOptions& options);
   std::vector<TokenCount> encode_tokenized(std::span<const TokenizedText> texts, const EncodeOptions& options,
                                            Batching batching, const VectorRows& out, CallWatch& watch);
-  void encode_batches(std::span<const PackedBatch> batches, const EncodeOptions& options, Batching batching,
-                      const VectorRows& out, CallWatch& watch);
+  SpanEmbeddings encode_spans(std::span<const std::string_view> texts, const EncodeOptions& options,
+                              std::int64_t max_tokens);
+  using BatchBody = std::function<void(const Execution&, EncodeWorker&, const PackedBatch&)>;
+  void run_batches(std::span<const PackedBatch> batches, Batching batching, CallWatch& watch, const BatchBody& body);
   void encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,
                     const EncodeOptions& options, const VectorRows& out) const;
   std::vector<std::int64_t> encode_batch(const Execution& execution, EncodeWorker& worker, const BatchCall& call) const;

@@ -9,7 +9,6 @@ using namespace internal;
 
 namespace {
 
-constexpr std::string_view kChunks = "chunk-";
 constexpr std::array kTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
 constexpr std::array kBaselines = {"centring", "whitening", "all-but-the-top", "length-direction"};
 
@@ -40,7 +39,7 @@ std::string SweepSetting::name() const {
 }
 
 SweepBaseline parse_sweep_baseline(std::string_view text) {
-  if (text.starts_with(kChunks)) return ChunkOptions::parse(text);
+  if (ChunkOptions::names(text)) return ChunkOptions::parse(text);
   return PostSpec::parse(text);
 }
 

@@ -45,7 +45,19 @@ class Calibrate(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("logit scale", done.stdout)
         self.assertIn(f"match:{output}", done.stderr)
-        return json.loads(output.read_text())
+        profile = json.loads(output.read_text())
+        self.check_direction(profile, done.stderr)
+        return profile
+
+    def check_direction(self, profile: dict, said: str) -> None:
+        """Scales that flatten attention on texts longer than the reference are counted aloud."""
+        beyond = [i for i, length in enumerate(profile["lengths"]) if length > profile["reference_length"]]
+        scales = [head[i] for layer in profile["logit_scales"] for head in layer for i in beyond]
+        flatter = sum(scale < 0.995 for scale in scales)
+        if flatter:
+            self.assertIn(f"{flatter} of {len(scales)} scales for texts longer than", said)
+        else:
+            self.assertNotIn("flatter", said)
 
     def embed(self, *options: str | Path) -> tuple[dict[str, object], list[list[float]]]:
         done = treble("embed", "--model", self.model, *options, stdin=TEXTS)
@@ -67,6 +79,7 @@ class Calibrate(unittest.TestCase):
 
     def test_heads_apart_and_the_same_again_for_a_seed(self) -> None:
         first = self.calibrate("a.json", "--per-head")
+        self.assertEqual(first["matched"], "entropy")
         self.assertEqual(first, self.calibrate("b.json", "--per-head"))
         self.assertEqual({len(heads) for heads in first["logit_scales"]}, {4})
 

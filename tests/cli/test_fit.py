@@ -103,10 +103,13 @@ class Fit(unittest.TestCase):
     def test_pieces(self) -> None:
         whole = self.vectors()
         pieces = self.vectors("--post", "chunk-mean:10")
+        late = self.vectors("--post", "late-chunk:10")
+        self.assertTrue(late not in (whole, pieces))
         short = [i for i, line in enumerate(self.texts.read_text().splitlines()) if len(line.split()) <= 2]
         self.assertGreater(len(short), 10)
         for i in short:
             self.assertEqual(whole[i], pieces[i])
+            self.assertEqual(whole[i], late[i])
         self.assertNotEqual(whole, pieces)
         output = self.folder / "v.npy"
         self.done("embed", *model(), "--post", "chunk-mean:10", self.texts, "-o", output)

@@ -408,13 +408,23 @@ class Sweep(unittest.TestCase):
     def test_pieces_and_other_forms_of_the_model(self) -> None:
         folder = self.write_beir()
         report = self.sweep(
-            folder, "--bootstrap", "100", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8", "--try-dtype", "int8",
+            folder, "--bootstrap", "100", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8,late-chunk:8", "--try-dtype", "int8",
             "--try-extend", "interpolate:64",
         )  # fmt: skip
         names = [row["name"] for row in report["settings"]]
         self.assertEqual(
             names,
-            ["1", "0.8", "int8", "0.8 + int8", "interpolate:64", "0.8 + interpolate:64", "chunk-mean:8", "chunk-max:8"],
+            [
+                "1",
+                "0.8",
+                "int8",
+                "0.8 + int8",
+                "interpolate:64",
+                "0.8 + interpolate:64",
+                "chunk-mean:8",
+                "chunk-max:8",
+                "late-chunk:8",
+            ],
         )
         self.assertEqual([row["model_form"] for row in report["settings"]][2:5], ["int8", "int8", "interpolate:64"])
         values = {row["name"]: row for row in report["settings"]}

@@ -197,7 +197,7 @@ void bind_encoder(nb::module_& module) {
            "many "
            "texts were truncated.")
       .def("encode_chunked", &encode_in_chunks, "texts"_a.none(), "options"_a, "chunks"_a, "progress"_a = nb::none(),
-           "As `encode`, [count, dim], with long texts in pieces: \"chunk-mean:256\".")
+           "As `encode`, [count, dim], with long texts in pieces: \"chunk-mean:256\", \"late-chunk:64\".")
       .def("count_tokens", &count_tokens, "texts"_a.none(), "options"_a,
            "What `encode` would report, without running the model.")
       .def(

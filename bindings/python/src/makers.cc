@@ -50,7 +50,7 @@ void bind_calibrate(nb::module_& module) {
           [](CalibrateOptions* self, const EncodeOptions& encode, const std::string& match) {
             new (self) CalibrateOptions{.match = parse_target(match), .encode = encode};
           },
-          "encode"_a, "match"_a = "filter_rate")
+          "encode"_a, "match"_a = "entropy")
       .def_rw("reference_length", &CalibrateOptions::reference_length)
       .def_rw("lengths", &CalibrateOptions::lengths)
       .def_rw("per_head", &CalibrateOptions::per_head)

@@ -159,7 +159,7 @@ class AnalysisMethods(Model):
         self,
         texts: Iterable[str],
         *,
-        match: Literal["filter_rate", "entropy"] = "filter_rate",
+        match: Literal["entropy", "filter_rate"] = "entropy",
         reference_length: int = 64,
         lengths: Sequence[int] = (),
         per_head: bool = False,
@@ -171,6 +171,7 @@ class AnalysisMethods(Model):
     ) -> Calibrated:
         """A temperature profile from unlabelled texts: attention at every length as at `reference_length`.
 
+        match: what stays equal; "entropy" sharpens, "filter_rate" may flatten attention on longer texts.
         texts: at least as long as the longest of `lengths`; up to `sample` of them are read at every length.
         lengths: of the profile; () is those of 64, 128, 256 and 512 that the model reads.
         per_head: tell the heads of a layer apart.

@@ -158,7 +158,8 @@ class EncodeMethods(Model):
     ) -> npt.NDArray[np.float32]:
         """[n, dim], with long texts in pieces whose vectors are put together; nothing is cut off.
 
-        chunks: "chunk-mean" or "chunk-max", either with the tokens of a piece: "chunk-mean:256".
+        chunks: "chunk-mean" or "chunk-max", either with the tokens of a piece: "chunk-mean:256"; or "late-chunk:64",
+            which pools pieces of a text that was read as a whole.
         """
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
