@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo: real text found on this machine (the Python standard library's docstrings), its vectors, and what length
-# does to them.
+# The demo: real text found on this machine (the Python standard library's docstrings), its vectors, what length does to
+# them, and whether something against it helps.
 #
 #   tools/demo.sh [MODEL_FOLDER]
 set -euo pipefail
@@ -15,13 +15,19 @@ printf '\n== %s docstrings of the Python standard library, to vectors ==\n' "$(w
 "$treble" embed --model "$model" "$out/texts.jsonl" -o "$out/vectors.npy" --force
 
 printf '\n== What length does to them, as trained and at temperature 0.8 ==\n'
-"$treble" inspect --model "$model" --temperature 0.8 "$out/texts.jsonl" --json "$out/collapse.json" --force
+"$treble" inspect --model "$model" --temperature 0.8 "$out/texts.jsonl" --json "$out/collapse.json" \
+  --html "$out/collapse.html" --force
+
+python3 tools/stdlib_texts.py --limit 300 --retrieval "$out/labelled"
+printf '\n== Does it help to sharpen attention, or to read long texts in pieces? 300 first lines look for their docstrings ==\n'
+"$treble" sweep --model "$model" -t 0.9 -t 0.8 --post chunk-mean "$out/labelled" --json "$out/sweep.json" \
+  --html "$out/sweep.html" --force
 
 cat <<EOF
 
-Written: $out/vectors.npy (+ .json), $out/collapse.json
-Try next:
+Written to $out: vectors.npy (+ .json); collapse.html and sweep.html, to open in a browser; the same as .json
+Try next, with texts of your own:
   $treble inspect --model $model --temperature 0.9 --temperature 0.7 YOUR_TEXTS.jsonl
-  $treble embed --model $model --temperature 0.8 YOUR_TEXTS.txt -o vectors.npy
-  $treble info --model $model
+  $treble sweep --model $model YOUR_LABELLED_FOLDER    # its form: docs/sweep.md
+  $treble serve --model $model
 EOF

@@ -405,6 +405,18 @@ class Sweep(unittest.TestCase):
         report = self.sweep(self.folder, *FAST, "--post", "none")
         self.assertEqual(len(report["settings"]), 3)
 
+    def test_the_set_of_the_demo(self) -> None:
+        script = Path(__file__).resolve().parents[2] / "tools" / "stdlib_texts.py"
+        folder = self.folder / "labelled"
+        subprocess.run([sys.executable, script, "--limit", "24", "--retrieval", folder], check=True)
+        items = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
+        lengths = [len(item["text"].split()) for item in items]
+        self.assertEqual((len(items), lengths), (24, sorted(lengths)))
+        self.assertGreater(lengths[-6], 400, "the longest are there")
+        report = self.sweep(folder, *FAST, "--post", "none")
+        self.assertEqual(report["items"], 24)
+        self.assertEqual(report["notes"], [note for note in report["notes"] if "id of a document" not in note])
+
     def test_pieces_and_other_forms_of_the_model(self) -> None:
         folder = self.write_beir()
         report = self.sweep(
