@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from peers import convert, report
 from peers.engines import PEERS, has_bfloat16
+from peers.machine import cpu_name, isa_names
 from peers.process import EngineProcess, Launch, Unavailable
 from peers.workloads import WORKLOADS, Workload, build_texts
 from tokenizers import Tokenizer
@@ -208,20 +209,6 @@ class Comparison:
         """sentence-transformers' float32 vectors, or where it is left out the first engine's."""
         name = "st-f32" if "st-f32" in running else next(iter(running))
         return np.fromfile(self.folder / f"{name}.f32", np.float32).reshape(count, -1)
-
-
-def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown CPU"
-
-
-def isa_names() -> str:
-    """The instruction sets that matter for speed here."""
-    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    wanted = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
-    return ", ".join(name for name in wanted if name in flags)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Compare `treble serve` with other embedding servers on this machine, and write docs/benchmarks.md.
 
-    .venv-peers/bin/python benchmarks/bench_server.py [--rounds 3] [--seconds 8] [--server treble --server st]
+    .venv-peers/bin/python benchmarks/bench_server.py [--rounds 3] [--seconds 7] [--server treble --server st]
 
-All servers have the same model in float32 and all threads, answer OpenAI's /v1/embeddings and stay up; the client
-(benchmarks/server_load, which checks every vector) asks one after the other, begun with another one each round. Two
-loads: CLIENTS at once with texts of 5 to 256 tokens, a text a request, and one client with texts of 5 to 16 tokens.
-The client takes its share of the same cores; its CPU time is reported. Figures are medians of the rounds.
+All servers have the same model and all threads, answer OpenAI's /v1/embeddings and stay up; the client
+(benchmarks/server_load, which checks every vector) asks one after the other, begun with another one each round: 1, 8
+and 32 requests at once, each a text of 5 to 256 tokens. The client takes its share of the same cores; its CPU time is
+reported. Figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from peers import convert, report
+from peers.machine import cpu_name, isa_names
 from peers.process import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "all-MiniLM-L6-v2"
 MAX_LENGTH = 256  # tokens, the model's own limit
-CLIENTS = 32
+CLIENTS = (1, 8, 32)  # requests at once
 TEXTS = 200  # that are not alike; the client computes their vectors before each load
 SERVERS = tuple(report.SERVER_TITLES)
 # llama.cpp computes in float32 but sums in another order and approximates GELU by a table; see docs/benchmarks.md.
@@ -92,7 +94,7 @@ class ServerProcess:
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    def load(self, arguments: argparse.Namespace, clients: int, longest: int) -> dict:
+    def load(self, arguments: argparse.Namespace, clients: int) -> dict:
         """What the client saw. A wrong vector, a hang or an error ends the comparison."""
         program = str(arguments.build / "bin" / "treble_server_load")
         options = {
@@ -103,7 +105,7 @@ class ServerProcess:
             "server": self.process.pid,
             "clients": clients,
             "seconds": arguments.seconds,
-            "longest": longest,
+            "longest": MAX_LENGTH,
             "texts": TEXTS,
             "tolerance": TOLERANCE[self.server],
         }
@@ -119,35 +121,31 @@ class ServerProcess:
         self.process.wait()
 
 
-def figures(rounds: list[dict]) -> dict:
-    """Medians of one server's rounds."""
+def figures(rounds: list[dict[int, dict]]) -> dict:
+    """Medians of one server's rounds, each with an answer for each number of clients."""
 
-    def median(load: str, *keys: str) -> float:
-        values = []
-        for one in rounds:
-            value = one[load]
-            for key in keys:
-                value = value[key]
-            values.append(value)
-        return statistics.median(values)
+    def medians(value: Callable[[dict], float]) -> dict[str, float]:
+        return {str(clients): statistics.median(value(one[clients]) for one in rounds) for clients in CLIENTS}
+
+    def times(of: str) -> dict[str, list[float]]:
+        quantiles = [medians(lambda load, name=name: load[of][name]) for name in ("p50_ms", "p99_ms")]
+        return {clients: [quantile[clients] for quantile in quantiles] for clients in map(str, CLIENTS)}
 
     return {
-        "texts_per_second": median("many", "texts_per_second"),
-        "all_ms": [median("many", "answers", quantile) for quantile in ("p50_ms", "p99_ms")],
-        "short_ms": [median("many", "answers_to_short_texts", quantile) for quantile in ("p50_ms", "p99_ms")],
-        "alone_ms": [median("alone", "answers", quantile) for quantile in ("p50_ms", "p99_ms")],
-        "client_share": statistics.median(
-            one["many"]["client_cpu_seconds"] / (one["many"]["client_cpu_seconds"] + one["many"]["server_cpu_seconds"])
-            for one in rounds
+        "texts_per_second": medians(lambda load: load["texts_per_second"]),
+        "all_ms": times("answers"),
+        "short_ms": times("answers_to_short_texts"),
+        "client_share": medians(
+            lambda load: load["client_cpu_seconds"] / (load["client_cpu_seconds"] + load["server_cpu_seconds"])
         ),
-        "peak_mb": max(one["many"]["server_peak_rss_mb"] for one in rounds),
-        "max_difference": max(one[load]["max_difference"] for one in rounds for load in ("many", "alone")),
+        "peak_mb": max(load["server_peak_rss_mb"] for one in rounds for load in one.values()),
+        "max_difference": max(load["max_difference"] for one in rounds for load in one.values()),
     }
 
 
 def compare(arguments: argparse.Namespace) -> dict:
     names = arguments.server or SERVERS
-    rounds: dict[str, list[dict]] = {name: [] for name in names}
+    rounds: dict[str, list[dict[int, dict]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = {}
         for name in names:
@@ -157,11 +155,11 @@ def compare(arguments: argparse.Namespace) -> dict:
             start = turn % len(names)
             for name in [*names[start:], *names[:start]]:
                 time.sleep(SETTLE_SECONDS)
-                many = running[name].load(arguments, CLIENTS, MAX_LENGTH)
-                rounds[name].append({"many": many, "alone": running[name].load(arguments, 1, 16)})
+                rounds[name].append({clients: running[name].load(arguments, clients) for clients in CLIENTS})
     return {
         "model": MODEL,
-        "clients": CLIENTS,
+        "cpu": f"{cpu_name()}, {isa_names()}",
+        "clients": list(CLIENTS),
         "longest": MAX_LENGTH,
         "seconds": arguments.seconds,
         "rounds": arguments.rounds,
@@ -174,7 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", action="append", choices=SERVERS, help="again for several [all]")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=8, help="of each load")
+    parser.add_argument("--seconds", type=int, default=7, help="of each load")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release")
     arguments = parser.parse_args()

@@ -75,6 +75,7 @@ void ServeCommand::add_to(CLI::App& app) {
   add_model_options();
   add_http_options();
   add_limit_options();
+  add_connection_options();
   add_operation_options();
   command_->footer(kServeExamples);
 }
@@ -156,14 +157,34 @@ void ServeCommand::add_limit_options() {
       ->check(CLI::Range(1, 1024).description(""));
   add(command, group, "--payload-limit", options_.http.payload_limit,
       "Bytes of a request's body; beyond, 413 [2000000]", "BYTES");
-  add(command, group, "--max-connections", options_.http.max_connections, "Connections open at once [20000]", "N")
-      ->check(CLI::Range(1, 1'000'000).description(""));
   add(command, group, "--request-timeout", request_timeout_,
       "Seconds that a request may wait; a request's header x-request-timeout-ms comes first [no limit]", "SECONDS")
       ->check(CLI::Range(0.0, kMaxSeconds).description(""));
   add(command, group, "--drain-timeout", drain_limit_, "Seconds for accepted requests when the server is to stop [30]",
       "SECONDS")
       ->check(CLI::Range(0.0, kMaxSeconds).description(""));
+}
+
+void ServeCommand::add_connection_options() {
+  CLI::App& command = *command_;
+  const std::string group = "Connections";
+  server::HttpOptions& http = options_.http;
+  const auto some_seconds = CLI::Range(0.1, kMaxSeconds).description("");
+  add(command, group, "--max-connections", http.max_connections, "Connections open at once [16384]", "N")
+      ->check(CLI::Range(1, 1'000'000).description(""));
+  add(command, group, "--header-limit", http.header_limit, "Bytes of request line and headers; beyond, 431 [16384]",
+      "BYTES")
+      ->check(CLI::Range(1'024, 1'048'576).description(""));
+  add(command, group, "--header-timeout", header_timeout_, "For request line and headers; beyond, 408 [10]", "SECONDS")
+      ->check(some_seconds);
+  add(command, group, "--body-timeout", body_timeout_, "For a request's body; beyond, 408 [60]", "SECONDS")
+      ->check(some_seconds);
+  add(command, group, "--write-timeout", write_timeout_,
+      "In which a client takes nothing of its answer; then the connection is closed [60]", "SECONDS")
+      ->check(some_seconds);
+  add(command, group, "--keep-alive-timeout", keep_alive_timeout_,
+      "Of a connection without a request; then it is closed [75]", "SECONDS")
+      ->check(some_seconds);
 }
 
 void ServeCommand::add_operation_options() {
@@ -216,6 +237,10 @@ server::ServerOptions ServeCommand::resolve() const {
   for (const std::string& key : options.api.api_keys) {
     if (key.empty()) fail(ErrorCode::invalid_argument, "--api-key is empty; leave it out to serve without a key");
   }
+  options.http.header_timeout = milliseconds(header_timeout_);
+  options.http.body_timeout = milliseconds(body_timeout_);
+  options.http.write_timeout = milliseconds(write_timeout_);
+  options.http.idle_timeout = milliseconds(keep_alive_timeout_);
   options.api.request_timeout = milliseconds(request_timeout_);
   options.api.max_batch_tokens = queue_.batch_tokens;
   options.api.tokenization_workers = queue_.tokenizer_threads;

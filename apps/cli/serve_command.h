@@ -22,6 +22,7 @@ class ServeCommand {
   void add_model_options();
   void add_http_options();
   void add_limit_options();
+  void add_connection_options();
   void add_operation_options();
   server::ServerOptions resolve() const;
   std::vector<server::ServedModelOptions> resolve_models() const;
@@ -39,6 +40,10 @@ class ServeCommand {
   ModelOptions model_;
   RequestQueueOptions queue_;
   server::ServerOptions options_;
+  double header_timeout_ = 10;
+  double body_timeout_ = 60;
+  double write_timeout_ = 60;
+  double keep_alive_timeout_ = 75;
   double request_timeout_ = 0;
   double drain_limit_ = 30;
   std::string log_level_ = "info";

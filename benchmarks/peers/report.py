@@ -153,20 +153,22 @@ def draw(results: list[dict], target: Path) -> None:
 
 
 def server_table(result: dict) -> list[str]:
-    """One line a server: throughput with many clients, and times in milliseconds, p50 / p99."""
-    best = max(entry["texts_per_second"] for name, entry in result["servers"].items() if not name.startswith("treble"))
+    """One line a server and number of clients: throughput, and times in milliseconds, p50 / p99."""
     lines = [
-        "| server | texts/s | of best peer | any text, ms | up to 32 tokens, ms | alone, ms | client's share of CPU "
+        "| clients | server | texts/s | of best peer | any text, ms | up to 32 tokens, ms | client's share of CPU "
         "| peak MB | max abs |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, entry in result["servers"].items():
-        times = [f"{entry[key][0]:.1f} / {entry[key][1]:.1f}" for key in ("all_ms", "short_ms", "alone_ms")]
-        lines.append(
-            f"| {SERVER_TITLES[name]} | {entry['texts_per_second']:.0f} | {entry['texts_per_second'] / best:.2f} "
-            f"| {' | '.join(times)} | {entry['client_share']:.0%} | {entry['peak_mb']:.0f} "
-            f"| {entry['max_difference']:.1e} |"
-        )
+    for clients in map(str, result["clients"]):
+        speeds = {name: entry["texts_per_second"][clients] for name, entry in result["servers"].items()}
+        best = max((speed for name, speed in speeds.items() if not name.startswith("treble")), default=None)
+        for name, entry in result["servers"].items():
+            times = [f"{entry[key][clients][0]:.1f} / {entry[key][clients][1]:.1f}" for key in ("all_ms", "short_ms")]
+            of_best = "" if best is None else f"{speeds[name] / best:.2f}"
+            lines.append(
+                f"| {clients} | {SERVER_TITLES[name]} | {speeds[name]:.0f} | {of_best} | {' | '.join(times)} "
+                f"| {entry['client_share'][clients]:.0%} | {entry['peak_mb']:.0f} | {entry['max_difference']:.1e} |"
+            )
     return lines
 
 
@@ -174,11 +176,12 @@ def server_section(result: dict) -> list[str]:
     return [
         SERVERS_BEGIN,
         "",
-        f"Written by benchmarks/bench_server.py: {result['model']} behind OpenAI's /v1/embeddings, {result['threads']} "
-        f"threads, one run of {result['rounds']} interleaved rounds, medians. {result['clients']} clients with a text "
-        f"of 5 to {result['longest']} tokens a request (lengths uniform on a logarithmic scale); "
-        "then one client alone with texts of 5 to 16 tokens. Every vector is checked against `encode`'s; max abs is "
-        "the largest difference. Times are p50 / p99, of a whole request; the client runs on the same cores.",
+        f"Written by benchmarks/bench_server.py: {result['model']} behind OpenAI's /v1/embeddings on {result['cpu']}, "
+        f"{result['threads']} threads; {result['rounds']} interleaved rounds of {result['seconds']} seconds, "
+        f"medians. Each client has one request at a time, of one text of 5 to {result['longest']} tokens (lengths "
+        "uniform on a logarithmic scale). Every vector is checked against `encode`'s; max abs is the largest "
+        "difference. Times are p50 / p99, of a whole request; the clients run on the same cores. Peers are at their "
+        "defaults: neither gathers texts of several requests into a batch.",
         "",
         *server_table(result),
         "",

@@ -238,8 +238,14 @@ void Load::record(const LoadText& text, const http::response<http::string_body>&
 
 awaitable<void> Load::watch_server() {
   asio::steady_timer timer(context_);
+  auto next_minute = Clock::now();
   while (running()) {
-    result_.peak_rss = std::max(result_.peak_rss, process_usage(plan_.server).rss);
+    const std::int64_t rss = process_usage(plan_.server).rss;
+    result_.peak_rss = std::max(result_.peak_rss, rss);
+    if (Clock::now() >= next_minute) {
+      result_.minutely_rss.push_back(rss);
+      next_minute += std::chrono::minutes(1);
+    }
     timer.expires_after(std::chrono::milliseconds(250));
     co_await timer.async_wait(no_throw);
   }

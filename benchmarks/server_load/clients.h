@@ -41,7 +41,8 @@ struct LoadResult {
   std::vector<double> refusal_seconds;  ///< of answers of other statuses
   float difference = 0;                 ///< maximum over components of right vectors
   double wall_seconds = 0;
-  std::int64_t peak_rss = 0;  ///< of the server, bytes
+  std::int64_t peak_rss = 0;               ///< of the server, bytes
+  std::vector<std::int64_t> minutely_rss;  ///< of the server, bytes, at the start and after each minute
 };
 
 /// Sends the texts in a random order, each as often as every other.

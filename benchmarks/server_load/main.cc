@@ -4,7 +4,7 @@
 //   treble serve --model MODEL --port 3000 &
 //   treble_server_load --model MODEL --port 3000 --server $! [--clients 256] [--seconds 300]
 //
-// docs/server.md has the scenarios and what they showed.
+// benchmarks/server_scenarios.py runs it in the scenarios whose figures are in docs/operate.md.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -29,6 +29,7 @@ struct Arguments {
   std::string model;
   std::string openai_model;
   int max_length = 0;
+  bool interpolate = false;
   int texts = 1000;
   int shortest = 5;
   int longest = 2000;
@@ -59,6 +60,8 @@ double own_cpu_seconds() {
 json report(const LoadResult& result) {
   json statuses = json::object();
   for (const auto& [status, count] : result.statuses) statuses[std::to_string(status)] = count;
+  json minutely = json::array();
+  for (const std::int64_t rss : result.minutely_rss) minutely.push_back(static_cast<double>(rss) / 1e6);
   return {{"statuses", statuses},
           {"wrong", result.wrong},
           {"hangs", result.hangs},
@@ -71,7 +74,8 @@ json report(const LoadResult& result) {
           {"answers", quantiles(result.seconds)},
           {"answers_to_short_texts", quantiles(result.short_seconds)},
           {"refusals", quantiles(result.refusal_seconds)},
-          {"server_peak_rss_mb", static_cast<double>(result.peak_rss) / 1e6}};
+          {"server_peak_rss_mb", static_cast<double>(result.peak_rss) / 1e6},
+          {"server_rss_mb_each_minute", minutely}};
 }
 
 Arguments parse(int argc, char** argv) {
@@ -80,6 +84,7 @@ Arguments parse(int argc, char** argv) {
   CLI::App app("Clients against a running `treble serve`");
   app.add_option("--model", arguments.model, "the folder that the server serves")->required();
   app.add_option("--max-length", arguments.max_length, "as of the server; 0: the model's");
+  app.add_flag("--interpolate", arguments.interpolate, "as of a server with --extend interpolate");
   app.add_option("--openai", arguments.openai_model,
                  "name of the model: ask /v1/embeddings, of any server that has it");
   app.add_option("--port", plan.port, "of the server, on 127.0.0.1")->required();
@@ -124,6 +129,7 @@ int main(int argc, char** argv) {
   treble::ModelOptions model;
   model.model = arguments.model;
   if (arguments.max_length > 0) model.max_length = arguments.max_length;
+  if (arguments.interpolate) model.extension = treble::PositionExtension::interpolate;
   const auto encoder = treble::SentenceEncoder::load(model);
   const auto texts = treble::load::make_texts(arguments.texts, arguments.shortest, arguments.longest);
   const auto load_texts = treble::load::with_vectors(encoder, texts, arguments.openai_model);

@@ -18,7 +18,7 @@ struct HttpOptions {
   std::uint64_t payload_limit = 2'000'000;           ///< bytes of a body; more is 413
   std::uint32_t header_limit = 16'384;               ///< bytes of request line and headers; more is 431
   std::uint64_t memory_limit = 1'000'000'000;        ///< bytes of all requests' and responses' bodies; see below
-  int max_connections = 20'000;                      ///< open at once; further ones wait in the kernel's backlog
+  int max_connections = 16'384;                      ///< open at once; further ones wait in the kernel's backlog
   std::chrono::milliseconds header_timeout{10'000};  ///< for request line and headers, from their first byte; then 408
   std::chrono::milliseconds body_timeout{60'000};    ///< for a body; then 408
   std::chrono::milliseconds write_timeout{60'000};   ///< for a client to take a response, restarted by progress
