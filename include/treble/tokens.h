@@ -77,5 +77,9 @@ struct TokenEmbeddings {
 TREBLE_API std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder,
                                                          std::span<const std::string_view> texts,
                                                          const EncodeOptions& options = {});
+/// The same for texts that are token ids already, read as encode_token_ids reads them. Throws what it throws.
+TREBLE_API std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder,
+                                                         std::span<const TokenIds> lists,
+                                                         const EncodeOptions& options = {});
 
 }  // namespace treble

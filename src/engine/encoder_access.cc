@@ -78,7 +78,14 @@ std::vector<TokenCount> EncoderAccess::observe(const SentenceEncoder& encoder, s
   SentenceEncoder::Impl& model = *encoder.impl_;
   model.check_temperature(options);
   const auto tokenized = model.tokenize(texts, model.plan_reading(options));
-  for (const auto& text : tokenized) {
+  observe(encoder, tokenized, options, observer);
+  return token_counts(tokenized);
+}
+
+void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
+                            const EncodeOptions& options, AttentionObserver& observer) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  for (const auto& text : texts) {
     check_stop(options.stop, "observing");
     const auto batch = pack_batches({&text, 1}, {});
     // On one thread: what is observed must not depend on how many there are.
@@ -92,7 +99,6 @@ std::vector<TokenCount> EncoderAccess::observe(const SentenceEncoder& encoder, s
                         batch.front());
     });
   }
-  return token_counts(tokenized);
 }
 
 void EncoderAccess::parallel_for(const SentenceEncoder& encoder, std::int64_t count,

@@ -106,6 +106,10 @@ struct EncoderAccess {
   static std::vector<TokenCount> observe(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                          const EncodeOptions& options, AttentionObserver& observer);
 
+  /// The same for texts that are tokenized already.
+  static void observe(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
+                      const EncodeOptions& options, AttentionObserver& observer);
+
   /// A loop on the model's threads.
   static void parallel_for(const SentenceEncoder& encoder, std::int64_t count,
                            const std::function<void(std::int64_t)>& body);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -75,19 +76,30 @@ class LastStates : public AttentionObserver {
   TokenEmbeddings& kept_;
 };
 
+/// Reads text `index` of a call, or list of ids, with the observer looking on.
+using ReadOne = std::function<TokenCount(std::size_t index, AttentionObserver& observer)>;
+
 /// Of text `index` of a call.
-TokenEmbeddings embed_tokens(const SentenceEncoder& encoder, std::string_view text, std::int64_t index,
-                             const EncodeOptions& options) {
+TokenEmbeddings embed_tokens(const SentenceEncoder& encoder, std::int64_t index, const EncodeOptions& options,
+                             const ReadOne& read) {
   TokenEmbeddings embeddings;
   LastStates states(encoder.info().num_layers, embeddings);
-  try {
-    embeddings.count = EncoderAccess::observe(encoder, {&text, 1}, options, states).front();
-  } catch (const Error& error) {
-    throw with_text_index(error, index);
-  }
+  embeddings.count = read(static_cast<std::size_t>(index), states);
   const auto finite = [](float value) { return std::isfinite(value); };
   if (!std::all_of(embeddings.values.begin(), embeddings.values.end(), finite)) {
     throw non_finite_vector(index, embeddings.num_tokens, options.temperature);
+  }
+  return embeddings;
+}
+
+std::vector<TokenEmbeddings> embed_all_tokens(const SentenceEncoder& encoder, std::int64_t count,
+                                              const EncodeOptions& options, const ReadOne& read) {
+  CallWatch watch(options, count);
+  std::vector<TokenEmbeddings> embeddings;
+  embeddings.reserve(static_cast<std::size_t>(count));
+  for (std::int64_t index = 0; index < count; ++index) {
+    embeddings.push_back(embed_tokens(encoder, index, options, read));
+    watch.add(1);
   }
   return embeddings;
 }
@@ -181,14 +193,24 @@ std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t>
 std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                               const EncodeOptions& options) {
   encoder.validate(options);
-  internal::CallWatch watch(options, std::ssize(texts));
-  std::vector<TokenEmbeddings> embeddings;
-  embeddings.reserve(texts.size());
-  for (const std::string_view text : texts) {
-    embeddings.push_back(embed_tokens(encoder, text, std::ssize(embeddings), options));
-    watch.add(1);
-  }
-  return embeddings;
+  return embed_all_tokens(encoder, std::ssize(texts), options, [&](std::size_t index, auto& observer) {
+    try {
+      return internal::EncoderAccess::observe(encoder, texts.subspan(index, 1), options, observer).front();
+    } catch (const Error& error) {
+      throw internal::with_text_index(error, static_cast<std::int64_t>(index));
+    }
+  });
+}
+
+std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder, std::span<const TokenIds> lists,
+                                              const EncodeOptions& options) {
+  const internal::CallPlan plan = internal::EncoderAccess::plan_token_ids(encoder, options);
+  return embed_all_tokens(encoder, std::ssize(lists), options, [&](std::size_t index, auto& observer) {
+    const internal::TokenizedText ids =
+        internal::EncoderAccess::take_token_ids(encoder, plan, lists[index], static_cast<std::int64_t>(index));
+    internal::EncoderAccess::observe(encoder, std::span(&ids, 1), options, observer);
+    return TokenCount{.tokens = static_cast<std::int64_t>(ids.num_tokens), .used = std::ssize(ids.ids)};
+  });
 }
 
 }  // namespace treble

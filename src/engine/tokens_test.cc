@@ -307,6 +307,33 @@ TEST(TokenEmbeddingsOf, TextsPoolToTheirVectors) {
   }
 }
 
+TEST(TokenEmbeddingsOf, IdsAreReadAsTheyAre) {
+  const SentenceEncoder encoder = golden_bert();
+  std::string words;
+  for (int i = 0; i < 300; ++i) words += "the cat ";
+  const std::vector<std::string_view> texts = {"the ferry leaves", words, "a"};
+  const auto expected = token_embeddings(encoder, texts);
+  auto lists = token_ids(encoder, texts);
+  const auto got = token_embeddings(encoder, lists);
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].values, expected[i].values);
+    EXPECT_EQ(got[i].num_tokens, expected[i].num_tokens);
+    EXPECT_EQ(got[i].count.used, expected[i].count.used);
+  }
+  lists[1].insert(lists[1].end(), {5, 6, 7});
+  const auto cut = token_embeddings(encoder, lists, {.truncation = Truncation::end});
+  EXPECT_EQ(cut[1].values, expected[1].values);
+  EXPECT_EQ(cut[1].count.tokens, cut[1].count.used + 3);
+  EXPECT_EQ(blamed([&] { token_embeddings(encoder, lists, {.truncation = Truncation::error}); }), 1);
+  lists[2] = {5, 1'000'000};
+  EXPECT_EQ(blamed([&] { token_embeddings(encoder, lists); }), 2);
+  lists[0] = {};
+  EXPECT_EQ(blamed([&] { token_embeddings(encoder, lists); }), 0);
+  expect_words(error_of([&] { token_embeddings(encoder, std::vector<TokenIds>{{5}}, {.prompt = "query: "}); }),
+               {"invalid_argument: ", "query: "});
+}
+
 TEST(TokenEmbeddingsOf, StopsAndErrorsAreThoseOfTheCall) {
   const SentenceEncoder encoder = golden_bert();
   const std::vector<std::string_view> texts = {"a", "\xff"};

@@ -698,6 +698,8 @@ describe("the page with treble serve", program, () => {
         all.map((option) => option.textContent.replace(/^\d+ /, "")),
       );
       await page.locator("details.numbers summary").first().click();
+      // A table is made when its summary is opened, which the browser tells the page a moment later.
+      await page.locator("details.numbers table").first().waitFor();
       const rows = await page.$$eval("details.numbers tbody tr", (all) =>
         all.map((row) => [...row.children].map((cell) => cell.textContent.replace("−", "-"))),
       );

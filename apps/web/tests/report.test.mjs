@@ -219,6 +219,8 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.equal(await page.locator("section .how p").count(), sections);
       assert.equal(await page.locator("section details.numbers").count(), sections);
       for (const summary of await page.locator("details.numbers summary").all()) await summary.click();
+      // A table is made when its summary is opened, which the browser tells the page a moment later.
+      await openTables(page);
       const rows = await page.$$eval("details.numbers", (all) =>
         all.map((d) => d.querySelectorAll("tbody tr").length),
       );
