@@ -147,7 +147,9 @@ void SweepCommand::add_judgement_options() {
   command_->add_option("--seed", options_.held_out.seed, "Of deals, sample and bootstrap [1]")
       ->type_name("N")
       ->group(group);
-  command_->add_option("--bucket-edges", options_.bucket_edges, "Upper edges of the length buckets [32,64,128,256,512]")
+  command_
+      ->add_option("--bucket-edges", options_.bucket_edges,
+                   "Upper edges of the length buckets, in tokens that texts have [32,64,128,256,512,2048,8192]")
       ->type_name("A,B,…")
       ->take_all()
       ->allow_extra_args(false)
@@ -253,6 +255,7 @@ int SweepCommand::run() const {
     SweepReport report = sweep_data(std::move(options));
     for (std::string& note : report.notes) note = with_flags(note);
     for (std::string& reason : report.skipped) reason = with_flags(reason);
+    for (std::string& sentence : report.advice) sentence = with_flags(sentence);
     output_.write(to_json(report), report.verdict + "\n\n" + to_table(report));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::interrupted) throw;

@@ -79,6 +79,19 @@ struct SweepPrompt {
   std::optional<std::string> text = {};  ///< a literal prompt
 };
 
+/// How much of some texts a setting reads. Tokens are those that the texts have, prompts and special tokens included.
+struct SweepReading {
+  std::int64_t texts = 0;   ///< all of them
+  std::int64_t cut = 0;     ///< those of which something is never read
+  std::int64_t tokens = 0;  ///< of all texts
+  std::int64_t read = 0;    ///< by the setting
+
+  /// The share of the tokens that is never read; 0 without tokens.
+  double unread() const noexcept {
+    return tokens == 0 ? 0 : static_cast<double>(tokens - read) / static_cast<double>(tokens);
+  }
+};
+
 /// Which texts the temperature acts on; the others stay at 1.
 enum class SweepSide { both, query, document };
 /// "both", "query", "document".
@@ -104,8 +117,9 @@ struct SweepOptions {
   /// Folds, deals, resamples, seed. Without groups, those of the data count: by the field that it was read with, else
   /// by the most relevant document of queries; and exact duplicates.
   HeldOutOptions held_out = {};
-  /// Upper edges of the length buckets in tokens; the last bucket is open.
-  std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
+  /// Upper edges of the length buckets in tokens, as many as texts have whatever is read of them; the last bucket is
+  /// open.
+  std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512, 2048, 8192};
   /// A folder for vectors, made where it is missing, so that a rerun resumes where a run stopped. Any number of
   /// processes may share it. Empty: nothing is kept.
   std::filesystem::path cache = {};
@@ -115,7 +129,7 @@ struct SweepOptions {
   std::stop_token stop = {};
 };
 
-/// Items by the tokens of what is to be found, or of the longer text of a pair.
+/// Items by the tokens that what is to be found has, or the longer text of a pair.
 struct SweepBucket {
   std::int64_t min_tokens = 0;  ///< inclusive
   std::int64_t max_tokens = 0;  ///< inclusive
@@ -135,19 +149,25 @@ struct SweepReport {
   std::string metric;                                                   ///< "nDCG@10", "MAP", "Spearman", …
   SweepSide side = SweepSide::both;                                     ///< as asked
   Similarity similarity = Similarity::cosine;                           ///< as used
-  SweepPrompt query_prompt;            ///< as used: the text always, the name where it has one
-  SweepPrompt document_prompt;         ///< as used
-  bool ignore_identical_ids = false;   ///< as asked
-  bool labelled = true;                ///< as SweepData::labelled
-  std::int64_t queries_left_out = 0;   ///< without a relevant document, and so in no average
-  std::vector<std::string> notes;      ///< data_notes
-  std::size_t items = 0;               ///< queries or pairs
-  int resamples = 0;                   ///< as asked
-  std::uint64_t seed = 0;              ///< as asked
-  std::vector<SweepSetting> settings;  ///< the first is the untouched model
-  std::vector<std::string> skipped;    ///< settings that could not be tried, and why
-  HeldOutResult held_out;              ///< gains of all settings, and of the choice on held-out folds
-  std::size_t winner = 0;              ///< the setting chosen most often
+  SweepPrompt query_prompt;           ///< as used: the text always, the name where it has one
+  SweepPrompt document_prompt;        ///< as used
+  bool ignore_identical_ids = false;  ///< as asked
+  bool labelled = true;               ///< as SweepData::labelled
+  std::int64_t queries_left_out = 0;  ///< without a relevant document, and so in no average
+  /// Queries whose relevant documents the corpus lacks: 0 in every metric, as with trec_eval, and in no bucket.
+  std::int64_t queries_without_document = 0;
+  std::vector<std::string> notes;            ///< data_notes
+  std::size_t items = 0;                     ///< queries or pairs
+  int resamples = 0;                         ///< as asked
+  std::uint64_t seed = 0;                    ///< as asked
+  std::vector<SweepSetting> settings;        ///< the first is the untouched model
+  std::vector<std::string> skipped;          ///< settings that could not be tried, and why
+  std::vector<SweepReading> documents_read;  ///< [setting]; of pairs, of all texts
+  std::vector<SweepReading> queries_read;    ///< [setting]; empty for pairs
+  /// What to do about what is never read, a sentence each; empty where that is little.
+  std::vector<std::string> advice;
+  HeldOutResult held_out;  ///< gains of all settings, and of the choice on held-out folds
+  std::size_t winner = 0;  ///< the setting chosen most often
   /// Items on which the winner is better and worse than the untouched model; nothing where the metric is not one of
   /// single items (pairs).
   std::optional<std::pair<std::size_t, std::size_t>> better_and_worse;

@@ -46,25 +46,46 @@ CachedVectors CachedEncoder::encode_batch(std::span<const std::string_view> text
   return vectors;
 }
 
-CachedVectors CachedEncoder::encode(std::span<const std::string> texts, const SweepSetting& setting,
-                                    const SweepPrompt& prompt) const {
+EncodeOptions CachedEncoder::options_with(const SweepPrompt& prompt) const {
   EncodeOptions options = options_;
-  options.temperature = setting.temperature;
   if (prompt.name || prompt.text) {
     options.prompt_name = prompt.name;
     options.prompt = prompt.text;
   }
+  return options;
+}
+
+CachedVectors CachedEncoder::encode(std::span<const std::string_view> texts, const SweepSetting& setting,
+                                    const SweepPrompt& prompt) const {
+  EncodeOptions options = options_with(prompt);
+  options.temperature = setting.temperature;
   CachedVectors all;
-  const std::vector<std::string_view> views(texts.begin(), texts.end());
-  for (std::size_t begin = 0; begin < views.size(); begin += kBatchTexts) {
-    const auto batch = std::span(views).subspan(begin, std::min(kBatchTexts, views.size() - begin));
+  for (std::size_t begin = 0; begin < texts.size(); begin += kBatchTexts) {
+    const auto batch = texts.subspan(begin, std::min(kBatchTexts, texts.size() - begin));
     CachedVectors vectors = encode_batch(batch, setting, options);
     all.dim = vectors.dim;
     all.values.insert(all.values.end(), vectors.values.begin(), vectors.values.end());
     all.tokens.insert(all.tokens.end(), vectors.tokens.begin(), vectors.tokens.end());
-    on_batch_(batch.size());
+    on_batch_(batch.size(), true);
   }
   return all;
+}
+
+std::vector<std::int64_t> CachedEncoder::count_tokens(std::span<const std::string> texts,
+                                                      const SweepPrompt& prompt) const {
+  EncodeOptions options = options_with(prompt);
+  // Counting cuts nothing; what is too long is for encoding to complain about.
+  if (options.truncation == Truncation::error) options.truncation.reset();
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  std::vector<std::int64_t> tokens;
+  tokens.reserve(texts.size());
+  for (const TokenCount& count : encoders_.at("")->count_tokens(views, options)) tokens.push_back(count.tokens);
+  return tokens;
+}
+
+std::int64_t CachedEncoder::longest_whole(const SweepSetting& setting) const {
+  if (setting.chunks && setting.chunks->max_tokens > 0) return setting.chunks->max_tokens;
+  return options_.max_length.value_or(encoders_.at(setting.variant)->info().max_length);
 }
 
 bool CachedEncoder::normalizes() const { return options_.normalize.value_or(encoders_.at("")->info().normalizes); }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "evaluation/vector_cache.h"
 #include "treble/sweep.h"
@@ -15,21 +17,32 @@ namespace treble::internal {
 
 class CachedEncoder {
  public:
-  /// Called after each batch with its number of texts, its vectors kept; may throw.
-  using BatchCallback = std::function<void(std::size_t texts)>;
+  /// Called after each batch with its number of texts, its vectors kept, and with the number of texts whose vectors
+  /// are there already (`encoded` false); may throw.
+  using BatchCallback = std::function<void(std::size_t texts, bool encoded)>;
 
   /// `encoder` and the variants must outlive this.
   CachedEncoder(const SentenceEncoder& encoder, const SweepOptions& options, BatchCallback on_batch);
 
   /// The setting's vectors, without its fitted step.
-  CachedVectors encode(std::span<const std::string> texts, const SweepSetting& setting,
+  CachedVectors encode(std::span<const std::string_view> texts, const SweepSetting& setting,
                        const SweepPrompt& prompt) const;
+  /// To be called for texts of a setting that need not be encoded.
+  void skip(std::size_t texts) const { on_batch_(texts, false); }
+  /// [text]: the tokens that it has, whatever is read of them.
+  std::vector<std::int64_t> count_tokens(std::span<const std::string> texts, const SweepPrompt& prompt) const;
+  /// The longest text that the setting reads as a whole, in tokens. Texts of up to so many have the vector that they
+  /// have under any setting of the same form and temperature, bit for bit.
+  std::int64_t longest_whole(const SweepSetting& setting) const;
+  /// Whether the setting reads all of every text.
+  static bool reads_everything(const SweepSetting& setting) { return setting.chunks.has_value(); }
   /// Whether vectors have length 1.
   bool normalizes() const;
 
  private:
   CachedVectors encode_batch(std::span<const std::string_view> texts, const SweepSetting& setting,
                              const EncodeOptions& options) const;
+  EncodeOptions options_with(const SweepPrompt& prompt) const;
   std::string key_of(const SweepSetting& setting, const EncodeOptions& options) const;
 
   std::map<std::string, const SentenceEncoder*> encoders_;  ///< by variant; "": the model itself

@@ -122,6 +122,12 @@ ItemGroups groups_of_queries(const RetrievalData& data) {
 
 }  // namespace
 
+std::int64_t count_without_document(const RetrievalData& data) {
+  return std::count_if(data.relevant.begin(), data.relevant.end(), [](const auto& relevant) {
+    return std::all_of(relevant.begin(), relevant.end(), [](const auto& judged) { return judged.first < 0; });
+  });
+}
+
 ItemGroups item_groups(const SweepData& data) {
   if (const auto* pairs = std::get_if<PairData>(&data.data)) return groups_of_pairs(*pairs);
   return groups_of_queries(std::get<RetrievalData>(data.data));

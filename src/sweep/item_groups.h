@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,5 +19,8 @@ struct ItemGroups {
 /// By the field that was asked for when the data was read. Otherwise queries of one most relevant document belong
 /// together, and exact duplicates do, unless that leaves fewer than ten groups.
 ItemGroups item_groups(const SweepData& data);
+
+/// Queries whose relevant documents the corpus lacks.
+std::int64_t count_without_document(const RetrievalData& data);
 
 }  // namespace treble::internal

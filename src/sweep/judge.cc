@@ -122,6 +122,8 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
                 SweepReport& report) {
   report.metric = task.metric_name();
   report.items = task.items();
+  report.documents_read = task.reading().documents;
+  report.queries_read = task.reading().queries;
   report.seed = options.held_out.seed;
   report.resamples = options.held_out.resamples;
   const std::size_t count = report.settings.size();

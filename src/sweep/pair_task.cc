@@ -25,12 +25,13 @@ class PairTask : public SweepTask {
   std::size_t items() const override { return data_.scores.size(); }
   std::size_t texts() const override { return 2 * items(); }
   const std::vector<std::int64_t>& lengths() const override { return lengths_; }
+  const TaskReading& reading() const override { return reading_; }
 
   void add(const SweepSetting& setting) override {
     const CachedVectors first = first_.encode(setting, true);
     const CachedVectors second = second_.encode(setting, true);
     if (lengths_.empty()) {
-      for (std::size_t i = 0; i < items(); ++i) lengths_.push_back(std::max(first.tokens[i], second.tokens[i]));
+      for (std::size_t i = 0; i < items(); ++i) lengths_.push_back(std::max(first_.tokens()[i], second_.tokens()[i]));
     }
     std::vector<double> scores(items());
     if (!setting.post) {
@@ -49,6 +50,7 @@ class PairTask : public SweepTask {
            setting.name(), items(), scores.front(), metric_name());
     }
     scores_.push_back(std::move(scores));
+    record_reading(setting);
   }
 
   std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override {
@@ -65,6 +67,16 @@ class PairTask : public SweepTask {
   std::optional<double> overlap(std::size_t, std::span<const std::size_t>) const override { return std::nullopt; }
 
  private:
+  void record_reading(const SweepSetting& setting) {
+    SweepReading both = first_.reading(setting);
+    const SweepReading second = second_.reading(setting);
+    both.texts += second.texts;
+    both.cut += second.cut;
+    both.tokens += second.tokens;
+    both.read += second.read;
+    reading_.documents.push_back(both);
+  }
+
   PostTransform fit(const PostSpec& spec, const CachedVectors& first, const CachedVectors& second,
                     std::span<const std::size_t> fold) const {
     std::vector<bool> held(items());
@@ -92,6 +104,7 @@ class PairTask : public SweepTask {
   SideEncoder second_;
   bool graded_ = false;
   std::vector<std::int64_t> lengths_;
+  TaskReading reading_;
   std::vector<std::vector<double>> scores_;  ///< [setting][pair]: how similar its texts are
 };
 

@@ -41,6 +41,15 @@ Json bucket_json(const SweepBucket& bucket, std::size_t settings) {
           {"gains", gains}};
 }
 
+Json reading_json(const SweepReading& r) {
+  return {{"texts", r.texts}, {"cut", r.cut}, {"tokens", r.tokens}, {"read", r.read}, {"unread", r.unread()}};
+}
+
+/// Of the untouched model.
+Json first_reading(const std::vector<SweepReading>& readings) {
+  return readings.empty() ? Json() : reading_json(readings.front());
+}
+
 Json setting_json(const SweepReport& report, std::size_t s) {
   Json others = Json::object();
   for (const auto& [name, value] : report.other_metrics[s]) others[name] = value;
@@ -56,7 +65,9 @@ Json setting_json(const SweepReport& report, std::size_t s) {
           {"gain", interval_json(report.held_out.settings[s].gain)},
           {"others", others},
           {"overlap", optional_number(report.overlap[s])},
-          {"short_overlap", optional_number(report.short_overlap[s])}};
+          {"short_overlap", optional_number(report.short_overlap[s])},
+          {"documents_unread", report.documents_read[s].unread()},
+          {"queries_unread", report.queries_read.empty() ? Json() : Json(report.queries_read[s].unread())}};
 }
 
 }  // namespace
@@ -84,7 +95,11 @@ std::string to_json(const SweepReport& report) {
                      {"document_prompt", prompt_json(report.document_prompt)},
                      {"ignore_identical_ids", report.ignore_identical_ids},
                      {"queries_apart", report.queries_left_out},
+                     {"queries_without_document", report.queries_without_document},
+                     {"documents_read", first_reading(report.documents_read)},
+                     {"queries_read", first_reading(report.queries_read)},
                      {"notes", report.notes},
+                     {"advice", report.advice},
                      {"items", report.items},
                      {"folds", report.held_out.folds},
                      {"deals", report.held_out.deals},

@@ -26,11 +26,12 @@ class RetrievalTask : public SweepTask {
   std::size_t items() const override { return data_.queries.size(); }
   std::size_t texts() const override { return data_.queries.size() + data_.documents.size(); }
   const std::vector<std::int64_t>& lengths() const override { return lengths_; }
+  const TaskReading& reading() const override { return reading_; }
 
   void add(const SweepSetting& setting) override {
     const CachedVectors documents = documents_.encode(setting, options_.side != SweepSide::query);
     const CachedVectors queries = queries_.encode(setting, options_.side != SweepSide::document);
-    if (lengths_.empty()) record_lengths(documents);
+    if (lengths_.empty()) record_lengths();
     Scores scores(data_.queries.size());
     const auto all = indices_up_to(items());
     if (!setting.post) {
@@ -52,6 +53,8 @@ class RetrievalTask : public SweepTask {
     }
     rankings_.push_back(std::move(scores.rankings));
     metrics_.push_back(std::move(scores.metrics));
+    reading_.documents.push_back(documents_.reading(setting));
+    reading_.queries.push_back(queries_.reading(setting));
   }
 
   std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override {
@@ -162,11 +165,11 @@ class RetrievalTask : public SweepTask {
   }
 
   /// Of the longest relevant document; −1 when the corpus has none of them.
-  void record_lengths(const CachedVectors& documents) {
+  void record_lengths() {
     for (const auto& relevant : data_.relevant) {
       std::int64_t longest = -1;
       for (const auto& [document, grade] : relevant) {
-        if (document >= 0) longest = std::max(longest, documents.tokens[static_cast<std::size_t>(document)]);
+        if (document >= 0) longest = std::max(longest, documents_.tokens()[static_cast<std::size_t>(document)]);
       }
       lengths_.push_back(longest);
     }
@@ -178,6 +181,7 @@ class RetrievalTask : public SweepTask {
   SideEncoder documents_;
   SideEncoder queries_;
   std::vector<std::int64_t> lengths_;
+  TaskReading reading_;
   std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
   std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
 };

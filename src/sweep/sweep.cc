@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "sweep/item_groups.h"
 #include "sweep/judge.h"
+#include "sweep/reading_advice.h"
 #include "sweep/settings.h"
 #include "sweep/sweep_task.h"
 #include "treble/provenance.h"
@@ -73,7 +74,7 @@ class Sweep {
   std::unique_ptr<SweepTask> make_task(SweepData data) const;
   /// Tries every setting; default baselines that these texts cannot be fitted with are skipped.
   void try_settings();
-  void on_batch(std::size_t texts);
+  void on_batch(std::size_t texts, bool encoded);
   void report_progress(const Progress& progress) const;
   void check_stop() const;
 
@@ -83,7 +84,8 @@ class Sweep {
   CachedEncoder cached_;
   SweepReport report_;
   std::unique_ptr<SweepTask> task_;
-  std::int64_t encoded_ = 0;
+  std::int64_t done_ = 0;     ///< texts, encoded or not
+  std::int64_t encoded_ = 0;  ///< of these, those whose vectors had to be made or read from the cache
   std::int64_t to_encode_ = 1;
 };
 
@@ -91,7 +93,7 @@ Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions&
     : encoder_(encoder),
       options_(with_groups(options, data)),
       settings_(settings_of(options)),
-      cached_(encoder, options_, [this](std::size_t texts) { on_batch(texts); }) {
+      cached_(encoder, options_, [this](std::size_t texts, bool encoded) { on_batch(texts, encoded); }) {
   check_options(data, options);
   describe(data);
   task_ = make_task(std::move(data));
@@ -114,6 +116,7 @@ void Sweep::describe(const SweepData& data) {
   report_.notes = data_notes(data, options_.ignore_identical_ids);
   if (const auto* retrieval = std::get_if<RetrievalData>(&data.data)) {
     report_.queries_left_out = retrieval->counts.queries_left_out;
+    report_.queries_without_document = count_without_document(*retrieval);
   }
 }
 
@@ -134,9 +137,10 @@ void Sweep::report_progress(const Progress& progress) const {
   if (options_.progress) options_.progress(progress);
 }
 
-void Sweep::on_batch(std::size_t texts) {
-  encoded_ += static_cast<std::int64_t>(texts);
-  report_progress({.stage = "encoding", .done = std::min(encoded_, to_encode_), .total = to_encode_});
+void Sweep::on_batch(std::size_t texts, bool encoded) {
+  done_ += static_cast<std::int64_t>(texts);
+  if (encoded) encoded_ += static_cast<std::int64_t>(texts);
+  report_progress({.stage = "encoding", .done = std::min(done_, to_encode_), .total = to_encode_});
   check_stop();
 }
 
@@ -178,6 +182,7 @@ SweepReport Sweep::run() {
   report_progress({.stage = "judging"});
   try {
     judge_task(*task_, options_, [this] { check_stop(); }, report_);
+    report_.advice = reading_advice(report_, encoder_, options_);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_argument) throw;
     fail(error.code(), "{}: {}", report_.data, error.what());

@@ -23,9 +23,7 @@ std::string counted(std::int64_t count, const char* one, const char* many) {
 }
 
 std::string note_on_missing(const RetrievalData& data) {
-  const auto lost = std::count_if(data.relevant.begin(), data.relevant.end(), [](const auto& relevant) {
-    return std::all_of(relevant.begin(), relevant.end(), [](const auto& judged) { return judged.first < 0; });
-  });
+  const std::int64_t lost = count_without_document(data);
   std::string note =
       fmt::format(R"({} not in the corpus (the first: "{:.100}"); relevant ones count as never found, {} in all)",
                   counted(data.counts.missing_documents, "judged document is", "judged documents are"),

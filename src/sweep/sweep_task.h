@@ -17,6 +17,12 @@
 
 namespace treble::internal {
 
+/// [setting] each.
+struct TaskReading {
+  std::vector<SweepReading> documents;  ///< of pairs, of all texts
+  std::vector<SweepReading> queries;    ///< empty for pairs
+};
+
 /// What each setting gives on one data set.
 class SweepTask {
  public:
@@ -35,8 +41,11 @@ class SweepTask {
   virtual void add(const SweepSetting& setting) = 0;
   /// As ItemMetric.
   virtual std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
-  /// [item]: the tokens of what is to be found, or of the longer of a pair; −1 when what is to be found is not there.
+  /// [item]: the tokens that what is to be found has, or the longer of a pair, whatever is read of them; −1 when what
+  /// is to be found is not there.
   virtual const std::vector<std::int64_t>& lengths() const = 0;
+  /// How much of the texts the settings read.
+  virtual const TaskReading& reading() const = 0;
   /// Other measures over all items, by name.
   virtual std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const = 0;
   /// Mean share over items of the first 10 places that a setting shares with the untouched model; nothing for pairs,

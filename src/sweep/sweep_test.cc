@@ -129,6 +129,28 @@ TEST_F(SweepTest, ProgressCountsEveryTextOnceASetting) {
   EXPECT_TRUE(judged);
 }
 
+TEST_F(SweepTest, TextsThatFitAreEncodedOnceAndPiecesReadAllOfTheOthers) {
+  SweepOptions options = quick();
+  options.temperatures = std::vector<Temperature>{};
+  options.encode.max_length = 20;
+  options.baselines = {parse_sweep_baseline("chunk-mean:16"), parse_sweep_baseline("chunk-max:20")};
+  const SweepReport all = sweep(*encoder_, retrieval(), options);
+  // Alone each setting has the same values: sharing changes no bit.
+  for (std::size_t s : {1U, 2U}) {
+    options.baselines = {parse_sweep_baseline(all.settings[s].name())};
+    EXPECT_EQ(sweep(*encoder_, retrieval(), options).held_out.settings[1].value, all.held_out.settings[s].value);
+  }
+  const SweepReading& read = all.documents_read.front();
+  EXPECT_EQ(read.texts, 40);
+  EXPECT_GT(read.cut, 10);
+  EXPECT_LT(read.read, read.tokens);
+  for (std::size_t s : {1U, 2U}) {
+    EXPECT_EQ(all.documents_read[s].read, read.tokens);
+    EXPECT_EQ(all.documents_read[s].cut, 0);
+  }
+  EXPECT_EQ(all.buckets.back().max_tokens, 64) << "by what texts have, not by what is read";
+}
+
 TEST_F(SweepTest, AStoppedSweepResumesFromItsCache) {
   const test::TestFolder folder;
   SweepOptions options = quick();

@@ -53,12 +53,69 @@ bool Variation::any() const noexcept {
 }
 
 CachedVectors SideEncoder::encode(SweepSetting setting, bool tempered) {
-  if (tempered && !setting.temperature.is_identity()) return encoder_.encode(texts_, setting, prompt_);
+  if (tempered && !setting.temperature.is_identity()) return assemble(setting);
+  const bool fitted = setting.post.has_value();
   setting.temperature = {};
   setting.post.reset();
   const std::string name = setting.name();
-  if (const auto found = kept_.find(name); found != kept_.end()) return found->second;
-  return kept_[name] = encoder_.encode(texts_, setting, prompt_);
+  if (const auto found = kept_.find(name); found != kept_.end()) {
+    if (!fitted) encoder_.skip(texts_.size());
+    return found->second;
+  }
+  return kept_[name] = assemble(setting);
+}
+
+CachedVectors SideEncoder::assemble(const SweepSetting& setting) {
+  const std::int64_t longest = encoder_.longest_whole(setting);
+  const std::string key = setting.variant + '\n' + setting.temperature.canonical();
+  if (whole_.key != key) whole_ = {key, 0, {}, std::vector<bool>(texts_.size())};
+  const auto shared = [&](std::size_t text) { return whole_.there[text] && tokens()[text] <= longest; };
+  std::vector<std::string_view> missing;
+  for (std::size_t text = 0; text < texts_.size(); ++text) {
+    if (!shared(text)) missing.push_back(texts_[text]);
+  }
+  if (missing.size() < texts_.size()) encoder_.skip(texts_.size() - missing.size());
+  const CachedVectors encoded = encoder_.encode(missing, setting, prompt_);
+  if (whole_.dim == 0) whole_.dim = encoded.dim;
+  const auto dim = static_cast<std::size_t>(whole_.dim);
+  whole_.values.resize(texts_.size() * dim);
+  CachedVectors result{whole_.dim, {}, {}};
+  result.values.reserve(texts_.size() * dim);
+  std::size_t next = 0;
+  for (std::size_t text = 0; text < texts_.size(); ++text) {
+    float* const kept = whole_.values.data() + text * dim;
+    if (shared(text)) {
+      result.values.insert(result.values.end(), kept, kept + dim);
+      result.tokens.push_back(tokens()[text]);
+      continue;
+    }
+    const auto vector = row(encoded, next);
+    result.values.insert(result.values.end(), vector.begin(), vector.end());
+    result.tokens.push_back(encoded.tokens[next++]);
+    if (tokens()[text] > longest) continue;
+    std::copy(vector.begin(), vector.end(), kept);
+    whole_.there[text] = true;
+  }
+  return result;
+}
+
+const std::vector<std::int64_t>& SideEncoder::tokens() {
+  if (tokens_.empty()) tokens_ = encoder_.count_tokens(texts_, prompt_);
+  return tokens_;
+}
+
+SweepReading SideEncoder::reading(const SweepSetting& setting) {
+  const bool everything = CachedEncoder::reads_everything(setting);
+  const std::int64_t longest = encoder_.longest_whole(setting);
+  SweepReading reading;
+  for (const std::int64_t count : tokens()) {
+    const std::int64_t read = everything ? count : std::min(count, longest);
+    ++reading.texts;
+    reading.cut += read < count ? 1 : 0;
+    reading.tokens += count;
+    reading.read += read;
+  }
+  return reading;
 }
 
 }  // namespace treble::internal

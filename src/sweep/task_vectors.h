@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -43,7 +44,8 @@ class Variation {
   bool empty_ = true;
 };
 
-/// Encodes the texts of one side. Vectors at temperature 1 are kept: sides and fitted steps need them again.
+/// Encodes the texts of one side. Vectors at temperature 1 are kept: sides and fitted steps need them again. A text
+/// that several settings of one form and temperature read as a whole is encoded once.
 class SideEncoder {
  public:
   /// `encoder` and `texts` must outlive this.
@@ -52,11 +54,26 @@ class SideEncoder {
 
   /// `tempered`: whether the setting's temperature acts on these texts.
   CachedVectors encode(SweepSetting setting, bool tempered);
+  /// [text]: the tokens that it has, whatever is read of them.
+  const std::vector<std::int64_t>& tokens();
+  SweepReading reading(const SweepSetting& setting);
 
  private:
+  /// Vectors of texts that were read as a whole, of one form of the model at one temperature.
+  struct Whole {
+    std::string key;
+    std::int64_t dim = 0;
+    std::vector<float> values;  ///< [text, dim]
+    std::vector<bool> there;    ///< [text]
+  };
+
+  CachedVectors assemble(const SweepSetting& setting);
+
   const CachedEncoder& encoder_;
   const std::vector<std::string>& texts_;
   SweepPrompt prompt_;
+  std::vector<std::int64_t> tokens_;  ///< empty until they are counted
+  Whole whole_;
   std::map<std::string, CachedVectors> kept_;
 };
 
