@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-server bench-scaling soak lint \
+.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-server bench-scaling study soak lint \
   fuzz sanitize build setup docs install wheel dist deb container clean
 
 setup:
@@ -94,6 +94,14 @@ bench-scaling: setup models/all-MiniLM-L6-v2
 	@tools/setup_peers.sh
 	@cmake --preset release -DTREBLE_BUILD_BENCHMARKS=ON >/dev/null && cmake --build --preset release -j $(JOBS)
 	@.venv-peers/bin/python benchmarks/bench_scaling.py
+
+## The study behind docs/evidence.md on the sets of the folder STUDY_DATA: hours, and it continues where it was
+## (STUDY_OPTIONS='--minutes 60 --only MiniLM'). Answers are kept in build/study. studies/evidence/README.md
+study: program
+	@[ -n "$(STUDY_DATA)" ] || { echo "make study: say where the sets are: make study STUDY_DATA=FOLDER" >&2; exit 2; }
+	@tools/fetch_test_models.sh
+	@.venv/bin/python studies/evidence/run.py --data $(STUDY_DATA) $(STUDY_OPTIONS)
+	@.venv/bin/python studies/evidence/report.py --markdown docs/evidence-tables.md
 
 ## Memory over MINUTES of texts of mixed lengths; fails when it grows.
 MINUTES ?= 10
