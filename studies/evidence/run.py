@@ -125,6 +125,7 @@ def all_jobs(study: dict[str, Any], models: Path, data: Path, out: Path) -> list
                     *("--model", str(models / model), "--dtype", settings["dtype"]),
                     *prompts(settings, group, job["command"]),
                     *job["arguments"],
+                    *(study.get("sweep", {}).get("arguments", []) if job["command"] == "sweep" else []),
                     str(texts if job["command"] == "inspect" else given),
                 ]
                 jobs.append(Job(name, model, data_name, command, **profiles_of(job, texts)))
