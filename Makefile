@@ -101,7 +101,9 @@ study: program
 	@[ -n "$(STUDY_DATA)" ] || { echo "make study: say where the sets are: make study STUDY_DATA=FOLDER" >&2; exit 2; }
 	@tools/fetch_test_models.sh
 	@.venv/bin/python studies/evidence/run.py --data $(STUDY_DATA) $(STUDY_OPTIONS)
-	@.venv/bin/python studies/evidence/report.py --markdown docs/evidence-tables.md
+	@[ -x build/study-venv/bin/python ] || { python3 -m venv build/study-venv && \
+	  build/study-venv/bin/pip install --quiet --requirement studies/evidence/requirements.txt; }
+	@build/study-venv/bin/python studies/evidence/report.py --markdown docs/evidence-tables.md --plots docs/images
 
 ## Memory over MINUTES of texts of mixed lengths; fails when it grows.
 MINUTES ?= 10

@@ -271,6 +271,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "study")
     parser.add_argument("--study", type=Path, default=HERE / "study.toml")
     parser.add_argument("--markdown", type=Path, help="default: stdout")
+    parser.add_argument("--plots", type=Path, help="folder for pictures; needs matplotlib")
     arguments = parser.parse_args()
     study = tomllib.loads(arguments.study.read_text())
     answers = read_answers(arguments.out, study)
@@ -278,6 +279,10 @@ def main() -> int:
         print(f"no answers in {arguments.out}; run studies/evidence/run.py first", file=sys.stderr)
         return 1
     text = write_markdown(answers)
+    if arguments.plots:
+        from plots import draw  # noqa: PLC0415
+
+        draw(answers, arguments.plots)
     if arguments.markdown:
         arguments.markdown.write_text(text)
     else:

@@ -1,0 +1,141 @@
+"""The study's pictures: gains by set, collapse and filtering by length, score by length. Needs matplotlib."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot
+
+if TYPE_CHECKING:
+    from report import Answer
+
+INKS = ("#475569", "#c2410c", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#2563eb")
+TITLES = {
+    "temperature": "temperature alone (6 tried)",
+    "remedies": "other remedies (14 tried)",
+    "further": "reading further, in pieces, tempered",
+}
+
+
+def save(figure: Any, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=90)
+    pyplot.close(figure)
+
+
+def gains(answers: list[Answer], target: Path) -> None:
+    """Held-out gains with intervals, a row a set."""
+    jobs = [job for job in TITLES if any(answer.job == job for answer in answers)]
+    names = list(dict.fromkeys(answer.data for answer in answers if answer.job in jobs))
+    if not names:
+        return
+    height = 1.6 + 0.34 * len(names)
+    figure, axes = pyplot.subplots(
+        1, len(jobs), figsize=(4.2 * len(jobs), height), sharey=True, layout="constrained", squeeze=False
+    )
+    for axis, job in zip(axes[0], jobs, strict=True):
+        for answer in answers:
+            if answer.job != job:
+                continue
+            gain = answer.report["held_out_gain"]
+            row = names.index(answer.data)
+            sure = gain["low"] > 0 or gain["high"] < 0
+            axis.plot([100 * gain["low"], 100 * gain["high"]], [row, row], color=INKS[1 if sure else 0], linewidth=2)
+            axis.plot([100 * gain["value"]], [row], "o", color=INKS[1 if sure else 0], markersize=5)
+        axis.axvline(0, color="#94a3b8", linestyle=":", linewidth=1)
+        axis.set_title(TITLES[job], fontsize=10)
+        axis.set_xlabel("held-out gain, points")
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+    save(figure, target)
+
+
+def lengths(answers: list[Answer], target: Path) -> None:
+    """Mean cosine of the same texts cut, and the measured filter rate beside the paper's bound."""
+    mine = [answer for answer in answers if answer.job == "collapse"]
+    if not mine:
+        return
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for ink, answer in zip(INKS, mine, strict=False):
+        report = answer.report
+        for name, style in (("1", "-"), ("0.8", "--")):
+            if name in report["settings"]:
+                means = [mean["mean"] for mean in report["cut_cosine"][report["settings"].index(name)]]
+                left.plot(report["cut_lengths"], means, style, color=ink, label=answer.data if name == "1" else None)
+    left.set_xscale("log", base=2)
+    left.set_xlabel("the same texts cut at so many tokens")
+    left.set_ylabel("mean pairwise cosine")
+    left.set_title("as trained; dashed: temperature 0.8", fontsize=10)
+    left.legend(fontsize=8, frameon=False)
+    rates: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    bounds: dict[int, list[float]] = defaultdict(list)
+    for answer in mine:
+        for row in answer.report["attention"]:
+            if row["setting"] == 0 and row["head"] is None:
+                rates[row["layer"]][row["length"]].append(row["filter_rate"])
+                bounds[row["length"]].append(row["bound"])
+    for layer, by_length in sorted(rates.items()):
+        places = sorted(by_length)
+        shade = 0.25 + 0.75 * layer / max(1, len(rates) - 1)
+        right.plot(
+            places,
+            [statistics.fmean(by_length[place]) for place in places],
+            color="#c2410c",
+            alpha=shade,
+            label=f"layer {layer}",
+        )
+    places = sorted(bounds)
+    right.plot(
+        places,
+        [statistics.fmean(bounds[place]) for place in places],
+        ":",
+        color="#475569",
+        label="the paper's bound, mean",
+    )
+    right.set_xscale("log", base=2)
+    right.set_xlabel("tokens")
+    right.set_ylabel("filter rate: largest singular value of HC[A]")
+    right.set_title("as trained", fontsize=10)
+    right.legend(fontsize=8, frameon=False)
+    save(figure, target)
+
+
+def scores(answers: list[Answer], target: Path) -> None:
+    """Score by the length of what is looked for, for a few settings of the job that reads further."""
+    wanted = ("1", "0.9", "chunk-mean:256", "recur-long:2048")
+    mine = [answer for answer in answers if answer.job == "further" and len(filled(answer)) > 1]
+    if not mine:
+        return
+    figure, axes = pyplot.subplots(1, len(mine), figsize=(3.6 * len(mine), 3.6), layout="constrained", squeeze=False)
+    for axis, answer in zip(axes[0], mine, strict=True):
+        names = [row["name"] for row in answer.report["settings"]]
+        buckets = filled(answer)
+        for ink, name in zip(INKS, wanted, strict=False):
+            if name in names:
+                values = [bucket["values"][names.index(name)] for bucket in buckets]
+                axis.plot(
+                    [str(bucket["max_tokens"]) for bucket in buckets], values, "o-", color=ink, markersize=4, label=name
+                )
+        axis.set_title(answer.data, fontsize=10)
+        axis.set_xlabel("tokens of the document, up to")
+        axis.set_ylabel(answer.report["metric"])
+    axes[0][0].legend(fontsize=8, frameon=False)
+    save(figure, target)
+
+
+def filled(answer: Answer) -> list[dict[str, Any]]:
+    return [bucket for bucket in answer.report["buckets"] if bucket["items"] >= 10 and None not in bucket["values"]]
+
+
+def draw(answers: list[Answer], folder: Path) -> None:
+    for model in dict.fromkeys(answer.model for answer in answers):
+        mine = [answer for answer in answers if answer.model == model]
+        gains(mine, folder / f"evidence-gains-{model}.png")
+        lengths(mine, folder / f"evidence-lengths-{model}.png")
+        scores(mine, folder / f"evidence-scores-{model}.png")
