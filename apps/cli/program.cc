@@ -10,6 +10,7 @@
 
 #include "bake_command.h"
 #include "calibrate_command.h"
+#include "collapse_model_command.h"
 #include "command_line.h"
 #include "embed_command.h"
 #include "fit_command.h"
@@ -80,6 +81,7 @@ int run_program(int argc, const char* const* argv) {
   SweepCommand sweep;
   CalibrateCommand calibrate;
   FitCommand fit;
+  CollapseModelCommand collapse_model;
   BakeCommand bake;
   InfoCommand info;
   ServeCommand serve;
@@ -90,6 +92,7 @@ int run_program(int argc, const char* const* argv) {
   sweep.add_to(app);
   calibrate.add_to(app);
   fit.add_to(app);
+  collapse_model.add_to(app);
   bake.add_to(app);
   info.add_to(app);
   serve.add_to(app);
@@ -115,6 +118,7 @@ int run_program(int argc, const char* const* argv) {
   if (sweep.chosen()) return sweep.run();
   if (calibrate.chosen()) return calibrate.run();
   if (fit.chosen()) return fit.run();
+  if (collapse_model.chosen()) return collapse_model.run();
   if (bake.chosen()) return bake.run();
   if (serve.chosen()) return serve.run();
   if (pull.chosen()) return pull.run();

@@ -11,6 +11,7 @@
 #include "treble/evaluation.h"
 #include "treble/export.h"
 #include "treble/model_files.h"
+#include "treble/neural_collapse.h"
 #include "treble/observer.h"
 #include "treble/options.h"
 #include "treble/pooling_mode.h"

@@ -23,9 +23,11 @@ Json parse(std::string_view text) {
   if (!report.is_object()) fail(ErrorCode::invalid_argument, "the report is no JSON object ({} bytes)", text.size());
   const auto kind = report.find("kind");
   const std::string name = kind != report.end() && kind->is_string() ? kind->get<std::string>() : std::string();
-  if (name != "inspect" && name != "sweep") {
-    fail(ErrorCode::invalid_argument,
-         R"(the report's "kind" is "{}"; a page is made of "inspect" (treble inspect --json) and "sweep")", name);
+  if (name != "inspect" && name != "sweep" && name != "collapse-model") {
+    fail(
+        ErrorCode::invalid_argument,
+        R"(the report's "kind" is "{}"; a page is made of "inspect" (treble inspect --json), "sweep" and "collapse-model")",
+        name);
   }
   return report;
 }

@@ -108,7 +108,7 @@ def lengths(answers: list[Answer], target: Path) -> None:
 
 def scores(answers: list[Answer], target: Path) -> None:
     """Score by the length of what is looked for, for a few settings of the job that reads further."""
-    wanted = ("1", "0.9", "chunk-mean:256", "recur-long:2048")
+    wanted = ("1", "0.9", "chunk-mean:256", "recur:2048")
     mine = [answer for answer in answers if answer.job == "further" and len(filled(answer)) > 1]
     if not mine:
         return

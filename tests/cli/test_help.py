@@ -18,7 +18,7 @@ import unittest
 from pathlib import Path
 
 ARGUMENTS = argparse.Namespace(treble="", golden="")
-COMMANDS = ("embed", "inspect", "sweep", "calibrate", "fit", "bake", "info", "pull")
+COMMANDS = ("embed", "inspect", "sweep", "calibrate", "fit", "collapse-model", "bake", "info", "pull")
 MODEL = "models/all-MiniLM-L6-v2"
 
 
@@ -168,6 +168,14 @@ class Examples(Folder):
 
     def test_fit(self) -> None:
         self.run_examples("fit")
+
+    def test_collapse_model(self) -> None:
+        texts = self.write("labelled.txt", "\n".join(lines_of(40, 20)))
+        done = treble("embed", "--model", bert(), texts, "-o", self.folder / "vectors.npy")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.write("labels.txt", "".join(f"{i % 4}\n" for i in range(40)))
+        self.run_examples("collapse-model")
+        self.assertTrue((self.folder / "collapse.html").exists())
 
     def test_bake(self) -> None:
         # What --onnx does, test_bake_onnx.py tests with a model of that kind.

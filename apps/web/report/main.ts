@@ -1,5 +1,6 @@
 import "../shared/style.css";
 import { el } from "../shared/dom";
+import { collapseModelPage, type CollapseModelReport } from "./collapse/page";
 import { inspectPage } from "../shared/inspect/page";
 import { showPage } from "../shared/page";
 import { readReport } from "../shared/read";
@@ -7,8 +8,14 @@ import { sweepPage } from "./sweep/page";
 import { installTooltip } from "../shared/tooltip";
 
 try {
-  const report = readReport(document.getElementById("report")?.textContent ?? "");
-  showPage(report.kind === "sweep" ? sweepPage(report) : inspectPage(report));
+  const text = document.getElementById("report")?.textContent ?? "";
+  const parsed = JSON.parse(text) as { kind?: string };
+  if (parsed.kind === "collapse-model") {
+    showPage(collapseModelPage(parsed as CollapseModelReport));
+  } else {
+    const report = readReport(text);
+    showPage(report.kind === "sweep" ? sweepPage(report) : inspectPage(report));
+  }
   installTooltip();
 } catch (error) {
   // A page that cannot be drawn says so rather than staying white.

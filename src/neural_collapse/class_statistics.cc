@@ -1,0 +1,110 @@
+#include "neural_collapse/class_statistics.h"
+
+#include <Eigen/SVD>
+#include <algorithm>
+#include <cmath>
+
+#include "base/fail.h"
+
+namespace treble {
+
+namespace internal {
+
+namespace {
+
+/// Singular values of the centred means below this share of the means are rounding.
+constexpr double kRankTolerance = 1e-13;
+
+}  // namespace
+
+std::int64_t check_features(const LabelledFeatures& features) {
+  const auto items = static_cast<std::int64_t>(features.classes.size());
+  const auto numbers = static_cast<std::int64_t>(features.values.size());
+  if (features.dim < 1 || numbers != items * features.dim) {
+    fail(ErrorCode::invalid_argument, "features: {} items of {} numbers each need {} numbers, there are {}", items,
+         features.dim, items * features.dim, numbers);
+  }
+  std::vector<std::int64_t> counts;
+  for (std::int64_t i = 0; i < items; ++i) {
+    const std::int64_t k = features.classes[static_cast<std::size_t>(i)];
+    if (k < 0 || k >= items) {
+      fail(ErrorCode::invalid_argument, "features: the class of item {} is {}; classes are numbered from 0", i, k);
+    }
+    if (static_cast<std::size_t>(k) >= counts.size()) counts.resize(static_cast<std::size_t>(k) + 1);
+    ++counts[static_cast<std::size_t>(k)];
+  }
+  if (counts.size() < 2) {
+    fail(ErrorCode::invalid_argument, "features: {} items of {} classes; neural collapse is about two or more", items,
+         counts.size());
+  }
+  const auto empty = std::find(counts.begin(), counts.end(), 0);
+  if (empty != counts.end()) {
+    fail(ErrorCode::invalid_argument, "features: no item is of class {}, of {} classes", empty - counts.begin(),
+         counts.size());
+  }
+  const auto bad =
+      std::find_if_not(features.values.begin(), features.values.end(), [](double x) { return std::isfinite(x); });
+  if (bad != features.values.end()) {
+    const auto place = bad - features.values.begin();
+    fail(ErrorCode::invalid_argument, "features: number {} of item {} is {}", place % features.dim,
+         place / features.dim, *bad);
+  }
+  return static_cast<std::int64_t>(counts.size());
+}
+
+Eigen::MatrixXd class_means(const Eigen::Ref<const Features>& h, std::span<const std::int64_t> classes,
+                            std::int64_t num_classes) {
+  Eigen::MatrixXd means = Eigen::MatrixXd::Zero(h.rows(), num_classes);
+  Eigen::VectorXd counts = Eigen::VectorXd::Zero(num_classes);
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    means.col(classes[i]) += h.col(static_cast<Eigen::Index>(i));
+    counts[classes[i]] += 1;
+  }
+  return means * counts.cwiseInverse().asDiagonal();
+}
+
+std::optional<double> distance_to_simplex(const Eigen::MatrixXd& matrix) {
+  const double norm = matrix.norm();
+  if (norm == 0) return std::nullopt;
+  const auto k = static_cast<double>(matrix.rows());
+  Eigen::MatrixXd difference = matrix / norm;
+  difference.diagonal().array() -= 1 / std::sqrt(k - 1);
+  difference.array() += 1 / (k * std::sqrt(k - 1));
+  return difference.norm();
+}
+
+NeuralCollapse measure(const Eigen::Ref<const Features>& h, std::span<const std::int64_t> classes,
+                       std::int64_t num_classes) {
+  const Eigen::MatrixXd means = class_means(h, classes, num_classes);
+  const Eigen::MatrixXd centred = means.colwise() - means.rowwise().mean();
+  const auto items = static_cast<double>(classes.size());
+  const auto k = static_cast<double>(num_classes);
+  // tr(Σ_W Σ_B⁺) by Σ_B = U (s²/K) Uᵀ, U s Vᵀ being the centred means: Σ over axes of Σ_W's variance over Σ_B's.
+  const Eigen::BDCSVD<Eigen::MatrixXd> svd(centred, Eigen::ComputeThinU);
+  const Eigen::VectorXd& s = svd.singularValues();
+  Eigen::Index rank = 0;
+  while (rank < s.size() && s[rank] > kRankTolerance * means.norm()) ++rank;
+  const auto axes = svd.matrixU().leftCols(rank);
+  NeuralCollapse result;
+  Eigen::VectorXd along = Eigen::VectorXd::Zero(rank);
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    const Eigen::VectorXd deviation = h.col(static_cast<Eigen::Index>(i)) - means.col(classes[i]);
+    result.within += deviation.squaredNorm() / items;
+    along += (axes.transpose() * deviation).cwiseAbs2() / items;
+  }
+  if (rank == 0) return result;
+  result.between = centred.squaredNorm() / k;
+  result.nc1_traces = result.within / result.between;
+  result.nc1 = (along.array() / (s.head(rank).array().square() / k)).sum() / k;
+  result.nc2 = distance_to_simplex(centred.transpose() * centred);
+  return result;
+}
+
+}  // namespace internal
+
+NeuralCollapse measure_neural_collapse(const LabelledFeatures& features) {
+  const std::int64_t num_classes = internal::check_features(features);
+  return internal::measure(internal::columns(features.values, features.dim), features.classes, num_classes);
+}
+
+}  // namespace treble
