@@ -305,7 +305,8 @@ TEST_P(NearFeaturesTheorems, ThePerturbationIsOfFirstOrder) {
 TEST(NeuralCollapseReference, MetricsEqualNumPys) {
   const auto golden = parse_json_file(TREBLE_SOURCE_DIR "/tests/golden/neural_collapse.json");
   for (const auto& expected : golden.at("cases")) {
-    const Sample sample{.dim = expected.at("dim"), .values = expected.at("features"), .classes = expected.at("classes")};
+    const Sample sample{
+        .dim = expected.at("dim"), .values = expected.at("features"), .classes = expected.at("classes")};
     const NeuralCollapse found = NearFeaturesModel(sample.view(), {.lambda_w = expected.at("lambda_w")}).collapse();
     const auto near = [&](double value, const char* key) {
       const double wanted = expected.at(key);
