@@ -40,16 +40,18 @@ constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Maximum over components of the one vector of an answer, in text-embeddings-inference's form or OpenAI's; infinite
-/// where there is none.
-float difference_of(const std::string& body, const std::vector<float>& expected) {
+/// where there is none. `normalize`: of the vector at length 1.
+float difference_of(const std::string& body, const std::vector<float>& expected, bool normalize) {
   auto json = nlohmann::json::parse(body, nullptr, false);
   if (json.is_object() && json.contains("data")) json = std::move(json["data"]);
   if (!json.is_array() || json.size() != 1) return INFINITY;
   const auto& vector = json[0].is_object() ? json[0]["embedding"] : json[0];
   if (vector.size() != expected.size()) return INFINITY;
+  const auto got = vector.get<std::vector<float>>();
+  const float length = normalize ? std::sqrt(std::inner_product(got.begin(), got.end(), got.begin(), 0.0F)) : 1;
   float difference = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    difference = std::max(difference, std::abs(vector[i].get<float>() - expected[i]));
+    difference = std::max(difference, std::abs(got[i] / length - expected[i]));
   }
   return difference;
 }
@@ -228,7 +230,7 @@ void Load::record(const LoadText& text, const http::response<http::string_body>&
   }
   result_.seconds.push_back(seconds);
   if (text.tokens <= plan_.short_tokens) result_.short_seconds.push_back(seconds);
-  const float difference = difference_of(response.body(), text.expected);
+  const float difference = difference_of(response.body(), text.expected, plan_.normalize);
   if (difference <= plan_.tolerance) {
     result_.difference = std::max(result_.difference, difference);
   } else {

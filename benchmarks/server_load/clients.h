@@ -23,6 +23,7 @@ struct LoadPlan {
   double leave_share = 0;  ///< of requests whose client closes, or resets, instead of waiting for the answer
   std::chrono::milliseconds patience{120'000};  ///< an answer that takes longer is a hang
   float tolerance = 1e-5F;                      ///< of a component
+  bool normalize = false;                       ///< vectors that came, before they are compared
   std::int64_t short_tokens = 32;               ///< a text of at most so many is a short one
   pid_t server = 0;                             ///< whose memory is watched; 0: nobody's
   std::chrono::milliseconds terminate_after{

@@ -97,6 +97,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--longest", arguments.longest, "tokens")->capture_default_str();
   app.add_option("--leave", plan.leave_share, "share of requests whose client leaves");
   app.add_option("--tolerance", plan.tolerance, "of a vector's component")->capture_default_str();
+  app.add_flag("--normalize", plan.normalize, "vectors before they are compared: of peers that leave them as they are");
   app.add_option("--terminate-after", arguments.terminate_after, "seconds until the server gets SIGTERM");
   app.add_flag("--compare", arguments.compare, "with `encode` before and after");
   try {
