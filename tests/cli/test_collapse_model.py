@@ -91,6 +91,19 @@ class CollapseModel(unittest.TestCase):
         self.assertEqual([line["kind"] for line in lines], ["given", *["beta"] * 5, *["time"] * 5])
         self.assertEqual(float(lines[-1]["nc1_traces"]), report["flow"][-1]["collapse"]["nc1_traces"])
 
+    def test_the_study_of_the_theory(self) -> None:
+        script = Path(__file__).resolve().parents[2] / "studies" / "neural_collapse" / "theory.py"
+        command = [sys.executable, script, "--treble", ARGUMENTS.treble, "--out", self.folder / "study"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        readme = (script.parent / "README.md").read_text()
+        for row in (
+            "4.720394 | 0.828361 | 0.214375 | 0.009629",
+            "3.261262 | 0.360561 | 0.142351 | 0.002658",
+            "0.99539422",
+        ):
+            self.assertIn(row, done.stdout)
+            self.assertIn(row, readme)
+
     def test_table_page_and_float32(self) -> None:
         self.features.write_bytes(npy(self.rows, "<f4"))
         page = self.folder / "page.html"
