@@ -52,9 +52,9 @@ test-integrations: wheel models/all-MiniLM-L6-v2
 	@tools/setup.sh --java
 	@tools/try_wheel.sh
 	@tools/setup_golden.sh .venv-integrations tools/requirements-integrations.txt
-	@PYTHONPATH=build/release/python TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q \
+	@PYTHONPATH=$(CURDIR)/build/release/python TREBLE=$(abspath $(TREBLE)) .venv-integrations/bin/python -m pytest -q \
 	  bindings/python/tests/integrations bindings/python/tests/pytorch
-	@TREBLE=$(TREBLE) .venv-integrations/bin/python -m pytest -q tests/integrations
+	@TREBLE=$(abspath $(TREBLE)) .venv-integrations/bin/python -m pytest -q tests/integrations
 
 ## SEEDS random configurations against sentence-transformers, from seed START on; about ten minutes. docs/differential.md
 SEEDS ?= 300
