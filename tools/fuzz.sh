@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 seeds=build/fuzz/seeds
 rm -rf "$seeds"
-mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature,http_request}
+mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature,http_request,json_body}
 
 # seed TARGET FILE…: a copy of each file under a name of its own.
 seed() {
@@ -31,6 +31,21 @@ printf '\7GET /embed?a=b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >"$se
 printf '\1POST http://a/embed HTTP/1.0\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody' >"$seeds/http_request/post"
 printf '\3POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nT: t\r\n\r\n' \
   >"$seeds/http_request/chunked"
+# The first byte chooses the route.
+number=0
+for fields in '"temperature": "log:8", "normalize": false, "dimensions": 8' '"truncate": true, "truncation_direction": "Left"' \
+  '"max_length": 9, "prompt": "query: ", "user": "me"' '"parameters": {"temperature": 0.8}' '"add_special_tokens": false' \
+  '"skip_special_tokens": false' '"encoding_format": "base64"' '"temperatures": [0.8], "posts": ["centring"], "layers": [0]' \
+  '"queries": "x", "sample": 2, "bootstrap": 9, "seed": 1, "cut_lengths": [4], "bucket_edges": [4], "neighbors": 1'; do
+  for inputs in '"a cat"' '["a", "the ferry"]' '[5, 6]' '[[5], [6, 7]]' '{"source_sentence": "a", "sentences": ["b"]}' \
+    '[{"id": "x", "text": "a cat"}]'; do
+    for route in 0 1 2 3 4 5 6 7; do
+      number=$((number + 1))
+      printf "\\$route"'{"model": "tiny", "inputs": %s, "input": %s, "ids": %s, %s}' "$inputs" "$inputs" "$inputs" "$fields" \
+        >"$seeds/json_body/$number"
+    done
+  done
+done
 
 for target in build/fuzz/bin/fuzz_*; do
   name=$(basename "$target")

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace treble::cli {
@@ -13,9 +12,6 @@ namespace treble::cli {
 /// does not exist, naming the one that may have been meant, and for an empty value where it means nothing (anything but
 /// a TEXT or a NAME).
 std::vector<std::string> prepare_arguments(const CLI::App& app, int argc, const char* const* argv);
-
-/// Of `known`, the one that `name` may be a typo of: a prefix of it, or few edits away; "" if there is none.
-std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
 
 /// A validator for one of a few names, whose message lists them and says which one may have been meant.
 CLI::Validator one_of(std::vector<std::string> names);

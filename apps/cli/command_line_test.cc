@@ -61,14 +61,6 @@ TEST_F(CommandLine, TyposGetASuggestion) {
   EXPECT_EQ(refusal({}), "name a command: embed, inspect");
 }
 
-TEST(NearestName, IsAFewEditsAwayOrAPrefix) {
-  const std::vector<std::string> known = {"none", "interpolate", "group", "group-long"};
-  EXPECT_EQ(nearest_name("gruop", known), "group");
-  EXPECT_EQ(nearest_name("inter", known), "interpolate");
-  EXPECT_EQ(nearest_name("xyzzy", known), "");
-  EXPECT_EQ(nearest_name("n", known), "");
-}
-
 TEST(OneOf, SaysWhatThereIs) {
   const CLI::Validator validator = one_of({"end", "start", "error"});
   EXPECT_EQ(validator("start"), "");

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <vector>
 
-#include "command_line.h"
+#include "api/spelling.h"
 #include "fail.h"
 
 namespace treble::cli {
@@ -22,7 +22,7 @@ std::string hint(const CLI::App& command, const std::string& key) {
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back(name);
   }
-  const std::string nearest = nearest_name(key, names);
+  const std::string nearest = server::nearest_name(key, names);
   return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
 }
 

@@ -37,6 +37,7 @@ class Server:
     def __init__(self, program: str, *arguments: str | Path, environment: dict[str, str] | None = None) -> None:
         self.log: list[str] = []
         self.url = ""
+        self.answered: set[tuple[str, str, int]] = set()  # method, path and status of every answer
         self._ready = threading.Event()
         command = [program, "serve", "--hostname", "127.0.0.1", "--port", "0", *map(str, arguments)]
         self.process = subprocess.Popen(
@@ -81,11 +82,24 @@ class Server:
         if data is not None and not request.has_header("Content-type"):
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-                return Answer(answer.status, lower(answer.headers), answer.read())
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return Answer(answer.code, lower(answer.headers), answer.read())
+            with urllib.request.urlopen(request, timeout=SECONDS) as response:
+                answer = Answer(response.status, lower(response.headers), response.read())
+        except urllib.error.HTTPError as response:
+            with response:
+                answer = Answer(response.code, lower(response.headers), response.read())
+        self.answered.add((method, path.partition("?")[0], answer.status))
+        return answer
+
+    def undocumented(self) -> list[tuple[str, str, int]]:
+        """Answers so far that /openapi.json does not foresee, of the operations that it has."""
+        paths = self.get("/openapi.json").json()["paths"]
+
+        def operation(method: str, path: str) -> dict[str, Any] | None:
+            template = "/v1/models/{model}" if path.startswith("/v1/models/") else path
+            return paths.get(template, {}).get(method.lower())
+
+        known = [(answer, operation(*answer[:2])) for answer in sorted(self.answered)]
+        return [answer for answer, found in known if found and str(answer[2]) not in found["responses"]]
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.call("GET", path, headers=headers)

@@ -11,6 +11,7 @@ import base64
 import json
 import math
 import re
+import shutil
 import struct
 import sys
 import tempfile
@@ -55,7 +56,10 @@ class ApiCase(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
+        undocumented = cls.server.undocumented()
         code = cls.server.stop()
+        if undocumented:
+            raise AssertionError(f"answers that openapi.json does not have: {undocumented}")
         if code != 0:
             raise AssertionError(f"exit code {code}: " + "".join(cls.server.log))
 
@@ -180,11 +184,144 @@ class Values(ApiCase):
         self.assertEqual(len(text), 1)
         self.assertNotEqual(self.post("/decode", {"ids": [1, 2], "skip_special_tokens": False}), text)
 
-    def test_inspect(self) -> None:
-        texts = [f"text number {i} " + "about the harbour " * (i % 7) for i in range(20)]
-        report = self.post("/inspect", {"inputs": texts, "temperatures": [0.8, "log:8"]})
-        self.assertEqual(report["kind"], "inspect")
-        self.assertIn("0.8", json.dumps(report))
+    def test_token_vectors_of_ids(self) -> None:
+        texts = [TEXTS[0], TEXTS[2]]
+        tokens = self.post("/tokenize", {"inputs": texts})
+        ids = [[token["id"] for token in text] for text in tokens]
+        self.assertEqual(self.post("/embed_all", {"inputs": ids}), self.post("/embed_all", {"inputs": texts}))
+        self.assertEqual(self.post("/embed_all", {"inputs": ids[0]}), self.post("/embed_all", {"inputs": texts[:1]}))
+        self.tei_error("/embed_all", {"inputs": [[1], [70000]]}, 422, "vocabulary", 1)
+
+    def test_vectors_have_length_1_unless_a_request_says_otherwise(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "plain"
+        shutil.copytree(model(), folder)
+        modules = json.loads((folder / "modules.json").read_text())
+        (folder / "modules.json").write_text(json.dumps(modules[:2]))
+        server = Server(ARGUMENTS.treble, "--model", folder)
+        try:
+            expected = embed(ARGUMENTS.treble, folder, TEXTS[:3], "--normalize")
+            raw = embed(ARGUMENTS.treble, folder, TEXTS[:3])
+            self.assertNotEqual(raw, expected, "a model whose vectors are not of length 1")
+            for fields, wanted in (({}, expected), ({"normalize": True}, expected), ({"normalize": False}, raw)):
+                rows = server.post("/embed", {"inputs": TEXTS[:3], **fields}).json()
+                self.assertEqual([[float32(x) for x in r] for r in rows], [[float32(x) for x in r] for r in wanted])
+                body = {"input": TEXTS[:3], "model": "plain", **fields}
+                answer = server.post("/v1/embeddings", body).json()
+                self.assertEqual([item["embedding"] for item in answer["data"]], rows)
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+
+class Inspect(ApiCase):
+    """/inspect is `treble inspect`: names, defaults and numbers."""
+
+    texts = tuple(f"text number {i} " + "about the harbour " * (i % 9) for i in range(40))
+
+    def from_program(self, *flags: str) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "texts.jsonl"
+            lines = [json.dumps({"id": f"doc-{i}", "text": text}) for i, text in enumerate(self.texts)]
+            path.write_text("\n".join(lines), encoding="utf-8")
+            queries = Path(folder) / "queries.jsonl"
+            queries.write_text("\n".join(json.dumps({"text": text}) for text in TEXTS[:2]), encoding="utf-8")
+            flags = tuple(str(queries) if flag == "QUERIES" else flag for flag in flags)
+            done = run(ARGUMENTS.treble, "inspect", "--model", model(), "--json", "-", *flags, path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def check(self, fields: dict[str, Any], *flags: str) -> Any:
+        inputs = [{"id": f"doc-{i}", "text": text} for i, text in enumerate(self.texts)]
+        report = self.post("/inspect", {"inputs": inputs, **fields})
+        self.assertEqual(report, self.from_program(*flags))
+        return report
+
+    def test_defaults(self) -> None:
+        report = self.check({})
+        self.assertEqual((report["kind"], report["sample"], report["seed"]), ("inspect", 200, 1))
+        self.assertEqual(report["map"]["texts"][0]["id"][:4], "doc-")
+
+    def test_every_field(self) -> None:
+        report = self.check(
+            {
+                "temperatures": [0.8, "log:8"],
+                "temperature": 0.5,
+                "posts": ["centring", "whitening:2"],
+                "queries": TEXTS[:2],
+                "layers": [0],
+                "sample": 7,
+                "seed": 5,
+                "bootstrap": 50,
+                "cut_lengths": [8, 16],
+                "bucket_edges": [10, 20],
+                "max_length": 40,
+                "prompt": "query: ",
+                "truncation_direction": "left",
+            },
+            *("-t", "0.8", "-t", "log:8", "-t", "0.5", "--post", "centring,whitening:2", "--queries", "QUERIES"),
+            *("--layers", "0", "--sample", "7", "--seed", "5", "--bootstrap", "50", "--cut-lengths", "8,16"),
+            *("--bucket-edges", "10,20", "--max-length", "40", "--prompt", "query: ", "--truncate", "start"),
+        )
+        self.assertEqual(report["settings"], ["1", "0.8", "log:8", "0.5", "centring", "whitening:2"])
+        self.assertEqual(len(report["query_length_slope"]), 6)
+
+    def test_no_layers_and_what_only_python_has(self) -> None:
+        self.check({"layers": []}, "--layers", "none")
+        report = self.post("/inspect", {"inputs": list(self.texts), "neighbors": 3, "probe_texts": 1})
+        self.assertEqual({len(text["neighbors"][0]) for text in report["map"]["texts"]}, {3})
+        self.assertEqual({entry["texts"] for entry in report["attention"]}, {1})
+
+    def test_texts_and_their_ids(self) -> None:
+        for inputs, ids in (
+            ("one text", ["0"]),
+            (["a text", "b text"], ["0", "1"]),
+            ([{"id": "x", "text": "a text"}, {"text": "b text"}, "c text"], ["x", "1", "2"]),
+            (
+                [{"id": 12345678901234567890, "text": "a text"}, {"id": None, "text": "b"}],
+                ["12345678901234567890", "1"],
+            ),
+        ):
+            report = self.post("/inspect", {"inputs": inputs, "layers": []})
+            self.assertEqual(sorted(text["id"] for text in report["map"]["texts"]), sorted(ids), inputs)
+
+    def test_refusals(self) -> None:
+        for fields, status, words in (
+            ({"inputs": []}, 400, "empty list"),
+            ({"inputs": ["a", ""]}, 400, "`inputs[1]` is empty"),
+            ({"inputs": [{"id": "a"}]}, 422, "`inputs[0]` has no `text`"),
+            ({"inputs": [{"text": 1}]}, 422, "must be a text, not a number"),
+            ({"inputs": ["a", {"id": 1e40, "text": "b"}]}, 422, "`id` of `inputs[1]`"),
+            ({"inputs": ["a", {"id": [1], "text": "b"}]}, 422, "`id` of `inputs[1]`"),
+            ({"inputs": [[1, 2]]}, 422, "must be a text"),
+            ({"temperatures": 0.8}, 422, "`temperatures` must be a list"),
+            ({"temperatures": [1] * 17}, 422, "at most 16"),
+            ({"temperatures": [0.8, 0]}, 422, "greater than 0"),
+            ({"temperatures": ["/etc/passwd"]}, 422, "must be a number above 0"),
+            ({"posts": ["centering"]}, 422, "centring"),
+            ({"posts": [1]}, 422, "`posts` must hold texts"),
+            ({"posts": "centring"}, 422, "`posts` must be a list"),
+            ({"queries": ["a", ""]}, 400, "`queries[1]` is empty"),
+            ({"query_prompt_name": "nope"}, 404, "nope"),
+            ({"layers": [7]}, 422, "`layers`"),
+            ({"layers": "all"}, 422, "`layers`"),
+            ({"sample": 1}, 422, "from 2 to 1000, not 1"),
+            ({"sample": 1000, "bootstrap": 10000}, 422, "`bootstrap` (10000) times"),
+            ({"bootstrap": -1}, 422, "from 0 to 10000"),
+            ({"seed": -1}, 422, "not -1"),
+            ({"cut_lengths": [0]}, 422, "`cut_lengths`"),
+            ({"cut_lengths": [4096]}, 422, "from 1 to 2048"),
+            ({"bucket_edges": [20, 10]}, 422, "must rise"),
+            ({"probe_texts": 0}, 422, "from 1 to 64"),
+            ({"neighbors": 101}, 422, "from 1 to 100"),
+            ({"samples": 3}, 422, "did you mean `sample`?"),
+        ):
+            with self.subTest(fields=str(fields)[:60]):
+                error = self.post("/inspect", {"inputs": ["a text", "b text"], **fields}, status)
+                self.assertIn(words, error["error"])
+
+    def test_a_deadline_ends_it(self) -> None:
+        body = {"inputs": ["harbour " * 60 + str(i) for i in range(2000)], "sample": 1000, "temperatures": [0.5, 0.6]}
+        answer = self.server.post("/inspect", body, headers={"x-request-timeout-ms": "200"})
+        self.assertEqual(answer.status, 504, answer.body[:300])
 
 
 class Counts(ApiCase):
@@ -290,7 +427,8 @@ class Errors(ApiCase):
         for body in (b"", b"{", b"[1]", b'"x"', b"\xff", b'{"inputs": "\\ud800"}', b'{"inputs": "\xc3"}', b"{}x"):
             self.assertEqual(raw(body).status, 400, body)
         self.assertEqual(raw(b"[" * 10_000).status, 400)
-        self.assertEqual(raw(b'{"inputs": ' + b"[" * 5_000 + b"]" * 5_000 + b"}").status, 422)
+        self.assertEqual(raw(b'{"inputs": ' + b"[" * 5_000 + b"]" * 5_000 + b"}").status, 400)
+        self.assertEqual(raw(b'{"inputs": ' + b"[" * 20 + b"]" * 20 + b"}").status, 422)
         self.assertEqual(raw(b'{"inputs": "x"}', **{"Content-Type": "text/plain"}).status, 415)
         self.assertEqual(raw(b'{"inputs": "x"}', **{"Content-Type": "Application/JSON; charset=utf-8"}).status, 200)
         large = raw(b'{"inputs": "' + b"x" * 20_000 + b'"}')
@@ -399,6 +537,7 @@ class Command(unittest.TestCase):
             try:
                 info = server.get("/info").json()
                 self.assertEqual((info["served_model_name"], info["max_concurrent_requests"]), ("named", 7))
+                self.assertEqual(info["model_id"], str(model()), "what a command line can be given")
                 self.assertEqual((info["max_client_batch_size"], info["auto_truncate"]), (3, False))
                 self.assertEqual(server.post("/embed", {"inputs": TEXTS[1]}).status, 413)
                 self.assertEqual(server.post("/embed", {"inputs": TEXTS[1], "truncate": True}).status, 200)
@@ -481,20 +620,50 @@ class Documentation(ApiCase):
 
     def test_every_route_is_documented(self) -> None:
         document = self.server.get("/openapi.json").json()
-        page = (ROOT / "docs/server.md").read_text(encoding="utf-8")
         for path, methods in document["paths"].items():
-            for method, operation in methods.items():
+            for method in methods:
                 if method == "get":
                     self.assertEqual(self.server.get(path.replace("{model}", "tiny")).status, 200, path)
                 else:
                     self.assertNotIn(self.server.post(path, {}).status, (404, 405), path)
-                self.assertIn(f"`{path}`", page)
-                self.assertIn(
-                    "200" if "501" not in operation["responses"] or path in ("/embed",) else "501",
-                    operation["responses"],
-                )
-        named = set(re.findall(r"^\| (?:GET|POST) `(/[^`]*)`", page, re.MULTILINE))
-        self.assertEqual(named, set(document["paths"]))
+
+    def test_every_status_is_documented(self) -> None:
+        """docs/server.md says of each route what openapi.json says, which is made of what the code may throw."""
+        page = (ROOT / "docs/server.md").read_text(encoding="utf-8")
+        everywhere = set(
+            re.findall(r"\d{3}", re.search(r"answers with beside (.*?), which any may", page, re.DOTALL)[1])
+        )
+        document = self.server.get("/openapi.json").json()
+        documented = {
+            (method.upper(), path): set(operation["responses"])
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+        }
+        rows = re.findall(r"^\| (GET|POST) `(/[^`]*)` \| ([^|]*) \|.*\| ?([\d, ]*?) ?\|$", page, re.MULTILINE)
+        self.assertEqual({(method, path) for method, path, _, _ in rows}, set(documented))
+        for method, path, whose, statuses in rows:
+            expected = set(re.findall(r"\d{3}", statuses)) | everywhere
+            if whose == "open":
+                expected.discard("401")
+            self.assertEqual(documented[method, path], expected, f"{method} {path}")
+
+    def test_statuses_that_every_route_with_a_body_gives(self) -> None:
+        document = self.server.get("/openapi.json").json()
+        for path, methods in document["paths"].items():
+            if "post" not in methods or "415" not in methods["post"]["responses"]:
+                continue
+            inputs = {"source_sentence": "x", "sentences": ["y"]} if path == "/similarity" else "x"
+            no_model = {"model": "nope", "input": "x", "inputs": inputs, "ids": [1]}
+            for status, raw, headers in (
+                (400, b"{", {}),
+                (400, b"[]", {}),
+                (413, b" " * 2_100_000, {}),
+                (415, b"{}", {"Content-Type": "text/plain"}),
+                (422, b"{}", {}),
+                (404, json.dumps(no_model).encode(), {}),
+            ):
+                answer = self.server.call("POST", path, raw=raw, headers=headers)
+                self.assertEqual(answer.status, status, (path, raw[:60], answer.body[:200]))
 
     def test_every_error_is_documented(self) -> None:
         page = (ROOT / "docs/server.md").read_text(encoding="utf-8")

@@ -206,13 +206,14 @@ const std::vector<Route>& routes() {
 }
 
 const std::vector<const char*>& common_errors() {
-  static const std::vector<const char*> kinds = {"unauthorized", "bad_request", "request_timeout", "internal"};
+  static const std::vector<const char*> kinds = {
+      "unauthorized",       "bad_request",       "request_timeout", "payload_too_large", "uri_too_long", "overloaded",
+      "expectation_failed", "headers_too_large", "internal",        "not_implemented",   "http_version"};
   return kinds;
 }
 
 const std::vector<const char*>& body_errors() {
-  static const std::vector<const char*> kinds = {"invalid_json", "unsupported_media_type", "invalid_argument",
-                                                 "payload_too_large", "overloaded"};
+  static const std::vector<const char*> kinds = {"invalid_json", "unsupported_media_type", "invalid_argument"};
   return kinds;
 }
 

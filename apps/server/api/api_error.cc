@@ -93,9 +93,9 @@ ApiError http_error(int status, const std::string& message) {
   bool of_http = false;
   for (const ErrorKind& kind : kKinds) {
     of_http = of_http || kind.name == kFirstOfHttp;
-    if (of_http && kind.status == status) return ApiError(kind.name, message);
+    if (of_http && kind.status == status) return {kind.name, message};
   }
-  return ApiError("internal", message);
+  return {status == error_kind("overloaded").status ? "overloaded" : "internal", message};
 }
 
 }  // namespace treble::server

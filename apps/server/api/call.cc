@@ -31,6 +31,7 @@ void Call::answer(HttpResponse response) {
   record_.response_bytes = static_cast<std::int64_t>(response.body.size());
   record_.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - request_->received).count();
   finish_(*request_, record_, response);
+  place_.reset();
   respond_(std::move(response));
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "api/api_error.h"
 #include "http/http_message.h"
@@ -30,6 +31,9 @@ class Call {
 
   void set_form(ErrorForm form) noexcept { form_ = form; }
 
+  /// Keeps `place` until the answer is sent: given back before it, so that the client's next request finds it free.
+  void hold(std::shared_ptr<const void> place) noexcept { place_ = std::move(place); }
+
   void answer(HttpResponse response);
   void fail(const ApiError& error);
   /// Runs `work` and answers with what it throws, if it throws.
@@ -41,6 +45,7 @@ class Call {
   Finish finish_;
   RequestRecord record_;
   ErrorForm form_ = ErrorForm::tei;
+  std::shared_ptr<const void> place_;
   std::atomic<bool> answered_ = false;
 };
 

@@ -4,9 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <utility>
+
+#include "api/side_work.h"
 
 namespace treble::server {
 
@@ -16,29 +17,6 @@ constexpr std::int64_t kMaxTokenId = std::numeric_limits<std::int32_t>::max();
 
 [[noreturn]] void refuse(const char* kind, const std::string& message, const char* field) {
   throw ApiError(kind, message, field);
-}
-
-void check_count(std::size_t count, const char* field, std::int64_t max_count) {
-  if (count == 0) refuse("empty_input", fmt::format("`{}` is an empty list; send at least one input", field), field);
-  if (static_cast<std::int64_t>(count) > max_count) {
-    refuse("batch_too_large",
-           fmt::format("`{}` holds {} inputs, and the limit of a request is {} (--max-client-batch-size); send several "
-                       "requests",
-                       field, count, max_count),
-           field);
-  }
-}
-
-std::string text_of(const Json& value, const char* field, std::int64_t index) {
-  if (!value.is_string()) {
-    throw ApiError("invalid_argument", fmt::format("`{}[{}]` must be a text, not {}", field, index, kind_of(value)),
-                   field, index);
-  }
-  if (value.get_ref<const std::string&>().empty()) {
-    throw ApiError("empty_input", fmt::format("`{}[{}]` is empty; an embedding needs a text", field, index), field,
-                   index);
-  }
-  return value.get<std::string>();
 }
 
 TokenIds ids_of(const Json& list, const char* field, std::int64_t index) {
@@ -88,8 +66,31 @@ std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1000 * s
 
 }  // namespace
 
+void check_count(std::size_t count, const char* field, std::int64_t max_count) {
+  if (count == 0) refuse("empty_input", fmt::format("`{}` is an empty list; send at least one input", field), field);
+  if (static_cast<std::int64_t>(count) > max_count) {
+    refuse("batch_too_large",
+           fmt::format("`{}` holds {} inputs, and the limit of a request is {} (--max-client-batch-size); send several "
+                       "requests",
+                       field, count, max_count),
+           field);
+  }
+}
+
+std::string read_text(const Json& value, const char* field, std::int64_t index) {
+  if (!value.is_string()) {
+    throw ApiError("invalid_argument", fmt::format("`{}[{}]` must be a text, not {}", field, index, kind_of(value)),
+                   field, index);
+  }
+  if (value.get_ref<const std::string&>().empty()) {
+    throw ApiError("empty_input", fmt::format("`{}[{}]` is empty; an embedding needs a text", field, index), field,
+                   index);
+  }
+  return value.get<std::string>();
+}
+
 std::vector<std::string> read_texts(const Json& value, const char* field, std::int64_t max_count) {
-  if (value.is_string()) return {text_of(value, field, 0)};
+  if (value.is_string()) return {read_text(value, field, 0)};
   if (!value.is_array()) {
     refuse("invalid_argument", fmt::format("`{}` must be a text or a list of texts, not {}", field, kind_of(value)),
            field);
@@ -97,7 +98,7 @@ std::vector<std::string> read_texts(const Json& value, const char* field, std::i
   check_count(value.size(), field, max_count);
   std::vector<std::string> texts;
   texts.reserve(value.size());
-  for (const Json& text : value) texts.push_back(text_of(text, field, static_cast<std::int64_t>(texts.size())));
+  for (const Json& text : value) texts.push_back(read_text(text, field, static_cast<std::int64_t>(texts.size())));
   return texts;
 }
 
@@ -146,7 +147,7 @@ Temperature read_temperature(const Json& value, const char* field, const ApiOpti
     refuse("invalid_argument",
            fmt::format("`{}` must be a number above 0, or one of the texts log:N0, ssmax:S, ssmax:S,B, yarn:N0{}, not "
                        "{:.60}",
-                       field, names, value.is_string() ? "\"" + text + "\"" : kind_of(value)),
+                       field, names, value.is_string() ? fmt::format("\"{}\"", text) : kind_of(value)),
            field);
   }
   return Temperature::parse(text);
@@ -180,26 +181,6 @@ EncodeOptions read_encode_options(const JsonBody& body, const Api& api, const Se
   return options;
 }
 
-SubmitOptions read_submit_options(const Call& call, const ApiOptions& options) {
-  SubmitOptions submit = {.stop = call.request().gone};
-  std::chrono::milliseconds limit = options.request_timeout;
-  const std::string_view header = call.request().header("x-request-timeout-ms");
-  if (!header.empty()) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(header.data(), header.data() + header.size(), value);
-    constexpr std::int64_t kMax = 86'400'000;
-    if (error != std::errc() || end != header.data() + header.size() || value < 1 || value > kMax) {
-      refuse("invalid_argument",
-             fmt::format("the header x-request-timeout-ms must be a whole number from 1 to {}, not \"{:.40}\"", kMax,
-                         header),
-             "x-request-timeout-ms");
-    }
-    limit = std::chrono::milliseconds(value);
-  }
-  if (limit.count() > 0) submit.deadline = call.request().received + limit;
-  return submit;
-}
-
 void count_tokens(RequestRecord& record, std::span<const TokenCount> counts) {
   for (const TokenCount& count : counts) {
     record.tokens += count.used;
@@ -211,15 +192,18 @@ void count_tokens(RequestRecord& record, std::span<const TokenCount> counts) {
 
 EmbedJob read_embed_job(const Api& api, const JsonBody& body, const char* field) {
   ServedModel& model = api.model(body.text("model"));
-  return {.model = &model,
-          .inputs = read_inputs(body, field, api.options().max_client_batch_size),
-          .field = field,
-          .options = read_encode_options(body, api, model),
-          .ignored = body.ignored()};
+  EmbedJob job = {.model = &model,
+                  .inputs = read_inputs(body, field, api.options().max_client_batch_size),
+                  .field = field,
+                  .options = read_encode_options(body, api, model),
+                  .ignored = body.ignored()};
+  // TEI's clients and OpenAI's rely on vectors of length 1, whatever the model says.
+  job.options.normalize = body.boolean("normalize").value_or(true);
+  return job;
 }
 
 void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
-  const auto place = std::make_shared<Api::Place>(api);
+  call->hold(std::make_shared<const Api::Place>(api));
   RequestRecord& record = call->record();
   record.model = job.model->name();
   record.texts = static_cast<std::int64_t>(job.inputs.size());
@@ -227,7 +211,7 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
   Inputs inputs = std::move(job.inputs);
   const EncodeOptions options = job.options;
   RequestQueue& queue = job.model->queue();
-  const auto deliver = [call, place, job = std::move(job)](Answer answer) {
+  const auto deliver = [call, job = std::move(job)](Answer answer) {
     call->guard([&] {
       RequestRecord& done = call->record();
       done.tokenization_seconds = answer.timing.tokenization_seconds;
@@ -248,22 +232,6 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
   } else {
     queue.submit_token_ids(std::move(inputs.ids), options, submit, deliver);
   }
-}
-
-void run_aside(SidePool& pool, Api& api, const std::shared_ptr<Call>& call, std::function<void()> work) {
-  const auto place = std::make_shared<Api::Place>(api);
-  const SubmitOptions limits = read_submit_options(*call, api.options());
-  const bool accepted = pool.submit([call, place, limits, work = std::move(work)] {
-    call->guard([&] {
-      if (limits.stop.stop_requested()) throw ApiError("cancelled", "the client left before its request ran");
-      if (limits.deadline && std::chrono::steady_clock::now() > *limits.deadline) {
-        throw ApiError("deadline_exceeded",
-                       "the deadline passed while the request waited; give it more time, or ask for less at once");
-      }
-      work();
-    });
-  });
-  if (!accepted) throw ApiError("overloaded", "too many requests of this kind wait already; try again later");
 }
 
 void add_compute_headers(const RequestRecord& record, HttpResponse& response) {

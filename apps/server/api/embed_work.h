@@ -26,6 +26,12 @@ struct Inputs {
 /// A text, texts, token ids, or lists of token ids. Throws ApiError{invalid_argument, empty_input, batch_too_large}.
 Inputs read_inputs(const JsonBody& body, const char* field, std::int64_t max_count);
 
+/// Throws ApiError{empty_input, batch_too_large} unless a list of inputs may have so many.
+void check_count(std::size_t count, const char* field, std::int64_t max_count);
+
+/// Input `index` of `field`, a text that is not empty. Throws ApiError{invalid_argument, empty_input}.
+std::string read_text(const Json& value, const char* field, std::int64_t index);
+
 /// Texts alone: as read_inputs.
 std::vector<std::string> read_texts(const Json& value, const char* field, std::int64_t max_count);
 
@@ -38,9 +44,6 @@ EncodeOptions read_encode_options(const JsonBody& body, const Api& api, const Se
 
 /// A number, or a schedule as text. Never reads a file: profiles are those that the server was started with.
 Temperature read_temperature(const Json& value, const char* field, const ApiOptions& options);
-
-/// The deadline of the request, and its client's leaving.
-SubmitOptions read_submit_options(const Call& call, const ApiOptions& options);
 
 /// Makes the body from the vectors, on a thread of the queue.
 using WriteVectors = std::function<std::string(const Embeddings& embeddings)>;
@@ -55,14 +58,11 @@ struct EmbedJob {
 };
 
 /// The job of a body with read_encode_options's fields and the inputs in `field`; what writes the answer is missing.
+/// Vectors are normalised unless the body says otherwise.
 EmbedJob read_embed_job(const Api& api, const JsonBody& body, const char* field);
 
 /// Puts the inputs into the model's queue and answers the call when the vectors are there.
 void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job);
-
-/// Runs `work` beside the queue, on a thread of `pool`, and holds a place among max_concurrent_requests meanwhile. As
-/// in the queue, work that waits until the request's deadline or until its client leaves does not run.
-void run_aside(SidePool& pool, Api& api, const std::shared_ptr<Call>& call, std::function<void()> work);
 
 /// Token counts into the record.
 void count_tokens(RequestRecord& record, std::span<const TokenCount> counts);

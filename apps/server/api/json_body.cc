@@ -3,16 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <array>
 
 #include "api/api_error.h"
+#include "api/spelling.h"
 
 namespace treble::server {
 
 namespace {
 
 /// Fields of the peers' APIs that have no meaning here and are close to one that has: never a misspelling.
-constexpr std::string_view kForeign[] = {"user", "type", "inputs", "input", "text", "texts"};
+constexpr auto kForeign = std::to_array<std::string_view>({"user", "type", "inputs", "input", "text", "texts"});
 
 [[noreturn]] void wrong_kind(const char* name, const char* wanted, const Json& value) {
   // A number is quoted, as it is the value that may be wrong, not the kind.
@@ -22,28 +23,42 @@ constexpr std::string_view kForeign[] = {"user", "type", "inputs", "input", "tex
       name);
 }
 
-/// Levenshtein's distance.
-std::size_t edits(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row.back();
-}
-
 void check_spelling(const std::string& name, const std::vector<std::string_view>& known) {
-  if (std::ranges::find(kForeign, name) != std::end(kForeign)) return;
+  if (std::ranges::find(kForeign, name) != kForeign.end()) return;
   for (const std::string_view field : known) {
-    if (field.size() < 5 || edits(name, field) > 2) continue;
+    if (field.size() < 5 || edit_distance(name, field) > 2) continue;
     throw ApiError("invalid_argument", fmt::format("there is no field `{:.50}`; did you mean `{}`?", name, field),
                    name);
   }
+}
+
+/// Unset: not a whole number, or one beyond 64 bits.
+std::optional<std::int64_t> whole_number(const Json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) return std::nullopt;
+  return value.get<std::int64_t>();
+}
+
+/// No field has more than a few; the parser has no limit, and what walks its values recurses.
+constexpr int kMaxDepth = 32;
+
+/// Whether brackets are open within brackets beyond kMaxDepth.
+bool too_deep(std::string_view json) {
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_text && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '[' || c == '{')) {
+      if (++depth > kMaxDepth) return true;
+    } else if (!in_text && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return false;
 }
 
 bool is_json(std::string_view content_type) {
@@ -70,6 +85,9 @@ JsonBody::JsonBody(const HttpRequest& request, const std::vector<std::string_vie
   if (!is_json(request.header("content-type"))) {
     throw ApiError("unsupported_media_type",
                    fmt::format("Content-Type is \"{:.100}\"; send application/json", request.header("content-type")));
+  }
+  if (too_deep(request.body)) {
+    throw ApiError("invalid_json", fmt::format("the body is nested more than {} levels deep", kMaxDepth));
   }
   try {
     json_ = Json::parse(request.body);
@@ -124,12 +142,27 @@ std::optional<bool> JsonBody::boolean(const char* name) const {
 std::optional<std::int64_t> JsonBody::integer(const char* name, std::int64_t min, std::int64_t max) const {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
-  const bool fits =
-      value->is_number_integer() && !(value->is_number_unsigned() && value->get<std::uint64_t>() > INT64_MAX);
-  if (!fits || value->get<std::int64_t>() < min || value->get<std::int64_t>() > max) {
+  const auto number = whole_number(*value);
+  if (!number || *number < min || *number > max) {
     wrong_kind(name, fmt::format("a whole number from {} to {}", min, max).c_str(), *value);
   }
-  return value->get<std::int64_t>();
+  return number;
+}
+
+std::optional<std::vector<std::int64_t>> JsonBody::integers(const char* name, const IntegerList& allowed) const {
+  const Json* list = find(name);
+  if (list == nullptr) return std::nullopt;
+  const auto fits = [&](const Json& value) {
+    const auto number = whole_number(value);
+    return number && *number >= allowed.min && *number <= allowed.max;
+  };
+  if (!list->is_array() || list->size() > allowed.max_count || !std::ranges::all_of(*list, fits)) {
+    throw ApiError("invalid_argument",
+                   fmt::format("`{}` must be a list of at most {} whole numbers from {} to {}, not {:.80}", name,
+                               allowed.max_count, allowed.min, allowed.max, list->dump(-1, ' ', true)),
+                   name);
+  }
+  return list->get<std::vector<std::int64_t>>();
 }
 
 std::optional<std::string> JsonBody::text(const char* name) const {

@@ -1,6 +1,7 @@
 // The body of a request, read field by field, so that every message names the field.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +14,13 @@
 namespace treble::server {
 
 using Json = nlohmann::json;
+
+/// What numbers a list may hold.
+struct IntegerList {
+  std::int64_t min = 0;
+  std::int64_t max = 0;
+  std::size_t max_count = 0;
+};
 
 /// All functions throw ApiError{invalid_argument} naming the field for a value of the wrong kind. A field that is null
 /// is one that is not there.
@@ -32,6 +40,7 @@ class JsonBody {
 
   std::optional<bool> boolean(const char* name) const;
   std::optional<std::int64_t> integer(const char* name, std::int64_t min, std::int64_t max) const;
+  std::optional<std::vector<std::int64_t>> integers(const char* name, const IntegerList& allowed) const;
   std::optional<std::string> text(const char* name) const;
 
   /// Fields that no route of ours reads, such as OpenAI's `user`: for the header x-ignored-fields.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "api/page_routes.h"
 #include "api/route.h"
 #include "api/schemas.h"
 #include "treble/version.h"
@@ -17,13 +18,18 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
+/// AnyRequest: the route refuses whatever is sent without reading it.
+bool reads_body(const Route& route) {
+  return *route.request != '\0' && std::string_view(route.request) != "AnyRequest";
+}
+
 /// Everything that the route may answer with, once each.
 std::vector<const ErrorKind*> errors_of(const Route& route) {
   std::vector<const char*> names = route.errors;
   for (const char* name : common_errors()) {
     if (!route.open || std::string_view(name) != "unauthorized") names.push_back(name);
   }
-  if (*route.request != '\0') names.insert(names.end(), body_errors().begin(), body_errors().end());
+  if (reads_body(route)) names.insert(names.end(), body_errors().begin(), body_errors().end());
   std::vector<const ErrorKind*> kinds;
   for (const char* name : names) {
     const ErrorKind* kind = &error_kind(name);
@@ -46,6 +52,10 @@ OrderedJson responses_of(const Route& route) {
   if (*route.response != '\0') {
     responses["200"] = {{"description", route.summary}, {"content", content(route.response)}};
   }
+  // A file of the page that the browser has already.
+  const auto is_of_page = [&](const Asset& asset) { return route.path == std::string_view(asset.path); };
+  const bool page = std::string_view(route.method) == "GET" && std::ranges::any_of(page_assets(), is_of_page);
+  if (page) responses["304"] = {{"description", "not changed since If-None-Match"}};
   std::map<int, std::string> descriptions;
   for (const ErrorKind* kind : errors_of(route)) {
     std::string& text = descriptions[kind->status];

@@ -91,7 +91,7 @@ constexpr const char* kSchemas = R"json({
     "type": "object",
     "required": ["model_id", "model_sha", "model_dtype", "model_type", "max_input_length", "temperature"],
     "properties": {
-      "model_id": {"type": "string"}, "model_sha": {"type": "string"}, "model_dtype": {"type": "string"},
+      "model_id": {"type": "string", "description": "The folder or name that it was loaded from."}, "model_sha": {"type": "string"}, "model_dtype": {"type": "string"},
       "served_model_name": {"type": "string"}, "model_type": {"type": "object"},
       "max_input_length": {"type": "integer"}, "max_client_batch_size": {"type": "integer"},
       "payload_limit": {"type": "integer"},
@@ -146,14 +146,32 @@ constexpr const char* kSchemas = R"json({
     "type": "object", "required": ["object", "data"],
     "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/ModelResponse"}}}
   },
+  "IdentifiedText": {
+    "type": "object", "required": ["text"],
+    "properties": {"id": {"type": ["string", "integer", "null"]}, "text": {"type": "string", "minLength": 1}}
+  },
   "InspectRequest": {
     "type": "object", "required": ["inputs"],
     "properties": {
-      "inputs": {"$ref": "#/components/schemas/Texts"},
-      "temperatures": {"type": ["array", "null"], "maxItems": 16, "items": {"$ref": "#/components/schemas/Temperature"}},
-      "sample": {"type": ["integer", "null"], "minimum": 2, "maximum": 1000, "default": 200},
-      "bootstrap": {"type": ["integer", "null"], "minimum": 100, "maximum": 10000, "default": 1000},
-      "seed": {"type": ["integer", "null"], "minimum": 0, "maximum": 9223372036854775807, "default": 1},
+      "inputs": {
+        "description": "A text, or a list of texts and of texts with ids for the reader of the report.",
+        "oneOf": [
+          {"type": "string", "minLength": 1},
+          {"type": "array", "minItems": 1, "items": {"oneOf": [{"type": "string", "minLength": 1}, {"$ref": "#/components/schemas/IdentifiedText"}]}}
+        ]
+      },
+      "temperatures": {"type": ["array", "null"], "maxItems": 16, "items": {"$ref": "#/components/schemas/Temperature"}, "description": "To compare with the model as trained, which is always measured; `temperature` is one more."},
+      "posts": {"type": ["array", "null"], "maxItems": 16, "items": {"type": "string", "minLength": 1}, "description": "Fitted steps to measure after the model as trained: centring, whitening[:K], all-but-the-top[:D], length-direction."},
+      "queries": {"oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}, {"type": "null"}], "description": "Texts to compare with the inputs: does a longer text score higher?"},
+      "query_prompt_name": {"type": ["string", "null"], "description": "The model's prompt for them."},
+      "layers": {"type": ["array", "null"], "items": {"type": "integer", "minimum": 0}, "description": "Layers to look into, from 0. Default: all; an empty list: none."},
+      "sample": {"type": ["integer", "null"], "minimum": 2, "maximum": 1000, "default": 200, "description": "Maximum number of texts of each length."},
+      "bootstrap": {"type": ["integer", "null"], "minimum": 0, "maximum": 10000, "default": 1000, "description": "Resamples for the intervals; at most 2500000 divided by the larger of `sample` and the number of queries."},
+      "seed": {"type": ["integer", "null"], "minimum": 0, "maximum": 9223372036854775807, "default": 1, "description": "Of the sample and the bootstrap."},
+      "cut_lengths": {"type": ["array", "null"], "maxItems": 16, "items": {"type": "integer", "minimum": 1, "maximum": 2048}, "default": [32, 64, 128, 256, 512], "description": "Tokens at which the same texts are cut."},
+      "bucket_edges": {"type": ["array", "null"], "maxItems": 16, "items": {"type": "integer", "minimum": 1, "maximum": 1000000}, "default": [32, 64, 128, 256, 512], "description": "Upper edges of the length buckets, in tokens."},
+      "probe_texts": {"type": ["integer", "null"], "minimum": 1, "maximum": 64, "default": 4, "description": "Texts of each cut length whose layers are looked into."},
+      "neighbors": {"type": ["integer", "null"], "minimum": 1, "maximum": 100, "default": 10, "description": "Of a text, for hubness and the map."},
       "$encode": {}
     }
   },
@@ -193,7 +211,7 @@ constexpr const char* kEncodeFields = R"json({
   "prompt": {"type": ["string", "null"], "description": "Put before every text; excludes prompt_name."},
   "truncate": {"type": ["boolean", "null"], "description": "Cut inputs beyond the limit (and say how much) rather than refuse them. Default: --auto-truncate."},
   "truncation_direction": {"type": ["string", "null"], "enum": ["Left", "Right", "left", "right", null], "description": "What is dropped. Default: as the model says."},
-  "normalize": {"type": ["boolean", "null"], "description": "Vectors of length 1. Default: as the model says."},
+  "normalize": {"type": ["boolean", "null"], "description": "Vectors of length 1. Default: true for vectors, as TEI has it; as the model says for /similarity and /inspect."},
   "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Keep only so many (Matryoshka)."},
   "max_length": {"type": ["integer", "null"], "minimum": 1, "description": "Longest input in tokens, up to the model's limit."}
 })json";

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/embed_work.h"
+#include "api/side_work.h"
 #include "api/vector_json.h"
 #include "treble/similarity.h"
 #include "treble/tokens.h"
@@ -85,18 +86,22 @@ std::string tokens_json(const std::vector<TokenEmbeddings>& texts) {
   return json + ']';
 }
 
+std::vector<TokenEmbeddings> token_vectors(const SentenceEncoder& encoder, const Inputs& inputs,
+                                           const EncodeOptions& options) {
+  if (!inputs.ids.empty()) return token_embeddings(encoder, inputs.ids, options);
+  const std::vector<std::string_view> views(inputs.texts.begin(), inputs.texts.end());
+  return token_embeddings(encoder, views, options);
+}
+
 void handle_embed_all(Api& api, const std::shared_ptr<Call>& call) {
   const JsonBody body(call->request(), with_encode_fields({"inputs"}));
   EmbedJob job = read_embed_job(api, body, "inputs");
-  if (!job.inputs.ids.empty()) {
-    throw ApiError("unsupported", "token vectors are made of texts, not of token ids; send texts", "inputs");
-  }
-  job.options.stop = call->request().gone;
   call->record().model = job.model->name();
   call->record().texts = static_cast<std::int64_t>(job.inputs.size());
-  run_aside(api.side_pool(), api, call, [call, job = std::move(job)] {
-    const std::vector<std::string_view> views(job.inputs.texts.begin(), job.inputs.texts.end());
-    const auto vectors = token_embeddings(job.model->encoder(), views, job.options);
+  run_stoppable(api, call, [call, job = std::move(job)](const std::stop_token& stop) {
+    EncodeOptions options = job.options;
+    options.stop = stop;
+    const auto vectors = token_vectors(job.model->encoder(), job.inputs, options);
     std::vector<TokenCount> counts;
     counts.reserve(vectors.size());
     for (const TokenEmbeddings& text : vectors) counts.push_back(text.count);
@@ -168,7 +173,7 @@ OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
   const EncodeOptions& defaults = model.defaults();
   OrderedJson pooling = OrderedJson::array();
   for (const PoolingMode mode : info.pooling) pooling.push_back(to_string(mode));
-  return {{"model_id", info.name},
+  return {{"model_id", model.source()},
           {"model_sha", model.encoder().weights_sha256()},
           {"model_dtype", to_string(info.compute_dtype)},
           {"served_model_name", model.name()},
@@ -190,7 +195,8 @@ OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
           {"dimensions", model.encoder().output_dim(defaults)},
           {"similarity", to_string(info.similarity)},
           {"prompts", info.prompts},
-          {"default_prompt_name", info.default_prompt_name},
+          {"default_prompt_name", defaults.prompt ? "" : defaults.prompt_name.value_or(info.default_prompt_name)},
+          {"default_prompt", defaults.prompt ? OrderedJson(*defaults.prompt) : OrderedJson()},
           {"position_limit", info.position_limit},
           {"threads", info.threads},
           {"cpu_isa", info.cpu_isa},
@@ -208,9 +214,11 @@ void handle_info(Api& api, const std::shared_ptr<Call>& call) {
 }  // namespace
 
 std::vector<Route> tei_routes() {
-  const std::vector<const char*> embedding = {"empty_input", "batch_too_large", "text_too_long",     "model_not_found",
-                                              "not_found",   "overloaded",      "deadline_exceeded", "unavailable",
-                                              "unsupported", "non_finite"};
+  const std::vector<const char*> token_vectors = {"empty_input",       "batch_too_large", "text_too_long",
+                                                  "model_not_found",   "not_found",       "overloaded",
+                                                  "deadline_exceeded", "unsupported",     "non_finite"};
+  std::vector<const char*> embedding = token_vectors;
+  embedding.push_back("unavailable");
   const std::vector<const char*> texts = {"empty_input", "batch_too_large",   "model_not_found", "not_found",
                                           "overloaded",  "deadline_exceeded", "unsupported"};
   return {
@@ -219,7 +227,7 @@ std::vector<Route> tei_routes() {
       {"POST", "/", "As /embed: where huggingface_hub's clients ask, as at an Inference Endpoint", ErrorForm::tei,
        false, "EmbedRequest", "EmbedResponse", embedding, handle_embed},
       {"POST", "/embed_all", "A vector for each token, before pooling", ErrorForm::tei, false, "EmbedRequest",
-       "EmbedAllResponse", embedding, handle_embed_all},
+       "EmbedAllResponse", token_vectors, handle_embed_all},
       {"POST", "/similarity", "Similarity of one text to others", ErrorForm::tei, false, "SimilarityRequest",
        "SimilarityResponse", embedding, handle_similarity},
       {"POST", "/tokenize", "Tokens of texts, with their places", ErrorForm::tei, false, "TokenizeRequest",

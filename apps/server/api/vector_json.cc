@@ -4,7 +4,7 @@
 #include <bit>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
+#include <string_view>
 
 namespace treble::server {
 
@@ -22,7 +22,7 @@ void append_numbers(std::string& json, std::span<const float> values) {
 
 void append_base64(std::string& json, std::span<const float> values) {
   static_assert(std::endian::native == std::endian::little, "bytes are sent as they lie in memory");
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const std::size_t size = values.size_bytes();
   const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
   json.reserve(json.size() + (size + 2) / 3 * 4 + 2);

@@ -12,6 +12,7 @@ namespace treble::server {
 ServedModel::ServedModel(const ServedModelOptions& options)
     : encoder_(SentenceEncoder::load(options.model)),
       name_(options.name.empty() ? encoder_.info().name : options.name),
+      source_(options.model.model),
       defaults_(options.encode),
       queue_(encoder_, options.queue) {
   encoder_.validate(defaults_);

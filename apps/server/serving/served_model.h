@@ -24,6 +24,8 @@ class ServedModel {
   explicit ServedModel(const ServedModelOptions& options);
 
   const std::string& name() const noexcept { return name_; }
+  /// The folder or name that it was loaded from, as it was given.
+  const std::string& source() const noexcept { return source_; }
   const SentenceEncoder& encoder() const noexcept { return encoder_; }
   RequestQueue& queue() noexcept { return queue_; }
   const EncodeOptions& defaults() const noexcept { return defaults_; }
@@ -31,6 +33,7 @@ class ServedModel {
  private:
   SentenceEncoder encoder_;
   std::string name_;
+  std::string source_;
   EncodeOptions defaults_;
   RequestQueue queue_;  ///< last: it ends before what it uses
 };

@@ -9,7 +9,9 @@ export interface Info {
   max_input_length?: number | null;
   max_client_batch_size?: number | null;
   payload_limit?: number | null;
+  model_dtype?: string | null;
   default_prompt_name?: string | null;
+  default_prompt?: string | null;
   version?: string | null;
   temperature?: string | number | null;
   models?: Info[] | null;

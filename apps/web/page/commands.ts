@@ -18,6 +18,11 @@ export interface Equivalent {
   temperature: Temperature;
   /** The folder or name that --model takes. */
   model: string;
+  /** What the server's vectors are computed in. */
+  dtype: string;
+  /** The prompt that the server puts before texts: its name in the model, or itself. */
+  promptName: string;
+  prompt: string | undefined;
   /** Sent as "model", where the server has several. */
   field: string | undefined;
   /** Whether the server asks for a key. */
@@ -41,9 +46,20 @@ function lines(texts: Text[]): string {
 /** Every line before it is a JSON object, so no text can be taken for it. */
 const END = "END_OF_TEXTS";
 
-export function commandLine(command: string, { texts, temperature, model }: Equivalent): string {
-  const t = isUntouched(temperature) ? "" : ` --temperature ${written(temperature)}`;
-  return `treble ${command} - --format jsonl --model ${quoted(model)}${t} <<'${END}'\n${lines(texts)}\n${END}`;
+/** `embed` also normalises, as the server does for who does not say otherwise; `inspect` measures angles. */
+export function commandLine(command: "embed" | "inspect", equivalent: Equivalent): string {
+  const { texts, temperature, model, dtype, promptName, prompt } = equivalent;
+  const options = [
+    isUntouched(temperature) ? "" : ` --temperature ${written(temperature)}`,
+    dtype === "float32" ? "" : ` --dtype ${dtype}`,
+    prompt !== undefined
+      ? ` --prompt ${quoted(prompt)}`
+      : promptName === ""
+        ? ""
+        : ` --prompt-name ${quoted(promptName)}`,
+    command === "embed" ? " --normalize" : "",
+  ].join("");
+  return `treble ${command} - --format jsonl --model ${quoted(model)}${options} <<'${END}'\n${lines(texts)}\n${END}`;
 }
 
 /** Also where the clipboard's own interface is denied: pages that come over plain HTTP from another machine. */
@@ -82,7 +98,7 @@ export function commands(equivalent: Equivalent): HTMLElement {
     title: "The same elsewhere",
     aside: "What they do",
     how: [
-      "The temperature is one field of the request, on every route that embeds (also /v1/embeddings, for OpenAI's clients), and one option of the command line. The vectors are the same. --model takes the folder or name that the server was started with. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.",
+      "The temperature is one field of the request, on every route that embeds (also /v1/embeddings, for OpenAI's clients), and one option of the command line. The vectors are the same. --model is what the server was started with: on another machine, or from another folder, write the path that holds the model there. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.",
     ],
     body: [
       copyable("As a request", curlCommand(equivalent)),

@@ -303,6 +303,9 @@ export class Playground {
       texts: results.texts,
       temperature: results.temperature,
       model: one.model_id ?? one.served_model_name ?? "MODEL",
+      dtype: one.model_dtype ?? "float32",
+      promptName: one.default_prompt_name ?? "",
+      prompt: one.default_prompt ?? undefined,
       field: this.api.model,
       key: this.needsKey,
     };

@@ -361,7 +361,8 @@ describe("the page of the server", madeUp, () => {
         [inspect, "inspect"],
       ]) {
         const out = sh(`treble() { printf '%s\\n' "$*"; cat; }\n${command}`).trim().split("\n");
-        assert.equal(out[0], `${name} - --format jsonl --model models/made-up --temperature 0.7`);
+        const more = name === "embed" ? " --normalize" : "";
+        assert.equal(out[0], `${name} - --format jsonl --model models/made-up --temperature 0.7${more}`);
         assert.deepEqual(
           out.slice(1).map((line) => JSON.parse(line).text),
           typed,
@@ -590,7 +591,7 @@ describe("the page of the server", madeUp, () => {
         assert.match(await page.textContent(".model"), /reads 128 tokens/);
         assert.match(
           await page.locator(".copyable pre").nth(1).textContent(),
-          /--model 'models\/large' --temperature log:64/,
+          /--model 'models\/large' --temperature log:64 --prompt-name 'query' --normalize <<'END/,
         );
         const counted = requests.of("/tokenize").map((body) => [body.model, body.prompt_name]);
         assert.deepEqual(counted, [
@@ -719,6 +720,23 @@ describe("the page with treble serve", program, () => {
       await shows(page, "τ = 0.75");
       await page.locator('.choice input[value="log"]').check({ force: true });
       await shows(page, "τ = log:32");
+    });
+  });
+
+  test("the command lines that it copies run as they are, and give the server's vectors", async () => {
+    await open({ changes: { start: startTreble } }, async (page, server) => {
+      const run = async (index) => {
+        const command = await page.locator(".copyable pre").nth(index).textContent();
+        const shell = `treble() { "$TREBLE" "$@"; }\n${command}`;
+        return execFileSync("sh", ["-c", shell], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+      };
+      const body = JSON.stringify({ inputs: await fields(page), temperature: 0.7 });
+      const headers = { "content-type": "application/json" };
+      const vectors = await (await fetch(`${server.url}embed`, { method: "POST", headers, body })).json();
+      const lines = (await run(1)).trim().split("\n").slice(1);
+      const rounded = (rows) => rows.map((row) => row.map(Math.fround));
+      assert.deepEqual(rounded(lines.map((line) => JSON.parse(line).embedding)), rounded(vectors));
+      assert.match(await run(2), /0\.7/);
     });
   });
 
