@@ -73,7 +73,7 @@ def test_messages_are_otlp(collector: tuple[str, list[bytes]]) -> None:
         for path, body, status in (
             ("/embed", {"inputs": ["tea", "ships"]}, 200),
             ("/v1/embeddings", {"input": "tea", "model": NAME}, 200),
-            ("/embed", {"inputs": [7]}, 422),
+            ("/embed", {"inputs": ["tea", 7]}, 422),
             ("/rerank", {"query": "tea", "texts": ["ships"]}, 501),
         ):
             assert send(server.url, path, body) == status
