@@ -1,5 +1,5 @@
-// A temperature profile for one model, from unlabelled texts: at every length the attention of each layer is scaled until
-// a statistic of it is what it is at a reference length.
+// A temperature profile for one model, from unlabelled texts: at every length the attention of each layer is scaled
+// until a statistic of it is what it is at a reference length.
 #pragma once
 
 #include <cstdint>

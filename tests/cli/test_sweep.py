@@ -420,8 +420,8 @@ class Sweep(unittest.TestCase):
     def test_pieces_and_other_forms_of_the_model(self) -> None:
         folder = self.write_beir()
         report = self.sweep(
-            folder, "--bootstrap", "100", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8,late-chunk:8", "--try-dtype", "int8",
-            "--try-extend", "interpolate:64",
+            folder, "--bootstrap", "100", "-t", "0.8", "--post", "chunk-mean:8,chunk-max:8,late-chunk:8",
+            "--try-dtype", "int8", "--try-extend", "interpolate:64",
         )  # fmt: skip
         names = [row["name"] for row in report["settings"]]
         self.assertEqual(
