@@ -1,20 +1,21 @@
-"""mypy --strict and pyright over the package and over a program that uses it."""
+"""mypy --strict and pyright over the modules that need no more than `make test` installs, and over a program with them.
+
+The modules for other frameworks are checked where those are: integrations/test_package_types.py.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import treble
-from golden_models import ROOT
+import type_checks
+from type_checks import PACKAGE
 
-PACKAGE = Path(treble.__file__).parent
 OURS = [
-    "__init__.py", "_model.py", "_progress.py", "_similarity.py", "_temperature.py", "analysis.py", "cli.py",
-    "encoder.py", "encoding.py", "errors.py", "quantization.py", "results.py", "streaming.py",
+    "__init__.py", "_adapter.py", "_facts.py", "_model.py", "_onnx_graph.py", "_progress.py", "_settings.py",
+    "_shard_worker.py", "_shards.py", "_similarity.py", "_temperature.py", "analysis.py", "bake_onnx.py", "cli.py",
+    "encoder.py", "encoding.py", "errors.py", "longembed.py", "pull.py", "quantization.py", "read_parquet.py",
+    "results.py", "streaming.py", "write_parquet.py",
 ]  # fmt: skip
 PROGRAM = """
 import treble
@@ -28,30 +29,17 @@ profile: treble.TemperatureProfile = encoder.calibrate(["a"]).profile
 """
 
 
-def check(command: list[str], tmp_path: Path) -> None:
-    environment = {**os.environ, "MYPYPATH": str(PACKAGE.parent), "PYTHONPATH": str(PACKAGE.parent)}
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-def files(tmp_path: Path) -> list[str]:
-    (tmp_path / "program.py").write_text(PROGRAM)
-    return [*(str(PACKAGE / name) for name in OURS), str(tmp_path / "program.py")]
+def files(folder: Path) -> list[Path]:
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    return [*(PACKAGE / name for name in OURS), program]
 
 
 def test_mypy(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    check(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir",
-         str(ROOT / "build/mypy"), *files(tmp_path)],
-        tmp_path,
-    )  # fmt: skip
+    assert type_checks.mypy(files(tmp_path), tmp_path, "mypy") == ""
 
 
 def test_pyright(tmp_path: Path) -> None:
     pytest.importorskip("pyright")
-    (tmp_path / "pyrightconfig.json").write_text(f'{{"extraPaths": ["{PACKAGE.parent}"], "pythonVersion": "3.10"}}')
-    check(
-        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--project", str(tmp_path), *files(tmp_path)],
-        tmp_path,
-    )
+    assert type_checks.pyright(files(tmp_path), tmp_path) == ""

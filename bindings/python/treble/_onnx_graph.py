@@ -75,7 +75,7 @@ class Graph:
 
     def replace(self, node: onnx.NodeProto, at: int, values: np.ndarray) -> str:
         """Give an input of one node new values; other readers of the same tensor keep the old ones."""
-        name = node.input[at]
+        name: str = node.input[at]
         if len(self.consumers[name]) == 1 and name in self.initializers:
             self.initializers[name].CopyFrom(numpy_helper.from_array(values, name))
             return name

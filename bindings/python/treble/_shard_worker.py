@@ -50,7 +50,7 @@ class ShardReport:
 
 def output_schema(columns: dict[str, Any], schema: pa.Schema, dim: int, run_id: str) -> pa.Schema:
     """Of the files: the columns that are kept as they are in the input, and the vectors."""
-    kept = []
+    kept: list[pa.Field] = []
     for name in kept_columns(columns):
         if name == EMBEDDING or name in [field.name for field in kept]:
             raise InvalidArgumentError(f'the output would have two columns "{name}"; leave it out of keep_columns')
@@ -144,7 +144,7 @@ class ShardWorker:
 
     def _write(self, shard: Shard) -> None:
         path = self._folder / shard.name
-        counts = dict.fromkeys(COUNTED, 0)
+        counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         try:
             with pq.ParquetFile(shard.file) as file:
                 schema = output_schema(self._columns, file.schema_arrow, self._dim, self._run_id)

@@ -91,9 +91,10 @@ def find_files(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
     Names that begin with "_" or "." do not count in a folder: that is where others keep what is no data.
     """
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    listed = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    given = [os.fspath(one) for one in listed]
     files: list[str] = []
-    for one in map(os.fspath, given):
+    for one in given:
         if "://" in one:
             raise InvalidArgumentError(
                 f"{one}: inputs are files that all nodes see; read this one by Ray: ray.data.read_parquet"
@@ -105,7 +106,7 @@ def find_files(inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
         below = sorted(p.relative_to(path) for p in path.rglob("*.parquet"))
         files += [str(path / p) for p in below if not any(part[0] in "._" for part in p.parts)]
     if not files:
-        raise NotFoundError(f"no Parquet files in {', '.join(map(os.fspath, given)) or 'an empty list'}")
+        raise NotFoundError(f"no Parquet files in {', '.join(given) or 'an empty list'}")
     return files
 
 

@@ -21,19 +21,19 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     import numpy as np
     import onnx
-    from onnx import numpy_helper
+    from onnx import external_data_helper, numpy_helper
 except ImportError as missing:
     reason = f"baking ONNX files needs the package onnx, which {sys.executable} lacks ({missing}): pip install onnx"
     if __name__ == "__main__":
         sys.exit(f"treble: error: {reason}")
     raise ImportError(reason) from missing
 
-if __package__:
+if TYPE_CHECKING or __package__:
     from ._onnx_graph import (
         BakeError,
         Graph,
@@ -101,7 +101,7 @@ def multiplied(tensor: onnx.TensorProto, factors: np.ndarray, report: Report) ->
     if stored.dtype.kind not in "fV" and stored.dtype.name != "bfloat16":
         raise BakeError(f"tensor {tensor.name} has type {stored.dtype}; a temperature needs floating-point weights")
     product = stored.astype(np.float64) * factors
-    result = product.astype(stored.dtype)
+    result: np.ndarray[Any, np.dtype[Any]] = product.astype(stored.dtype)
     wide = result.astype(np.float64)
     if not np.isfinite(wide).all():
         raise BakeError(f"tensor {tensor.name}: a value leaves the range of {stored.dtype}, or is no number already")
@@ -172,8 +172,11 @@ def read_config(model_folder: Path | None) -> dict[str, Any] | None:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as hex digits."""
+    digest = hashlib.sha256()  # hashlib.file_digest is there from Python 3.11 on
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def stamp(model: onnx.ModelProto, source: Path, details: dict[str, Any], report: Report) -> None:
@@ -259,7 +262,7 @@ def bake_onnx(
 def has_external_data(path: Path) -> bool:
     """Whether weights lie in files beside this one."""
     model = onnx.load(path, load_external_data=False)
-    return any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer)
+    return any(external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

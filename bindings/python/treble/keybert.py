@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from treble._adapter import EncoderOptions, ModelLike, Vectors, load_encoder
 
@@ -27,6 +27,8 @@ __all__ = ["TrebleBackend"]
 
 class TrebleBackend(BaseEmbedder):
     """Vectors of documents and words. Raises treble.Error."""
+
+    embedding_model: Any  # the base class sets it, and has no types
 
     def __init__(self, model: ModelLike, **options: Unpack[EncoderOptions]) -> None:
         """model: a folder, a name in the local Hugging Face cache, or a treble.SentenceEncoder.

@@ -36,7 +36,7 @@ try:
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 except ImportError as missing:
     reason = f"pulling a model needs the package huggingface_hub, which {sys.executable} lacks ({missing})"
     if __name__ == "__main__":
@@ -132,7 +132,8 @@ def _pull(wanted: Wanted) -> Path:
     repository = _repository(wanted)
     if wanted.revision != info.sha:
         _write_reference(repository / "refs" / wanted.revision, info.sha)
-    return repository / "snapshots" / info.sha
+    snapshot: Path = repository / "snapshots" / info.sha
+    return snapshot
 
 
 def select(files: Collection[str], read_json: Any, model: str) -> list[str]:

@@ -50,7 +50,7 @@ class Field:
     def values(self, batch: pa.RecordBatch) -> pa.Array:
         array = batch.column(batch.schema.get_field_index(self.path[0]))
         for part in self.path[1:]:
-            array = pc.struct_field(array, part)
+            array = pc.struct_field(array, part)  # pyright: ignore[reportAttributeAccessIssue]
         return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
@@ -120,7 +120,8 @@ def as_python(array: pa.Array) -> list[Any]:
     if is_text(array.type):
         array = array.cast(pa.large_binary())
         return [None if value is None else value.decode("utf-8", "surrogateescape") for value in array.to_pylist()]
-    return array.to_pylist()
+    values: list[Any] = array.to_pylist()
+    return values
 
 
 def rows_of(file: pq.ParquetFile, text: Field, title: Field | None, number: Field | None) -> Iterator[dict[str, Any]]:

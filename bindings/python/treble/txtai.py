@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from treble._adapter import Embedder, Vectors
 
 try:
@@ -24,6 +26,8 @@ class TrebleVectors(TxtaiVectors):
     Of the index's configuration, `path` is a model folder or a name in the local Hugging Face cache, and `vectors` has
     keyword arguments of treble.SentenceEncoder, query_prompt, document_prompt and normalize_embeddings.
     """
+
+    model: Any  # the base class sets it to what loadmodel gives, and has no types
 
     def loadmodel(self, path: str) -> Embedder:
         """Loads the model."""

@@ -176,9 +176,8 @@ def write(source: Path, target: Path) -> None:
         others = [name for name in schema.names if name != "embedding"]
         # Vectors neither repeat nor compress.
         compression = {**dict.fromkeys(others, "zstd"), "embedding.list.element": "none"}
-        with pq.ParquetWriter(
-            temporary, schema, compression=compression, use_dictionary=False, write_statistics=others
-        ) as writer:
+        options: dict[str, Any] = {"compression": compression, "use_dictionary": False, "write_statistics": others}
+        with pq.ParquetWriter(temporary, schema, **options) as writer:
             for group in rows.groups():
                 writer.write_batch(table_of(group, schema))
 

@@ -26,9 +26,11 @@ class Handle:
     Attributes: `layers`, how many layers are tempered; `schedule`, by what (`str` gives its written form).
     """
 
-    def __init__(self, attentions: list[nn.Module], stacks: list[nn.Module], layers: int) -> None:
+    def __init__(self, attentions: list[nn.Module], stacks: list[Any], layers: int) -> None:
         """Of `temper` and `tempering`, for attention modules that carry a Tempering and ALBERT's stacks."""
-        self._temperings = [(attention, getattr(attention, STATE)) for attention in attentions]
+        self._temperings: list[tuple[nn.Module, Tempering]] = [
+            (attention, getattr(attention, STATE)) for attention in attentions
+        ]
         self._stacks = stacks
         self.layers = layers
         self.schedule: Schedule = self._temperings[0][1].schedule
@@ -96,12 +98,12 @@ def tempering(model: nn.Module) -> Handle | None:
     attentions = [module for module in model.modules() if STATE in module._modules]
     if not attentions:
         return None
-    stacks = [module for module in model.modules() if "AlbertTransformer" in type(module).__name__]
+    stacks: list[Any] = [module for module in model.modules() if "AlbertTransformer" in type(module).__name__]
     layers = sum(stack.config.num_hidden_layers for stack in stacks) or len(attentions)
     return Handle(attentions, list(_families.tempered_stacks(model)), layers)
 
 
-def _check(schedule: Schedule, attentions: list[nn.Module], stacks: list[nn.Module]) -> int:
+def _check(schedule: Schedule, attentions: list[nn.Module], stacks: list[Any]) -> int:
     """The number of layers, once everything has been found to fit."""
     layers = sum(stack.config.num_hidden_layers for stack in stacks) or len(attentions)
     for attention in attentions:
@@ -117,7 +119,7 @@ def _check(schedule: Schedule, attentions: list[nn.Module], stacks: list[nn.Modu
     return layers
 
 
-def _install(attention: nn.Module, own: Tempering) -> None:
+def _install(attention: Any, own: Tempering) -> None:
     eager = _families.eager_attention(attention)
     attention.add_module(STATE, own)
     if eager is None:
@@ -130,7 +132,7 @@ def _install(attention: nn.Module, own: Tempering) -> None:
     attention.config._attn_implementation_internal = IMPLEMENTATION
 
 
-def _restore(attention: nn.Module, own: Tempering) -> None:
+def _restore(attention: Any, own: Tempering) -> None:
     if own.eager is None:
         attention.__class__ = type(attention).__mro__[1]
     else:

@@ -36,7 +36,9 @@ class TemperedDisentangledSelfAttention(DisentangledSelfAttention):
         logits = torch.bmm(query, key.transpose(-1, -2) / root)
         if self.relative_attention:
             table = self.pos_dropout(rel_embeddings)
-            logits = logits + self.disentangled_attention_bias(query, key, relative_pos, table, terms)
+            logits = logits + self.disentangled_attention_bias(  # type: ignore[no-untyped-call]
+                query, key, relative_pos, table, terms
+            )
         seen = attention_mask.bool()
         tempering: Tempering = getattr(self, STATE)
         scale = tempering.scale(keys_in_mask(seen) if tempering.depends_on_length else None)

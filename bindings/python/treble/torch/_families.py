@@ -61,7 +61,8 @@ def find_attentions(model: nn.Module) -> list[nn.Module]:
 
     Raises ValueError naming the classes where there are none, or others beside them.
     """
-    found, others = [], {}
+    found: list[nn.Module] = []
+    others: dict[str, None] = {}
     _walk(model, found, others)
     if found and not others:
         return found
@@ -89,7 +90,7 @@ def _walk(module: nn.Module, found: list[nn.Module], others: dict[str, None]) ->
     return False
 
 
-def find_albert_stacks(model: nn.Module) -> list[nn.Module]:
+def find_albert_stacks(model: nn.Module) -> list[Any]:
     """ALBERT's transformers, whose number of layers is not that of their attention modules."""
     return [module for module in model.modules() if class_name(module) == _ALBERT_STACK]
 
@@ -111,21 +112,24 @@ def check_attention(module: nn.Module) -> None:
 def num_heads(module: nn.Module) -> int:
     """Query heads."""
     config = getattr(module, "config", None)
-    return int(module.num_attention_heads if config is None else config.num_attention_heads)
+    has_heads: Any = module if config is None else config
+    return int(has_heads.num_attention_heads)
 
 
 def eager_attention(module: nn.Module) -> Callable[..., Any] | None:
     """The attention function of its family that transformers falls back to; None for classes that call none."""
     if class_name(module) in _REPLACED:
         return None
-    return sys.modules[type(module).__module__].eager_attention_forward
+    function: Callable[..., Any] = sys.modules[type(module).__module__].eager_attention_forward
+    return function
 
 
 def tempered_class(module: nn.Module) -> type[nn.Module]:
     """The subclass that takes the place of its class."""
     name = class_name(module)
     path, wanted = _TEMPERED_ALBERT if name == _ALBERT_STACK else _REPLACED[name]
-    return getattr(importlib.import_module(path), wanted)
+    subclass: type[nn.Module] = getattr(importlib.import_module(path), wanted)
+    return subclass
 
 
 def is_tempered_class(module: nn.Module) -> bool:

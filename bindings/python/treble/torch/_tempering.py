@@ -33,12 +33,12 @@ class Tempering(nn.Module):
         self.temper_position_bias = temper_position_bias
         self.depends_on_length = schedule.depends_on_length
         self.config: Any = None  # the attention module's own, put back by the handle
-        self.eager: Callable[..., Any] | None = None  # the family's eager attention
+        self.eager: Any = None  # the family's eager attention function, where it has one
         self.constants: list[float] = []  # by layer, where all heads and lengths share one scale
-        is_profile = isinstance(schedule, Profile)
-        if not self.depends_on_length and not (is_profile and schedule.num_heads > 1):
+        one_for_all_heads = not isinstance(schedule, Profile) or schedule.num_heads == 1
+        if one_for_all_heads and not self.depends_on_length:
             self.constants = [schedule.logit_scale(layer, 0, 1) for layer in layers]
-        elif is_profile:
+        elif isinstance(schedule, Profile):
             rows = [schedule.logit_scales[layer] for layer in layers]
             self.register_buffer("lengths", torch.tensor(schedule.lengths), persistent=False)
             self.register_buffer("table", torch.tensor(rows, dtype=torch.float32), persistent=False)
@@ -123,7 +123,8 @@ def tempered_attention(
         options["position_bias"] = multiply(bias, scale)
     if implementation not in ("eager", "sdpa"):
         module = _AsBefore(module, tempering.config)  # type: ignore[assignment]
-    return attend(module, query, key, value, attention_mask, **options)
+    output: tuple[Tensor, Tensor | None] = attend(module, query, key, value, attention_mask, **options)
+    return output
 
 
 ALL_ATTENTION_FUNCTIONS.register(IMPLEMENTATION, tempered_attention)
