@@ -19,10 +19,10 @@ class ReportOutput {
   void check(FileRoles roles) const;
   /// Writes the files and says so on stderr; `table` goes to stdout unless something else does.
   void write(std::string_view json, std::string_view table) const;
-
- private:
+  /// What becomes of files that are there.
   Existing existing() const { return force_ ? Existing::replace : Existing::refuse; }
 
+ private:
   std::string json_;
   std::string html_;
   bool force_ = false;
