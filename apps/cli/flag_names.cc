@@ -10,7 +10,7 @@ namespace {
 using FieldAndFlag = std::pair<std::string_view, std::string_view>;
 
 /// A name that begins with another one comes before it.
-constexpr std::array<FieldAndFlag, 19> kFlags = {{{"BakeOptions::dtype", "--dtype"},
+constexpr std::array<FieldAndFlag, 22> kFlags = {{{"BakeOptions::dtype", "--dtype"},
                                                   {"BakeOptions::force", "--force"},
                                                   {"BakeOptions::temper_position_bias", "--temper-position-bias"},
                                                   {"EncodeOptions::max_length", "--max-length"},
@@ -22,6 +22,9 @@ constexpr std::array<FieldAndFlag, 19> kFlags = {{{"BakeOptions::dtype", "--dtyp
                                                   {"EncodeOptions::prompt", "--prompt"},
                                                   {"EncodeOptions::dimensions", "--dimensions"},
                                                   {"SweepOptions::baselines", "--post"},
+                                                  {"SweepOptions::max_lengths", "--try-max-length"},
+                                                  {"SweepOptions::run_depth", "--run"},
+                                                  {"SweepOptions::samples_per_label", "--samples-per-label"},
                                                   {"SweepOptions::side", "--side"},
                                                   {"SweepOptions::similarity", "--similarity"},
                                                   {"SweepOptions::ignore_identical_ids", "--ignore-identical-ids"},

@@ -19,7 +19,7 @@ class ReportOutput {
   void check(FileRoles roles) const;
   /// Writes the files and says so on stderr; `table` goes to stdout unless something else does.
   void write(std::string_view json, std::string_view table) const;
-  /// What --force says.
+  /// What becomes of files that are there.
   Existing existing() const { return force_ ? Existing::replace : Existing::refuse; }
 
  private:

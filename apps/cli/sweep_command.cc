@@ -1,5 +1,6 @@
 #include "sweep_command.h"
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "read_texts.h"
+#include "run_files.h"
 #include "standard_streams.h"
 
 namespace treble::cli {
@@ -20,7 +22,8 @@ namespace {
 
 constexpr const char* kSweepExamples =
     R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv; .gz and TREC's qrels too), a JSONL file of pairs
-("sentence1", "sentence2" and "score" or "label") or of rankings ("query", "positive", "negative"), or with --unlabelled any
+("sentence1", "sentence2" and "score" or "label"), of rankings ("query", "positive", "negative") or of texts with classes
+("text", "label") to be clustered; a folder of such in train.jsonl and test.jsonl to be classified; or with --unlabelled any
 texts that embed takes. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an
 answer. docs/sweep.md says how.
 
@@ -35,12 +38,15 @@ constexpr int kMinResamples = 100;
 constexpr int kMaxResamples = 1'000'000;
 constexpr int kMaxFolds = 1'000'000;
 constexpr int kMaxDeals = 10'000;
+constexpr int kMaxRunDepth = 1'000'000;
 
 }  // namespace
 
 void SweepCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("sweep", "Try temperatures on your data: does one help, judged on held-out parts?");
-  command_->add_option("DATA", data_, "BEIR folder, JSONL of pairs, or texts with --unlabelled")->required();
+  command_
+      ->add_option("DATA", data_, "BEIR folder, JSONL of pairs, rankings or labelled texts, or texts with --unlabelled")
+      ->required();
   add_data_options();
   add_prompt_options();
   add_judgement_options();
@@ -51,7 +57,9 @@ void SweepCommand::add_to(CLI::App& app) {
 
 void SweepCommand::add_data_options() {
   const std::string group = "Data";
-  command_->add_option("--split", split_, "Which qrels of a BEIR folder [test]")->type_name("NAME")->group(group);
+  command_->add_option("--split", split_, "Which qrels of a BEIR folder, or labelled texts to classify [test]")
+      ->type_name("NAME")
+      ->group(group);
   command_->add_flag("--unlabelled", unlabelled_, "A proxy: the first half of each text should find its second half")
       ->group(group);
   command_->add_option("--sample", sample_, "Maximum number of unlabelled texts [1000]")
@@ -74,6 +82,12 @@ void SweepCommand::add_data_options() {
           "Field of the queries or pairs by which they hang together, so that they are judged as a whole [their "
           "most relevant document]")
       ->type_name("FIELD")
+      ->group(group);
+  command_
+      ->add_option("--samples-per-label", options_.samples_per_label,
+                   "Training texts of each label, in each of ten experiments [8]")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber.description(""))
       ->group(group);
   command_->add_option("--cache", cache_, "Folder that keeps vectors, so that a rerun resumes [none]")
       ->type_name("DIR")
@@ -106,28 +120,15 @@ void SweepCommand::add_judgement_options() {
       ->group(group);
   command_
       ->add_option("--post", posts_,
-                   "Post-processing steps to try after the untouched model, chunk-mean[:N], chunk-max[:N] and "
-                   "late-chunk:N too, or "
-                   "none [centring whitening all-but-the-top length-direction]")
+                   "Post-processing steps to try after the untouched model; chunk-mean[:N], chunk-max[:N] and late-chunk:N, "
+                   "texts in pieces, at every temperature; or none [centring whitening all-but-the-top "
+                   "length-direction]")
       ->type_name("NAME,…")
       ->take_all()
       ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
-  command_->add_option("--try-dtype", dtypes_, "Other compute types to try, each at every temperature")
-      ->type_name("NAME,…")
-      ->take_all()
-      ->allow_extra_args(false)
-      ->delimiter(',')
-      ->group(group);
-  command_
-      ->add_option("--try-extend", extensions_,
-                   "Extensions to try for longer texts, each at every temperature: ntk:2048")
-      ->type_name("NAME:N,…")
-      ->take_all()
-      ->allow_extra_args(false)
-      ->delimiter(',')
-      ->group(group);
+  add_try_options(group);
   command_->add_option("--side", side_, "Whose texts it acts on [both]")
       ->type_name("both|query|document")
       ->check(one_of({"both", "query", "document"}))
@@ -155,29 +156,81 @@ void SweepCommand::add_judgement_options() {
       ->allow_extra_args(false)
       ->delimiter(',')
       ->group(group);
+  add_item_options(group);
   output_.add_to(*command_, group);
 }
 
-std::vector<SweepCommand::Variant> SweepCommand::variants() const {
-  std::vector<Variant> result;
-  for (const std::string& name : dtypes_) {
-    ModelOptions options = model_.options;
-    options.dtype = parse_dtype(name);
-    result.push_back({name, std::move(options)});
-  }
+void SweepCommand::add_try_options(const std::string& group) {
+  const auto list = [&](CLI::Option* option, const char* type) {
+    option->type_name(type)->take_all()->allow_extra_args(false)->delimiter(',')->group(group);
+    return option;
+  };
+  list(command_->add_option("--try-max-length", options_.max_lengths,
+                            "Other limits of tokens to try, shorter or longer, each at every temperature"),
+       "N,…")
+      ->check(CLI::PositiveNumber.description(""));
+  list(command_->add_option("--try-dtype", dtypes_, "Other compute types to try, each at every temperature"), "NAME,…");
+  list(command_->add_option("--try-extend", extensions_,
+                            "Extensions to try for longer texts, each at every temperature and with every --try-dtype: "
+                            "ntk:2048"),
+       "NAME:N,…");
+}
+
+void SweepCommand::add_item_options(const std::string& group) {
+  command_
+      ->add_option("--run", run_,
+                   "Write the rankings as TREC runs, a file for each setting: FILE with the setting before its "
+                   "extension, as in run.0.8.trec")
+      ->type_name("FILE")
+      ->group(group);
+  command_->add_option("--run-depth", run_depth_, "Documents of each query in a run [100]")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxRunDepth).description(""))
+      ->group(group);
+  command_
+      ->add_option("--scores", scores_,
+                   "Write the score of every query (of pairs, their similarity) under each setting to this JSONL file")
+      ->type_name("FILE")
+      ->group(group);
+}
+
+std::vector<SweepCommand::Variant> SweepCommand::variants(std::int64_t max_length) const {
+  std::vector<Variant> forms = {{"", model_.options}};
   for (const std::string& text : extensions_) {
     const std::size_t colon = text.find(':');
-    std::int64_t max_length = 0;
-    if (colon == std::string::npos || !CLI::detail::integral_conversion(text.substr(colon + 1), max_length)) {
+    ModelOptions options = model_.options;
+    std::int64_t length = 0;
+    if (colon == std::string::npos || !CLI::detail::integral_conversion(text.substr(colon + 1), length)) {
       fail(ErrorCode::invalid_argument, "--try-extend {}: write an extension and the tokens to read, as in ntk:2048",
            text);
     }
-    ModelOptions options = model_.options;
     options.extension = parse_extension(text.substr(0, colon));
-    options.max_length = max_length;
-    result.push_back({text, std::move(options)});
+    options.max_length = length;
+    forms.push_back({text, std::move(options)});
+  }
+  if (!options_.max_lengths.empty()) forms.front().options.max_length = max_length;
+  std::vector<Variant> result(forms.begin() + 1, forms.end());
+  for (const std::string& name : dtypes_) {
+    for (const Variant& form : forms) {
+      result.push_back({form.name.empty() ? name : name + " + " + form.name, form.options});
+      result.back().options.dtype = parse_dtype(name);
+    }
   }
   return result;
+}
+
+SentenceEncoder SweepCommand::load(SweepOptions& options) const {
+  SentenceEncoder encoder = model_.load();
+  const std::int64_t untouched = encoder.info().max_length;
+  const auto& lengths = options.max_lengths;
+  const std::int64_t longest = lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+  // With an extension, other lengths are an error of the sweep.
+  if (longest <= untouched || encoder.info().extension != PositionExtension::none) return encoder;
+  ModelOptions longer = model_.options;
+  longer.max_length = longest;
+  options.encode.max_length = untouched;
+  // Its warnings were printed.
+  return SentenceEncoder::load(longer);
 }
 
 SweepOptions SweepCommand::resolve() const {
@@ -204,15 +257,22 @@ SweepData SweepCommand::read_data() const {
   return unlabelled_sweep_data(data_, read_sample(data_, sample_, options_.held_out.seed));
 }
 
-SweepReport SweepCommand::sweep_data(SweepOptions options) const {
+SweepCommand::Outcome SweepCommand::sweep_data(SweepOptions options) const {
   const InterruptHandler interrupts(true);
   options.stop = interrupts.token();
-  const SentenceEncoder encoder = model_.load();
+  const SentenceEncoder encoder = load(options);
   std::deque<SentenceEncoder> forms;
-  for (Variant& variant : variants()) {
+  for (Variant& variant : variants(encoder.info().max_length)) {
     // All forms are of one model, so its warnings are printed once.
     forms.push_back(SentenceEncoder::load(variant.options));
     options.variants.push_back({std::move(variant.name), &forms.back()});
+  }
+  Outcome outcome;
+  outcome.settings = sweep_settings(encoder, options);
+  if (!run_.empty()) {
+    options.run_depth = run_depth_;
+    outcome.run_paths = run_paths(run_, outcome.settings);
+    for (const auto& path : outcome.run_paths) check_writable(path, output_.existing());
   }
   SweepData data = read_data();
   for (const std::string& note : data_notes(data, options.ignore_identical_ids)) {
@@ -226,7 +286,8 @@ SweepReport SweepCommand::sweep_data(SweepOptions options) const {
       line.update(progress);
     }
   };
-  return sweep(encoder, std::move(data), options);
+  outcome.report = sweep(encoder, std::move(data), options);
+  return outcome;
 }
 
 void SweepCommand::check_output() const {
@@ -237,7 +298,9 @@ void SweepCommand::check_output() const {
     // Of a BEIR folder; reports may well lie beside its files.
     for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(data_) / folder, error)) {
       const std::string name = entry.path().filename().string();
-      if (*folder != '\0' || name.starts_with("corpus.") || name.starts_with("queries.")) {
+      const std::string stem = name.substr(0, name.find('.'));
+      if (*folder != '\0' || stem == "corpus" || stem == "queries" || stem == "train" || stem == split_ ||
+          stem == "clustering") {
         roles.reads(entry.path().string(), "DATA");
       }
     }
@@ -245,17 +308,28 @@ void SweepCommand::check_output() const {
   roles.reads_model(model_.options.model);
   for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
   if (cache_ == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
+  for (const auto& [path, option] : {std::pair(&scores_, "--scores"), std::pair(&run_, "--run")}) {
+    if (*path == "-") fail(ErrorCode::invalid_argument, "{} is a file, and cannot be stdout", option);
+    roles.writes(*path, option);
+  }
   output_.check(std::move(roles));
+  if (!scores_.empty()) check_writable(scores_, output_.existing());
 }
 
 int SweepCommand::run() const {
   SweepOptions options = resolve();
   check_output();
   try {
-    SweepReport report = sweep_data(std::move(options));
+    Outcome outcome = sweep_data(std::move(options));
+    SweepReport& report = outcome.report;
     for (std::string& note : report.notes) note = with_flags(note);
     for (std::string& reason : report.skipped) reason = with_flags(reason);
     for (std::string& sentence : report.advice) sentence = with_flags(sentence);
+    if (!scores_.empty()) {
+      write_whole_file(scores_, scores_jsonl(report), output_.existing());
+      say("wrote {}\n", scores_);
+    }
+    if (!run_.empty()) write_runs(report, outcome.settings, outcome.run_paths, output_.existing());
     output_.write(to_json(report), report.verdict + "\n\n" + to_table(report));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::interrupted) throw;

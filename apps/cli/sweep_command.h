@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -25,15 +26,26 @@ class SweepCommand {
     std::string name;
     ModelOptions options;
   };
+  /// What was found, and where its runs go: a path for each of the settings.
+  struct Outcome {
+    SweepReport report;
+    std::vector<SweepSetting> settings;
+    std::vector<std::filesystem::path> run_paths;
+  };
 
   void add_data_options();
   void add_prompt_options();
   void add_judgement_options();
-  std::vector<Variant> variants() const;
+  void add_try_options(const std::string& group);
+  void add_item_options(const std::string& group);
+  /// `max_length`: of those forms that do not extend positions.
+  std::vector<Variant> variants(std::int64_t max_length) const;
+  /// Able to read what --try-max-length asks for; `options` then say what the untouched model reads.
+  SentenceEncoder load(SweepOptions& options) const;
   SweepOptions resolve() const;
   void check_output() const;
   SweepData read_data() const;
-  SweepReport sweep_data(SweepOptions options) const;
+  Outcome sweep_data(SweepOptions options) const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;
@@ -48,6 +60,9 @@ class SweepCommand {
   std::vector<std::string> posts_;
   std::vector<std::string> dtypes_;
   std::vector<std::string> extensions_;
+  std::string run_;
+  std::int64_t run_depth_ = 100;
+  std::string scores_;
   std::string side_ = "both";
   std::string cache_;
   SweepOptions options_;  ///< what flags set directly

@@ -157,9 +157,12 @@ struct CollapseFindings {
   bool compared = false;         ///< two buckets had enough texts
   std::size_t short_bucket = 0;  ///< index into CollapseReport::buckets
   std::size_t long_bucket = 0;   ///< index into CollapseReport::buckets
-  /// The longer ones are more alike, the intervals do not overlap, and the ratio, if there is one, is 1.05 or more.
+  /// The longer ones are more alike, the intervals do not overlap, and the ratio is 1.05 or more; where there is none,
+  /// the difference is 0.0025 or more.
   bool visible = false;
-  std::optional<double> ratio;  ///< of the mean cosines, when the shorter ones' is over 0.01
+  /// Of the mean cosines. Nothing where the shorter ones' is below 0.05, or its interval reaches below half of it: that
+  /// would be to divide by next to nothing.
+  std::optional<double> ratio;
   /// What cutting the same texts explains of the difference between the buckets, 0 to 1: of topic and length, length.
   std::optional<double> explained_by_length;
 };

@@ -58,6 +58,16 @@ struct PairData {
   std::vector<std::string> groups = {};  ///< [pair]: what the field asked for says; empty where none was asked for
 };
 
+/// Texts of classes. With training texts they are to be classified, without to be clustered.
+struct LabelData {
+  std::vector<std::string> names;          ///< of the classes, as in the file; sorted
+  std::vector<std::string> train;          ///< texts to train with; empty for clustering
+  std::vector<std::int64_t> train_labels;  ///< [text]: index into `names`
+  std::vector<std::string> texts;          ///< that are judged
+  std::vector<std::int64_t> labels;        ///< [text]: index into `names`
+  std::vector<std::string> groups = {};    ///< [text]: as of PairData
+};
+
 /// A BEIR folder: corpus.jsonl and queries.jsonl ({"_id", "title", "text"}) and judgements in qrels/<split>.tsv, .txt
 /// or .qrels: BEIR's three columns with tabs between them (query-id, corpus-id, score; with or without a heading line)
 /// or TREC's four with any white space between them (query, iteration, document, grade). Each may be compressed (.gz,
@@ -82,6 +92,17 @@ TREBLE_API RetrievalData read_reranking(const std::filesystem::path& path, const
 
 /// Whether the first line of a JSONL file is one of reranking. Throws as read_pairs does.
 TREBLE_API bool is_reranking(const std::filesystem::path& path);
+
+/// JSONL, compressed or not: {"text", "label"} a line, as mteb's data sets keep classes ("sentences" and "labels", each
+/// one text and one label, may take their place); labels are texts or whole numbers. A file is to be clustered; a
+/// folder with train.jsonl and <split>.jsonl is to be classified, and one with clustering.jsonl clustered. Throws as
+/// read_pairs does, and Error{invalid_file} naming the label where all texts have one, or where no training text has
+/// one.
+TREBLE_API LabelData read_labels(const std::filesystem::path& path, const std::string& split = "test",
+                                 const std::string& group_field = {});
+
+/// Whether read_labels is for `path`, by the files of a folder or the first line of a file. Throws as read_pairs does.
+TREBLE_API bool is_labelled(const std::filesystem::path& path);
 
 /// A retrieval task out of texts without labels: the first half of each text is the query that should find the second
 /// half. Halves are cut between words; texts of fewer than `min_words` words are left out.
@@ -154,6 +175,21 @@ struct SettingGain {
 TREBLE_API std::vector<SettingGain> compare_settings(std::span<const std::size_t> items, std::size_t settings,
                                                      const ItemMetric& metric, const HeldOutOptions& options);
 
+/// A question to be answered beside the main one, in the same folds: what is the best of some settings worth over the
+/// best of others?
+struct HeldOutContrast {
+  std::vector<std::size_t> candidates;  ///< at least one; the first of equally good ones is chosen
+  std::vector<std::size_t> against;     ///< at least one; {0}: the baseline
+};
+
+/// The answer: as HeldOutResult::gain.
+struct HeldOutGain {
+  std::vector<std::size_t> chosen;   ///< [deal * folds + fold]: of the candidates
+  std::vector<std::size_t> against;  ///< [deal * folds + fold]: of the others
+  Interval gain;                     ///< of the ones over the others, on the folds themselves
+  double detectable = 0;             ///< as HeldOutResult::detectable
+};
+
 /// Choosing and judging on different folds.
 struct HeldOutResult {
   int folds = 0;                      ///< of each deal
@@ -170,12 +206,15 @@ struct HeldOutResult {
   /// where the baseline is best everywhere, would be for the least certain setting that chance could have made best.
   /// Without resamples 0.
   double detectable = 0;
+  /// [contrast]. Their intervals hold for all of them at once, and not for `gain` beside them.
+  std::vector<HeldOutGain> contrasts = {};
 };
 
 /// Chooses and judges on different folds (those of split_folds). Needs at least two units a fold, one setting, and
 /// folds on which the metric is defined, for which it deals again; throws Error{invalid_argument} otherwise.
 TREBLE_API HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
-                                           const HeldOutOptions& options);
+                                           const HeldOutOptions& options,
+                                           const std::vector<HeldOutContrast>& contrasts = {});
 
 enum class Benefit { none, helps, harms };
 

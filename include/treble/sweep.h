@@ -27,12 +27,13 @@ namespace treble {
 
 /// What a sweep is judged on.
 struct SweepData {
-  std::string name;                            ///< for the report and for messages, such as the path it was read from
-  std::variant<RetrievalData, PairData> data;  ///< the task
-  bool labelled = true;                        ///< false for a proxy without labels
+  std::string name;  ///< for the report and for messages, such as the path it was read from
+  std::variant<RetrievalData, PairData, LabelData> data;  ///< the task
+  bool labelled = true;                                   ///< false for a proxy without labels
 };
 
-/// A BEIR folder, or a JSONL file of pairs or of rankings (treble/evaluation.h); `split` matters to folders alone.
+/// A BEIR folder or one of labelled texts, or a JSONL file of pairs, of rankings or of labelled texts
+/// (treble/evaluation.h); `split` matters to folders alone.
 /// `group_field` as for read_beir. Throws what reading them throws.
 TREBLE_API SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split = "test",
                                      const std::string& group_field = {});
@@ -55,7 +56,8 @@ TREBLE_API SweepBaseline parse_sweep_baseline(std::string_view text);
 TREBLE_API std::vector<Temperature> default_sweep_temperatures();
 TREBLE_API std::vector<SweepBaseline> default_sweep_baselines();
 
-/// The model in another form, such as another compute type or more positions.
+/// The model in another form, such as another compute type or more positions. One with a position extension reads as
+/// much as it was loaded for: EncodeOptions::max_length and SweepOptions::max_lengths are for the others.
 struct SweepVariant {
   std::string name;                          ///< not empty
   const SentenceEncoder* encoder = nullptr;  ///< never null; must outlive the call
@@ -66,7 +68,9 @@ struct SweepSetting {
   Temperature temperature = {};             ///< of attention
   std::optional<PostSpec> post = {};        ///< a fitted step after the model
   std::optional<ChunkOptions> chunks = {};  ///< texts in pieces
-  std::string variant = {};                 ///< name of a SweepVariant; empty: the encoder of the sweep itself
+  /// Tokens that a text may have; unset: as EncodeOptions or the model say.
+  std::optional<std::int64_t> max_length = {};
+  std::string variant = {};  ///< name of a SweepVariant; empty: the encoder of the sweep itself
 
   /// Joins what differs from the untouched model: "0.8 + bfloat16"; "1" for the untouched model.
   TREBLE_API std::string name() const;
@@ -103,15 +107,22 @@ struct SweepOptions {
   EncodeOptions encode = {};
   /// Each is tried with every form of the model; 1, the untouched model, is always there. Unset: the default ones.
   std::optional<std::vector<Temperature>> temperatures = {};
-  /// Each is tried after the untouched model. Fitted without labels, on other texts than those judged. Unset: the
-  /// default ones, without those that the texts are too few to fit (SweepReport::skipped).
+  /// Fitted steps are tried after the untouched model; fitted without labels, on other texts than those judged. Texts
+  /// in pieces are tried at every temperature and length and with every form of the model that makes a difference:
+  /// pieces of N tokens are the same whatever longer text the model could read. Unset: the default ones, without those
+  /// that the texts are too few to fit (SweepReport::skipped).
   std::optional<std::vector<SweepBaseline>> baselines = {};
+  /// Other limits in tokens to try at every temperature, shorter or longer; no longer than the model was loaded for
+  /// (EncodeOptions::max_length then says what the untouched model reads).
+  std::vector<std::int64_t> max_lengths = {};
   std::vector<SweepVariant> variants = {};  ///< other forms of the model to try
   SweepSide side = SweepSide::both;         ///< which texts the temperature acts on
   SweepPrompt query_prompt = {};            ///< put before queries
   SweepPrompt document_prompt = {};         ///< put before documents
   /// Unset: ModelInfo::similarity.
   std::optional<Similarity> similarity = {};
+  /// Texts of each label that a classifier is trained on, in each of 10 experiments; as mteb 8.
+  std::int64_t samples_per_label = 8;
   /// A document with the id of a query is in no ranking of it (ArguAna, Quora: queries out of the corpus).
   bool ignore_identical_ids = false;
   /// Folds, deals, resamples, seed. Without groups, those of the data count: by the field that it was read with, else
@@ -120,6 +131,9 @@ struct SweepOptions {
   /// Upper edges of the length buckets in tokens, as many as texts have whatever is read of them; the last bucket is
   /// open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512, 2048, 8192};
+  /// How many documents of each query SweepReport::rankings has; 0: no rankings. Queries and documents then need ids
+  /// that a TREC run can hold: not empty, without white space.
+  std::int64_t run_depth = 0;
   /// A folder for vectors, made where it is missing, so that a rerun resumes where a run stopped. Any number of
   /// processes may share it. Empty: nothing is kept.
   std::filesystem::path cache = {};
@@ -137,6 +151,30 @@ struct SweepBucket {
   /// [setting]. Without intervals when there are fewer than 10 items; empty where the metric is not defined, its labels
   /// being all equal.
   std::vector<SettingGain> settings;
+};
+
+/// What the settings of a sweep, in the order of SweepReport, would be; those that are skipped among them. Throws
+/// Error{invalid_argument} for lengths that the model was not loaded for, and for pieces longer than any form reads.
+TREBLE_API std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const SweepOptions& options);
+
+/// One way in which settings differ from the untouched model, and what it is worth on held-out data.
+struct SweepAxis {
+  std::string name;          ///< "temperature", "post" (pieces and fitted steps), "max-length" or "model form"
+  std::size_t settings = 0;  ///< that differ from the untouched model in nothing else
+  HeldOutGain alone;         ///< of the best of these, or the untouched model, over the untouched model
+  HeldOutGain added;         ///< of the best of all settings over the best of those without it
+};
+
+/// What is judged: a query or a pair.
+struct SweepItem {
+  std::string id;           ///< of the query; of a pair its place in the data, from 0
+  std::int64_t tokens = 0;  ///< as in the length buckets; −1 when what is to be found is not there
+};
+
+/// A document that a query found.
+struct RankedDocument {
+  std::int64_t document = 0;  ///< index into SweepReport::document_ids
+  float score = 0;            ///< its similarity; distances negated
 };
 
 /// What a sweep found.
@@ -167,12 +205,24 @@ struct SweepReport {
   /// What to do about what is never read, a sentence each; empty where that is little.
   std::vector<std::string> advice;
   HeldOutResult held_out;  ///< gains of all settings, and of the choice on held-out folds
+  /// Where settings differ in several ways. The intervals hold for all of them at once.
+  std::vector<SweepAxis> axes;
   std::size_t winner = 0;  ///< the setting chosen most often
-  /// Items on which the winner is better and worse than the untouched model; nothing where the metric is not one of
+  /// [setting]: items on which it is better and worse than the untouched model; empty where the metric is not one of
   /// single items (pairs).
-  std::optional<std::pair<std::size_t, std::size_t>> better_and_worse;
-  std::string embed_arguments;  ///< of `treble embed` for the winner, "--temperature 0.8"; empty: the untouched model
+  std::vector<std::pair<std::size_t, std::size_t>> better_and_worse;
+  /// Of `treble embed` for the winner: "--temperature 0.8 --max-length 512"; empty: the untouched model. A fitted step
+  /// is "--post FILE", which `treble fit` writes.
+  std::string embed_arguments;
+  /// What to run, in full: of the winner where it helps, else of the untouched model.
+  std::vector<std::string> commands;
   std::vector<SweepBucket> buckets;  ///< by length, shortest first
+  std::vector<SweepItem> each;       ///< [item]
+  /// [setting][item]: the metric of the query alone; of a pair, how similar its texts are.
+  std::vector<std::vector<double>> scores;
+  /// [setting][query]: best first, SweepOptions::run_depth at most. Empty where that is 0.
+  std::vector<std::vector<std::vector<RankedDocument>>> rankings;
+  std::vector<std::string> document_ids;  ///< that rankings refer to; empty without them
   /// [setting]: other measures over all items, by name.
   std::vector<std::vector<std::pair<std::string, double>>> other_metrics;
   /// [setting]: share of the first ten places that the untouched model fills in the same way, over all items and over
@@ -190,6 +240,17 @@ TREBLE_API SweepReport sweep(const SentenceEncoder& encoder, SweepData data, con
 
 /// A machine-readable form ("kind": "sweep"); docs/sweep.md lists the keys.
 TREBLE_API std::string to_json(const SweepReport& report);
+
+/// JSON, an object a line and item: {"id", "tokens", "scores": {name of a setting: score}}, as of SweepReport::scores.
+TREBLE_API std::string scores_jsonl(const SweepReport& report);
+
+/// A setting's name without white space: "0.8+chunk-mean:256".
+TREBLE_API std::string run_tag(const SweepSetting& setting);
+
+/// The rankings of a setting as a TREC run, which trec_eval, ranx and ir-measures read: a line a document, "query Q0
+/// document rank score tag", ranks from 1. Scores have all digits. Throws Error{invalid_argument} for a report without
+/// rankings, or without such a setting.
+TREBLE_API std::string trec_run(const SweepReport& report, std::size_t setting);
 
 /// One self-contained page for people: report_page(to_json(report)), see treble/report_page.h.
 TREBLE_API std::string to_html(const SweepReport& report);

@@ -156,6 +156,22 @@ TEST(Verdict, SaysWhichIsMoreAlikeOrThatItIsUnclear) {
   EXPECT_TRUE(says(none, "no texts"));
 }
 
+TEST(Verdict, NothingIsDividedByACosineNearZero) {
+  // A tenth of a cosine over next to nothing would be "20 times"; over an unsure one, anything.
+  for (const auto& shorter : {estimate(0.005, 0.002), estimate(0.04, 0.005), estimate(0.06, 0.04)}) {
+    const auto report = report_of(shorter, estimate(0.12, 0.01));
+    EXPECT_TRUE(report.findings.visible);
+    EXPECT_FALSE(report.findings.ratio.has_value());
+    EXPECT_TRUE(says(report, "are more similar to one another than"));
+    EXPECT_FALSE(says(report, "times")) << describe_collapse(report);
+  }
+  EXPECT_TRUE(report_of(estimate(0.06, 0.02), estimate(0.12, 0.01)).findings.ratio.has_value());
+  // Many texts make a difference of no size certain.
+  const auto tiny = report_of(estimate(0.010, 0.0001), estimate(0.012, 0.0001));
+  EXPECT_FALSE(tiny.findings.visible);
+  EXPECT_TRUE(says(tiny, "No length collapse to speak of: texts of 33 to 64 tokens are hardly more similar"));
+}
+
 TEST(Verdict, ARatioThatRoundsToOneIsNoCollapse) {
   const auto report = report_of(estimate(0.900, 0.001), estimate(0.918, 0.001));
   EXPECT_FALSE(report.findings.visible);

@@ -12,12 +12,21 @@ namespace {
 
 /// Fewer texts give intervals that say nothing.
 constexpr std::int64_t kEnoughTexts = 10;
-/// Below that a ratio of mean cosines is a ratio of noise.
-constexpr double kMinForRatio = 0.01;
+/// Cosines near 0 are no base for a ratio: 0.02 and 0.10 are hardly alike either way, and not five times so.
+constexpr double kMinForRatio = 0.05;
+/// Nor are those whose interval reaches below this share of them: the ratio would be half or twice as high by chance.
+constexpr double kMinCertainShare = 0.5;
 /// A ratio that rounds to 1.0 is beyond chance where the texts are many, and still no collapse.
 constexpr double kMinVisibleRatio = 1.05;
+/// The same where there is no ratio.
+constexpr double kMinVisibleDifference = kMinForRatio * (kMinVisibleRatio - 1);
 
 using Row = std::vector<CosineEstimate>;
+
+std::optional<double> ratio_of(const CosineEstimate& longer, const CosineEstimate& shorter) {
+  if (shorter.mean < kMinForRatio || shorter.low < kMinCertainShare * shorter.mean) return std::nullopt;
+  return longer.mean / shorter.mean;
+}
 
 bool above(const CosineEstimate& a, const CosineEstimate& b) { return a.low > b.high; }
 
@@ -46,9 +55,11 @@ std::string about_buckets(const CollapseReport& report) {
                           : fmt::format("Length collapse is visible: {} are more similar to one another than {} ({}).",
                                         which, other, numbers);
   }
-  if (findings.ratio && above(longer, shorter)) {
-    return fmt::format("No length collapse to speak of: {} are {:.3f} times as similar to one another as {} ({}).",
-                       which, *findings.ratio, other, numbers);
+  if (above(longer, shorter)) {
+    const std::string how =
+        findings.ratio ? fmt::format("{:.3f} times as", *findings.ratio) : std::string("hardly more");
+    return fmt::format("No length collapse to speak of: {} are {} similar to one another {} {} ({}).", which, how,
+                       findings.ratio ? "as" : "than", other, numbers);
   }
   if (above(shorter, longer)) {
     return fmt::format("No length collapse here: {} are less similar to one another than {} ({}).", which, other,
@@ -118,8 +129,10 @@ CollapseFindings find_collapse(const CollapseReport& report) {
   if (!findings.compared) return findings;
   const CosineEstimate& shorter = row[findings.short_bucket];
   const CosineEstimate& longer = row[findings.long_bucket];
-  if (shorter.mean > kMinForRatio) findings.ratio = longer.mean / shorter.mean;
-  findings.visible = above(longer, shorter) && findings.ratio.value_or(kMinVisibleRatio) >= kMinVisibleRatio;
+  findings.ratio = ratio_of(longer, shorter);
+  const bool substantial =
+      findings.ratio ? *findings.ratio >= kMinVisibleRatio : longer.mean - shorter.mean >= kMinVisibleDifference;
+  findings.visible = above(longer, shorter) && substantial;
   if (findings.visible && report.cut_lengths.size() >= 2 && report.cut_texts >= kEnoughTexts) {
     const Row& cuts = report.cut_cosine.front();
     // A difference that may be chance explains nothing.

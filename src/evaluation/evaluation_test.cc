@@ -209,6 +209,55 @@ TEST(HeldOut, WhatHangsTogetherIsDealtAndResampledTogether) {
   EXPECT_THROW(evaluate_held_out(119, 2, mean_of(values), together), Error) << "groups for another number";
 }
 
+TEST(HeldOut, AContrastAsksWhatItsSettingsAloneWouldAnswer) {
+  auto values = noise(4, 120, 8);
+  for (double& value : values[2]) value += 0.4;
+  for (double& value : values[3]) value += 0.5;
+  const HeldOutOptions options = {.folds = 4, .deals = 3, .resamples = 300, .seed = 2};
+  const auto plain = evaluate_held_out(120, 4, mean_of(values), options);
+  const auto same = evaluate_held_out(120, 4, mean_of(values), options, {{{0, 1, 2, 3}, {0}}});
+  EXPECT_EQ(same.gain.low, plain.gain.low) << "contrasts change nothing of the main answer";
+  EXPECT_EQ(same.contrasts[0].chosen, plain.chosen);
+  EXPECT_EQ(same.contrasts[0].gain.low, plain.gain.low) << "one contrast alone has an interval of its own";
+  EXPECT_EQ(same.contrasts[0].gain.high, plain.gain.high);
+  EXPECT_EQ(same.contrasts[0].detectable, plain.detectable);
+  const std::vector<std::vector<double>> those = {values[0], values[2]};
+  const auto two = evaluate_held_out(120, 2, mean_of(those), options);
+  const auto part = evaluate_held_out(120, 4, mean_of(values), options, {{{0, 2}, {0}}}).contrasts[0];
+  EXPECT_EQ(part.gain.value, two.gain.value);
+  EXPECT_EQ(part.gain.low, two.gain.low);
+  EXPECT_EQ(part.gain.high, two.gain.high);
+  // Two at once reach further than one.
+  const auto both = evaluate_held_out(120, 4, mean_of(values), options, {{{0, 2}, {0}}, {{0, 1, 2, 3}, {0, 1, 2}}});
+  EXPECT_LT(both.contrasts[0].gain.low, part.gain.low);
+  EXPECT_THROW(evaluate_held_out(120, 4, mean_of(values), options, {{{0, 4}, {0}}}), Error);
+  EXPECT_THROW(evaluate_held_out(120, 4, mean_of(values), options, {{{}, {0}}}), Error);
+}
+
+TEST(HeldOut, AContrastChoosesOnBothSidesOnTheOtherFolds) {
+  const auto values = noise(4, 60, 9);
+  const HeldOutOptions options = {.folds = 3, .deals = 2, .resamples = 0, .seed = 5};
+  const auto found = evaluate_held_out(60, 4, mean_of(values), options, {{{1, 3}, {0, 2}}}).contrasts[0];
+  const ItemMetric metric = mean_of(values);
+  double gain = 0;
+  std::size_t place = 0;
+  for (int deal = 0; deal < 2; ++deal) {
+    const auto folds = split_folds(60, options, deal);
+    for (std::size_t fold = 0; fold < folds.size(); ++fold, ++place) {
+      std::vector<std::size_t> others;
+      for (std::size_t other = 0; other < folds.size(); ++other) {
+        if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
+      }
+      const std::size_t best = *metric(3, others) > *metric(1, others) ? 3 : 1;
+      const std::size_t against = *metric(2, others) > *metric(0, others) ? 2 : 0;
+      EXPECT_EQ(found.chosen[place], best);
+      EXPECT_EQ(found.against[place], against);
+      gain += (*metric(best, folds[fold]) - *metric(against, folds[fold])) / 6;
+    }
+  }
+  EXPECT_NEAR(found.gain.value, gain, 1e-12);
+}
+
 TEST(HeldOut, FewItemsMakeFewerFolds) {
   EXPECT_EQ(split_folds(50, {}).size(), 5U);
   EXPECT_EQ(split_folds(7, {}).size(), 3U);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <random>
@@ -114,16 +115,30 @@ double mean_cube(const Values& values) {
   return sum / static_cast<double>(values.size());
 }
 
-/// How far the gains over setting 0 deviate from the measured ones when units are resampled.
+/// Two settings: the gain of the first over the second.
+using Pair = std::pair<std::size_t, std::size_t>;
+
+/// How far a gain deviates from the measured one when units are resampled.
+struct Deviation {
+  Values values;      ///< [round]
+  double spread = 0;  ///< root mean square
+  double skew = 0;
+
+  /// By how many spreads an interval of `critical` spreads to either side is extended upwards, or where negative
+  /// downwards: Johnson's correction for skewed samples (Journal of the American Statistical Association 73, 1978), in
+  /// which the estimate and its spread hang together. The other end stays, as the skew of few items is itself unsure.
+  double extension(double critical) const {
+    return std::clamp(skew * (1 + 2 * critical * critical) / 6, -critical, critical);
+  }
+};
+
+/// The gains over setting 0 in resamples of the units.
 class Deviations {
  public:
   Deviations(const std::vector<Items>& units, const ItemMetric& metric, const std::vector<SettingGain>& measured,
              const HeldOutOptions& options)
-      : units_(units.size()),
-        by_setting_(measured.size()),
-        spreads_(measured.size()),
-        skews_(measured.size()),
-        best_(measured.size()) {
+      : units_(units.size()), gains_(measured.size()) {
+    for (const SettingGain& setting : measured) measured_.push_back(setting.gain.value);
     std::mt19937_64 generator(options.seed + 1);
     Redraws redraws(options.resamples, "resamples");
     for (int round = 0; round < options.resamples;) {
@@ -133,36 +148,46 @@ class Deviations {
         continue;
       }
       ++round;
-      add(*values, measured);
-    }
-    for (std::size_t s = 1; s < measured.size(); ++s) {
-      spreads_[s] = std::sqrt(spread_about(by_setting_[s], 0));
-      if (spreads_[s] > 0) skews_[s] = mean_cube(by_setting_[s]) / std::pow(spreads_[s], 3);
+      for (std::size_t s = 0; s < measured.size(); ++s) gains_[s].push_back((*values)[s] - values->front());
     }
   }
 
-  double spread(std::size_t setting) const { return spreads_[setting]; }
-
-  /// By how many spreads an interval of `critical` spreads to either side is extended upwards, or where negative
-  /// downwards: Johnson's correction for skewed samples (Journal of the American Statistical Association 73, 1978), in
-  /// which the estimate and its spread hang together. The other end stays, as the skew of few items is itself unsure.
-  double extension(std::size_t setting, double critical) const {
-    return std::clamp(skews_[setting] * (1 + 2 * critical * critical) / 6, -critical, critical);
+  Deviation of(const Pair& pair) const {
+    const auto& [setting, other] = pair;
+    Deviation result;
+    const double measured = measured_[setting] - measured_[other];
+    for (std::size_t round = 0; round < gains_[setting].size(); ++round) {
+      result.values.push_back(gains_[setting][round] - gains_[other][round] - measured);
+    }
+    result.spread = std::sqrt(spread_about(result.values, 0));
+    if (result.spread > 0) result.skew = mean_cube(result.values) / std::pow(result.spread, 3);
+    return result;
   }
 
-  /// Whether chance could have made the setting best.
-  bool contends(std::size_t setting) const {
-    return best_[setting] >= kContenderShare * static_cast<double>(by_setting_[setting].size());
+  /// Those of `settings` that chance could have made the best of them.
+  std::vector<std::size_t> contenders(std::span<const std::size_t> settings) const {
+    std::map<std::size_t, std::size_t> best;
+    const std::size_t rounds = gains_.front().size();
+    for (std::size_t round = 0; round < rounds; ++round) {
+      ++best[*std::max_element(settings.begin(), settings.end(),
+                               [&](std::size_t a, std::size_t b) { return gains_[a][round] < gains_[b][round]; })];
+    }
+    std::vector<std::size_t> result;
+    for (const auto& [setting, count] : best) {
+      if (static_cast<double>(count) >= kContenderShare * static_cast<double>(rounds)) result.push_back(setting);
+    }
+    return result;
   }
 
-  /// How many spreads the intervals of these settings reach to either side, so that all hold at once; 0 when nothing
+  /// How many spreads the intervals of these gains reach to either side, so that all hold at once; 0 when nothing
   /// deviates.
-  double critical(const std::vector<bool>& settings) const {
-    Values maxima(by_setting_.back().size());
-    for (std::size_t s = 1; s < settings.size(); ++s) {
-      if (!settings[s] || spreads_[s] == 0) continue;
+  double critical(const std::vector<Pair>& pairs) const {
+    Values maxima(gains_.front().size());
+    for (const Pair& pair : pairs) {
+      const Deviation deviation = of(pair);
+      if (deviation.spread == 0) continue;
       for (std::size_t round = 0; round < maxima.size(); ++round) {
-        maxima[round] = std::max(maxima[round], std::abs(by_setting_[s][round]) / spreads_[s]);
+        maxima[round] = std::max(maxima[round], std::abs(deviation.values[round]) / deviation.spread);
       }
     }
     const double critical = percentile(std::move(maxima), 0.95);
@@ -171,18 +196,9 @@ class Deviations {
   }
 
  private:
-  void add(const Values& values, const std::vector<SettingGain>& measured) {
-    for (std::size_t s = 1; s < measured.size(); ++s) {
-      by_setting_[s].push_back(values[s] - values.front() - measured[s].gain.value);
-    }
-    ++best_[static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin())];
-  }
-
   std::size_t units_;
-  std::vector<Values> by_setting_;  ///< [setting][round]; of setting 0 empty
-  Values spreads_;                  ///< [setting]: root mean square of the deviations
-  Values skews_;                    ///< [setting]: their skewness
-  Values best_;                     ///< [setting]: resamples in which it is the best
+  Values measured_;            ///< [setting]
+  std::vector<Values> gains_;  ///< [setting][round]
 };
 
 /// `half_width` and `extension` in units of `spread`.
@@ -192,90 +208,164 @@ void widen(Interval& interval, double spread, double half_width, double extensio
 }
 
 void add_intervals(std::vector<SettingGain>& gains, const Deviations& deviations) {
-  const double critical = deviations.critical(std::vector<bool>(gains.size(), true));
-  for (std::size_t s = 1; s < gains.size(); ++s) {
-    widen(gains[s].gain, deviations.spread(s), critical, deviations.extension(s, critical));
+  std::vector<Pair> all;
+  for (std::size_t s = 1; s < gains.size(); ++s) all.emplace_back(s, 0);
+  const double critical = deviations.critical(all);
+  for (const Pair& pair : all) {
+    const Deviation deviation = deviations.of(pair);
+    widen(gains[pair.first].gain, deviation.spread, critical, deviation.extension(critical));
   }
 }
 
-struct Judgement {
-  std::vector<std::size_t> chosen;  ///< [fold]
-  double gain = 0;                  ///< mean over folds
-};
+/// What the first of the settings that are best on some items is.
+std::size_t best_of(std::span<const std::size_t> settings, const Values& values) {
+  return *std::max_element(settings.begin(), settings.end(),
+                           [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+}
 
-/// Each fold's gain over setting 0 by what is best on the other folds; nothing when the metric is not defined on one.
-std::optional<Judgement> judge_folds(const std::vector<Items>& folds, std::size_t settings, const ItemMetric& metric) {
-  std::size_t items = 0;
-  for (const Items& fold : folds) items += fold.size();
-  Judgement judgement;
+/// Chooses on the other folds and adds the gain on `fold`, by its share of the items. False when the metric is not
+/// defined.
+bool judge_fold(std::span<const std::size_t> fold, std::span<const std::size_t> others, std::size_t settings,
+                const ItemMetric& metric, std::span<const HeldOutContrast> contrasts, std::vector<HeldOutGain>& gains) {
+  const auto elsewhere = values_on(others, settings, metric);
+  if (!elsewhere) return false;
+  const double weight = static_cast<double>(fold.size()) / static_cast<double>(fold.size() + others.size());
+  std::map<std::size_t, std::optional<double>> here;
+  const auto value_here = [&](std::size_t setting) {
+    const auto [entry, added] = here.try_emplace(setting);
+    if (added) entry->second = metric(setting, fold);
+    return entry->second;
+  };
+  for (std::size_t c = 0; c < contrasts.size(); ++c) {
+    const std::size_t best = best_of(contrasts[c].candidates, *elsewhere);
+    const std::size_t other = best_of(contrasts[c].against, *elsewhere);
+    const auto value = value_here(best);
+    const auto baseline = value_here(other);
+    if (!value || !baseline) return false;
+    gains[c].chosen.push_back(best);
+    gains[c].against.push_back(other);
+    gains[c].gain.value += (*value - *baseline) * weight;
+  }
+  return true;
+}
+
+/// [contrast]: mean over folds; nothing when the metric is not defined on one.
+std::optional<std::vector<HeldOutGain>> judge_folds(const std::vector<Items>& folds, std::size_t settings,
+                                                    const ItemMetric& metric,
+                                                    std::span<const HeldOutContrast> contrasts) {
+  std::vector<HeldOutGain> gains(contrasts.size());
   for (std::size_t fold = 0; fold < folds.size(); ++fold) {
     Items others;
     for (std::size_t other = 0; other < folds.size(); ++other) {
       if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
     }
-    const auto elsewhere = values_on(others, settings, metric);
-    if (!elsewhere) return std::nullopt;
-    const auto best = std::max_element(elsewhere->begin(), elsewhere->end()) - elsewhere->begin();
-    const auto chosen = static_cast<std::size_t>(best);
-    const auto best_value = metric(chosen, folds[fold]);
-    const auto baseline = metric(0, folds[fold]);
-    if (!best_value || !baseline) return std::nullopt;
-    judgement.chosen.push_back(chosen);
-    // Folds of groups are not of one size.
-    const double weight = static_cast<double>(folds[fold].size()) / static_cast<double>(items);
-    judgement.gain += (*best_value - *baseline) * weight;
+    if (!judge_fold(folds[fold], others, settings, metric, contrasts, gains)) return std::nullopt;
   }
-  return judgement;
+  return gains;
 }
 
-/// Fills in folds, deals, chosen and the gain without its interval.
-void judge_deals(std::size_t items, std::size_t settings, const ItemMetric& metric, const HeldOutOptions& options,
-                 HeldOutResult& result) {
+/// [contrast]: what was chosen, and the gain without its interval.
+std::vector<HeldOutGain> judge_deals(std::size_t items, std::size_t settings, const ItemMetric& metric,
+                                     const HeldOutOptions& options, std::span<const HeldOutContrast> contrasts) {
   Redraws redraws(options.deals, "folds");
-  double sum = 0;
+  std::vector<HeldOutGain> gains(contrasts.size());
   int judged = 0;
   for (int deal = 0; judged < options.deals; ++deal) {
-    const std::vector<Items> folds = split_folds(items, options, deal);
-    const auto judgement = judge_folds(folds, settings, metric);
-    if (!judgement) {
+    const auto found = judge_folds(split_folds(items, options, deal), settings, metric, contrasts);
+    if (!found) {
       redraws.count();
       continue;
     }
     ++judged;
-    sum += judgement->gain;
-    result.folds = static_cast<int>(folds.size());
-    result.chosen.insert(result.chosen.end(), judgement->chosen.begin(), judgement->chosen.end());
-  }
-  result.deals = options.deals;
-  const double gain = sum / options.deals;
-  result.gain = {gain, gain, gain};
-}
-
-/// The interval of the held-out gain, and the smallest gain that could have been shown.
-void judge_certainty(const Deviations& deviations, HeldOutResult& result) {
-  std::vector<bool> contenders(result.settings.size());
-  for (std::size_t s = 1; s < contenders.size(); ++s) contenders[s] = deviations.contends(s);
-  const bool any_chosen = std::any_of(result.chosen.begin(), result.chosen.end(), [](std::size_t s) { return s > 0; });
-  for (const std::size_t s : result.chosen) contenders[s] = true;
-  contenders[0] = false;
-  if (std::none_of(contenders.begin(), contenders.end(), [](bool contends) { return contends; })) {
-    contenders.assign(contenders.size(), true);
-  }
-  const double critical = deviations.critical(contenders);
-  double spread = 0;
-  double extension = 0;
-  for (const std::size_t s : result.chosen) {
-    spread = std::max(spread, deviations.spread(s));
-    extension += deviations.extension(s, critical) / static_cast<double>(result.chosen.size());
-  }
-  if (any_chosen) {
-    widen(result.gain, spread, critical, extension);
-  } else {
-    for (std::size_t s = 1; s < contenders.size(); ++s) {
-      if (contenders[s]) spread = std::max(spread, deviations.spread(s));
+    for (std::size_t c = 0; c < contrasts.size(); ++c) {
+      const HeldOutGain& one = (*found)[c];
+      gains[c].gain.value += one.gain.value;
+      gains[c].chosen.insert(gains[c].chosen.end(), one.chosen.begin(), one.chosen.end());
+      gains[c].against.insert(gains[c].against.end(), one.against.begin(), one.against.end());
     }
   }
+  for (HeldOutGain& one : gains) {
+    one.gain.value /= options.deals;
+    one.gain.low = one.gain.high = one.gain.value;
+  }
+  return gains;
+}
+
+std::vector<Pair> pairs_of(std::span<const std::size_t> settings, std::span<const std::size_t> others) {
+  std::vector<Pair> pairs;
+  for (const std::size_t setting : settings) {
+    for (const std::size_t other : others) {
+      if (setting != other) pairs.emplace_back(setting, other);
+    }
+  }
+  return pairs;
+}
+
+/// Of a choice: those that were made, and those that chance could have made.
+std::vector<Pair> plausible_pairs(const Deviations& deviations, const HeldOutContrast& contrast,
+                                  const HeldOutGain& made) {
+  const auto with_chosen = [&](const std::vector<std::size_t>& settings, const std::vector<std::size_t>& chosen) {
+    auto contenders = deviations.contenders(settings);
+    contenders.insert(contenders.end(), chosen.begin(), chosen.end());
+    std::sort(contenders.begin(), contenders.end());
+    contenders.erase(std::unique(contenders.begin(), contenders.end()), contenders.end());
+    return contenders;
+  };
+  auto pairs = pairs_of(with_chosen(contrast.candidates, made.chosen), with_chosen(contrast.against, made.against));
+  return pairs.empty() ? pairs_of(contrast.candidates, contrast.against) : pairs;
+}
+
+/// The interval of a held-out gain, and the smallest gain that could have been shown.
+void judge_certainty(const Deviations& deviations, const std::vector<Pair>& plausible, double critical,
+                     HeldOutGain& result) {
+  std::map<Pair, std::size_t> made;
+  for (std::size_t fold = 0; fold < result.chosen.size(); ++fold) ++made[{result.chosen[fold], result.against[fold]}];
+  double spread = 0;
+  double extension = 0;
+  bool any = false;
+  for (const auto& [pair, count] : made) {
+    if (pair.first == pair.second) continue;
+    any = true;
+    const Deviation deviation = deviations.of(pair);
+    spread = std::max(spread, deviation.spread);
+    extension += deviation.extension(critical) * static_cast<double>(count) / static_cast<double>(result.chosen.size());
+  }
+  if (any) {
+    widen(result.gain, spread, critical, extension);
+  } else {
+    for (const Pair& pair : plausible) spread = std::max(spread, deviations.of(pair).spread);
+  }
   result.detectable = (critical - std::min(extension, 0.0)) * spread;
+}
+
+/// The first gain has an interval of its own; those of the others hold at once.
+void judge_certainties(const Deviations& deviations, std::span<const HeldOutContrast> contrasts,
+                       std::vector<HeldOutGain>& gains) {
+  std::vector<std::vector<Pair>> plausible;
+  std::vector<Pair> others;
+  for (std::size_t c = 0; c < contrasts.size(); ++c) {
+    plausible.push_back(plausible_pairs(deviations, contrasts[c], gains[c]));
+    if (c > 0) others.insert(others.end(), plausible[c].begin(), plausible[c].end());
+  }
+  judge_certainty(deviations, plausible.front(), deviations.critical(plausible.front()), gains.front());
+  if (others.empty()) return;
+  const double critical = deviations.critical(others);
+  for (std::size_t c = 1; c < contrasts.size(); ++c) judge_certainty(deviations, plausible[c], critical, gains[c]);
+}
+
+/// The main question before the others.
+std::vector<HeldOutContrast> with_main(std::size_t settings, const std::vector<HeldOutContrast>& contrasts) {
+  std::vector<HeldOutContrast> all = {{Items(settings), {0}}};
+  std::iota(all.front().candidates.begin(), all.front().candidates.end(), 0);
+  for (const HeldOutContrast& contrast : contrasts) {
+    for (const auto* side : {&contrast.candidates, &contrast.against}) {
+      if (!side->empty() && *std::max_element(side->begin(), side->end()) < settings) continue;
+      fail(ErrorCode::invalid_argument, "a contrast has no setting on one side, or one that is not there: there are {}",
+           settings);
+    }
+    all.push_back(contrast);
+  }
+  return all;
 }
 
 }  // namespace
@@ -311,7 +401,7 @@ std::vector<std::vector<std::size_t>> split_folds(std::size_t items, const HeldO
 }
 
 HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const ItemMetric& metric,
-                                const HeldOutOptions& options) {
+                                const HeldOutOptions& options, const std::vector<HeldOutContrast>& contrasts) {
   if (options.folds < 0 || options.folds == 1 || options.deals < 1 || settings == 0) {
     fail(ErrorCode::invalid_argument,
          "a held-out judgement needs at least 2 folds, 1 deal and 1 setting, got {}, {} and {}", options.folds,
@@ -320,17 +410,25 @@ HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const I
   if (!options.groups.empty() && options.groups.size() != items) {
     fail(ErrorCode::invalid_argument, "there are {} items, but groups for {}", items, options.groups.size());
   }
+  const auto all = with_main(settings, contrasts);
+  std::vector<HeldOutGain> gains = judge_deals(items, settings, metric, options, all);
   HeldOutResult result;
-  judge_deals(items, settings, metric, options, result);
+  result.deals = options.deals;
+  result.folds = static_cast<int>(gains.front().chosen.size()) / options.deals;
   const std::vector<Items> units = units_of(items, options.groups);
   result.units = units.size();
-  Items all(items);
-  std::iota(all.begin(), all.end(), 0);
-  result.settings = gains_on(all, settings, metric);
-  if (options.resamples == 0 || settings < 2) return result;
-  const Deviations deviations(units, metric, result.settings, options);
-  add_intervals(result.settings, deviations);
-  judge_certainty(deviations, result);
+  Items every(items);
+  std::iota(every.begin(), every.end(), 0);
+  result.settings = gains_on(every, settings, metric);
+  if (options.resamples > 0 && settings > 1) {
+    const Deviations deviations(units, metric, result.settings, options);
+    add_intervals(result.settings, deviations);
+    judge_certainties(deviations, all, gains);
+  }
+  result.chosen = std::move(gains.front().chosen);
+  result.gain = gains.front().gain;
+  result.detectable = gains.front().detectable;
+  result.contrasts.assign(std::make_move_iterator(gains.begin() + 1), std::make_move_iterator(gains.end()));
   return result;
 }
 

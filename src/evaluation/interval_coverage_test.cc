@@ -165,6 +165,42 @@ INSTANTIATE_TEST_SUITE_P(Spreads, HeldOutCoverage, testing::ValuesIn([] {
                          }()),
                          case_name);
 
+// Two ways to differ, alone and together: what each is worth alone, and what it adds to the other.
+TEST(IntervalCoverage, OfAllContrastsAtOnce) {
+  const std::vector<HeldOutContrast> contrasts = {
+      {{0, 1}, {0}}, {{0, 2}, {0}}, {{0, 1, 2, 3}, {0, 2}}, {{0, 1, 2, 3}, {0, 1}}};
+  for (const auto& truth :
+       {std::vector<double>{0, 0, 0, 0}, std::vector<double>{0, 0, 0.3, 0.3}, std::vector<double>{0, 0.1, 0.2, 0.3}}) {
+    int covered = 0;
+    for (std::uint64_t set = 0; set < kTrials; ++set) {
+      std::mt19937_64 generator(77 + set);
+      auto gains = draw_gains(Spread::skewed, 100, truth, generator);
+      // What is done in both ways varies with each of them.
+      for (std::size_t item = 0; item < 100; ++item) {
+        gains[3][item] = truth[3] + 0.7 * (gains[1][item] - truth[1] + gains[2][item] - truth[2]);
+      }
+      const ItemMetric metric = [&](std::size_t setting, std::span<const std::size_t> some) {
+        double sum = 0;
+        for (const std::size_t item : some) sum += gains[setting][item];
+        return sum / static_cast<double>(some.size());
+      };
+      const auto result =
+          evaluate_held_out(100, truth.size(), metric, {.resamples = kResamples, .seed = set}, contrasts);
+      bool all = true;
+      for (const HeldOutGain& one : result.contrasts) {
+        double expected = 0;
+        for (std::size_t fold = 0; fold < one.chosen.size(); ++fold) {
+          expected += (truth[one.chosen[fold]] - truth[one.against[fold]]) / static_cast<double>(one.chosen.size());
+        }
+        all = all && one.gain.low - 1e-12 <= expected && expected <= one.gain.high + 1e-12;
+      }
+      covered += all ? 1 : 0;
+    }
+    EXPECT_GE(covered, kTrials * 93 / 100) << truth[1] << ", " << truth[2];
+    RecordProperty("covered", covered);
+  }
+}
+
 TEST(IntervalCoverage, OfAllSettingsGainsAtOnce) {
   const std::vector<double> gains = {0, 0, 0.1, 0.3, -0.2, 0.05};
   for (const std::size_t items : {60U, 200U}) {

@@ -7,6 +7,7 @@
 
 #include "base/json_text.h"
 #include "engine/vector_identity.h"
+#include "sweep/settings.h"
 #include "treble/chunking.h"
 #include "treble/provenance.h"
 
@@ -57,8 +58,7 @@ EncodeOptions CachedEncoder::options_with(const SweepPrompt& prompt) const {
 
 CachedVectors CachedEncoder::encode(std::span<const std::string_view> texts, const SweepSetting& setting,
                                     const SweepPrompt& prompt) const {
-  EncodeOptions options = options_with(prompt);
-  options.temperature = setting.temperature;
+  const EncodeOptions options = encode_options(setting, is_extended(setting), options_with(prompt));
   CachedVectors all;
   for (std::size_t begin = 0; begin < texts.size(); begin += kBatchTexts) {
     const auto batch = texts.subspan(begin, std::min(kBatchTexts, texts.size() - begin));
@@ -83,9 +83,14 @@ std::vector<std::int64_t> CachedEncoder::count_tokens(std::span<const std::strin
   return tokens;
 }
 
+bool CachedEncoder::is_extended(const SweepSetting& setting) const {
+  return extends(encoders_.at(setting.variant)->info(), encoders_.at("")->info());
+}
+
 std::int64_t CachedEncoder::longest_whole(const SweepSetting& setting) const {
   if (setting.chunks && setting.chunks->max_tokens > 0) return setting.chunks->max_tokens;
-  return options_.max_length.value_or(encoders_.at(setting.variant)->info().max_length);
+  const std::int64_t loaded = encoders_.at(setting.variant)->info().max_length;
+  return encode_options(setting, is_extended(setting), options_).max_length.value_or(loaded);
 }
 
 bool CachedEncoder::normalizes() const { return options_.normalize.value_or(encoders_.at("")->info().normalizes); }

@@ -43,6 +43,7 @@ class CachedEncoder {
   CachedVectors encode_batch(std::span<const std::string_view> texts, const SweepSetting& setting,
                              const EncodeOptions& options) const;
   EncodeOptions options_with(const SweepPrompt& prompt) const;
+  bool is_extended(const SweepSetting& setting) const;
   std::string key_of(const SweepSetting& setting, const EncodeOptions& options) const;
 
   std::map<std::string, const SentenceEncoder*> encoders_;  ///< by variant; "": the model itself

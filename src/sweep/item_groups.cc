@@ -91,13 +91,14 @@ std::vector<std::string> pair_texts(const PairData& data) {
   return texts;
 }
 
-ItemGroups groups_of_pairs(const PairData& pairs) {
+/// By their texts and what they were asked to be grouped by.
+ItemGroups groups_of_texts(const std::vector<std::string>& texts, const std::vector<std::string>& groups) {
   ItemGroups result;
-  Sets sets(pairs.scores.size());
-  result.duplicates = join_equal(sets, pair_texts(pairs));
-  join_equal(sets, pairs.groups);
-  // Nothing can be judged on one pair alone; what is wrong with such data is said later.
-  if (!pairs.groups.empty() || sets.count() >= kMinGroups) result.groups = sets.groups();
+  Sets sets(texts.size());
+  result.duplicates = join_equal(sets, texts);
+  join_equal(sets, groups);
+  // Nothing can be judged on one item alone; what is wrong with such data is said later.
+  if (!groups.empty() || sets.count() >= kMinGroups) result.groups = sets.groups();
   return result;
 }
 
@@ -129,7 +130,10 @@ std::int64_t count_without_document(const RetrievalData& data) {
 }
 
 ItemGroups item_groups(const SweepData& data) {
-  if (const auto* pairs = std::get_if<PairData>(&data.data)) return groups_of_pairs(*pairs);
+  if (const auto* pairs = std::get_if<PairData>(&data.data)) {
+    return groups_of_texts(pair_texts(*pairs), pairs->groups);
+  }
+  if (const auto* labels = std::get_if<LabelData>(&data.data)) return groups_of_texts(labels->texts, labels->groups);
   return groups_of_queries(std::get<RetrievalData>(data.data));
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "sweep/axes.h"
 #include "sweep/task_vectors.h"
 
 namespace treble::internal {
@@ -13,6 +14,8 @@ namespace treble::internal {
 namespace {
 
 constexpr std::int64_t kShortTokens = 64;
+/// A change in proportion to less is one in proportion to chance.
+constexpr double kMinForChange = 0.01;
 
 std::vector<std::size_t> items_between(const SweepTask& task, std::int64_t min_tokens, std::int64_t max_tokens) {
   std::vector<std::size_t> items;
@@ -49,7 +52,7 @@ std::string points(double value) { return fmt::format("{:+.2f}", 100 * value); }
 
 /// "temperature 0.8", "whitening".
 std::string title_of(const SweepSetting& setting) {
-  const bool only_temperature = !setting.post && !setting.chunks && setting.variant.empty();
+  const bool only_temperature = !setting.post && !setting.chunks && !setting.max_length && setting.variant.empty();
   return only_temperature ? "temperature " + setting.name() : setting.name();
 }
 
@@ -74,44 +77,38 @@ std::size_t most_chosen(const std::vector<std::size_t>& chosen) {
       ->first;
 }
 
-std::optional<std::pair<std::size_t, std::size_t>> better_and_worse(std::size_t setting, std::size_t items,
-                                                                    const ItemMetric& metric) {
-  std::pair<std::size_t, std::size_t> counts;
-  for (std::size_t item = 0; item < items; ++item) {
-    const auto value = metric(setting, std::span(&item, 1));
-    const auto baseline = metric(0, std::span(&item, 1));
-    if (!value || !baseline) return std::nullopt;
-    counts.first += *value > *baseline ? 1 : 0;
-    counts.second += *value < *baseline ? 1 : 0;
+/// [setting]; nothing where the metric is not one of single items.
+std::vector<std::pair<std::size_t, std::size_t>> count_better_and_worse(const SweepReport& report) {
+  std::vector<std::pair<std::size_t, std::size_t>> counts(report.settings.size());
+  const auto& before = report.scores.front();
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    for (std::size_t item = 0; item < before.size(); ++item) {
+      counts[s].first += report.scores[s][item] > before[item] ? 1 : 0;
+      counts[s].second += report.scores[s][item] < before[item] ? 1 : 0;
+    }
   }
   return counts;
 }
 
-/// What `treble embed` is given for a setting; "" for the untouched model.
-std::string embed_arguments(const SweepSetting& setting) {
-  std::string text;
-  const auto add = [&](const char* flag, const std::string& value) {
-    text += fmt::format("{}{} {}", text.empty() ? "" : " ", flag, value);
-  };
-  if (!setting.temperature.is_identity()) add("--temperature", setting.temperature.to_string());
-  if (setting.chunks) add("--post", setting.chunks->to_string());
-  // A fitted step is a file, which `treble fit` writes.
-  if (setting.post) add("--post", "FILE");
-  return text;
-}
-
 /// "from 0.6512 to 0.6596; better for 120 of 300 items, worse for 80".
 std::string in_proportion(const SweepReport& report) {
-  std::string text = fmt::format("On all data {:.4f} instead of {:.4f}", report.held_out.settings[report.winner].value,
-                                 report.held_out.settings.front().value);
-  if (report.better_and_worse) {
-    text += fmt::format("; better for {} of {} items, worse for {}", report.better_and_worse->first, report.items,
-                        report.better_and_worse->second);
+  const double before = report.held_out.settings.front().value;
+  const double after = report.held_out.settings[report.winner].value;
+  std::string text = fmt::format("On all data {:.4f} instead of {:.4f}", after, before);
+  if (const auto change = relative_change(after, before)) text += fmt::format(" ({:+.1f} %)", 100 * *change);
+  if (!report.better_and_worse.empty()) {
+    const auto& [better, worse] = report.better_and_worse[report.winner];
+    text += fmt::format("; better for {} of {} items, worse for {}", better, report.items, worse);
   }
   return text + ".";
 }
 
 }  // namespace
+
+std::optional<double> relative_change(double after, double before) {
+  if (before < kMinForChange) return std::nullopt;
+  return after / before - 1;
+}
 
 std::string interval_text(const Interval& interval) {
   if (!interval.has_width()) return points(interval.value) + " [no variance]";
@@ -131,18 +128,23 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
     check_stop();
     return task.metric(setting, items);
   };
-  report.held_out = evaluate_held_out(task.items(), count, metric, options.held_out);
+  report.axes = find_axes(report.settings);
+  report.held_out =
+      evaluate_held_out(task.items(), count, metric, options.held_out, contrasts_of(report.axes, report.settings));
+  fill_axes(std::exchange(report.held_out.contrasts, {}), report.axes);
   report.winner = most_chosen(report.held_out.chosen);
-  report.better_and_worse = better_and_worse(report.winner, task.items(), metric);
-  report.embed_arguments = embed_arguments(report.settings[report.winner]);
   report.buckets = make_buckets(task, count, metric, options);
   const auto all = indices_up_to(task.items());
   const auto brief = items_between(task, 0, kShortTokens);
+  for (const std::size_t item : all) report.each.push_back({task.item_id(item), task.lengths()[item]});
   for (std::size_t s = 0; s < count; ++s) {
+    auto& scores = report.scores.emplace_back();
+    for (const std::size_t item : all) scores.push_back(task.item_score(s, item));
     report.other_metrics.push_back(task.other_metrics(s));
     report.overlap.push_back(task.overlap(s, all));
     report.short_overlap.push_back(brief.empty() ? std::nullopt : task.overlap(s, brief));
   }
+  if (task.scores_are_metric()) report.better_and_worse = count_better_and_worse(report);
   report.verdict = verdict_of(report);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "sweep/sweep_task.h"
 
@@ -14,6 +15,9 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
 
 /// What the gain on held-out data says, for people.
 std::string verdict_of(const SweepReport& report);
+
+/// By which share a value has changed; nothing where it was near 0 before.
+std::optional<double> relative_change(double after, double before);
 
 /// "+1.23 [0.10, 2.36]", in points: metrics are shares of 1.
 std::string interval_text(const Interval& interval);

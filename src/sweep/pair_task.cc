@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "base/fail.h"
@@ -50,7 +51,7 @@ class PairTask : public SweepTask {
            setting.name(), items(), scores.front(), metric_name());
     }
     scores_.push_back(std::move(scores));
-    record_reading(setting);
+    reading_.documents.push_back(sum_of(first_.reading(setting), second_.reading(setting)));
   }
 
   std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override {
@@ -63,20 +64,14 @@ class PairTask : public SweepTask {
     return graded_ ? spearman(scores, labels) : average_precision(scores, labels);
   }
 
+  bool scores_are_metric() const override { return false; }
+  std::string item_id(std::size_t item) const override { return std::to_string(item); }
+  double item_score(std::size_t setting, std::size_t item) const override { return scores_[setting][item]; }
+  void give_rankings(SweepReport&) override {}
   std::vector<std::pair<std::string, double>> other_metrics(std::size_t) const override { return {}; }
   std::optional<double> overlap(std::size_t, std::span<const std::size_t>) const override { return std::nullopt; }
 
  private:
-  void record_reading(const SweepSetting& setting) {
-    SweepReading both = first_.reading(setting);
-    const SweepReading second = second_.reading(setting);
-    both.texts += second.texts;
-    both.cut += second.cut;
-    both.tokens += second.tokens;
-    both.read += second.read;
-    reading_.documents.push_back(both);
-  }
-
   PostTransform fit(const PostSpec& spec, const CachedVectors& first, const CachedVectors& second,
                     std::span<const std::size_t> fold) const {
     std::vector<bool> held(items());

@@ -32,7 +32,7 @@ std::vector<std::string> untried(const SweepReport& report, std::int64_t limit, 
   std::vector<std::string> result;
   if (!pieces) result.push_back(fmt::format("SweepOptions::baselines chunk-mean:{}", limit));
   const std::int64_t longer = std::min(position_limit, kMaxTimes * limit);
-  if (!further && longer > limit) result.push_back(fmt::format("ModelOptions::max_length {}", longer));
+  if (!further && longer > limit) result.push_back(fmt::format("SweepOptions::max_lengths {}", longer));
   return result;
 }
 

@@ -50,18 +50,44 @@ Json first_reading(const std::vector<SweepReading>& readings) {
   return readings.empty() ? Json() : reading_json(readings.front());
 }
 
+Json gain_json(const SweepReport& report, const HeldOutGain& gain) {
+  Json chosen = Json::array();
+  for (const std::size_t s : gain.chosen) chosen.push_back(report.settings[s].name());
+  Json json = interval_json(gain.gain);
+  json["detectable"] = gain.detectable;
+  json["chosen"] = std::move(chosen);
+  return json;
+}
+
+Json axes_json(const SweepReport& report) {
+  Json axes = Json::array();
+  for (const SweepAxis& axis : report.axes) {
+    axes.push_back({{"name", axis.name},
+                    {"settings", axis.settings},
+                    {"alone", gain_json(report, axis.alone)},
+                    {"added", gain_json(report, axis.added)}});
+  }
+  return axes;
+}
+
 Json setting_json(const SweepReport& report, std::size_t s) {
   Json others = Json::object();
   for (const auto& [name, value] : report.other_metrics[s]) others[name] = value;
   const SweepSetting& setting = report.settings[s];
+  const double value = report.held_out.settings[s].value;
+  const bool per_item = !report.better_and_worse.empty();
   return {{"name", setting.name()},
           {"temperature", setting.temperature.to_string()},
           {"temperature_canonical", setting.temperature.canonical()},
           {"post", setting.post     ? Json(setting.post->to_string())
                    : setting.chunks ? Json(setting.chunks->to_string())
                                     : Json()},
+          {"max_length", setting.max_length ? Json(*setting.max_length) : Json()},
           {"model_form", setting.variant.empty() ? Json() : Json(setting.variant)},
-          {"value", report.held_out.settings[s].value},
+          {"value", value},
+          {"relative_change", optional_number(relative_change(value, report.held_out.settings.front().value))},
+          {"better", per_item ? Json(report.better_and_worse[s].first) : Json()},
+          {"worse", per_item ? Json(report.better_and_worse[s].second) : Json()},
           {"gain", interval_json(report.held_out.settings[s].gain)},
           {"others", others},
           {"overlap", optional_number(report.overlap[s])},
@@ -112,9 +138,9 @@ std::string to_json(const SweepReport& report) {
                      {"detectable_gain", report.held_out.detectable},
                      {"chosen", chosen},
                      {"winner", report.settings[report.winner].name()},
-                     {"better", report.better_and_worse ? Json(report.better_and_worse->first) : Json()},
-                     {"worse", report.better_and_worse ? Json(report.better_and_worse->second) : Json()},
                      {"embed_arguments", report.embed_arguments},
+                     {"commands", report.commands},
+                     {"axes", axes_json(report)},
                      {"settings", settings},
                      {"left_out", report.skipped},
                      {"buckets", buckets}};

@@ -53,15 +53,25 @@ class RetrievalTask : public SweepTask {
     }
     rankings_.push_back(std::move(scores.rankings));
     metrics_.push_back(std::move(scores.metrics));
+    if (options_.run_depth > 0) runs_.push_back(std::move(scores.runs));
     reading_.documents.push_back(documents_.reading(setting));
     reading_.queries.push_back(queries_.reading(setting));
   }
 
   std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override {
-    return mean(items, [&](std::size_t item) {
-      const Judged& judged = metrics_[setting][item];
-      return reranks() ? judged.whole.average_precision : judged.cut.ndcg;
-    });
+    return mean(items, [&](std::size_t item) { return item_score(setting, item); });
+  }
+
+  bool scores_are_metric() const override { return true; }
+  std::string item_id(std::size_t item) const override { return data_.query_ids[item]; }
+  double item_score(std::size_t setting, std::size_t item) const override {
+    const Judged& judged = metrics_[setting][item];
+    return reranks() ? judged.whole.average_precision : judged.cut.ndcg;
+  }
+  void give_rankings(SweepReport& report) override {
+    if (options_.run_depth == 0) return;
+    report.rankings = std::move(runs_);
+    report.document_ids = data_.document_ids;
   }
 
   std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const override {
@@ -91,10 +101,11 @@ class RetrievalTask : public SweepTask {
     RankingMetrics whole;  ///< of all candidates, when reranking
   };
   struct Scores {
-    explicit Scores(std::size_t count) : rankings(count), metrics(count) {}
+    explicit Scores(std::size_t count) : rankings(count), metrics(count), runs(count) {}
     std::vector<std::vector<std::int64_t>> rankings;  ///< the first 10
     std::vector<Judged> metrics;
-    bool vary = false;  ///< of any query
+    std::vector<std::vector<RankedDocument>> runs;  ///< as deep as was asked for
+    bool vary = false;                              ///< of any query
   };
 
   template <typename Value>
@@ -136,17 +147,34 @@ class RetrievalTask : public SweepTask {
         if (d != excluded) variation.add(scores.back(), "a query and a document");
       }
       result.vary = result.vary || variation.any();
-      record_ranking(query, ranking_of(query, scores, candidates, excluded), result);
+      auto ranking = ranking_of(query, scores, candidates, excluded);
+      result.runs[query] = run_of(ranking, scores, candidates);
+      record_ranking(query, std::move(ranking), result);
     }
   }
 
-  /// The documents in order: the first 10, or all candidates when reranking; never `excluded`.
+  /// The head of `ranking`, of documents that are `candidates` with these scores.
+  std::vector<RankedDocument> run_of(std::span<const std::int64_t> ranking, std::span<const float> scores,
+                                     std::span<const std::int64_t> candidates) const {
+    std::vector<RankedDocument> run;
+    for (const std::int64_t document : ranking.first(std::min(ranking.size(), depth()))) {
+      const auto place =
+          reranks() ? std::find(candidates.begin(), candidates.end(), document) - candidates.begin() : document;
+      run.push_back({document, scores[static_cast<std::size_t>(place)]});
+    }
+    return run;
+  }
+
+  std::size_t depth() const { return static_cast<std::size_t>(options_.run_depth); }
+
+  /// The documents in order: as many as are asked for, or all candidates when reranking; never `excluded`.
   std::vector<std::int64_t> ranking_of(std::size_t query, std::span<const float> scores,
                                        std::span<const std::int64_t> candidates, std::int64_t excluded) const {
     if (!reranks()) {
-      auto ranking = rank_documents(scores, data_.document_ids, kCut + 1);
+      const std::int64_t wanted = std::max(kCut, options_.run_depth);
+      auto ranking = rank_documents(scores, data_.document_ids, wanted + 1);
       std::erase(ranking, excluded);
-      ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
+      ranking.resize(std::min<std::size_t>(ranking.size(), static_cast<std::size_t>(wanted)));
       return ranking;
     }
     std::vector<std::string> ids;
@@ -184,6 +212,7 @@ class RetrievalTask : public SweepTask {
   TaskReading reading_;
   std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
   std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
+  std::vector<std::vector<std::vector<RankedDocument>>> runs_;    ///< [setting][query]; empty unless asked for
 };
 
 }  // namespace

@@ -1,13 +1,14 @@
-// The settings of a sweep, in the order in which they are tried.
+// The settings of a sweep.
 #pragma once
-
-#include <vector>
 
 #include "treble/sweep.h"
 
 namespace treble::internal {
 
-/// The untouched model first; then every form of the model at every temperature, then the baselines; none twice.
-std::vector<SweepSetting> settings_of(const SweepOptions& options);
+/// Whether a form of the model reads further than the model itself, by an extension of its own.
+bool extends(const ModelInfo& form, const ModelInfo& model);
+
+/// Those that a setting encodes with, out of those of the sweep. `extended`: whether its form extends the model.
+EncodeOptions encode_options(const SweepSetting& setting, bool extended, EncodeOptions options);
 
 }  // namespace treble::internal

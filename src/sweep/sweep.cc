@@ -9,8 +9,10 @@
 #include "sweep/item_groups.h"
 #include "sweep/judge.h"
 #include "sweep/reading_advice.h"
+#include "sweep/run_ids.h"
 #include "sweep/settings.h"
 #include "sweep/sweep_task.h"
+#include "sweep/what_to_run.h"
 #include "treble/provenance.h"
 
 namespace treble {
@@ -33,11 +35,14 @@ SweepPrompt prompt_in_force(const SweepPrompt& prompt, const ModelInfo& model, c
 
 /// Options that the data gives no meaning to.
 void check_options(const SweepData& data, const SweepOptions& options) {
-  for (const SweepVariant& variant : options.variants) {
-    if (variant.encoder != nullptr && !variant.name.empty()) continue;
-    fail(ErrorCode::invalid_argument, "SweepOptions::variants: \"{}\" has no {}", variant.name,
-         variant.name.empty() ? "name" : "encoder");
+  if (options.samples_per_label < 1) {
+    fail(ErrorCode::invalid_argument, "SweepOptions::samples_per_label must be at least 1, got {}",
+         options.samples_per_label);
   }
+  if (options.run_depth < 0) {
+    fail(ErrorCode::invalid_argument, "SweepOptions::run_depth must be at least 0, got {}", options.run_depth);
+  }
+  if (options.run_depth > 0) check_run_ids(data);
   const auto* retrieval = std::get_if<RetrievalData>(&data.data);
   if (options.ignore_identical_ids && (retrieval == nullptr || retrieval->same_id.empty())) {
     fail(ErrorCode::invalid_argument,
@@ -45,15 +50,16 @@ void check_options(const SweepData& data, const SweepOptions& options) {
          data.name);
   }
   if (retrieval != nullptr) return;
+  const char* what = std::holds_alternative<PairData>(data.data) ? "pairs" : "labelled texts";
   if (options.side != SweepSide::both) {
-    fail(ErrorCode::invalid_argument, "SweepOptions::side {}: pairs have no queries and documents; leave it out",
-         to_string(options.side));
+    fail(ErrorCode::invalid_argument, "SweepOptions::side {}: {} have no queries and documents; leave it out",
+         to_string(options.side), what);
   }
   if (is_set(options.query_prompt) || is_set(options.document_prompt)) {
     fail(ErrorCode::invalid_argument,
-         "{} holds pairs, which have no queries and documents; use EncodeOptions::prompt or EncodeOptions::prompt_name "
+         "{} holds {}, which have no queries and documents; use EncodeOptions::prompt or EncodeOptions::prompt_name "
          "for all texts",
-         data.name);
+         data.name, what);
   }
 }
 
@@ -92,7 +98,7 @@ class Sweep {
 Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options)
     : encoder_(encoder),
       options_(with_groups(options, data)),
-      settings_(settings_of(options)),
+      settings_(sweep_settings(encoder, options)),
       cached_(encoder, options_, [this](std::size_t texts, bool encoded) { on_batch(texts, encoded); }) {
   check_options(data, options);
   describe(data);
@@ -104,7 +110,9 @@ void Sweep::describe(const SweepData& data) {
   report_.model = model.name;
   report_.provenance = provenance_json(encoder_, options_.encode);
   for (const SweepVariant& variant : options_.variants) {
-    report_.variant_provenance.emplace_back(variant.name, provenance_json(*variant.encoder, options_.encode));
+    const bool extended = extends(variant.encoder->info(), model);
+    const EncodeOptions form = encode_options({.variant = variant.name}, extended, options_.encode);
+    report_.variant_provenance.emplace_back(variant.name, provenance_json(*variant.encoder, form));
   }
   report_.data = data.name;
   report_.labelled = data.labelled;
@@ -126,8 +134,14 @@ std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) const {
                            .query_prompt = options_.query_prompt,
                            .document_prompt = options_.document_prompt,
                            .similarity = report_.similarity,
-                           .folds = options_.held_out};
+                           .folds = options_.held_out,
+                           .run_depth = options_.run_depth,
+                           .samples_per_label = static_cast<std::size_t>(options_.samples_per_label)};
   if (auto* pairs = std::get_if<PairData>(&data.data)) return make_pair_task(std::move(*pairs), cached_, task);
+  if (auto* labels = std::get_if<LabelData>(&data.data)) {
+    return labels->train.empty() ? make_clustering_task(std::move(*labels), cached_, task)
+                                 : make_classification_task(std::move(*labels), cached_, task);
+  }
   auto& retrieval = std::get<RetrievalData>(data.data);
   if (!options_.ignore_identical_ids) retrieval.same_id.clear();
   return make_retrieval_task(std::move(retrieval), cached_, task);
@@ -183,6 +197,8 @@ SweepReport Sweep::run() {
   try {
     judge_task(*task_, options_, [this] { check_stop(); }, report_);
     report_.advice = reading_advice(report_, encoder_, options_);
+    task_->give_rankings(report_);
+    describe_use(encoder_, options_, report_);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_argument) throw;
     fail(error.code(), "{}: {}", report_.data, error.what());

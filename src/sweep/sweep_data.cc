@@ -66,11 +66,15 @@ std::string note_on_repeated(std::int64_t count, bool reranks) {
                      counted(count, "judgement is of", "judgements are of"));
 }
 
+std::pair<std::size_t, const char*> count_items(const SweepData& data) {
+  if (const auto* pairs = std::get_if<PairData>(&data.data)) return {pairs->scores.size(), "pairs"};
+  if (const auto* labels = std::get_if<LabelData>(&data.data)) return {labels->texts.size(), "texts"};
+  return {std::get<RetrievalData>(data.data).queries.size(), "queries"};
+}
+
 /// Too few of them, and those that hang together.
 void add_notes_on_items(const SweepData& data, std::vector<std::string>& notes) {
-  const auto* pairs = std::get_if<PairData>(&data.data);
-  const std::size_t items = pairs != nullptr ? pairs->scores.size() : std::get<RetrievalData>(data.data).queries.size();
-  const char* what = pairs != nullptr ? "pairs" : "queries";
+  const auto [items, what] = count_items(data);
   const ItemGroups groups = item_groups(data);
   std::vector<std::size_t> numbers = groups.groups;
   std::sort(numbers.begin(), numbers.end());
@@ -105,6 +109,9 @@ std::string note_on_left_out(const RetrievalData& data, bool reranks) {
 }  // namespace
 
 SweepData read_sweep_data(const std::filesystem::path& path, const std::string& split, const std::string& group_field) {
+  if (std::filesystem::exists(path) && is_labelled(path)) {
+    return {.name = path.string(), .data = read_labels(path, split, group_field)};
+  }
   if (std::filesystem::is_directory(path)) return {.name = path.string(), .data = read_beir(path, split, group_field)};
   if (is_reranking(path)) return {.name = path.string(), .data = read_reranking(path, group_field)};
   return {.name = path.string(), .data = read_pairs(path, group_field)};

@@ -46,6 +46,14 @@ class SweepTask {
   virtual const std::vector<std::int64_t>& lengths() const = 0;
   /// How much of the texts the settings read.
   virtual const TaskReading& reading() const = 0;
+  /// Its id, or its place in the data where it has none.
+  virtual std::string item_id(std::size_t item) const = 0;
+  /// Whether the metric over items is the mean of their scores.
+  virtual bool scores_are_metric() const = 0;
+  /// As of SweepReport::scores.
+  virtual double item_score(std::size_t setting, std::size_t item) const = 0;
+  /// Moves those of all settings into the report: rankings and document_ids. Nothing for pairs.
+  virtual void give_rankings(SweepReport& report) = 0;
   /// Other measures over all items, by name.
   virtual std::vector<std::pair<std::string, double>> other_metrics(std::size_t setting) const = 0;
   /// Mean share over items of the first 10 places that a setting shares with the untouched model; nothing for pairs,
@@ -59,7 +67,9 @@ struct SweepTaskOptions {
   SweepPrompt query_prompt = {};
   SweepPrompt document_prompt = {};
   Similarity similarity = Similarity::cosine;
-  HeldOutOptions folds = {};  ///< those that the task will be judged with
+  HeldOutOptions folds = {};   ///< those that the task will be judged with
+  std::int64_t run_depth = 0;  ///< as of SweepOptions
+  std::size_t samples_per_label = 8;
 };
 
 /// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates
@@ -71,5 +81,12 @@ std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedE
 /// A pair's similarity under a fitted step comes from a fit on the texts of the other folds. Sides and prompts of the
 /// options mean nothing here.
 std::unique_ptr<SweepTask> make_pair_task(PairData data, const CachedEncoder& encoder, SweepTaskOptions options);
+
+/// Accuracy of a logistic regression on the vectors, over mteb's ten training samples. Steps are fitted on the training
+/// texts. Sides and prompts mean nothing here, nor in clustering.
+std::unique_ptr<SweepTask> make_classification_task(LabelData data, const CachedEncoder& encoder,
+                                                    SweepTaskOptions options);
+/// V-measure of ten k-means clusterings of all texts. Steps are fitted on all texts, which sees no label.
+std::unique_ptr<SweepTask> make_clustering_task(LabelData data, const CachedEncoder& encoder, SweepTaskOptions options);
 
 }  // namespace treble::internal

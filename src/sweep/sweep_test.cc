@@ -65,16 +65,14 @@ TEST_F(SweepTest, TheReportHasEverySettingAndIsDeterministic) {
   SweepOptions options = quick();
   options.baselines = {parse_sweep_baseline("centring"), parse_sweep_baseline("chunk-mean:16")};
   const SweepReport report = sweep(*encoder_, retrieval(), options);
-  ASSERT_EQ(report.settings.size(), 4U);
-  EXPECT_EQ(report.settings[0].name(), "1");
-  EXPECT_EQ(report.settings[1].name(), "0.8");
-  EXPECT_EQ(report.settings[2].name(), "centring");
-  EXPECT_EQ(report.settings[3].name(), "chunk-mean:16");
+  std::vector<std::string> names;
+  for (const SweepSetting& setting : report.settings) names.push_back(setting.name());
+  EXPECT_EQ(names, (std::vector<std::string>{"1", "chunk-mean:16", "0.8", "0.8 + chunk-mean:16", "centring"}));
   EXPECT_EQ(report.metric, "nDCG@10");
   EXPECT_EQ(report.items, 40U);
   EXPECT_EQ(report.held_out.settings[0].gain.value, 0);
   EXPECT_EQ(report.overlap[0], 1.0);
-  EXPECT_NE(report.verdict.find("40 items, 4 settings."), std::string::npos);
+  EXPECT_NE(report.verdict.find("40 items, 5 settings."), std::string::npos);
   const auto json = nlohmann::json::parse(to_json(report));
   EXPECT_EQ(json.at("kind"), "sweep");
   EXPECT_EQ(json.at("verdict"), report.verdict);
@@ -148,7 +146,7 @@ TEST_F(SweepTest, TextsThatFitAreEncodedOnceAndPiecesReadAllOfTheOthers) {
     EXPECT_EQ(all.documents_read[s].read, read.tokens);
     EXPECT_EQ(all.documents_read[s].cut, 0);
   }
-  EXPECT_EQ(all.buckets.back().max_tokens, 64) << "by what texts have, not by what is read";
+  EXPECT_GT(all.buckets.back().min_tokens, 20) << "by what texts have, not by what is read";
 }
 
 TEST_F(SweepTest, AStoppedSweepResumesFromItsCache) {

@@ -37,6 +37,14 @@ CachedVectors transformed(const PostTransform& transform, const CachedVectors& v
   return {transform.output_dim(), transform.apply(vectors.values, normalize), vectors.tokens};
 }
 
+SweepReading sum_of(SweepReading a, const SweepReading& b) {
+  a.texts += b.texts;
+  a.cut += b.cut;
+  a.tokens += b.tokens;
+  a.read += b.read;
+  return a;
+}
+
 void Variation::add(float score, const char* what) {
   if (!std::isfinite(score)) {
     fail(ErrorCode::non_finite, "the similarity of {} overflows float32; compare by cosine (SweepOptions::similarity)",

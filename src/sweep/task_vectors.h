@@ -31,6 +31,9 @@ inline std::span<const float> row(const CachedVectors& vectors, std::size_t inde
   return std::span(vectors.values).subspan(index * dim, dim);
 }
 
+/// Of two sides together.
+SweepReading sum_of(SweepReading a, const SweepReading& b);
+
 /// Whether scores differ by more than rounding does: the same texts in two batches differ by up to 1e-6.
 class Variation {
  public:

@@ -377,6 +377,61 @@ class Sweep(unittest.TestCase):
         self.assertNotIn("nan", table)
         self.assertIn("\u2013", table)
 
+    def write_classes(self, shuffled: bool = False) -> Path:
+        """Three classes by the words of their texts: in a folder to classify, and in one file to cluster."""
+        folder = self.folder / "classes"
+        folder.mkdir(exist_ok=True)
+        kinds = (("ferry", "harbour", "port"), ("letter", "again"), ("wind", "sea", "leaves"))
+        for name, count in (("train", 60), ("test", 75)):
+            rows = []
+            for i in range(count):
+                label = self.random.randrange(3) if shuffled else i % 3
+                words = [*self.random.choices(kinds[i % 3], k=3 + i % 20), str(i)]
+                rows.append({"text": " ".join(words), "label": label})
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return folder
+
+    def test_classification(self) -> None:
+        scores = self.folder / "scores.jsonl"
+        report = self.sweep(self.write_classes(), *FAST, "--post", "centring", "--scores", scores)
+        self.assertEqual((report["metric"], report["items"]), ("accuracy", 75))
+        self.assertGreater(report["settings"][0]["value"], 0.9)
+        rows = [json.loads(line) for line in scores.read_text().splitlines()]
+        for row in report["settings"]:
+            own = [line["scores"][row["name"]] for line in rows]
+            self.assertAlmostEqual(sum(own) / 75, row["value"], places=12)
+            # Ten experiments each.
+            self.assertTrue(all(abs(10 * score - round(10 * score)) < 1e-9 for score in own))
+            better = sum(line["scores"][row["name"]] > line["scores"]["1"] + 1e-12 for line in rows)
+            self.assertEqual(row["better"], better)
+        few = self.sweep(self.folder / "classes", *FAST, "--post", "none", "--samples-per-label", "1")
+        self.assertLess(few["settings"][0]["value"], report["settings"][0]["value"])
+        # Labels by chance cannot be learnt.
+        noise = self.sweep(self.write_classes(shuffled=True), *FAST, "--post", "none")
+        self.assertLess(noise["settings"][0]["value"], 0.6)
+        self.assertNotEqual(noise["benefit"], "helps")
+        done = self.run_sweep(self.folder / "classes", *FAST, "--run", self.folder / "run.trec")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--run: ", done.stderr)
+        self.assertIn("labelled texts, which have no rankings", done.stderr)
+
+    def test_clustering(self) -> None:
+        path = self.write_classes() / "test.jsonl"
+        report = self.sweep(path, *FAST, "--post", "none")
+        self.assertEqual((report["metric"], report["items"]), ("V-measure", 75))
+        self.assertGreater(report["settings"][0]["value"], 0.4)
+        self.assertEqual(report, self.sweep(path, *FAST, "--post", "none"))
+        folder = self.folder / "clusters"
+        folder.mkdir()
+        (folder / "clustering.jsonl").write_bytes(path.read_bytes())
+        self.assertEqual(self.sweep(folder, *FAST, "--post", "none")["settings"], report["settings"])
+        noise = self.sweep(self.write_classes(shuffled=True) / "test.jsonl", *FAST, "--post", "none")
+        self.assertLess(noise["settings"][0]["value"], 0.2)
+        path.write_text('{"text": "a", "label": 1}\n{"text": "b", "label": null}\n')
+        done = self.run_sweep(path, *FAST)
+        self.assertEqual(done.returncode, 65)
+        self.assertIn('test.jsonl:2: "label" must be one label, a text or a whole number', done.stderr)
+
     def write_reranking(self) -> Path:
         path = self.folder / "rerank.jsonl"
         lines = []
@@ -427,18 +482,14 @@ class Sweep(unittest.TestCase):
         self.assertEqual(
             names,
             [
-                "1",
-                "0.8",
-                "int8",
-                "0.8 + int8",
-                "interpolate:64",
-                "0.8 + interpolate:64",
-                "chunk-mean:8",
-                "chunk-max:8",
-                "late-chunk:8",
+                *(form + piece for form in ("", "0.8") for piece in pieces),
             ],
         )
-        self.assertEqual([row["model_form"] for row in report["settings"]][2:5], ["int8", "int8", "interpolate:64"])
+        forms = {row["name"]: row["model_form"] for row in report["settings"]}
+        self.assertEqual((forms["0.8"], forms["0.8 + int8 + chunk-max:8"]), (None, "int8"))
+        self.assertEqual(forms["int8 + interpolate:64"], "int8 + interpolate:64")
+        self.assertEqual([axis["name"] for axis in report["axes"]], ["temperature", "post", "model form"])
+        self.assertEqual([axis["settings"] for axis in report["axes"]], [1, 2, 3])
         values = {row["name"]: row for row in report["settings"]}
         self.assertGreater(values["int8"]["overlap"], 0.7)
         self.assertLess(values["chunk-mean:8"]["overlap"], 1)
@@ -447,6 +498,72 @@ class Sweep(unittest.TestCase):
             done = treble("sweep", "--model", model, folder, *FAST, *arguments)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertIn(words, done.stderr)
+
+    def test_other_lengths(self) -> None:
+        folder = self.write_beir()
+        fixed = ("--bootstrap", "100", "-t", "0.8")
+        lengths = ("--try-max-length", "8,96,16,8")
+        report = self.sweep(folder, *fixed, *lengths, "--post", "chunk-max:70,chunk-mean:12,chunk-mean")
+        rows = {row["name"]: row for row in report["settings"]}
+        self.assertEqual(
+            [name for name in rows if "0.8" not in name],
+            [
+                # Reads 64 tokens; pieces are tried where they are a setting of their own.
+                *("1", "chunk-mean:12", "chunk-mean", "max-length:8", "max-length:8 + chunk-mean"),
+                *("max-length:16", "max-length:16 + chunk-mean"),
+                *("max-length:96", "max-length:96 + chunk-max:70", "max-length:96 + chunk-mean"),
+            ],
+        )
+        self.assertEqual(len(rows), 20)
+        self.assertEqual(rows["0.8 + max-length:16"]["max_length"], 16)
+        self.assertEqual(report["provenance"]["max_length"], 64)
+        # As if it were the untouched model: what is shared changes nothing.
+        for length in ("8", "16", "96"):
+            alone = self.sweep(folder, *fixed, "--max-length", length, "--post", "none")["settings"]
+            self.assertEqual(alone[0]["value"], rows[f"max-length:{length}"]["value"])
+            self.assertEqual(alone[1]["value"], rows[f"0.8 + max-length:{length}"]["value"])
+        for words, arguments in (
+            ("96", ("--try-max-length", "97")),
+            ("--post chunk-mean:70: the model does not read pieces of 70 tokens", ("--post", "chunk-mean:70")),
+            (
+                "--try-extend",
+                ("--try-max-length", "300", "--extend", "interpolate", "--max-length", "200"),
+            ),
+            ("--try-max-length", ("--try-max-length", "0")),
+        ):
+            done = self.run_sweep(folder, *FAST, *arguments)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(words, done.stderr)
+
+    def test_what_to_run(self) -> None:
+        folder = self.write_beir()
+        model = str((Path(ARGUMENTS.golden) / "bert" / "model").resolve())
+        done = self.run_sweep(folder, *FAST, "--post", "none", "--query-prompt", "it's: ", "--no-normalize")
+        for side, words in (("corpus", ""), ("queries", "--prompt 'it'\\''s: ' ")):
+            self.assertIn(
+                f"    treble embed --model {model} --no-normalize {words}{side}.jsonl -o {side}.npy\n", done.stdout
+            )
+        # A gain that is there: what the model reads by itself is one of five beginnings.
+        begins = [" ".join(self.random.choices(WORDS, k=14)) for _ in range(5)]
+        texts = [f"{begins[i % 5]} {self.text(6)}" for i in range(60)]
+        for name, kind in (("corpus", "d"), ("queries", "q")):
+            rows = [{"_id": f"{kind}{i}", "text": text} for i, text in enumerate(texts)]
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "qrels" / "test.tsv").write_text("".join(f"q{i}\td{i}\t1\n" for i in range(60)))
+        arguments = (folder, "--bootstrap", "200", "-t", "1", "--post", "none", "--max-length", "12")
+        report = self.sweep(*arguments, "--try-max-length", "64")
+        self.assertEqual((report["benefit"], report["embed_arguments"]), ("helps", "--max-length 64"))
+        self.assertEqual(
+            report["commands"],
+            [
+                f"treble embed --model {model} --max-length 64 {side}.jsonl -o {side}.npy"
+                for side in ("corpus", "queries")
+            ],
+        )
+        self.assertRegex(
+            report["verdict"], r"^max-length:64 helps: .* instead of .* \(\+\d+\.\d %\); better for \d+ of 60 items"
+        )
+        self.assertGreater(report["settings"][1]["relative_change"], 0.5)
 
     def test_a_step_that_cannot_be_fitted_is_left_out_and_said(self) -> None:
         path = self.folder / "sts.jsonl"
@@ -475,7 +592,19 @@ class Sweep(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         for words in ("nDCG@10", "log:16", "items", "points"):
             self.assertIn(words, done.stdout)
-        self.assertLessEqual(max(map(len, done.stdout.splitlines()[2:])), 120)
+        lines = done.stdout.splitlines()[2:]
+        self.assertLessEqual(max(len(line) for line in lines if "treble embed" not in line), 120)
+        # Names longer than the column widen it.
+        path = self.folder / "profile with a long name.json"
+        profile = {"schema": "treble.temperature_profile/1", "lengths": [8], "logit_scales": [[[1.25]], [[1.25]]]}
+        path.write_text(json.dumps(profile))
+        done = self.run_sweep(self.folder, "-t", f"match:{path}", "--post", "chunk-mean:8", "--bootstrap", "100")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = [
+            line for line in done.stdout.splitlines() if line.startswith(("  setting", "  1 ", "  match", "  chunk-"))
+        ]
+        ends = {line.index(value[0]) for line in found[1:4] if (value := re.findall(r"0\.\d{4}", line))}
+        self.assertEqual(len(ends), 1, done.stdout)
 
     def test_refusals(self) -> None:
         model = Path(ARGUMENTS.golden) / "bert" / "model"

@@ -39,6 +39,9 @@ def treble(*arguments: str | Path) -> str:
 class Values(unittest.TestCase):
     """A folder of its own for each test."""
 
+    LIMIT = 12
+    """Tokens, of which the texts of write_texts mostly have more."""
+
     def setUp(self) -> None:
         holder = tempfile.TemporaryDirectory()
         self.addCleanup(holder.cleanup)
@@ -68,6 +71,20 @@ class Values(unittest.TestCase):
         path = self.folder / (name + ".gz" if packed else name)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+
+    def write_texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
+        draw = random.Random(5)
+        documents = {f"d{n}": " ".join(draw.choices(WORDS, k=3 + n % 30)) + f" {n}" for n in range(70)}
+        queries = {f"q{n}": " ".join(documents[f"d{n}"].split()[-3:]) for n in range(45)}
+        relevant = {f"q{n}": [f"d{n}", f"d{(n * 7) % 70}"] for n in range(42)}
+        # One that the corpus lacks, beside another one and alone.
+        relevant |= {"q41": ["d41", "gone"], "q42": ["gone"], "q43": ["lost"], "q44": ["d44"]}
+        for name, texts in (("corpus", documents), ("queries", queries)):
+            rows = [json.dumps({"_id": i, "text": text}) + "\n" for i, text in texts.items()]
+            self.write(f"{name}.jsonl", "".join(rows), False)
+        rows = [f"{query}\t{document}\t1\n" for query, found in relevant.items() for document in found]
+        self.write("qrels/test.tsv", "".join(rows), False)
+        return documents, queries, relevant
 
 
 class Corpus:
@@ -167,22 +184,7 @@ class Retrieval(Values):
 class Lengths(Values):
     """Texts of which a part is never read: counted, and put into buckets, by the tokens that they have."""
 
-    LIMIT = 12
     EDGES = (16, 24)
-
-    def write_texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
-        draw = random.Random(5)
-        documents = {f"d{n}": " ".join(draw.choices(WORDS, k=3 + n % 30)) + f" {n}" for n in range(70)}
-        queries = {f"q{n}": " ".join(documents[f"d{n}"].split()[-3:]) for n in range(45)}
-        relevant = {f"q{n}": [f"d{n}", f"d{(n * 7) % 70}"] for n in range(42)}
-        # One that the corpus lacks, beside another one and alone.
-        relevant |= {"q41": ["d41", "gone"], "q42": ["gone"], "q43": ["lost"], "q44": ["d44"]}
-        for name, texts in (("corpus", documents), ("queries", queries)):
-            rows = [json.dumps({"_id": i, "text": text}) + "\n" for i, text in texts.items()]
-            self.write(f"{name}.jsonl", "".join(rows), False)
-        rows = [f"{query}\t{document}\t1\n" for query, found in relevant.items() for document in found]
-        self.write("qrels/test.tsv", "".join(rows), False)
-        return documents, queries, relevant
 
     def bucket_of(self, tokens: list[int]) -> int | None:
         return sum(max(tokens) > edge for edge in self.EDGES) if tokens else None
@@ -202,7 +204,7 @@ class Lengths(Values):
         self.assertGreater(read["unread"], 0.3)
         self.assertAlmostEqual(read["unread"], 1 - read["read"] / read["tokens"], places=12)
         self.assertEqual(report["queries_read"]["unread"], 0)
-        self.assertEqual([row["documents_unread"] for row in report["settings"]], [read["unread"]] * 2 + [0])
+        self.assertEqual([row["documents_unread"] for row in report["settings"]], [read["unread"], 0] * 2)
         self.assertEqual(report["queries_without_document"], 2)
         share, longest = f"{100 * read['unread']:.0f} %", f"{read['cut']} of 70 have more than {self.LIMIT}"
         self.assertEqual(len(report["advice"]), 1)
@@ -224,13 +226,101 @@ class Lengths(Values):
     def test_the_advice_names_what_was_not_tried(self) -> None:
         self.write_texts()
         for arguments, words in (
-            (("--max-length", "12"), ": try --post chunk-mean:12 or --max-length 96"),
-            (("--max-length", "12", "--post", "chunk-mean:10"), ": try --max-length 96"),
+            (("--max-length", "12"), ": try --post chunk-mean:12 or --try-max-length 96"),
+            (("--max-length", "12", "--post", "chunk-mean:10"), ": try --try-max-length 96"),
             (("--max-length", "12", "--post", "chunk-mean:10", "--try-extend", "interpolate:64"), "were tried"),
         ):
             report = self.sweep(self.folder, *arguments)
             self.assertTrue(report["advice"][0].endswith(words), report["advice"])
         self.assertEqual(self.sweep(self.folder, "--max-length", "96")["advice"], [])
+
+
+class Lever(Values):
+    """Every setting of temperature, pieces, length and form is what `treble embed` gives under its flags."""
+
+    def flags_of(self, row: dict[str, object]) -> list[str]:
+        flags = ["--temperature", row["temperature"]]
+        length = row["max_length"]
+        for part in (row["model_form"] or "").split(" + "):
+            name, _, number = part.partition(":")
+            if number:
+                flags += ["--extend", name]
+                length = number
+            elif name:
+                flags += ["--dtype", name]
+        flags += ["--post", row["post"]] if row["post"] else []
+        return [*flags, "--max-length", str(length or self.LIMIT)]
+
+    def test_values_runs_and_scores(self) -> None:
+        documents, queries, relevant = self.write_texts()
+        run, scores = self.folder / "runs" / "my.run.trec", self.folder / "scores.jsonl"
+        run.parent.mkdir()
+        report = self.sweep(
+            self.folder, "--max-length", str(self.LIMIT), "--try-max-length", "40", "--try-dtype", "bfloat16",
+            "--try-extend", "recur:128", "--post", "chunk-mean:10,chunk-max", "--run", run, "--run-depth", "12",
+            "--scores", scores,
+        )  # fmt: skip
+        names = [row["name"] for row in report["settings"]]
+        self.assertEqual(len(names), 28)
+        lines = [json.loads(line) for line in scores.read_text().splitlines()]
+        self.assertEqual([line["id"] for line in lines], list(relevant))
+        self.assertEqual(len(list(run.parent.iterdir())), 28)
+        for row in report["settings"]:
+            flags = self.flags_of(row)
+            vectors = dict(zip(documents, self.vectors(list(documents.values()), *flags), strict=True))
+            asked = dict(zip(queries, self.vectors(list(queries.values()), *flags), strict=True))
+            tag = row["name"].replace(" ", "")
+            found = self.read_run(run.parent / f"my.run.{tag.replace(':', '-')}.trec", tag)
+            self.assertEqual(list(found), list(relevant))
+            total = 0.0
+            for line, (query, judged) in zip(lines, relevant.items(), strict=True):
+                expected = {n: naive_metrics.similarity("cosine", asked[query], v) for n, v in vectors.items()}
+                ranking = naive_metrics.ranked({n: round(score, 6) for n, score in expected.items()})
+                ndcg = naive_metrics.ranking_metrics(ranking, dict.fromkeys(judged, 1))["ndcg"]
+                self.assertAlmostEqual(line["scores"][row["name"]], ndcg, places=9, msg=f"{row['name']}, {query}")
+                total += ndcg
+                self.assertEqual(len(found[query]), 12)
+                for name, score in found[query].items():
+                    self.assertAlmostEqual(score, expected[name], places=5, msg=f"{row['name']}, {query}, {name}")
+                # A reader sorts by score, and has the same nDCG@10.
+                own = naive_metrics.ranking_metrics(naive_metrics.ranked(found[query]), dict.fromkeys(judged, 1))
+                self.assertAlmostEqual(own["ndcg"], ndcg, places=9)
+            self.assertAlmostEqual(row["value"], total / len(relevant), places=9)
+
+    def read_run(self, path: Path, tag: str) -> dict[str, dict[str, float]]:
+        """As trec_eval, ranx and ir-measures read it."""
+        found: dict[str, dict[str, float]] = {}
+        for line in path.read_text().splitlines():
+            query, q0, document, rank, score, name = line.split()
+            scores = found.setdefault(query, {})
+            self.assertEqual((q0, int(rank), name), ("Q0", len(scores) + 1, tag))
+            self.assertLessEqual(float(score), min(scores.values(), default=2))
+            scores[document] = float(score)
+        return found
+
+    def test_runs_are_refused_where_they_could_not_be_read(self) -> None:
+        self.write_texts()
+        corpus = self.folder / "corpus.jsonl"
+        run = self.folder / "run.trec"
+        self.sweep(self.folder, "--run", run)
+        with self.assertRaisesRegex(AssertionError, r"run\.1\.trec.*--force"):
+            self.sweep(self.folder, "--run", run)
+        for name in ("d 3", "d\u00a03", ""):
+            corpus.write_text(corpus.read_text().replace('"d3"', json.dumps(name)))
+            with self.assertRaisesRegex(AssertionError, 'id ".*" of a document .* leave out --run'):
+                self.sweep(self.folder, "--run", self.folder / "other.trec")
+            corpus.write_text(corpus.read_text().replace(json.dumps(name), '"d3"'))
+        pairs = self.folder / "pairs.jsonl"
+        rows = [{"sentence1": f"sea {i}", "sentence2": "wind", "score": i % 5} for i in range(40)]
+        pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with self.assertRaisesRegex(AssertionError, "--run: .*pairs, which have no rankings"):
+            self.sweep(pairs, "--run", self.folder / "other.trec")
+        self.sweep(pairs, "--scores", self.folder / "pairs.scores")
+        scores = [json.loads(line) for line in (self.folder / "pairs.scores").read_text().splitlines()]
+        self.assertEqual([row["id"] for row in scores], [str(i) for i in range(40)])
+        a, b = self.vectors([row["sentence1"] for row in rows]), self.vectors(["wind"])[0]
+        for line, vector in zip(scores, a, strict=True):
+            self.assertAlmostEqual(line["scores"]["1"], naive_metrics.similarity("cosine", vector, b), places=6)
 
 
 class Pairs(Values):

@@ -133,6 +133,28 @@ export interface SweepSetting {
   others?: Record<string, Maybe> | null;
   overlap?: Maybe;
   short_overlap?: Maybe;
+  /** As a share of the untouched model's value; null where that is near 0. */
+  relative_change?: Maybe;
+  /** Items. */
+  better?: Maybe;
+  worse?: Maybe;
+  /** The share of the documents' tokens that is never read. */
+  documents_unread?: Maybe;
+}
+
+/** How much of some texts the untouched model reads. */
+export interface SweepReading {
+  texts?: Maybe;
+  cut?: Maybe;
+  unread?: Maybe;
+}
+
+/** One way to differ from the untouched model. */
+export interface SweepAxis {
+  name?: string | null;
+  settings?: Maybe;
+  alone?: Interval | null;
+  added?: Interval | null;
 }
 
 export interface SweepBucket extends Bucket {
@@ -156,6 +178,15 @@ export interface SweepReport {
   document_prompt?: Prompt | null;
   ignore_identical_ids?: boolean | null;
   queries_apart?: Maybe;
+  queries_without_document?: Maybe;
+  documents_read?: SweepReading | null;
+  /** Null for pairs. */
+  queries_read?: SweepReading | null;
+  /** On what is never read. */
+  advice?: (string | null)[] | null;
+  /** What to run at a terminal. */
+  commands?: (string | null)[] | null;
+  axes?: (SweepAxis | null)[] | null;
   /** On the data, for whoever relies on it. */
   notes?: (string | null)[] | null;
   items?: Maybe;

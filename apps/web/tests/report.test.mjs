@@ -398,7 +398,11 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.match(await page.textContent(".verdict"), /A proxy without labels .*so no proof\./);
       // Gains on all data, and at each length with items enough: one of them at least.
       await assertDrawn(page, 2);
-      assert.equal(await page.locator("section").count(), 4);
+      assert.equal(await page.locator("section").count(), 5);
+      assert.match(
+        await page.textContent(".run pre"),
+        /^treble embed --model \S+ corpus\.jsonl -o corpus\.npy\n/,
+      );
       assert.ok((await page.locator(".gauge").count()) >= 3);
     });
   });
@@ -416,8 +420,8 @@ describe("the page of reports", { concurrency: 2 }, () => {
       );
       assert.deepEqual(
         marks,
-        [5, 4, 4],
-        "held out and four settings; four settings at each length with items enough",
+        [5, 4, 4, 4],
+        "held out and four settings; all together and three answers of two ways; four settings at each length with items enough",
       );
       assert.match(text, /1 length has fewer than 10 items and no plot/);
       assert.match(text, /A clear gain: τ\s=\s0\.9 at 65–130 and 129–258 tokens; centring at/);
@@ -430,10 +434,70 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.match(text, /Similarity\s+dot/);
       assert.match(text, /Query prompt\s+“query: ” \(query\)/);
       assert.doesNotMatch(text, /Document prompt/);
-      assert.match(text, /300; 7 more with nothing to find stand apart/);
+      assert.match(text, /300; .*; 7 more with nothing to find stand apart/);
       assert.match(text, /On the data\s+7 of 307 judged queries/);
       assert.match(text, /2 judged documents are not in the corpus/);
     });
+  });
+
+  test("a sweep says what is never read, what to run and what each way is worth", madeUp, async () => {
+    await open(pageOf(sweepReport()), {}, async (page) => {
+      const text = await page.innerText("main");
+      assert.match(text, /300; 4 of them look for what is not in the corpus; 7 more/);
+      assert.match(text, /Documents cut\s+2,100 of 5,183; 20\s%\s*of all their tokens are never read/);
+      assert.doesNotMatch(text, /Queries cut/);
+      assert.match(
+        await page.textContent(".run"),
+        /never read by the untouched model: try --post chunk-mean:256\./,
+      );
+      assert.match(
+        await page.textContent(".run pre"),
+        /^treble embed .* corpus\.npy\ntreble embed .* queries\.npy$/,
+      );
+      assert.match(text, /Which of the ways is it\?/);
+      await openTables(page);
+      const rows = await page.$$eval("table tbody tr", (all) =>
+        all.map((row) => [...row.cells].map((cell) => cell.textContent).join("|")),
+      );
+      assert.ok(
+        rows.some((row) => /^τ\s=\s0\.9\|0\.8100\|.*\|\+1\.3\s%\|101 \/ 80\|20\s%$/.test(row)),
+        rows.join("\n"),
+      );
+      assert.ok(
+        rows.some((row) => row.startsWith("pieces and fitted steps|0|–|")),
+        rows.join("\n"),
+      );
+    });
+  });
+
+  test("long names of settings stay whole and apart on a phone", madeUp, async () => {
+    const names = [
+      "1",
+      ...["0.9", "0.8"].flatMap((t) => ["256", "512"].map((n) => `${t} + chunk-mean:256 + max-length:${n}`)),
+    ];
+    const change = (report) => names.forEach((name, s) => (report.settings[s].name = name));
+    for (const width of [360, 1280]) {
+      await open(pageOf(sweepReport(change)), { width }, async (page) => {
+        await assertDrawn(page, 4);
+        assert.ok((await overflow(page)) <= 0);
+        const plots = await page.$$eval(".plot svg", (all) =>
+          all.map((plot) => [...plot.querySelectorAll("text.name")].map((text) => text.textContent)),
+        );
+        for (const name of names.slice(1)) {
+          const found = plots.filter((of) => of.includes(name)).length;
+          assert.equal(found, 3, `${name} at ${width} px: ${JSON.stringify(plots)}`);
+        }
+        const outside = await page.$$eval(
+          ".plot svg text.name",
+          (all) =>
+            all.filter((text) => {
+              const [inner, outer] = [text, text.ownerSVGElement].map((node) => node.getBoundingClientRect());
+              return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+            }).length,
+        );
+        assert.equal(outside, 0, `names that reach out of the plot at ${width} px`);
+      });
+    }
   });
 
   test("gains without variance are said to be so", madeUp, async () => {

@@ -4,8 +4,10 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -60,10 +62,12 @@ void set_similarity(SweepOptions& self, const std::string& name) { self.similari
 /// (name, text) of a prompt, either None.
 using Prompt = std::pair<std::optional<std::string>, std::optional<std::string>>;
 
-/// (JSON, table) of the report. `variants`: (name, encoder) of other forms of the model.
-std::pair<std::string, std::string> run_sweep(const Encoder& self, const SweepData& data, const SweepOptions& options,
-                                              const std::vector<std::pair<std::string, Encoder*>>& variants,
-                                              nb::handle progress) {
+/// A report in its forms: JSON, table, scores of the items as JSONL, and (tag, TREC run) of each setting.
+using Outcome = std::tuple<std::string, std::string, std::string, std::vector<std::pair<std::string, std::string>>>;
+
+/// `variants`: (name, encoder) of other forms of the model.
+Outcome run_sweep(const Encoder& self, const SweepData& data, const SweepOptions& options,
+                  const std::vector<std::pair<std::string, Encoder*>>& variants, nb::handle progress) {
   const SentenceEncoder& encoder = self.get();
   Watch watch(progress);
   SweepOptions given = options;
@@ -71,7 +75,11 @@ std::pair<std::string, std::string> run_sweep(const Encoder& self, const SweepDa
   for (const auto& [name, variant] : variants) given.variants.push_back({name, &variant->get()});
   const nb::gil_scoped_release released;
   const SweepReport report = sweep(encoder, data, given);
-  return {to_json(report), to_table(report)};
+  std::vector<std::pair<std::string, std::string>> runs;
+  for (std::size_t s = 0; s < report.rankings.size(); ++s) {
+    runs.emplace_back(run_tag(report.settings[s]), trec_run(report, s));
+  }
+  return {to_json(report), to_table(report), scores_jsonl(report), std::move(runs)};
 }
 
 void bind_data(nb::module_& module) {
@@ -119,9 +127,11 @@ void bind_sweep(nb::module_& module) {
           "seed", [](const SweepOptions& self) { return self.held_out.seed; },
           [](SweepOptions& self, std::uint64_t seed) { self.held_out.seed = seed; })
       .def_rw("bucket_edges", &SweepOptions::bucket_edges)
+      .def_rw("max_lengths", &SweepOptions::max_lengths)
+      .def_rw("run_depth", &SweepOptions::run_depth)
       .def_rw("cache", &SweepOptions::cache);
   module.def("sweep", &run_sweep, "encoder"_a, "data"_a, "options"_a, "variants"_a, "progress"_a = nb::none(),
-             "The report as JSON and as a table.");
+             "The report as JSON and as a table, the items' scores as JSONL, and (tag, TREC run) of each setting.");
 }
 
 }  // namespace treble::python

@@ -95,6 +95,24 @@ def test_sweep_on_labelled_data_in_memory(
     report = encoder.sweep(data, 0.9, posts=(), bootstrap=100)
     assert (report.metric, report.labelled, len(report.settings)) == ("nDCG@10", True, 2)
     assert report["data"] == "mine"
+    assert (report.runs, report.axes) == ({}, [])
+    deep = encoder.sweep(
+        data, 0.9, posts=["chunk-mean:8"], bootstrap=100, try_max_lengths=[6], run_depth=3, try_dtypes=["int8"]
+    )
+    assert [one.name for one in deep.axes] == ["temperature", "post", "max-length", "model form"]
+    assert {"0.9+max-length:6", "0.9+int8+chunk-mean:8"} <= set(deep.runs)
+    assert len(deep.runs) == len(deep.settings)
+    assert deep.runs["1"].splitlines()[3].split()[:4:3] == ["q1", "1"]
+    assert len(deep.runs["1"].splitlines()) == 90
+    scores = deep.scores
+    assert [row["id"] for row in scores] == [f"q{i}" for i in range(30)]
+    for setting in deep.settings:
+        mean = sum(row["scores"][setting.name] for row in scores) / 30
+        assert mean == pytest.approx(setting.value, abs=1e-12)
+    assert deep.unread >= 0
+    assert deep.commands[0].startswith("treble embed --model ")
+    with pytest.raises(treble.InvalidArgumentError, match=r"max-length|max_length"):
+        encoder.sweep(data, 0.9, posts=(), bootstrap=100, try_max_lengths=[100_000])
     pairs = treble.SweepData.pairs("sts", first=corpus[:40], second=corpus[40:80], scores=[i % 5 for i in range(40)])
     assert encoder.sweep(pairs, 0.9, posts=(), bootstrap=100).metric == "Spearman"
     with pytest.raises(treble.NotFoundError, match="nowhere"):

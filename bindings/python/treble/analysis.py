@@ -30,6 +30,7 @@ from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
 Temperatures = TemperatureLike | Sequence[TemperatureLike]
 _EDGES = (32, 64, 128, 256, 512)
+_SWEEP_EDGES = (*_EDGES, 2048, 8192)
 # Texts of a fit that are held at a time.
 _FIT_CHUNK = 4096
 
@@ -108,6 +109,7 @@ class AnalysisMethods(Model):
         posts: Sequence[str] | None = None,
         try_dtypes: Sequence[str] = (),
         try_extensions: Sequence[str] = (),
+        try_max_lengths: Sequence[int] = (),
         side: Literal["both", "query", "document"] = "both",
         similarity: str | None = None,
         query_prompt_name: str | None = None,
@@ -120,7 +122,8 @@ class AnalysisMethods(Model):
         deals: int = 20,
         bootstrap: int = 1000,
         seed: int = 1,
-        bucket_edges: Sequence[int] = _EDGES,
+        bucket_edges: Sequence[int] = _SWEEP_EDGES,
+        run_depth: int = 0,
         cache: str | os.PathLike[str] | None = None,
         show_progress_bar: bool | None = None,
     ) -> SweepReport:
@@ -128,16 +131,20 @@ class AnalysisMethods(Model):
 
         data: a BEIR folder, a JSONL file of pairs or rankings, a SweepData; or texts without labels, of which `sample`
         are taken: the first half of each should then find its second half.
-        temperatures, posts: to try; None is the program's own choice, () is none.
-        try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048"), each at every temperature.
+        temperatures, posts: to try; None is the program's own choice, () is none. "chunk-mean:256" and "chunk-max:256",
+        texts in pieces, are tried at every temperature, fitted steps after the untouched model.
+        try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048") and their combinations, each at
+        every temperature; so try_max_lengths, tokens that a text may have.
         side: whose texts the temperature acts on.
         group: a field of the queries or pairs by which they hang together and are judged as a whole; by default queries
         of one most relevant document, and exact duplicates.
         folds, deals: parts of the data (0: 5, fewer for little data), and how often it is dealt into them anew.
+        run_depth: documents of each query to keep for SweepReport.save_runs; 0: none.
         cache: a folder for vectors, so that a rerun resumes.
         """
+        encoder, max_length = self._reading(try_max_lengths)
         options = SweepOptions(
-            self._options(temperature=1),
+            self._options(temperature=1, max_length=max_length),
             None if temperatures is None else _many(temperatures),
             None if posts is None else list(posts),
         )
@@ -148,12 +155,13 @@ class AnalysisMethods(Model):
         options.ignore_identical_ids = ignore_identical_ids
         options.folds, options.deals, options.bootstrap, options.seed = folds, deals, bootstrap, seed
         options.bucket_edges = list(bucket_edges)
+        options.max_lengths, options.run_depth = list(try_max_lengths), run_depth
         if cache is not None:
             options.cache = Path(cache)
-        variants = [*map(self._with_dtype, try_dtypes), *map(self._with_extension, try_extensions)]
+        variants = self._forms(try_dtypes, try_extensions, try_max_lengths)
         with progress_bar(show_progress_bar) as report:
             given = _sweep_data(data, split, group, sample, seed)
-            return SweepReport(*_treble.sweep(self._encoder, given, options, variants, report))
+            return SweepReport(*_treble.sweep(encoder, given, options, variants, report))
 
     def calibrate(
         self,
@@ -241,15 +249,32 @@ class AnalysisMethods(Model):
             fitter.add(vectors, np.ascontiguousarray(counts[:, 1]))
         return fitter.fit(transform, self._encoder, options)
 
-    def _with_dtype(self, dtype: str) -> tuple[str, Encoder]:
-        return dtype, Encoder(self._path, **{**self._load_arguments, "dtype": dtype})
+    def _reading(self, lengths: Sequence[int]) -> tuple[Encoder, int | None]:
+        """An encoder that can read as much as `lengths`, and the limit of the untouched model under it."""
+        # With an extension, other lengths are an error of the sweep.
+        extended = self.info["extension"] != "none"
+        if extended or max(lengths, default=0) <= int(self.info["max_length"]):
+            return self._encoder, None
+        return Encoder(self._path, **{**self._load_arguments, "max_length": max(lengths)}), self.max_seq_length
 
-    def _with_extension(self, text: str) -> tuple[str, Encoder]:
-        name, colon, length = text.partition(":")
-        if not colon or not length.isdigit():
-            raise InvalidArgumentError(f"{text!r}: write an extension and the tokens to read, as in 'ntk:2048'")
-        arguments = {**self._load_arguments, "extension": name, "max_length": int(length)}
-        return text, Encoder(self._path, **arguments)
+    def _forms(
+        self, dtypes: Sequence[str], extensions: Sequence[str], lengths: Sequence[int]
+    ) -> list[tuple[str, Encoder]]:
+        """Other forms of the model: extensions, and each compute type with and without them."""
+        plain = dict(self._load_arguments)
+        if max(lengths, default=0) > int(self.info["max_length"]):
+            plain["max_length"] = max(lengths)
+        forms: dict[str, dict[str, Any]] = {"": plain}
+        for text in extensions:
+            name, colon, length = text.partition(":")
+            if not colon or not length.isdigit():
+                raise InvalidArgumentError(f"{text!r}: write an extension and the tokens to read, as in 'ntk:2048'")
+            forms[text] = {**self._load_arguments, "extension": name, "max_length": int(length)}
+        others = {text: arguments for text, arguments in forms.items() if text}
+        for dtype in dtypes:
+            for text, arguments in forms.items():
+                others[f"{dtype} + {text}" if text else dtype] = {**arguments, "dtype": dtype}
+        return [(name, Encoder(self._path, **arguments)) for name, arguments in others.items()]
 
 
 def _sweep_data(data: Any, split: str, group: str, sample: int, seed: int) -> SweepData:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,19 @@ class Bucket:
     max_tokens: int
     texts: int
     """In the whole input for an inspection; queries or pairs for a sweep."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One way in which settings differ from the untouched model, and its held-out gains."""
+
+    name: str
+    settings: int
+    """That differ in nothing else."""
+    alone: Estimate
+    """Of the best of these."""
+    added: Estimate
+    """Of the best of all settings over the best of those without it."""
 
 
 class Report:
@@ -178,6 +192,48 @@ class Setting:
 
 class SweepReport(Report):
     """What `SentenceEncoder.sweep` found."""
+
+    def __init__(self, report_json: str, table: str, scores: str = "", runs: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(report_json, table)
+        self._scores = scores
+        self._runs = list(runs)
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """Of each query or pair: id, tokens, and its score under each setting (of a pair, the similarity)."""
+        return [json.loads(line) for line in self._scores.splitlines()]
+
+    def save_scores(self, path: str | os.PathLike[str]) -> None:
+        """Writes them as JSONL."""
+        Path(path).write_text(self._scores, encoding="utf-8")
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """TREC runs by tag, the setting's name without white space; empty unless `run_depth` asked for them."""
+        return dict(self._runs)
+
+    @property
+    def unread(self) -> float:
+        """The share of the documents' tokens that the untouched model never reads."""
+        return float(self._dict["documents_read"]["unread"])
+
+    @property
+    def advice(self) -> list[str]:
+        """On what is never read."""
+        return list(self._dict["advice"])
+
+    @property
+    def commands(self) -> list[str]:
+        """What to run at a terminal: of the winner where it helps, else of the untouched model."""
+        return list(self._dict["commands"])
+
+    @property
+    def axes(self) -> list[Axis]:
+        """What each way to differ from the untouched model is worth; empty where there is one alone."""
+        return [
+            Axis(one["name"], one["settings"], _estimate(one["alone"]), _estimate(one["added"]))
+            for one in self._dict["axes"]
+        ]
 
     @property
     def benefit(self) -> str:

@@ -10,6 +10,7 @@ import {
   withInterval,
   decimal,
 } from "../../shared/format";
+import { el } from "../../shared/dom";
 import { verdict, type Page } from "../../shared/page";
 import { forestPlot, rangeOfRows, type Row } from "../../shared/plots/forest";
 import {
@@ -17,7 +18,9 @@ import {
   type Interval,
   type Maybe,
   type Prompt,
+  type SweepAxis,
   type SweepBucket,
+  type SweepReading,
   type SweepReport,
   type SweepSetting,
 } from "../../shared/report";
@@ -46,6 +49,15 @@ function choices(report: SweepReport): string[] {
   return [...counts].map(
     ([name, count]) => `${settingName(name)} in ${count} of ${report.chosen?.length ?? 0} folds`,
   );
+}
+
+/** "+1.3 %". */
+const proportion = (value: Maybe): string => (isNumber(value) ? `${signed(100 * value, 1)}\u00a0%` : "–");
+
+function betterAndWorse(setting: SweepSetting): string {
+  return isNumber(setting.better) && isNumber(setting.worse)
+    ? `${whole(setting.better)} / ${whole(setting.worse)}`
+    : "–";
 }
 
 function gains(report: SweepReport, names: string[]): HTMLElement {
@@ -82,15 +94,82 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
     body: [plot],
     table: {
       caption: "Value and gain over the untouched model in points",
-      head: ["setting", report.metric ?? "value", "gain, 95 % interval"],
+      head: [
+        "setting",
+        report.metric ?? "value",
+        "gain, 95 % interval",
+        "of the score",
+        "items better / worse",
+        "documents' tokens unread",
+      ],
       rows: [
-        ["held out", "", pointsText(report.held_out_gain)],
+        ["held out", "", pointsText(report.held_out_gain), "", "", ""],
         ...settings.map((s, i) => [
           settingName(names[i] ?? ""),
           score(s.value),
           i === 0 ? "" : pointsText(s.gain),
+          i === 0 ? "" : proportion(s.relative_change),
+          i === 0 ? "" : betterAndWorse(s),
+          percent(s.documents_unread),
         ]),
       ],
+    },
+    missing: "No gain was measured.",
+  });
+}
+
+const WAYS: Record<string, string> = {
+  temperature: "temperature",
+  post: "pieces and fitted steps",
+  "max-length": "reading further",
+  "model form": "form of the model",
+};
+
+/** What each way to differ from the untouched model is worth; nothing where there is one alone. */
+function ways(report: SweepReport): HTMLElement | undefined {
+  const axes = (report.axes ?? []).filter((axis) => axis !== null);
+  if (axes.length === 0) return undefined;
+  const nameOfWay = (axis: SweepAxis): string => WAYS[axis.name ?? ""] ?? axis.name ?? "–";
+  const row = (name: string, gain: Interval | null | undefined, setting?: number): Row => ({
+    name,
+    setting,
+    value: times100(gain?.value),
+    low: times100(gain?.low),
+    high: times100(gain?.high),
+    numbers: pointsText(gain),
+    text: `${name}: ${pointsText(gain)} points`,
+  });
+  const rows = axes.flatMap((axis, index) => [
+    ...(axis.settings === 0 ? [] : [row(`${nameOfWay(axis)}, alone`, axis.alone, index + 1)]),
+    row(`${nameOfWay(axis)}, added`, axis.added, index + 1),
+  ]);
+  const adds = axes.filter((axis) => isNumber(axis.added?.low) && axis.added.low > 0).map(nameOfWay);
+  return section({
+    title: "Which of the ways is it?",
+    found:
+      adds.length > 0
+        ? `Beside all others, ${listed(adds)} ${adds.length > 1 ? "add" : "adds"} to the score.`
+        : "None of the ways clearly adds to what the others give.",
+    how: [
+      "Alone: the best of the settings that differ from the untouched model in this one way, over the untouched model. Added: the best of all settings over the best of those without it. Both chosen on the other folds and judged on each; 95 % intervals for all these rows at once.",
+    ],
+    body: [
+      forestPlot({
+        label: `What each way to differ from the untouched model gains in ${report.metric ?? "the metric"}, with 95 % intervals`,
+        xTitle: `gain in ${report.metric ?? "the metric"}, points`,
+        zero: 0,
+        rows: [row("all together", report.held_out_gain), ...rows],
+      }),
+    ],
+    table: {
+      caption: "Held-out gains in points",
+      head: ["way", "settings", "alone", "added to the others"],
+      rows: axes.map((axis) => [
+        nameOfWay(axis),
+        whole(axis.settings),
+        axis.settings === 0 ? "–" : pointsText(axis.alone),
+        pointsText(axis.added),
+      ]),
     },
     missing: "No gain was measured.",
   });
@@ -270,7 +349,43 @@ function prompts(report: SweepReport): [string, string][] {
 function itemsText(report: SweepReport): string {
   const apart = isNumber(report.queries_apart) && report.queries_apart > 0 ? report.queries_apart : 0;
   const ignored = report.ignore_identical_ids ? "; documents with a query's own id ignored" : "";
-  return `${whole(report.items)}${apart ? `; ${whole(apart)} more with nothing to find stand apart` : ""}${ignored}`;
+  const lost =
+    isNumber(report.queries_without_document) && report.queries_without_document > 0
+      ? `; ${whole(report.queries_without_document)} of them look for what is not in the corpus`
+      : "";
+  return `${whole(report.items)}${lost}${apart ? `; ${whole(apart)} more with nothing to find stand apart` : ""}${ignored}`;
+}
+
+/** What is never read, where that is anything. */
+function reading(report: SweepReport): [string, string][] {
+  const rows: [string, SweepReading | null | undefined][] = [
+    [report.queries_read ? "Documents cut" : "Texts cut", report.documents_read],
+    ["Queries cut", report.queries_read],
+  ];
+  return rows.flatMap(([name, read]) =>
+    isNumber(read?.cut) && read.cut > 0
+      ? [
+          [
+            name,
+            `${whole(read.cut)} of ${whole(read.texts)}; ${percent(read.unread)} of all their tokens are never read`,
+          ],
+        ]
+      : [],
+  );
+}
+
+/** What to do, as it is typed at a terminal. */
+function whatToRun(report: SweepReport): HTMLElement | undefined {
+  const commands = (report.commands ?? []).filter(Boolean);
+  const advice = (report.advice ?? []).filter(Boolean).map((sentence) => `${sentence}.`);
+  if (commands.length + advice.length === 0) return undefined;
+  return el(
+    "div",
+    { class: "run" },
+    advice.length > 0 ? el("p", {}, advice.join(" ")) : null,
+    commands.length > 0 ? el("p", {}, "To run:") : null,
+    commands.length > 0 ? el("pre", { tabindex: 0 }, el("code", {}, commands.join("\n"))) : null,
+  );
 }
 
 /** What the data lacks. */
@@ -313,6 +428,7 @@ export function sweepPage(report: SweepReport): Page {
         claimFirst(report.verdict ?? "There is no verdict."),
         moods[report.benefit as keyof typeof moods] ?? "plain",
       ),
+      whatToRun(report),
       cards(facts),
       factList([
         ["Model", report.model ?? "–"],
@@ -326,6 +442,7 @@ export function sweepPage(report: SweepReport): Page {
         ["Settings", listed(names.map(settingName))],
         ["Acts on", side],
         ["Items", itemsText(report)],
+        ...reading(report),
         [
           "Folds",
           `${whole(report.folds)}, dealt ${whole(report.deals ?? 1)} times, seed ${report.seed ?? "–"}`,
@@ -335,6 +452,7 @@ export function sweepPage(report: SweepReport): Page {
     ],
     sections: [
       gains(report, names),
+      ways(report),
       byLength(report, names),
       damage(report, names),
       others(report, names),

@@ -46,6 +46,10 @@ export function rangeOfRows(rows: Row[], zero: number): [number, number] {
 
 const ROW = 30;
 const DENSE_ROW = 21;
+/** Of a name above its row. */
+const NAME_LINE = 16;
+/** More of the width is not for names. */
+const NAMES_SHARE = 0.42;
 
 /** Which end of the scale a value lies beyond. */
 function offScale(value: number, [min = value, max = value]: number[]): -1 | 1 | undefined {
@@ -57,19 +61,29 @@ function arrow(towards: -1 | 1): string {
   return `M0,0L${-9 * towards},-5V5Z`;
 }
 
+/** As much of a name as there is room for. */
+function fitted(name: string, room: number): string {
+  let length = [...name].length;
+  while (length > 1 && labelWidth(shortened(name, length)) > room) length -= 1;
+  return shortened(name, length);
+}
+
 function draw(plot: ForestPlot, width: number): SVGSVGElement {
   const rows = plot.rows.filter((row) => isNumber(row.value));
-  const maxLength = width < 480 ? 17 : 26;
-  const names = rows.map((row) => shortened(row.name, maxLength));
   const wide = width >= 560 && !plot.dense;
-  const high = plot.dense ? DENSE_ROW : ROW;
+  const widest = Math.max(...rows.map((row) => labelWidth(row.name)));
+  // Cut short, the names of several settings would be the same one: without room beside, each has a line of its own.
+  const beside = widest + 16 <= NAMES_SHARE * width;
+  const line = plot.dense ? DENSE_ROW : ROW;
+  const high = line + (beside ? 0 : NAME_LINE);
+  const names = rows.map((row) => (beside ? row.name : fitted(row.name, width - 8)));
   const area: Area = {
     width,
     height: high * rows.length + 56,
     top: 8,
     right: wide ? Math.max(...rows.map((row) => labelWidth(row.numbers))) + 14 : 12,
     bottom: 42,
-    left: Math.max(...names.map((name) => labelWidth(name))) + 16,
+    left: beside ? widest + 16 : 14,
   };
   const [min, max] = plot.range ?? rangeOfRows(rows, plot.zero);
   const room = (max - min || 1) * 0.06;
@@ -91,12 +105,15 @@ function draw(plot: ForestPlot, width: number): SVGSVGElement {
     svg("line", { class: "reference", x1: zero, x2: zero, y1: area.top, y2: area.height - area.bottom }),
   );
   const marks: Mark[] = rows.map((row, index) => {
-    const y = area.top + high * (index + 0.5);
+    const y = area.top + high * (index + 1) - line / 2;
     const at = x(row.value as number);
     const colour = row.setting === undefined ? "ink" : settingClass(row.setting);
     const shape = shapePath(row.setting ?? 3, row.setting === undefined ? 120 : plot.dense ? 46 : 70);
     const group = svg("g", { class: colour });
-    group.append(svg("text", { x: area.left - 10, y: y + 4, "text-anchor": "end" }, names[index]));
+    const place = beside
+      ? { x: area.left - 10, y: y + 4, "text-anchor": "end" }
+      : { x: 4, y: area.top + high * index + NAME_LINE - 4 };
+    group.append(svg("text", { class: "name", ...place }, names[index]));
     const off = offScale(row.value as number, x.domain());
     if (isNumber(row.low) && isNumber(row.high) && !off) {
       group.append(svg("line", { class: "whisker", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
