@@ -482,14 +482,22 @@ class Sweep(unittest.TestCase):
         self.assertEqual(
             names,
             [
-                *(form + piece for form in ("", "0.8") for piece in pieces),
+                *("1", "chunk-mean:8", "chunk-max:8", "late-chunk:8"),
+                *("0.8", "0.8 + chunk-mean:8", "0.8 + chunk-max:8", "0.8 + late-chunk:8"),
+                # Pieces need no more positions than the model has; late ones see as much as they can.
+                *("interpolate:64", "interpolate:64 + late-chunk:8"),
+                *("0.8 + interpolate:64", "0.8 + interpolate:64 + late-chunk:8"),
+                *("int8", "int8 + chunk-mean:8", "int8 + chunk-max:8", "int8 + late-chunk:8"),
+                *("0.8 + int8", "0.8 + int8 + chunk-mean:8", "0.8 + int8 + chunk-max:8", "0.8 + int8 + late-chunk:8"),
+                *("int8 + interpolate:64", "int8 + interpolate:64 + late-chunk:8"),
+                *("0.8 + int8 + interpolate:64", "0.8 + int8 + interpolate:64 + late-chunk:8"),
             ],
         )
         forms = {row["name"]: row["model_form"] for row in report["settings"]}
         self.assertEqual((forms["0.8"], forms["0.8 + int8 + chunk-max:8"]), (None, "int8"))
         self.assertEqual(forms["int8 + interpolate:64"], "int8 + interpolate:64")
         self.assertEqual([axis["name"] for axis in report["axes"]], ["temperature", "post", "model form"])
-        self.assertEqual([axis["settings"] for axis in report["axes"]], [1, 2, 3])
+        self.assertEqual([axis["settings"] for axis in report["axes"]], [1, 3, 3])
         values = {row["name"]: row for row in report["settings"]}
         self.assertGreater(values["int8"]["overlap"], 0.7)
         self.assertLess(values["chunk-mean:8"]["overlap"], 1)
