@@ -89,6 +89,8 @@ std::string bucket_table(const SweepReport& report) {
   return "\n" + columns.text();
 }
 
+bool has_rankings(const SweepReport& report) { return report.overlap.front().has_value(); }
+
 std::vector<std::string> setting_row(const SweepReport& report, std::size_t s, bool cut) {
   const SettingGain& result = report.held_out.settings[s];
   const auto change = relative_change(result.value, report.held_out.settings.front().value);
@@ -98,6 +100,8 @@ std::vector<std::string> setting_row(const SweepReport& report, std::size_t s, b
   if (!report.better_and_worse.empty()) {
     const auto& [better, worse] = report.better_and_worse[s];
     row.push_back(s == 0 ? "" : fmt::format("{}/{}", better, worse));
+  }
+  if (has_rankings(report)) {
     row.push_back(percentage(report.overlap[s]));
     row.push_back(percentage(report.short_overlap[s]));
   }
@@ -110,17 +114,18 @@ std::string setting_table(const SweepReport& report) {
   const bool cut = report.documents_read.front().cut > 0;
   Columns columns;
   std::vector<std::string> heading = {"setting", report.metric, "gain over 1, points", "of the score"};
-  if (!report.better_and_worse.empty()) heading.insert(heading.end(), {"better/worse", "same 10", "short"});
+  if (!report.better_and_worse.empty()) heading.emplace_back("better/worse");
+  if (has_rankings(report)) heading.insert(heading.end(), {"same 10", "short"});
   if (cut) heading.emplace_back("unread");
   columns.add(std::move(heading));
   for (std::size_t s = 0; s < report.settings.size(); ++s) columns.add(setting_row(report, s, cut));
   std::string out = columns.text();
   out += "  Gains on all data, 95 % intervals for all settings at once (max-T bootstrap). Fitted steps saw no label.\n";
-  if (!report.better_and_worse.empty()) {
+  if (!report.better_and_worse.empty()) out += "  better/worse: items.\n";
+  if (has_rankings(report)) {
     out +=
-        "  better/worse: items. same 10: places among the first ten that the untouched model fills too; short: for "
-        "texts\n"
-        "  of up to 64 tokens.\n";
+        "  same 10: places among the first ten that the untouched model fills too; short: for texts of up to 64 "
+        "tokens.\n";
   }
   if (cut) out += "  unread: share of the documents' tokens that the setting never reads.\n";
   return out;
