@@ -23,10 +23,9 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 
-from server_process import Server
+from server_process import PATIENCE, Server
 
 ARGUMENTS = argparse.Namespace(treble="", golden="", long=False)
-PATIENCE = 60  # seconds for anything: a hang is a failure
 SO_ATTACH_FILTER = 26  # of Linux; the module socket does not have it
 CANCELLED = 'treble_queue_requests_total{model="%s",outcome="cancelled"}'
 
@@ -65,8 +64,7 @@ class LoadCase(unittest.TestCase):
         return server
 
     def connect(self, server: Server) -> socket.socket:
-        host, port = server.url.removeprefix("http://").split(":")
-        connection = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        connection = server.connect()
         self.addCleanup(connection.close)
         return connection
 

@@ -18,18 +18,18 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from running_server import PATIENCE, RunningServer
+from server_process import PATIENCE, Server
 
 ARGUMENTS = argparse.Namespace(treble="", golden="")
 ROOT = Path(__file__).resolve().parents[2]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-def serve(*options: str, **settings) -> RunningServer:
-    return RunningServer(ARGUMENTS.treble, Path(ARGUMENTS.golden) / "bert/model", *options, **settings)
+def serve(*options: str, **settings) -> Server:
+    return Server(ARGUMENTS.treble, "--model", Path(ARGUMENTS.golden) / "bert/model", *options, **settings)
 
 
-def series(server: RunningServer) -> dict[str, float]:
+def series(server: Server) -> dict[str, float]:
     """Each series of /metrics and its value."""
     answer = server.get("/metrics")
     assert answer.status == 200, answer.body

@@ -12,14 +12,12 @@ import contextlib
 import http.client
 import json
 import os
-import queue
 import random
 import re
 import resource
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import threading
@@ -28,57 +26,16 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
+from server_process import PATIENCE, Server
+
 ARGUMENTS = argparse.Namespace(treble="", golden="", long=False)
 WORDS = ("the", "ferry", "leaves", "harbour", "a", "letter", "port", "again", "sea", "wind")
-PATIENCE = 60  # seconds for anything: a hang is a failure
 LINE = "POST /embed HTTP/1.1\r\nHost: a\r\n"
 
 
-class Server:
-    """A `treble serve` on the tiny model, on a port of its own."""
-
-    def __init__(self, *options: str) -> None:
-        model = Path(ARGUMENTS.golden) / "bert" / "model"
-        command = [ARGUMENTS.treble, "serve", "--model", model, "--hostname", "127.0.0.1", "--port", "0", *options]
-        self.process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
-        self.log: list[str] = []
-        ready: queue.Queue[str] = queue.Queue()
-        self.reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
-        self.reader.start()
-        self.address = ready.get(timeout=PATIENCE)
-        port = re.search(r":(\d+)$", self.address)
-        self.port = int(port.group(1)) if port else 0
-
-    def _read(self, ready: queue.Queue[str]) -> None:
-        assert self.process.stderr
-        for line in self.process.stderr:
-            self.log.append(line)
-            found = re.search(r"listening on (\S+)", line)
-            if found:
-                ready.put(found.group(1))
-        ready.put("the server ended: " + "".join(self.log[-5:]))
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-
-    def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(PATIENCE)
-        finally:
-            self.kill()
-
-    def kill(self) -> None:
-        """Whatever state it is in; nothing where it has ended."""
-        self.process.kill()
-        self.process.wait(PATIENCE)
-        self.reader.join(PATIENCE)
-        if self.process.stderr:
-            self.process.stderr.close()
+def serve(*options: str) -> Server:
+    """On the tiny model."""
+    return Server(ARGUMENTS.treble, "--model", Path(ARGUMENTS.golden) / "bert" / "model", *options)
 
 
 class Client:
@@ -153,7 +110,7 @@ class Robustness(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.server = Server()
+        cls.server = serve()
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -302,7 +259,7 @@ class Limits(unittest.TestCase):
     """Servers with options of their own."""
 
     def serve(self, *options: str) -> Server:
-        server = Server(*options)
+        server = serve(*options)
         self.addCleanup(server.kill)
         return server
 
@@ -370,7 +327,7 @@ class Limits(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "treble.sock")
             server = self.serve("--uds-path", path)
-            self.assertEqual(server.address, f"unix:{path}")
+            self.assertEqual(server.url, f"unix:{path}")
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(PATIENCE)
                 connection.connect(path)
