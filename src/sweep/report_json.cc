@@ -54,6 +54,7 @@ Json gain_json(const SweepReport& report, const HeldOutGain& gain) {
   Json chosen = Json::array();
   for (const std::size_t s : gain.chosen) chosen.push_back(report.settings[s].name());
   Json json = interval_json(gain.gain);
+  json["never_chosen"] = gain.chosen == gain.against;
   json["detectable"] = gain.detectable;
   json["chosen"] = std::move(chosen);
   return json;

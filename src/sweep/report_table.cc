@@ -131,6 +131,11 @@ std::string setting_table(const SweepReport& report) {
   return out;
 }
 
+/// Where one setting was best on both sides in every fold, there is nothing to be sure of.
+std::string contrast_text(const HeldOutGain& gain) {
+  return gain.chosen == gain.against ? "never chosen" : interval_text(gain.gain);
+}
+
 /// What each way to differ from the untouched model is worth.
 std::string axis_table(const SweepReport& report) {
   if (report.axes.empty()) return {};
@@ -138,8 +143,7 @@ std::string axis_table(const SweepReport& report) {
   columns.add({"held out", "settings", "alone, points", "beside the others, points"});
   for (const SweepAxis& axis : report.axes) {
     columns.add({axis.name, fmt::format("{}", axis.settings),
-                 axis.settings == 0 ? std::string("–") : interval_text(axis.alone.gain),
-                 interval_text(axis.added.gain)});
+                 axis.settings == 0 ? std::string("–") : contrast_text(axis.alone), contrast_text(axis.added)});
   }
   columns.add({"all together", fmt::format("{}", report.settings.size() - 1), interval_text(report.held_out.gain)});
   return "\n" + columns.text() +

@@ -56,9 +56,10 @@ class Use {
   }
 
   /// Whole commands for the setting that the outcome recommends.
-  std::vector<std::string> commands(bool pairs) const {
+  /// `one_kind`: of texts, rather than queries and documents.
+  std::vector<std::string> commands(bool one_kind) const {
     std::vector<std::string> lines;
-    const std::string corpus = pairs ? "texts.jsonl" : "corpus.jsonl";
+    const std::string corpus = one_kind ? "texts.jsonl" : "corpus.jsonl";
     if (recommended_.post) {
       lines.push_back(fmt::format("treble fit{} --transform {} {} -o {}", shared(report_.document_prompt),
                                   recommended_.post->to_string(), corpus, post_file()));
@@ -73,8 +74,8 @@ class Use {
       lines.push_back(fmt::format("treble embed{}{}{} {}.jsonl -o {}.npy", shared(prompt),
                                   own.text().empty() ? "" : " ", own.text(), texts, texts));
     };
-    embed(pairs ? "texts" : "corpus", report_.document_prompt, report_.side != SweepSide::query);
-    if (!pairs) embed("queries", report_.query_prompt, report_.side != SweepSide::document);
+    embed(one_kind ? "texts" : "corpus", report_.document_prompt, report_.side != SweepSide::query);
+    if (!one_kind) embed("queries", report_.query_prompt, report_.side != SweepSide::document);
     return lines;
   }
 
@@ -135,7 +136,7 @@ class Use {
 void describe_use(const SentenceEncoder& encoder, const SweepOptions& options, SweepReport& report) {
   const Use use(encoder, options, report);
   report.embed_arguments = use.difference(report.settings[report.winner]);
-  report.commands = use.commands(report.queries_read.empty());
+  report.commands = use.commands(report.queries_read.empty() || !report.labelled);
 }
 
 }  // namespace treble::internal

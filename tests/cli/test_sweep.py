@@ -592,6 +592,7 @@ class Sweep(unittest.TestCase):
         path.write_text("".join(self.text(40) + "\n" for _ in range(30)))
         report = self.sweep(path, "--unlabelled", "--sample", "20", *FAST)
         self.assertEqual((report["items"], report["labelled"]), (20, False))
+        self.assertEqual([command.split()[-3:] for command in report["commands"]], [["texts.jsonl", "-o", "texts.npy"]])
         self.assertIn("proxy", report["verdict"])
 
     def test_the_table(self) -> None:

@@ -149,12 +149,17 @@ export interface SweepReading {
   unread?: Maybe;
 }
 
+/** never_chosen: one setting was best on both sides in every fold. */
+export interface Contrast extends Interval {
+  never_chosen?: boolean | null;
+}
+
 /** One way to differ from the untouched model. */
 export interface SweepAxis {
   name?: string | null;
   settings?: Maybe;
-  alone?: Interval | null;
-  added?: Interval | null;
+  alone?: Contrast | null;
+  added?: Contrast | null;
 }
 
 export interface SweepBucket extends Bucket {

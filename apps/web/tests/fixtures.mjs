@@ -164,6 +164,12 @@ export function sweepReport(change) {
     axes: [
       { name: "temperature", settings: 2, alone: gainOf(1), added: gainOf(1) },
       { name: "post", settings: 0, alone: gainOf(0), added: gainOf(2) },
+      {
+        name: "max-length",
+        settings: 1,
+        alone: gainOf(1),
+        added: { value: 0, low: 0, high: 0, no_variance: true, never_chosen: true },
+      },
     ],
     notes: [
       "7 of 307 judged queries have no document of a grade above 0",

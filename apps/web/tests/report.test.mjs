@@ -401,7 +401,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.equal(await page.locator("section").count(), 5);
       assert.match(
         await page.textContent(".run pre"),
-        /^treble embed --model \S+ corpus\.jsonl -o corpus\.npy\n/,
+        /^treble embed --model \S+ texts\.jsonl -o texts\.npy$/,
       );
       assert.ok((await page.locator(".gauge").count()) >= 3);
     });
@@ -420,8 +420,8 @@ describe("the page of reports", { concurrency: 2 }, () => {
       );
       assert.deepEqual(
         marks,
-        [5, 4, 4, 4],
-        "held out and four settings; all together and three answers of two ways; four settings at each length with items enough",
+        [5, 6, 4, 4],
+        "held out and four settings; all together and five answers of three ways; four settings at each length with items enough",
       );
       assert.match(text, /1 length has fewer than 10 items and no plot/);
       assert.match(text, /A clear gain: τ\s=\s0\.9 at 65–130 and 129–258 tokens; centring at/);
@@ -461,6 +461,10 @@ describe("the page of reports", { concurrency: 2 }, () => {
       );
       assert.ok(
         rows.some((row) => /^τ\s=\s0\.9\|0\.8100\|.*\|\+1\.3\s%\|101 \/ 80\|20\s%$/.test(row)),
+        rows.join("\n"),
+      );
+      assert.ok(
+        rows.some((row) => /^reading further\|1\|.*\|never chosen$/.test(row)),
         rows.join("\n"),
       );
       assert.ok(

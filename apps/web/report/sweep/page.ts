@@ -15,6 +15,7 @@ import { verdict, type Page } from "../../shared/page";
 import { forestPlot, rangeOfRows, type Row } from "../../shared/plots/forest";
 import {
   isNumber,
+  type Contrast,
   type Interval,
   type Maybe,
   type Prompt,
@@ -130,14 +131,16 @@ function ways(report: SweepReport): HTMLElement | undefined {
   const axes = (report.axes ?? []).filter((axis) => axis !== null);
   if (axes.length === 0) return undefined;
   const nameOfWay = (axis: SweepAxis): string => WAYS[axis.name ?? ""] ?? axis.name ?? "–";
-  const row = (name: string, gain: Interval | null | undefined, setting?: number): Row => ({
+  const answer = (gain: Contrast | null | undefined): string =>
+    gain?.never_chosen ? "never chosen" : pointsText(gain);
+  const row = (name: string, gain: Contrast | null | undefined, setting?: number): Row => ({
     name,
     setting,
     value: times100(gain?.value),
     low: times100(gain?.low),
     high: times100(gain?.high),
-    numbers: pointsText(gain),
-    text: `${name}: ${pointsText(gain)} points`,
+    numbers: answer(gain),
+    text: `${name}: ${answer(gain)}${gain?.never_chosen ? "" : " points"}`,
   });
   const rows = axes.flatMap((axis, index) => [
     ...(axis.settings === 0 ? [] : [row(`${nameOfWay(axis)}, alone`, axis.alone, index + 1)]),
@@ -167,8 +170,8 @@ function ways(report: SweepReport): HTMLElement | undefined {
       rows: axes.map((axis) => [
         nameOfWay(axis),
         whole(axis.settings),
-        axis.settings === 0 ? "–" : pointsText(axis.alone),
-        pointsText(axis.added),
+        axis.settings === 0 ? "–" : answer(axis.alone),
+        answer(axis.added),
       ]),
     },
     missing: "No gain was measured.",
