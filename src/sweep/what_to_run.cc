@@ -27,7 +27,8 @@ class Arguments {
   void add(const char* flag) { text_ += std::string(text_.empty() ? "" : " ") + flag; }
   void add(const char* flag, const std::string& value) {
     add(flag);
-    text_ += " " + quoted(value);
+    text_ += ' ';
+    text_ += quoted(value);
   }
   const std::string& text() const noexcept { return text_; }
 
@@ -116,7 +117,7 @@ class Use {
     if (!prompt.name && !prompt.text.value_or("").empty()) arguments.add("--prompt", *prompt.text);
     const bool none = !prompt.name && prompt.text.value_or("").empty();
     if (none && !model_.default_prompt_name.empty()) arguments.add("--prompt-name", "");
-    return " " + arguments.text();
+    return std::string(1, ' ').append(arguments.text());
   }
 
   std::string post_file() const {
