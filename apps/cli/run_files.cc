@@ -1,5 +1,7 @@
 #include "run_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 
@@ -25,8 +27,9 @@ std::vector<std::filesystem::path> run_paths(const std::filesystem::path& file,
   for (const SweepSetting& setting : settings) {
     std::filesystem::path path;
     for (int number = 1; path.empty() || std::find(paths.begin(), paths.end(), path) != paths.end(); ++number) {
-      const std::string part = file_part(setting) + (number > 1 ? "-" + std::to_string(number) : "");
-      path = file.parent_path() / (file.stem().string() + "." + part + file.extension().string());
+      const std::string again = number > 1 ? fmt::format("-{}", number) : std::string();
+      path = file.parent_path() /
+             fmt::format("{}.{}{}{}", file.stem().string(), file_part(setting), again, file.extension().string());
     }
     paths.push_back(std::move(path));
   }
