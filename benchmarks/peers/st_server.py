@@ -2,11 +2,14 @@
 
     st_server.py MODEL PORT THREADS
 
-One call at a time: torch works on a call with all threads, and two at once only share them.
+One call at a time, all on one thread: torch works on a call with all its threads, and has a team of them, which spins
+for a while after its work, for each thread that calls it. On FastAPI's own pool 8 clients get two thirds of the speed
+of one.
 """
 
+import asyncio
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 import uvicorn
@@ -17,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 folder, port, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
 model = SentenceTransformer(folder, device="cpu")
-one_at_a_time = threading.Lock()
+one_thread = ThreadPoolExecutor(max_workers=1)
 app = FastAPI()
 
 
@@ -27,11 +30,9 @@ class EmbeddingsRequest(BaseModel):
 
 
 @app.post("/v1/embeddings")
-def embeddings(request: EmbeddingsRequest) -> dict:
-    """Runs on FastAPI's pool of threads, so that connections are served meanwhile."""
+async def embeddings(request: EmbeddingsRequest) -> dict:
     texts = [request.input] if isinstance(request.input, str) else request.input
-    with one_at_a_time:
-        vectors = model.encode(texts)
+    vectors = await asyncio.get_running_loop().run_in_executor(one_thread, model.encode, texts)
     data = [{"object": "embedding", "index": i, "embedding": row.tolist()} for i, row in enumerate(vectors)]
     return {"object": "list", "model": request.model, "data": data}
 
