@@ -18,8 +18,8 @@ printf '\n== What length does to them, as trained and at temperature 0.8 ==\n'
 "$treble" inspect --model "$model" --temperature 0.8 "$out/texts.jsonl" --json "$out/collapse.json" \
   --html "$out/collapse.html" --force
 
-python3 tools/stdlib_texts.py --limit 300 --retrieval "$out/labelled"
-printf '\n== Does it help to sharpen attention, or to read long texts in pieces? 300 first lines look for their docstrings ==\n'
+python3 tools/stdlib_texts.py --limit 200 --retrieval "$out/labelled"
+printf '\n== Does it help to sharpen attention, or to read long texts in pieces? 200 first lines look for their docstrings ==\n'
 "$treble" sweep --model "$model" -t 0.9 -t 0.8 --post chunk-mean "$out/labelled" --json "$out/sweep.json" \
   --html "$out/sweep.html" --force
 
