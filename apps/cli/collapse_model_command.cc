@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
+#include <functional>
 #include <map>
+#include <string_view>
 
 #include "collapse_model_report.h"
 #include "command_line.h"
 #include "fail.h"
 #include "file_roles.h"
+#include "input/line_reader.h"
 #include "npy_reader.h"
 #include "standard_streams.h"
 #include "treble/whole_file.h"
@@ -36,18 +38,17 @@ struct Labels {
 };
 
 Labels read_labels(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) fail(ErrorCode::not_found, "{}: cannot be opened", path);
+  LineReader file(path);
   Labels labels;
-  std::map<std::string, std::int64_t> known;
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.empty()) {
+  std::map<std::string, std::int64_t, std::less<>> known;
+  for (std::string line; file.next(line);) {
+    const std::string_view label = without_ending(line);
+    if (label.empty()) {
       fail(ErrorCode::invalid_file, "{}: line {} is empty; every item needs a label", path, labels.classes.size() + 1);
     }
-    const auto [at, is_new] = known.emplace(line, static_cast<std::int64_t>(labels.names.size()));
+    const auto [at, is_new] = known.emplace(label, static_cast<std::int64_t>(labels.names.size()));
     if (is_new) {
-      labels.names.push_back(line);
+      labels.names.emplace_back(label);
       labels.counts.push_back(0);
     }
     labels.classes.push_back(at->second);

@@ -36,7 +36,8 @@ struct ChunkOptions {
 };
 
 /// Pieces of at most `max_tokens` tokens, together the whole text but for white space between them; cut between words,
-/// inside one only where it is longer than a piece. Of about equal length. A text that fits is one piece.
+/// inside one only where it is longer than a piece. Of about equal length. A text that fits is one piece, and white
+/// space alone that does not fit is one empty piece.
 /// Throws Error{invalid_argument} when max_tokens leaves no room for a character beside special tokens and prompt.
 TREBLE_API std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::string_view text,
                                                     const EncodeOptions& options, std::int64_t max_tokens);

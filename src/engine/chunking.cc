@@ -153,6 +153,8 @@ std::vector<std::string_view> split_text(const SentenceEncoder& encoder, std::st
   auto parts = static_cast<std::size_t>((whole + max_tokens - 1) / max_tokens);
   while (true) {
     auto pieces = cut_evenly(text, parts);
+    // Nothing but white space, of which the tokenizer makes tokens: a piece with nothing in it.
+    if (pieces.empty()) return {text.substr(0, 0)};
     const auto counts = encoder.count_tokens(pieces, count_options);
     const auto too_long = [&](const TokenCount& count) { return count.tokens > max_tokens; };
     if (std::none_of(counts.begin(), counts.end(), too_long)) return pieces;

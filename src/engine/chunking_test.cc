@@ -52,6 +52,22 @@ TEST_F(Chunking, CutsBetweenCharactersWhereThereAreNoWords) {
   }
 }
 
+/// Tokenizers of bytes make tokens of white space, and between the pieces of a text of nothing else nothing is left.
+TEST_F(Chunking, WhiteSpaceAloneIsAnEmptyText) {
+  const auto encoder = SentenceEncoder::load({.model = TREBLE_SOURCE_DIR "/tests/golden/roberta/model"});
+  const std::string spaces(500, ' ');
+  const std::string lines(300, '\n');
+  ASSERT_GT(encoder.count_tokens(std::array<std::string_view, 1>{lines}, {}).front().tokens, 8);
+  const std::vector<std::string_view> texts = {spaces, "the ferry", lines};
+  const Embeddings expected = encoder.encode(std::array<std::string_view, 3>{"", "the ferry", ""});
+  for (const char* how : {"chunk-mean:8", "chunk-max:8", "late-chunk:8"}) {
+    const Embeddings found = encode_chunked(encoder, texts, {}, ChunkOptions::parse(how));
+    for (std::size_t i = 0; i < expected.values.size(); ++i)
+      EXPECT_NEAR(found.values[i], expected.values[i], 1e-6) << how;
+  }
+  EXPECT_EQ(split_text(encoder, lines, {}, 8), std::vector<std::string_view>{""});
+}
+
 TEST_F(Chunking, AShortTextIsItselfBitForBit) {
   const std::vector<std::string_view> texts = {"the ferry", "", "a letter from the harbour"};
   const Embeddings whole = encoder_.encode(texts);

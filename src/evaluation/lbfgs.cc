@@ -21,7 +21,7 @@ constexpr int kMaxHalvings = 50;
 
 double dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
 
-double greatest(const Vector& values) {
+double max_abs(const Vector& values) {
   double result = 0;
   for (const double value : values) result = std::max(result, std::abs(value));
   return result;
@@ -63,7 +63,7 @@ void minimize(const SmoothFunction& function, const MinimizeOptions& options, Ve
   Vector gradient(point.size());
   double value = function(point, gradient);
   std::deque<Step> steps;
-  for (int round = 0; round < options.max_steps && greatest(gradient) > options.tolerance; ++round) {
+  for (int round = 0; round < options.max_steps && max_abs(gradient) > options.tolerance; ++round) {
     const Vector direction = direction_of(steps, gradient);
     const double slope = dot(direction, gradient);
     // Without a memory the gradient has no scale: a first step of length 1 at most.

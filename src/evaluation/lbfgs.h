@@ -10,7 +10,7 @@ namespace treble::internal {
 using SmoothFunction = std::function<double(const std::vector<double>& point, std::vector<double>& gradient)>;
 
 struct MinimizeOptions {
-  double tolerance = 1e-6;  ///< of the greatest entry of the gradient
+  double tolerance = 1e-6;  ///< of the largest absolute entry of the gradient
   int max_steps = 1000;
 };
 

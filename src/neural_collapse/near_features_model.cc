@@ -93,7 +93,8 @@ class Minimisation {
     return x;
   }
 
-  /// False when no step makes it better: it is down to rounding.
+  /// False when no step makes it better: it is down to rounding. Near the minimum a step that does not even halve the
+  /// gradient is rounding, too.
   bool newton_step() {
     h_ = model_.best_features(w_, beta_);
     const Eigen::MatrixXd gradient = model_.layer_gradient(w_, h_);
@@ -101,14 +102,15 @@ class Minimisation {
     const double value = model_.objective(w_, h_, beta_);
     const Eigen::MatrixXd step = direction(gradient);
     const double slope = step.cwiseProduct(gradient).sum();
+    const bool near = norm <= kCloseEnough * scale_;
     double size = 1;
     for (int halving = 0; halving < kMaxHalvings; ++halving, size /= 2) {
       const Eigen::MatrixXd w = w_ + size * step;
       const Features h = model_.best_features(w, beta_);
       // Near the minimum the value is all rounding, and the gradient says more.
       const bool lower = model_.objective(w, h, beta_) < value + 1e-4 * size * slope;
-      const bool flatter = model_.layer_gradient(w, h).norm() < norm;
-      if (!(flatter || (lower && norm > kCloseEnough * scale_))) continue;
+      const bool flatter = model_.layer_gradient(w, h).norm() < (near ? 0.5 : 1) * norm;
+      if (!flatter && (near || !lower)) continue;
       w_ = w;
       h_ = h;
       return true;
@@ -194,6 +196,11 @@ Features second_derivative(const NearFeatures& model, const Features& h, const F
   return step.transpose() * errors + w.transpose() * (step * h + w * d) + model.lambda_h * d;
 }
 
+NearFeatures problem(const std::vector<double>& values, std::int64_t dim, std::span<const std::int64_t> classes,
+                     std::int64_t num_classes, const NearFeaturesOptions& options) {
+  return {columns(values, dim), classes, num_classes, options.lambda_w, options.lambda_h};
+}
+
 }  // namespace
 
 NearFeaturesModel::NearFeaturesModel(const LabelledFeatures& features, const NearFeaturesOptions& options)
@@ -209,15 +216,6 @@ NearFeaturesModel::NearFeaturesModel(const LabelledFeatures& features, const Nea
   check("lambda_w", options.lambda_w);
   check("lambda_h", options.lambda_h);
 }
-
-namespace {
-
-NearFeatures problem(const std::vector<double>& values, std::int64_t dim, std::span<const std::int64_t> classes,
-                     std::int64_t num_classes, const NearFeaturesOptions& options) {
-  return {columns(values, dim), classes, num_classes, options.lambda_w, options.lambda_h};
-}
-
-}  // namespace
 
 NeuralCollapse NearFeaturesModel::collapse() const {
   const NearFeatures model = problem(values_, dim_, classes_, num_classes_, options_);

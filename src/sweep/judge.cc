@@ -77,7 +77,7 @@ std::size_t most_chosen(const std::vector<std::size_t>& chosen) {
       ->first;
 }
 
-/// [setting]; nothing where the metric is not one of single items.
+/// [setting]: items whose score is higher, and lower, than under the untouched model.
 std::vector<std::pair<std::size_t, std::size_t>> count_better_and_worse(const SweepReport& report) {
   std::vector<std::pair<std::size_t, std::size_t>> counts(report.settings.size());
   const auto& before = report.scores.front();

@@ -140,13 +140,15 @@ def main() -> int:
     parser.add_argument("--treble", default=os.environ.get("TREBLE", str(ROOT / "build/release/bin/treble")))
     parser.add_argument("--plots", type=Path)
     arguments = parser.parse_args()
+    # The commands run in the folder of their files.
+    program = str(Path(arguments.treble).resolve()) if "/" in arguments.treble else arguments.treble
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_npy(arguments.out / "features.npy", features())
     (arguments.out / "labels.txt").write_text("".join(f"{b // ITEMS}\n" for b in range(CLASSES * ITEMS)))
 
     def solve(name: str, lambda_w: float, lambda_h: float, *options: str) -> dict[str, Any]:
         lambdas = ("--lambda-w", str(lambda_w), "--lambda-h", str(lambda_h))
-        return run(arguments.treble, arguments.out, name, *lambdas, *options)
+        return run(program, arguments.out, name, *lambdas, *options)
 
     listed = ["--beta", ",".join(map(str, BETAS)), "--flow", ",".join(map(str, TIMES))]
     report = solve("collapse", LAMBDA_W, LAMBDA_H, *listed)

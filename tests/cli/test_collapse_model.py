@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import json
 import math
 import os
@@ -121,6 +122,15 @@ class CollapseModel(unittest.TestCase):
         report = self.model("--beta", "0.5,5")
         self.assertIn("10 to 30 items", report["path"][0]["perturbation"]["unsupported"])
         self.assertLess(report["path"][0]["residual"], 1e-12)
+
+    def test_labels_as_editors_and_shells_leave_them(self) -> None:
+        plain = self.model("--beta", "2")
+        windows = "\ufeff" + self.labels.read_text().replace("\n", "\r\n")
+        self.labels.write_bytes(windows.encode())
+        self.assertEqual(self.model("--beta", "2"), plain)
+        self.labels.with_suffix(".gz").write_bytes(gzip.compress(windows.encode()))
+        self.labels = self.labels.with_suffix(".gz")
+        self.assertEqual(self.model("--beta", "2"), plain)
 
     def test_refusals(self) -> None:
         short = self.folder / "short.txt"

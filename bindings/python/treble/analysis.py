@@ -131,8 +131,8 @@ class AnalysisMethods(Model):
 
         data: a BEIR folder, a JSONL file of pairs or rankings, a SweepData; or texts without labels, of which `sample`
         are taken: the first half of each should then find its second half.
-        temperatures, posts: to try; None is the program's own choice, () is none. "chunk-mean:256" and "chunk-max:256",
-        texts in pieces, are tried at every temperature, fitted steps after the untouched model.
+        temperatures, posts: to try; None is the program's own choice, () is none. "chunk-mean:256", "chunk-max:256" and
+        "late-chunk:64", texts in pieces, are tried at every temperature, fitted steps after the untouched model.
         try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048") and their combinations, each at
         every temperature; so try_max_lengths, tokens that a text may have.
         side: whose texts the temperature acts on.
