@@ -1,6 +1,6 @@
 #include "neural_collapse/class_statistics.h"
 
-#include <Eigen/SVD>
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 
@@ -12,8 +12,30 @@ namespace internal {
 
 namespace {
 
-/// Singular values of the centred means below this share of the means are rounding.
-constexpr double kRankTolerance = 1e-13;
+/// Rounding, as a share: of the largest squared singular value, and of what was subtracted in centring.
+constexpr double kRoundingShare = 1e-13;
+
+/// The principal axes of centred class means, and the squares of their singular values.
+struct Axes {
+  Eigen::MatrixXd directions;  ///< [dim, rank]
+  Eigen::VectorXd squares;     ///< [rank]
+};
+
+/// By the smaller of the two products of `centred` with itself. `length`: the norm of what it was before.
+Axes principal_axes(const Eigen::MatrixXd& centred, double length) {
+  const bool by_dimension = centred.rows() <= centred.cols();
+  const Eigen::MatrixXd product =
+      by_dimension ? Eigen::MatrixXd(centred * centred.transpose()) : Eigen::MatrixXd(centred.transpose() * centred);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(product);
+  // Rising.
+  const Eigen::VectorXd& squares = solver.eigenvalues();
+  const double min_square =
+      std::max(kRoundingShare * squares[squares.size() - 1], std::pow(kRoundingShare * length, 2));
+  const Eigen::Index rank = (squares.array() > min_square).count();
+  Axes axes{solver.eigenvectors().rightCols(rank), squares.tail(rank)};
+  if (!by_dimension) axes.directions = centred * axes.directions * axes.squares.cwiseSqrt().cwiseInverse().asDiagonal();
+  return axes;
+}
 
 }  // namespace
 
@@ -80,22 +102,18 @@ NeuralCollapse measure(const Eigen::Ref<const Features>& h, std::span<const std:
   const auto items = static_cast<double>(classes.size());
   const auto k = static_cast<double>(num_classes);
   // tr(Σ_W Σ_B⁺) by Σ_B = U (s²/K) Uᵀ, U s Vᵀ being the centred means: Σ over axes of Σ_W's variance over Σ_B's.
-  const Eigen::BDCSVD<Eigen::MatrixXd> svd(centred, Eigen::ComputeThinU);
-  const Eigen::VectorXd& s = svd.singularValues();
-  Eigen::Index rank = 0;
-  while (rank < s.size() && s[rank] > kRankTolerance * means.norm()) ++rank;
-  const auto axes = svd.matrixU().leftCols(rank);
+  const Axes axes = principal_axes(centred, means.norm());
   NeuralCollapse result;
-  Eigen::VectorXd along = Eigen::VectorXd::Zero(rank);
+  Eigen::VectorXd along = Eigen::VectorXd::Zero(axes.squares.size());
   for (std::size_t i = 0; i < classes.size(); ++i) {
     const Eigen::VectorXd deviation = h.col(static_cast<Eigen::Index>(i)) - means.col(classes[i]);
     result.within += deviation.squaredNorm() / items;
-    along += (axes.transpose() * deviation).cwiseAbs2() / items;
+    along += (axes.directions.transpose() * deviation).cwiseAbs2() / items;
   }
-  if (rank == 0) return result;
+  if (axes.squares.size() == 0) return result;
   result.between = centred.squaredNorm() / k;
   result.nc1_traces = result.within / result.between;
-  result.nc1 = (along.array() / (s.head(rank).array().square() / k)).sum() / k;
+  result.nc1 = (along.array() / (axes.squares.array() / k)).sum() / k;
   result.nc2 = distance_to_simplex(centred.transpose() * centred);
   return result;
 }

@@ -1,5 +1,5 @@
 #include <Eigen/Cholesky>
-#include <Eigen/SVD>
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <boost/numeric/odeint.hpp>
 #include <cmath>
@@ -24,6 +24,8 @@ constexpr int kMaxHalvings = 40;
 /// Of the residual: below this there is nothing but rounding.
 constexpr double kRounding = 1e-15;
 constexpr double kTolerance = 1e-10;
+/// Of the class means' smallest and largest squared singular values: below it they have no rank K.
+constexpr double kMinSquareRatio = 1e-12;
 constexpr double kFirstTimeStep = 1e-2;
 
 class Minimisation {
@@ -174,14 +176,13 @@ std::int64_t equal_class_size(std::span<const std::int64_t> classes, std::int64_
 /// The features of classes at √ρ times orthonormal points that are nearest to the class means (the polar factor).
 Features nearest_collapsed(const NearFeatures& model, double rho) {
   const Eigen::MatrixXd means = class_means(model.h0, model.classes, model.num_classes);
-  const Eigen::JacobiSVD<Eigen::MatrixXd, Eigen::ColPivHouseholderQRPreconditioner> svd(
-      means, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const Eigen::VectorXd& s = svd.singularValues();
-  if (s[s.size() - 1] <= 1e-12 * s[0]) {
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> gram(means.transpose() * means);
+  const Eigen::VectorXd& squares = gram.eigenvalues();
+  if (squares[0] <= kMinSquareRatio * squares[squares.size() - 1]) {
     fail(ErrorCode::unsupported, "perturbation: the {} class means lie in fewer than {} dimensions", model.num_classes,
          model.num_classes);
   }
-  return model.spread((std::sqrt(rho) * svd.matrixU() * svd.matrixV().transpose()).transpose());
+  return model.spread((std::sqrt(rho) * means * gram.operatorInverseSqrt()).transpose());
 }
 
 /// ∇²φ(H) applied to D: φ is min over W of N·f without the term of β.

@@ -355,6 +355,17 @@ TEST(NeuralCollapseErrors, WhatIsNotDefinedIsUnset) {
   EXPECT_EQ(measure_neural_collapse(single.view()).nc1_traces, 0.0);
 }
 
+/// What all features share says nothing of classes, however large it is.
+TEST(NeuralCollapseReference, ACommonOffsetChangesNothing) {
+  Sample sample = reference_sample();
+  const NeuralCollapse expected = measure_neural_collapse(sample.view());
+  for (double& value : sample.values) value = value * 1e-4 + 1000;
+  const NeuralCollapse found = measure_neural_collapse(sample.view());
+  EXPECT_NEAR(found.nc1.value(), expected.nc1.value(), 1e-6);
+  EXPECT_NEAR(found.nc1_traces.value(), expected.nc1_traces.value(), 1e-6);
+  EXPECT_NEAR(found.nc2.value(), expected.nc2.value(), 1e-6);
+}
+
 TEST(NeuralCollapseErrors, AStopEndsTheCall) {
   std::stop_source source;
   source.request_stop();
