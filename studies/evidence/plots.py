@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 INKS = ("#475569", "#c2410c", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#2563eb")
 TITLES = {
     "temperature": "temperature alone (6 tried)",
-    "remedies": "other remedies (14 tried)",
-    "further": "reading further, in pieces, tempered",
+    "pieces": "whole texts in pieces (7 tried)",
+    "further": "reading further (11 tried)",
 }
 
 
@@ -108,7 +108,7 @@ def lengths(answers: list[Answer], target: Path) -> None:
 
 def scores(answers: list[Answer], target: Path) -> None:
     """Score by the length of what is looked for, for a few settings of the job that reads further."""
-    wanted = ("1", "0.9", "chunk-mean:256", "recur:2048")
+    wanted = ("1", "0.9", "recur:2048", "interpolate-long:2048")
     mine = [answer for answer in answers if answer.job == "further" and len(filled(answer)) > 1]
     if not mine:
         return

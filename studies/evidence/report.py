@@ -23,6 +23,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESAMPLES = 10_000
+COST = "cost-"
+"""What names of jobs that measure cost begin with."""
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
@@ -34,7 +36,8 @@ class Answer:
     data: str
     job: str
     command: str
-    seconds: float
+    cpu_seconds: float
+    peak_mib: float
     report: dict[str, Any]
 
     @property
@@ -45,7 +48,7 @@ class Answer:
 def read_answers(out: Path, study: dict[str, Any]) -> list[Answer]:
     """In the order of the study: models, then sets as they are named there, then jobs."""
     models, jobs = list(study["models"]), list(study["jobs"])
-    names = [name for group in study["sets"].values() for name in group]
+    names = list(dict.fromkeys(name for group in study["sets"].values() for name in group))
 
     def place(answer: Answer) -> tuple[int, int, int, str]:
         whole = answer.data in names
@@ -59,7 +62,8 @@ def read_answers(out: Path, study: dict[str, Any]) -> list[Answer]:
         kept = json.loads(path.read_text())
         model, data, job = path.parts[-3], path.parts[-2], path.stem
         if model in models and job in jobs:
-            answers.append(Answer(model, data, job, kept["command"], kept["seconds"], kept["report"]))
+            measured = (kept["cpu_seconds"], kept["peak_mib"])
+            answers.append(Answer(model, data, job, kept["command"], *measured, kept["report"]))
     return sorted(answers, key=place)
 
 
@@ -234,14 +238,33 @@ def filtering(answers: list[Answer]) -> str:
     return table(["layer", *(f"{length} tokens" for length in lengths)], rows)
 
 
+def cost(answers: list[Answer]) -> str:
+    """A row a job of cost: CPU time and memory of the whole process, beside plain cutting."""
+    plain = next((answer for answer in answers if answer.job == f"{COST}cut"), None)
+    if plain is None:
+        return ""
+    rows = [
+        (
+            answer.job.removeprefix(COST),
+            f"{answer.report['tokens_used']:,}",
+            f"{answer.cpu_seconds / plain.cpu_seconds:.2f}",
+            f"{answer.peak_mib:.0f}",
+        )
+        for answer in sorted(answers, key=lambda answer: answer.cpu_seconds)
+    ]
+    return table(("setting", "tokens read", "CPU time, of cutting", "peak memory, MiB"), rows)
+
+
 SECTIONS: dict[str, tuple[str, list[Callable[[list[Answer]], str]]]] = {
     "collapse": ("Length collapse: cosines and filter rates", [collapse, filtering]),
     "temperature": ("A constant temperature", [held_out, every_setting, one_for_all]),
     "schedules": ("Schedules and calibrated profiles", [held_out, every_setting, one_for_all]),
     "document-only": ("Tempering the documents alone", [held_out, every_setting, one_for_all]),
     "remedies": ("Other remedies", [held_out, every_setting, one_for_all]),
-    "further": ("Reading further: up to 2,048 tokens, and in pieces", [held_out, axes, every_setting]),
+    "pieces": ("Whole texts in pieces", [held_out, axes, every_setting]),
+    "further": ("Reading further: up to 2,048 tokens", [held_out, axes, every_setting]),
     "furthest": ("Reading further: 4,096 and 8,192 tokens", [held_out, axes, every_setting]),
+    COST: ("What the remedies cost", [cost]),
     "within-one-length": ("Synthetic texts, ranked within one length", [every_setting]),
 }
 
@@ -254,7 +277,7 @@ def write_markdown(answers: list[Answer]) -> str:
         "are 95 %, those of single settings hold for all settings of a set at once; bold: on one side of 0.\n",
     ]
     for job, (title, parts_of) in SECTIONS.items():
-        of_job = [answer for answer in answers if answer.job == job]
+        of_job = [answer for answer in answers if answer.job == job or (job == COST and answer.job.startswith(COST))]
         if not of_job:
             continue
         parts.append(f"## {title}\n")

@@ -32,6 +32,7 @@ retrieval = ["short", "not_there"]
 long = ["longer"]
 synthetic = ["made_up"]
 sts = ["graded"]
+cost = ["longer"]
 [jobs.collapse]
 command = "inspect"
 on = ["long"]
@@ -47,6 +48,14 @@ profiles = ["entropy"]
 reference_length = 8
 lengths = "16,32"
 arguments = ["-t", "log:8", "--post", "none", "--bootstrap", "100", "--deals", "2"]
+[jobs.cost-cut]
+command = "embed"
+on = ["cost"]
+arguments = []
+[jobs.cost-chunk-mean]
+command = "embed"
+on = ["cost"]
+arguments = ["--post", "chunk-mean:8"]
 [jobs.within-one-length]
 command = "sweep"
 on = ["synthetic"]
@@ -103,10 +112,10 @@ class Study(unittest.TestCase):
     def test_jobs_answers_and_tables(self) -> None:
         done = self.run_study()
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("7 jobs, 7 to do", done.stdout)
+        self.assertIn("9 jobs, 9 to do", done.stdout)
         self.assertIn("no not_there", done.stderr)
         answers = {path.relative_to(self.out / "results"): path for path in self.out.glob("results/*/*/*.json")}
-        self.assertEqual(len(answers), 7)
+        self.assertEqual(len(answers), 9)
         kept = json.loads(answers[Path("tiny/made_up-24/within-one-length.json")].read_text())
         self.assertEqual((kept["report"]["items"], kept["report"]["query_prompt"]["text"]), (12, "ferry: "))
         self.assertTrue(kept["seconds"] > 0 and kept["peak_mib"] > 1)
@@ -127,15 +136,16 @@ class Study(unittest.TestCase):
             "profile by entropy",
             "made_up-8",
             "Over the 3 sets",
+            "| chunk-mean | ",
         ):
             self.assertIn(words, tables.stdout)
 
     def test_what_is_done_is_not_done_again(self) -> None:
-        self.assertIn("7 jobs are left", self.run_study("--minutes", "1e-9").stdout)
+        self.assertIn("9 jobs are left", self.run_study("--minutes", "1e-9").stdout)
         self.assertEqual(self.run_study("--only", "short").returncode, 0)
         kept = self.out / "results" / "tiny" / "short" / "temperature.json"
         before = kept.stat().st_mtime_ns
-        self.assertIn("7 jobs, 6 to do", self.run_study("--list").stdout)
+        self.assertIn("9 jobs, 8 to do", self.run_study("--list").stdout)
         self.assertIn("1 jobs, 0 to do", self.run_study("--only", "short").stdout)
         self.assertEqual(kept.stat().st_mtime_ns, before)
 
