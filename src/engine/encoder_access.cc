@@ -26,6 +26,24 @@ TokenizedText EncoderAccess::tokenize(const SentenceEncoder& encoder, const Call
   return tokenize_one(encoder.impl_->tokenizer, plan, text, index);
 }
 
+std::vector<TokenizedText> EncoderAccess::tokenize(const SentenceEncoder& encoder,
+                                                   std::span<const std::string_view> texts,
+                                                   const EncodeOptions& options) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  CallWatch watch(options, std::ssize(texts));
+  return model.tokenize(texts, model.plan_reading(options), &watch);
+}
+
+Embeddings EncoderAccess::encode_tokenized(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
+                                           const EncodeOptions& options) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  Embeddings out = room_for(texts.size(), model.plan(options).dim);
+  if (texts.empty()) return out;
+  CallWatch watch(options, std::ssize(texts));
+  out.token_counts = model.encode_tokenized(texts, options, Batching::fastest, {out.values, out.dim}, watch);
+  return out;
+}
+
 std::vector<std::vector<Token>> EncoderAccess::tokenize_whole(const SentenceEncoder& encoder,
                                                               std::span<const std::string_view> texts,
                                                               const TokenizationOptions& options) {

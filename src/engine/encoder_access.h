@@ -66,6 +66,14 @@ struct EncoderAccess {
   static TokenizedText tokenize(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
                                 std::int64_t index);
 
+  /// All texts of a call with these options. Throws what encode throws for them; a stop is heard.
+  static std::vector<TokenizedText> tokenize(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                             const EncodeOptions& options);
+
+  /// What encode gives for texts that `tokenize` gave these ids for, with options that read them alike.
+  static Embeddings encode_tokenized(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
+                                     const EncodeOptions& options);
+
   /// As `plan`, of a call whose texts are token ids. Throws Error{invalid_argument} for a prompt too.
   static CallPlan plan_token_ids(const SentenceEncoder& encoder, const EncodeOptions& options);
 

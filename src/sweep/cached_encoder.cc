@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 #include <vector>
 
 #include "base/json_text.h"
+#include "engine/encoder_access.h"
 #include "engine/vector_identity.h"
 #include "sweep/settings.h"
 #include "treble/chunking.h"
@@ -34,13 +36,15 @@ std::string CachedEncoder::key_of(const SweepSetting& setting, const EncodeOptio
   return json_text(json);
 }
 
-CachedVectors CachedEncoder::encode_batch(std::span<const std::string_view> texts, const SweepSetting& setting,
-                                          const EncodeOptions& options) const {
-  const std::string key = VectorCache::key(key_of(setting, options), texts);
+CachedVectors CachedEncoder::encode_batch(TextSide& side, std::span<const std::size_t> texts,
+                                          const SweepSetting& setting, const EncodeOptions& options) const {
+  const std::vector<std::string_view> views = side.views(texts);
+  const std::string key = VectorCache::key(key_of(setting, options), views);
   if (auto found = cache_.find(key, texts.size())) return std::move(*found);
   const SentenceEncoder& encoder = *encoders_.at(setting.variant);
-  Embeddings embeddings =
-      setting.chunks ? encode_chunked(encoder, texts, options, *setting.chunks) : encoder.encode(texts, options);
+  Embeddings embeddings = setting.chunks ? encode_chunked(encoder, views, options, *setting.chunks)
+                                         : EncoderAccess::encode_tokenized(
+                                               encoder, side.read(texts, encoder, setting.variant, options), options);
   CachedVectors vectors{embeddings.dim, std::move(embeddings.values), {}};
   for (const TokenCount& count : embeddings.token_counts) vectors.tokens.push_back(count.used);
   cache_.keep(key, vectors);
@@ -56,13 +60,13 @@ EncodeOptions CachedEncoder::options_with(const SweepPrompt& prompt) const {
   return options;
 }
 
-CachedVectors CachedEncoder::encode(std::span<const std::string_view> texts, const SweepSetting& setting,
+CachedVectors CachedEncoder::encode(TextSide& side, std::span<const std::size_t> texts, const SweepSetting& setting,
                                     const SweepPrompt& prompt) const {
   const EncodeOptions options = encode_options(setting, is_extended(setting), options_with(prompt));
   CachedVectors all;
   for (std::size_t begin = 0; begin < texts.size(); begin += kBatchTexts) {
     const auto batch = texts.subspan(begin, std::min(kBatchTexts, texts.size() - begin));
-    CachedVectors vectors = encode_batch(batch, setting, options);
+    CachedVectors vectors = encode_batch(side, batch, setting, options);
     all.dim = vectors.dim;
     all.values.insert(all.values.end(), vectors.values.begin(), vectors.values.end());
     all.tokens.insert(all.tokens.end(), vectors.tokens.begin(), vectors.tokens.end());
@@ -71,15 +75,17 @@ CachedVectors CachedEncoder::encode(std::span<const std::string_view> texts, con
   return all;
 }
 
-std::vector<std::int64_t> CachedEncoder::count_tokens(std::span<const std::string> texts,
-                                                      const SweepPrompt& prompt) const {
+std::vector<std::int64_t> CachedEncoder::count_tokens(TextSide& side, const SweepPrompt& prompt) const {
   EncodeOptions options = options_with(prompt);
   // Counting cuts nothing; what is too long is for encoding to complain about.
   if (options.truncation == Truncation::error) options.truncation.reset();
-  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  std::vector<std::size_t> all(side.size());
+  std::iota(all.begin(), all.end(), 0);
   std::vector<std::int64_t> tokens;
-  tokens.reserve(texts.size());
-  for (const TokenCount& count : encoders_.at("")->count_tokens(views, options)) tokens.push_back(count.tokens);
+  tokens.reserve(side.size());
+  for (const TokenizedText& text : side.read(all, *encoders_.at(""), "", options)) {
+    tokens.push_back(static_cast<std::int64_t>(text.num_tokens));
+  }
   return tokens;
 }
 

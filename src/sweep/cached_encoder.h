@@ -7,10 +7,10 @@
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "evaluation/vector_cache.h"
+#include "sweep/text_side.h"
 #include "treble/sweep.h"
 
 namespace treble::internal {
@@ -24,13 +24,13 @@ class CachedEncoder {
   /// `encoder` and the variants must outlive this.
   CachedEncoder(const SentenceEncoder& encoder, const SweepOptions& options, BatchCallback on_batch);
 
-  /// The setting's vectors, without its fitted step.
-  CachedVectors encode(std::span<const std::string_view> texts, const SweepSetting& setting,
+  /// The setting's vectors of some texts, without its fitted step.
+  CachedVectors encode(TextSide& side, std::span<const std::size_t> texts, const SweepSetting& setting,
                        const SweepPrompt& prompt) const;
   /// To be called for texts of a setting that need not be encoded.
   void skip(std::size_t texts) const { on_batch_(texts, false); }
   /// [text]: the tokens that it has, whatever is read of them.
-  std::vector<std::int64_t> count_tokens(std::span<const std::string> texts, const SweepPrompt& prompt) const;
+  std::vector<std::int64_t> count_tokens(TextSide& side, const SweepPrompt& prompt) const;
   /// The longest text that the setting reads as a whole, in tokens. Texts of up to so many have the vector that they
   /// have under any setting of the same form and temperature, bit for bit.
   std::int64_t longest_whole(const SweepSetting& setting) const;
@@ -40,7 +40,7 @@ class CachedEncoder {
   bool normalizes() const;
 
  private:
-  CachedVectors encode_batch(std::span<const std::string_view> texts, const SweepSetting& setting,
+  CachedVectors encode_batch(TextSide& side, std::span<const std::size_t> texts, const SweepSetting& setting,
                              const EncodeOptions& options) const;
   EncodeOptions options_with(const SweepPrompt& prompt) const;
   bool is_extended(const SweepSetting& setting) const;

@@ -8,7 +8,9 @@
 
 #include "base/test_folder.h"
 #include "engine/suite_encoder.h"
+#include "sweep/text_side.h"
 #include "treble/error.h"
+#include "treble/tokens.h"
 
 namespace treble::internal {
 namespace {
@@ -147,6 +149,24 @@ TEST_F(SweepTest, TextsThatFitAreEncodedOnceAndPiecesReadAllOfTheOthers) {
     EXPECT_EQ(all.documents_read[s].cut, 0);
   }
   EXPECT_GT(all.buckets.back().min_tokens, 20) << "by what texts have, not by what is read";
+}
+
+TEST_F(SweepTest, TextsAreTokenizedOnceForEveryLimit) {
+  std::vector<std::string> texts = {text(1, 9), text(2, 3), text(3, 20)};
+  TextSide side(texts);
+  const std::vector<std::size_t> all = {0, 1, 2};
+  const EncodeOptions cut{.max_length = 8};
+  const auto ids = [&](const std::vector<std::size_t>& indices, const EncodeOptions& options) {
+    std::vector<TokenIds> lists;
+    for (const TokenizedText& read : side.read(indices, *encoder_, "", options)) lists.push_back(read.ids);
+    return lists;
+  };
+  const auto before = ids(all, cut);
+  EXPECT_EQ(before, token_ids(*encoder_, side.views(all), cut));
+  texts[1] = text(4, 5);  // A text that is there is not read again …
+  EXPECT_EQ(ids({2, 1}, cut), (std::vector<TokenIds>{before[2], before[1]}));
+  // … but with another limit it is.
+  EXPECT_EQ(ids(all, {}), token_ids(*encoder_, side.views(all)));
 }
 
 TEST_F(SweepTest, AStoppedSweepResumesFromItsCache) {

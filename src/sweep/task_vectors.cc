@@ -67,7 +67,7 @@ CachedVectors SideEncoder::encode(SweepSetting setting, bool tempered) {
   setting.post.reset();
   const std::string name = setting.name();
   if (const auto found = kept_.find(name); found != kept_.end()) {
-    if (!fitted) encoder_.skip(texts_.size());
+    if (!fitted) encoder_.skip(side_.size());
     return found->second;
   }
   return kept_[name] = assemble(setting);
@@ -76,21 +76,21 @@ CachedVectors SideEncoder::encode(SweepSetting setting, bool tempered) {
 CachedVectors SideEncoder::assemble(const SweepSetting& setting) {
   const std::int64_t longest = encoder_.longest_whole(setting);
   const std::string key = setting.variant + '\n' + setting.temperature.canonical();
-  if (whole_.key != key) whole_ = {key, 0, {}, std::vector<bool>(texts_.size())};
+  if (whole_.key != key) whole_ = {key, 0, {}, std::vector<bool>(side_.size())};
   const auto shared = [&](std::size_t text) { return whole_.there[text] && tokens()[text] <= longest; };
-  std::vector<std::string_view> missing;
-  for (std::size_t text = 0; text < texts_.size(); ++text) {
-    if (!shared(text)) missing.push_back(texts_[text]);
+  std::vector<std::size_t> missing;
+  for (std::size_t text = 0; text < side_.size(); ++text) {
+    if (!shared(text)) missing.push_back(text);
   }
-  if (missing.size() < texts_.size()) encoder_.skip(texts_.size() - missing.size());
-  const CachedVectors encoded = encoder_.encode(missing, setting, prompt_);
+  if (missing.size() < side_.size()) encoder_.skip(side_.size() - missing.size());
+  const CachedVectors encoded = encoder_.encode(side_, missing, setting, prompt_);
   if (whole_.dim == 0) whole_.dim = encoded.dim;
   const auto dim = static_cast<std::size_t>(whole_.dim);
-  whole_.values.resize(texts_.size() * dim);
+  whole_.values.resize(side_.size() * dim);
   CachedVectors result{whole_.dim, {}, {}};
-  result.values.reserve(texts_.size() * dim);
+  result.values.reserve(side_.size() * dim);
   std::size_t next = 0;
-  for (std::size_t text = 0; text < texts_.size(); ++text) {
+  for (std::size_t text = 0; text < side_.size(); ++text) {
     float* const kept = whole_.values.data() + text * dim;
     if (shared(text)) {
       result.values.insert(result.values.end(), kept, kept + dim);
@@ -108,7 +108,7 @@ CachedVectors SideEncoder::assemble(const SweepSetting& setting) {
 }
 
 const std::vector<std::int64_t>& SideEncoder::tokens() {
-  if (tokens_.empty()) tokens_ = encoder_.count_tokens(texts_, prompt_);
+  if (tokens_.empty()) tokens_ = encoder_.count_tokens(side_, prompt_);
   return tokens_;
 }
 

@@ -53,7 +53,7 @@ class SideEncoder {
  public:
   /// `encoder` and `texts` must outlive this.
   SideEncoder(const CachedEncoder& encoder, const std::vector<std::string>& texts, SweepPrompt prompt)
-      : encoder_(encoder), texts_(texts), prompt_(std::move(prompt)) {}
+      : encoder_(encoder), side_(texts), prompt_(std::move(prompt)) {}
 
   /// `tempered`: whether the setting's temperature acts on these texts.
   CachedVectors encode(SweepSetting setting, bool tempered);
@@ -73,7 +73,7 @@ class SideEncoder {
   CachedVectors assemble(const SweepSetting& setting);
 
   const CachedEncoder& encoder_;
-  const std::vector<std::string>& texts_;
+  TextSide side_;
   SweepPrompt prompt_;
   std::vector<std::int64_t> tokens_;  ///< empty until they are counted
   Whole whole_;

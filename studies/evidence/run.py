@@ -25,8 +25,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-FILES = {"sts": "sts.jsonl", "clustering": "clustering.jsonl"}
-"""What of a set's folder `sweep` is given, where that is not the folder."""
+PAIRS = "sts.jsonl"
+"""What of a set's folder `sweep` is given, where there is such a file; else the folder."""
 RUNS = 3
 """Of a job that measures cost; the one of median CPU time is kept."""
 
@@ -85,10 +85,10 @@ def split_by_length(folder: Path, out: Path) -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: int(item[0].rsplit("-", 1)[1])))
 
 
-def prompts(model: dict[str, Any], group: str, command: str) -> list[str]:
+def prompts(model: dict[str, Any], folder: Path, command: str) -> list[str]:
     if command != "sweep":
         return ["--prompt", model["document_prompt"]] if "document_prompt" in model else []
-    if group not in ("retrieval", "long", "synthetic"):
+    if not (folder / "queries.jsonl").is_file():
         return ["--prompt", model["prompt"]] if "prompt" in model else []
     given = []
     for side in ("query", "document"):
@@ -120,12 +120,12 @@ def all_jobs(study: dict[str, Any], models: Path, data: Path, out: Path) -> list
             for group, data_name, folder in sets:
                 if group not in job["on"]:
                     continue
-                given = folder / FILES[group] if group in FILES else folder
+                given = folder / PAIRS if (folder / PAIRS).is_file() else folder
                 texts = folder / "corpus.jsonl"
                 command = [
                     job["command"],
-                    *("--model", str(models / model), "--dtype", settings["dtype"]),
-                    *prompts(settings, group, job["command"]),
+                    *("--model", str(models / model), "--dtype", job.get("dtype", settings["dtype"])),
+                    *prompts(settings, folder, job["command"]),
                     *job["arguments"],
                     *(study.get("sweep", {}).get("arguments", []) if job["command"] == "sweep" else []),
                     str(given if job["command"] == "sweep" else texts),
