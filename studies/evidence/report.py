@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shlex
 import statistics
 import sys
 import tomllib
@@ -65,6 +66,18 @@ def read_answers(out: Path, study: dict[str, Any]) -> list[Answer]:
             measured = (kept["cpu_seconds"], kept["peak_mib"])
             answers.append(Answer(model, data, job, kept["command"], *measured, kept["report"]))
     return sorted(answers, key=place)
+
+
+def shown(answer: Answer) -> str:
+    """The command, with the folders of this machine left out."""
+
+    def place(part: str) -> str:
+        for name, instead in ((answer.model, "models"), (answer.data, "DATA")):
+            if f"/{name}" in part and not part.startswith("match:"):
+                return f"{instead}/{name}{part.rpartition(f'/{name}')[2]}"
+        return part
+
+    return shlex.join(place(part) for part in shlex.split(answer.command))
 
 
 def signed(value: float) -> str:
@@ -285,7 +298,7 @@ def write_markdown(answers: list[Answer]) -> str:
             mine = [answer for answer in of_job if answer.model == model]
             parts.append(f"### {model}\n")
             parts += [text for part in parts_of if (text := part(mine))]
-            parts.append(f"One row again: `{mine[0].command}`\n")
+            parts.append(f"One row again: `{shown(mine[0])}`\n")
     return "\n".join(parts)
 
 

@@ -137,6 +137,8 @@ class Study(unittest.TestCase):
             "made_up-8",
             "Over the 3 sets",
             "| chunk-mean | ",
+            " --model models/tiny ",
+            " DATA/short`",
         ):
             self.assertIn(words, tables.stdout)
 
