@@ -77,9 +77,16 @@ std::vector<double> read_values(std::ifstream& file, const Header& header, const
     fail(ErrorCode::invalid_file, "{}: {} x {} numbers of {} bytes, there are {} bytes", path, header.rows, header.cols,
          width, there);
   }
-  std::vector<Number> numbers(static_cast<std::size_t>(header.rows * header.cols));
+  const auto rows = static_cast<std::size_t>(header.rows);
+  const auto cols = static_cast<std::size_t>(header.cols);
+  std::vector<Number> numbers(rows * cols);
   file.read(reinterpret_cast<char*>(numbers.data()), static_cast<std::streamsize>(numbers.size() * sizeof(Number)));
-  return {numbers.begin(), numbers.end()};
+  if (!header.fortran_order) return {numbers.begin(), numbers.end()};
+  std::vector<double> values(numbers.size());
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t col = 0; col < cols; ++col) values[row * cols + col] = numbers[col * rows + row];
+  }
+  return values;
 }
 
 }  // namespace
@@ -88,10 +95,6 @@ NpyMatrix read_npy_matrix(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) fail(ErrorCode::not_found, "{}: cannot be opened", path);
   const Header header = read_header(file, path);
-  if (header.fortran_order) {
-    fail(ErrorCode::invalid_file, "{}: in Fortran's order; write it with numpy.save(file, numpy.ascontiguousarray(x))",
-         path);
-  }
   NpyMatrix matrix{.rows = header.rows, .cols = header.cols, .values = {}};
   if (header.type == "<f4") {
     matrix.values = read_values<float>(file, header, path);

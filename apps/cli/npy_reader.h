@@ -14,7 +14,7 @@ struct NpyMatrix {
   std::vector<double> values;
 };
 
-/// A two-dimensional array of little-endian float32 or float64 in C order, format versions 1 to 3. Throws
+/// A two-dimensional array of little-endian float32 or float64 in C or Fortran order, format versions 1 to 3. Throws
 /// Error{not_found, io} for the file, Error{invalid_file} naming what is in it and what is needed.
 NpyMatrix read_npy_matrix(const std::string& path);
 

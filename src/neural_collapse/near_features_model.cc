@@ -16,13 +16,15 @@ using namespace internal;
 namespace {
 
 constexpr std::int64_t kMaxAlternations = 500;
-/// Where Newton's method takes over: it converges quadratically from here.
+/// Where Newton's method takes over.
 constexpr double kCloseEnough = 1e-4;
 constexpr std::int64_t kMaxNewtonSteps = 60;
 constexpr std::int64_t kMaxConjugateGradients = 1000;
 constexpr int kMaxHalvings = 40;
 /// Of the residual: below this there is nothing but rounding.
 constexpr double kRounding = 1e-15;
+/// Of the objective: a smaller gain is lost in its rounding.
+constexpr double kVisible = 1e-12;
 constexpr double kTolerance = 1e-10;
 /// Of the class means' smallest and largest squared singular values: below it they have no rank K.
 constexpr double kMinSquareRatio = 1e-12;
@@ -95,8 +97,7 @@ class Minimisation {
     return x;
   }
 
-  /// False when no step makes it better: it is down to rounding. Near the minimum a step that does not even halve the
-  /// gradient is rounding, too.
+  /// False when no step makes it better: it is down to rounding.
   bool newton_step() {
     h_ = model_.best_features(w_, beta_);
     const Eigen::MatrixXd gradient = model_.layer_gradient(w_, h_);
@@ -104,15 +105,15 @@ class Minimisation {
     const double value = model_.objective(w_, h_, beta_);
     const Eigen::MatrixXd step = direction(gradient);
     const double slope = step.cwiseProduct(gradient).sum();
-    const bool near = norm <= kCloseEnough * scale_;
+    // Where the value cannot show what a step gains, the gradient must: a step that does not even halve it is rounding.
+    const bool shows = -slope > kVisible * value;
     double size = 1;
     for (int halving = 0; halving < kMaxHalvings; ++halving, size /= 2) {
       const Eigen::MatrixXd w = w_ + size * step;
       const Features h = model_.best_features(w, beta_);
-      // Near the minimum the value is all rounding, and the gradient says more.
-      const bool lower = model_.objective(w, h, beta_) < value + 1e-4 * size * slope;
-      const bool flatter = model_.layer_gradient(w, h).norm() < (near ? 0.5 : 1) * norm;
-      if (!flatter && (near || !lower)) continue;
+      const bool better = shows ? model_.objective(w, h, beta_) < value + 1e-4 * size * slope
+                                : model_.layer_gradient(w, h).norm() < 0.5 * norm;
+      if (!better) continue;
       w_ = w;
       h_ = h;
       return true;

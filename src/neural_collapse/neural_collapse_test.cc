@@ -158,6 +158,17 @@ TEST_P(NearFeaturesTheorems, AlongThePathCollapseFallsAsBetaFalls) {
   }
 }
 
+/// As a network's are: dimensions of many scales, where Newton's method takes over far from quadratic convergence.
+TEST_P(NearFeaturesTheorems, DimensionsOfManyScalesAreSolvedToRounding) {
+  Sample sample = features(5, between(4, 14), between(4, 11));
+  for (std::size_t i = 0; i < sample.values.size(); ++i) {
+    const auto dimension = static_cast<double>(static_cast<std::int64_t>(i) % sample.dim);
+    sample.values[i] = (1 + sample.values[i]) * std::pow(10.0, -2 * dimension / static_cast<double>(sample.dim - 1));
+  }
+  const NearFeaturesModel model(sample.view(), {});
+  for (const double beta : {1.0, 0.1, 0.01}) EXPECT_LT(model.minimise(beta).residual, 1e-12) << beta;
+}
+
 /// The minimiser is one: nothing near it is lower, and its derivatives by finite differences are 0.
 TEST_P(NearFeaturesTheorems, AMinimiserIsOne) {
   const Sample sample = features(between(2, 4), between(2, 5), between(2, 12));
