@@ -190,6 +190,8 @@ struct CollapseReport {
   std::int64_t texts = 0;                                  ///< of the input
   std::int64_t truncated_texts = 0;                        ///< longer than the model reads; they count by what was read
   std::int64_t max_length = 0;                             ///< tokens the model reads at most
+  std::int64_t text_tokens = 0;                            ///< of all texts, special tokens and prompt included
+  std::int64_t read_tokens = 0;                            ///< of these, within max_length
   std::vector<LengthBucket> buckets;                       ///< by length, shortest first
   std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [setting][bucket]
   std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no text is long enough
@@ -197,6 +199,7 @@ struct CollapseReport {
   std::int64_t cut_texts = 0;                              ///< texts at least as long as the longest of cut_lengths
   std::vector<std::vector<CosineEstimate>> cut_cosine;     ///< [setting][cut length]
   CollapseFindings findings;                               ///< what the verdict says
+  std::vector<std::string> advice;                         ///< what to do about it, a sentence each (docs/evidence.md)
   std::vector<std::vector<std::vector<std::optional<double>>>> bucket_matrix;  ///< [setting][bucket][bucket]
   std::vector<GeometryEstimate> geometry;                                      ///< [setting]
   std::int64_t neighbors = 0;                                                  ///< as asked

@@ -185,7 +185,7 @@ void append_layers(const CollapseReport& report, std::string& out) {
 }
 
 void append_buckets(const CollapseReport& report, std::string& out) {
-  out += "\n\nMean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)\n";
+  out += "\nMean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)\n";
   std::vector<Row> rows;
   rows.reserve(report.buckets.size());
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
@@ -303,6 +303,8 @@ std::string to_table(const CollapseReport& report) {
     out +=
         fmt::format("; temperature {} is in the weights, and tau = 1 is the model as baked", report.baked_temperature);
   }
+  out += '\n';
+  for (const std::string& sentence : report.advice) out += sentence + ".\n";
   append_buckets(report, out);
   append_cuts(report, out);
   append_geometry(report, out);

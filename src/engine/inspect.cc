@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/stop.h"
+#include "diagnostics/advice.h"
 #include "diagnostics/layer_probe.h"
 #include "diagnostics/length_slope.h"
 #include "diagnostics/pairwise_cosine.h"
@@ -79,6 +80,7 @@ class Inspection {
     report_.map = map.take();
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
+    report_.advice = collapse_advice(report_);
     return std::move(report_);
   }
 
@@ -106,6 +108,8 @@ class Inspection {
     report_.baked_temperature = encoder_.info().baked_temperature;
     report_.texts = sample_.texts;
     report_.truncated_texts = sample_.truncated_texts;
+    report_.text_tokens = sample_.text_tokens;
+    report_.read_tokens = sample_.read_tokens;
     report_.max_length = options_.encode.max_length.value_or(encoder_.info().max_length);
     report_.sample = options_.sample;
     report_.seed = options_.seed;

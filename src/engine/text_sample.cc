@@ -128,6 +128,8 @@ class Sampler {
 
   void place(const SampledText& text) {
     sample_.truncated_texts += text.used < text.tokens ? 1 : 0;
+    sample_.text_tokens += text.tokens;
+    sample_.read_tokens += text.used;
     const std::int64_t bucket = bucket_of(sample_.buckets, text.used);
     if (bucket >= 0) buckets_[static_cast<std::size_t>(bucket)].offer(text);
     if (options_.label_sample && !text.label.empty()) labelled_.offer(text);

@@ -123,6 +123,17 @@ class Files(Case):
         assert found is not None
         return json.loads(found[1])
 
+    def test_what_is_never_read_is_said_with_the_way_out(self) -> None:
+        options = ("--max-length", "8", "--layers", "none", "--bootstrap", "100")
+        done = run("inspect", *self.model, *options, "--json", self.folder / "r.json", self.texts(40))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads((self.folder / "r.json").read_text())
+        unread = 1 - report["read_tokens"] / report["text_tokens"]
+        self.assertLess(report["read_tokens"], 40 * 8 + 1)
+        self.assertTrue(report["advice"][0].startswith(f"{100 * unread:.0f} % of the tokens are never read"), report)
+        self.assertIn("--post chunk-mean:8", report["advice"][0])
+        self.assertIn(report["advice"][0] + ".", done.stdout)
+
     def test_hostile_texts_stay_texts(self) -> None:
         for kind, command in self.commands(HOSTILE):
             page = self.folder / f"{kind}.html"

@@ -94,6 +94,8 @@ export interface InspectReport {
   settings?: (string | null)[] | null;
   texts?: Maybe;
   truncated_texts?: Maybe;
+  /** Sentences without a full stop. */
+  advice?: (string | null)[] | null;
   max_length?: Maybe;
   seed?: Maybe;
   sample?: Maybe;

@@ -578,7 +578,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
     });
   });
 
-  test("violations of the bound are marked, and only they", madeUp, async () => {
+  test("violations of the bound are marked, and only they; the advice stands below the verdict", madeUp, async () => {
     await open(pageOf(inspectReport()), {}, async (page) => {
       const flagged = await page.$$eval(".mark.flagged[aria-label]", (all) =>
         all.map((m) => m.getAttribute("aria-label")),
@@ -586,6 +586,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.equal(flagged.length, 3 * 3 * 5);
       assert.ok(flagged.every((label) => !label.includes("layer 2:")));
       assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
+      assert.match(await page.innerText(".advice"), /in pieces \(--post chunk-mean:256\)\.$/);
     });
   });
 

@@ -1,4 +1,5 @@
 /** The report of `treble inspect`. */
+import { el } from "../dom";
 import { bucketName, decimal, listed, percent, settingName, whole } from "../format";
 import { verdict, type Page } from "../page";
 import { isNumber, type InspectReport } from "../report";
@@ -59,6 +60,11 @@ function measured(report: InspectReport, settings: string[]): HTMLElement {
   ]);
 }
 
+function whatToDo(report: InspectReport): HTMLElement | undefined {
+  const advice = (report.advice ?? []).filter(Boolean).map((sentence) => `${sentence}.`);
+  return advice.length > 0 ? el("p", { class: "advice" }, advice.join(" ")) : undefined;
+}
+
 export function inspectPage(report: InspectReport): Page {
   const settings = (report.settings ?? []).map((name) => name ?? "–");
   const sections = [
@@ -79,6 +85,7 @@ export function inspectPage(report: InspectReport): Page {
     title: report.model ?? "Model without a name",
     top: [
       verdict(report.verdict ?? "There is no verdict.", mood(report)),
+      whatToDo(report),
       cards(facts(report, settings)),
       measured(report, settings),
     ],

@@ -1,0 +1,41 @@
+#include "diagnostics/advice.h"
+
+#include <gtest/gtest.h>
+
+namespace treble::internal {
+namespace {
+
+CollapseReport read_of(std::int64_t read, std::int64_t tokens) {
+  CollapseReport report;
+  report.texts = 50;
+  report.truncated_texts = read < tokens ? 20 : 0;
+  report.max_length = 256;
+  report.text_tokens = tokens;
+  report.read_tokens = read;
+  return report;
+}
+
+TEST(CollapseAdvice, NamesWhatIsNeverReadFromFivePercentOn) {
+  EXPECT_TRUE(collapse_advice(read_of(1000, 1000)).empty());
+  EXPECT_TRUE(collapse_advice(read_of(951, 1000)).empty());
+  const auto advice = collapse_advice(read_of(360, 1000));
+  ASSERT_EQ(advice.size(), 1);
+  EXPECT_EQ(advice[0],
+            "64 % of the tokens are never read (20 of 50 texts have more than 256): encode such texts in pieces "
+            "(ChunkOptions chunk-mean:256), which gained most on labelled sets of long texts (docs/evidence.md)");
+}
+
+TEST(CollapseAdvice, ATemperatureIsToBeJudgedWhereCollapseIsVisible) {
+  CollapseReport report = read_of(1000, 1000);
+  report.findings.compared = true;
+  ASSERT_EQ(collapse_advice(report).size(), 1);
+  EXPECT_NE(collapse_advice(report)[0].find("stay with 1"), std::string::npos);
+  report.findings.visible = true;
+  ASSERT_EQ(collapse_advice(report).size(), 1);
+  EXPECT_NE(collapse_advice(report)[0].find("treble sweep"), std::string::npos);
+}
+
+TEST(CollapseAdvice, ThereIsNoneForNoTexts) { EXPECT_TRUE(collapse_advice(CollapseReport{}).empty()); }
+
+}  // namespace
+}  // namespace treble::internal
