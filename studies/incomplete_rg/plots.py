@@ -83,7 +83,7 @@ def draw_against_source(
 
 def draw_entropy(data: dict[str, Rows]) -> Any:
     figure, (entropy, curvature) = panels(2)
-    draw_against_source(data["solitons"], entropy, "length", lambda length: math.pi / 2 * (length + 1))
+    draw_against_source(data["solitons"], entropy, "hemisphere_entropy")
     entropy.set(ylabel=r"$G\,[S(\alpha)-S(0)]=\frac{\pi}{2}(I+1)$", title="entanglement entropy of the hemisphere")
     entropy.legend(frameon=False)
     draw_against_source(data["solitons"], curvature, "curvature_centre", lambda r: -r)

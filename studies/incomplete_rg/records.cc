@@ -28,6 +28,7 @@ Record record_of(const Potential& potential, const Soliton& soliton) {
           {"response", soliton.response},
           {"energy", soliton.energy},
           {"length", soliton.length},
+          {"hemisphere_entropy", soliton.hemisphere_entropy()},
           {"chi_centre", soliton.chi_centre},
           // r²/(f − 1) and, by the trace of Einstein's equations, R = ½(∂φ)² + 2V.
           {"c_centre", -6 / potential.value(soliton.centre)},
@@ -93,19 +94,14 @@ std::string as_table(const std::vector<Record>& records) {
 }
 
 std::string as_csv(const std::vector<Record>& records) {
-  std::string text;
-  if (records.empty()) return text;
-  const auto line = [&](const Record& record, const auto& cell) {
-    const char* before = "";
-    for (const auto& [name, value] : record.items()) {
-      text += before + cell(name, value);
-      before = ",";
-    }
-    text += "\n";
-  };
-  line(records.front(), [](const std::string& name, const Record&) { return name; });
+  if (records.empty()) return {};
+  std::vector<std::string> cells;
+  for (const auto& [name, value] : records.front().items()) cells.push_back(name);
+  std::string text = fmt::format("{}\n", fmt::join(cells, ","));
   for (const Record& record : records) {
-    line(record, [](const std::string&, const Record& value) { return text_of(value); });
+    cells.clear();
+    for (const Record& value : record) cells.push_back(text_of(value));
+    text += fmt::format("{}\n", fmt::join(cells, ","));
   }
   return text;
 }

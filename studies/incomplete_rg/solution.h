@@ -16,6 +16,9 @@ struct Soliton {
   double energy = 0;      ///< (−b + αβ/2)/2
   double chi_centre = 0;  ///< χ(0): e^{−χ/2} is the redshift of the centre
   double length = 0;      ///< I = ∫ (r/√f − 1) dr; the hemisphere's entropy is (2π/4G)(R_cut + I)
+
+  /// G times the hemisphere's entanglement entropy, less that of undeformed AdS, whose I is −1.
+  double hemisphere_entropy() const { return std::numbers::pi / 2 * (length + 1); }
 };
 
 struct BlackHole {
