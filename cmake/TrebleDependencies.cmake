@@ -9,7 +9,7 @@ if(NOT dnnl_FOUND)
 endif()
 get_filename_component(TREBLE_ONEDNN_LIBDIR ${dnnl_DIR}/../.. ABSOLUTE)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
-find_package(Boost 1.81 REQUIRED)  # headers alone: odeint; Asio and Beast for the server
+find_package(Boost 1.81 REQUIRED)  # headers alone: odeint, Math; Asio and Beast for the server
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 find_package(ZLIB 1.2.11 REQUIRED)

@@ -76,10 +76,13 @@ function(treble_module name)
   endif()
 endfunction()
 
-# treble_test(NAME SOURCES … LIBRARIES … [LABELS …]): a GoogleTest program whose cases ctest lists one by one.
-# A case whose name begins with "Model" needs a real model and carries the label `model`.
+# treble_test(NAME SOURCES … LIBRARIES … [LABELS …]): a GoogleTest program whose cases ctest lists one by one, labelled `unit`
+# unless said otherwise. A case whose name begins with "Model" needs a real model and carries the label `model`.
 function(treble_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE treble_options ${arg_LIBRARIES} GTest::gtest_main fmt::fmt nlohmann_json::nlohmann_json)
   treble_precompile(${name} treble_precompiled_tests)
@@ -87,7 +90,7 @@ function(treble_test name)
   # What is tested is optimised fully; optimising the tests themselves would take a third of their compile time.
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER -Model* TEST_PREFIX "${name}."
-    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_FILTER Model* TEST_PREFIX "${name}."
     TEST_LIST ${name}_model_tests PROPERTIES LABELS model TIMEOUT 600 ENVIRONMENT "${TREBLE_TEST_ENVIRONMENT}")
 endfunction()

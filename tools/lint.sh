@@ -60,7 +60,7 @@ base() {
   fi
 }
 
-is_source() { grep -E '^(src|apps)/.*\.cc$' | grep -v -e '_test\.cc$' -e '^src/kernels/simd/' || true; }
+is_source() { grep -E '^(src|apps|studies)/.*\.cc$' | grep -v -e '_test\.cc$' -e '^src/kernels/simd/' || true; }
 
 mapfile -t sources < <(printf '%s\n' "${cpp[@]}" | is_source)
 if [ -n "$changed" ]; then
