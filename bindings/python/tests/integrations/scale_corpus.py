@@ -71,7 +71,7 @@ def check_vectors(table: pa.Table, texts: list[str], expected: npt.NDArray[np.fl
     np.testing.assert_array_equal(vectors, expected)
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """The first true value of `condition`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
