@@ -22,6 +22,7 @@ Examples:
   treble inspect corpus.jsonl
   treble inspect --temperature 0.9 --temperature 0.8 corpus.jsonl
   treble inspect -t 0.8 --json - notes/ | python3 -m json.tool
+  treble inspect -t 0.8 --labels label --html classes.html labelled.jsonl
   treble inspect --temperature 0.8 --html report.html corpus.jsonl)";
 
 /// Ids come as JSON; people know them without the quotes.
@@ -29,6 +30,8 @@ std::string plain_id(const std::string& id) {
   const Json json = parse_json_text(id);
   return json.is_string() ? json.get<std::string>() : id;
 }
+
+constexpr std::int64_t kLabelSample = 2000;
 
 /// "0,5" or "none".
 std::vector<std::int64_t> parse_layers(const std::string& text) {
@@ -42,6 +45,11 @@ std::vector<std::int64_t> parse_layers(const std::string& text) {
     layers.push_back(layer);
   }
   return layers;
+}
+
+[[noreturn]] void fail_without_labels(const std::string& field, std::int64_t texts) {
+  fail(ErrorCode::invalid_file, "--labels {}: none of the {} texts has a label there; is the field called otherwise?",
+       field, texts);
 }
 
 }  // namespace
@@ -70,6 +78,15 @@ void InspectCommand::add_to(CLI::App& app) {
       ->group(group);
   command_->add_option("--query-prompt-name", query_prompt_name_, "The model's prompt for them")
       ->type_name("NAME")
+      ->group(group);
+  command_
+      ->add_option("--labels", labels_,
+                   "Field (a.b: within an object) or column with the class of each text: how far have classes drawn "
+                   "together, by layer and temperature?")
+      ->type_name("FIELD")
+      ->group(group);
+  command_->add_option("--label-sample", label_sample_, "Maximum number of texts with a label to measure [2000]")
+      ->type_name("N")
       ->group(group);
   command_->add_option("--layers", layers_, "Layers to look into, from 0: 0,5 or all or none [all]")
       ->type_name("A,B,…")
@@ -107,8 +124,23 @@ InspectOptions InspectCommand::resolve() const {
   for (const auto& text : posts_) options.posts.push_back(PostSpec::parse(text));
   if (!layers_.empty() && layers_ != "all") options.layers = parse_layers(layers_);
   if (!queries_.empty()) options.queries = read_queries(queries_);
+  if (!labels_.empty()) options.label_sample = label_sample_.value_or(kLabelSample);
   if (!query_prompt_name_.empty()) options.query_prompt_name = query_prompt_name_;
   return options;
+}
+
+void InspectCommand::check_labels(const InputPlan& plan) const {
+  if (labels_.empty()) {
+    if (label_sample_) fail(ErrorCode::invalid_argument, "--label-sample needs --labels FIELD");
+    return;
+  }
+  for (const InputFile& file : plan.files) {
+    if (file.format != InputFormat::txt && file.format != InputFormat::document) continue;
+    fail(ErrorCode::invalid_argument,
+         "--labels {}: {} is plain text, which has no fields; labels are read from JSONL, JSON, CSV, TSV and Parquet "
+         "(--format)",
+         labels_, file.path == "-" ? "stdin" : file.path);
+  }
 }
 
 void InspectCommand::check_output(const InputPlan& plan) const {
@@ -122,13 +154,23 @@ void InspectCommand::check_output(const InputPlan& plan) const {
 
 CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const InputPlan& plan,
                                        const InspectOptions& options) const {
-  const auto source = open_inputs(plan, input_.resolve());
+  InputOptions input = input_.resolve();
+  if (!labels_.empty()) input.label_field = labels_;
+  const auto source = open_inputs(plan, input);
+  std::int64_t texts = 0;
+  std::int64_t labelled = 0;
   return inspect_collapse(
       encoder,
       [&](InspectText& text) {
         TextRecord record;
-        if (!source->next(record)) return false;
-        text = {plain_id(record.id), std::move(record.text)};
+        if (!source->next(record)) {
+          if (!labels_.empty() && texts > 0 && labelled == 0) fail_without_labels(labels_, texts);
+          return false;
+        }
+        ++texts;
+        if (!record.label.empty()) ++labelled;
+        std::string place = record.label.empty() ? plan.place(record) : std::string();
+        text = {plain_id(record.id), std::move(record.text), std::move(record.label), std::move(place)};
         return true;
       },
       options);
@@ -137,13 +179,16 @@ CollapseReport InspectCommand::inspect(const SentenceEncoder& encoder, const Inp
 int InspectCommand::run() const {
   input_.check_given();
   const InputPlan plan = input_.plan();
+  check_labels(plan);
   check_output(plan);
   InspectOptions options = resolve();
   WorkProgress progress;
   options.progress = [&progress](const treble::Progress& p) { progress.update({p.stage, p.done, p.total}); };
   const CollapseReport report = inspect(model_.load(), plan, options);
   progress.clear();
-  output_.write(to_json(report), report.verdict + (report.verdict.empty() ? "" : "\n\n") + to_table(report));
+  std::string verdict = report.verdict;
+  if (report.classes) verdict += "\n\n" + report.classes->verdict;
+  output_.write(to_json(report), verdict + (verdict.empty() ? "" : "\n\n") + to_table(report));
   return 0;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@ class InspectCommand {
 
  private:
   InspectOptions resolve() const;
+  void check_labels(const InputPlan& plan) const;
   void check_output(const InputPlan& plan) const;
   CollapseReport inspect(const SentenceEncoder& encoder, const InputPlan& plan, const InspectOptions& options) const;
 
@@ -32,6 +35,8 @@ class InspectCommand {
   std::vector<std::string> posts_;
   ReportOutput output_;
   std::string layers_;
+  std::string labels_;
+  std::optional<std::int64_t> label_sample_;
   std::string queries_;
   std::string query_prompt_name_;
 };

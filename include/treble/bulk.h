@@ -27,6 +27,7 @@ struct TextRecord {
   std::string id;          ///< the source's own id as JSON ("\"doc7\"", "7"); empty: it has none
   std::size_t file = 0;    ///< for TextSource::place: which of the source's files it is from
   std::uint64_t line = 1;  ///< and where in that file it begins
+  std::string label = {};  ///< its class, where a source was asked for one; empty: it has none
 };
 
 /// Where texts come from. A job calls next(), bytes_read() and replaced() from one thread of its own, one batch ahead

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/class_collapse.h"
 #include "treble/export.h"
 #include "treble/options.h"
 #include "treble/post_transform.h"
@@ -25,6 +26,9 @@ namespace treble {
 struct InspectText {
   std::string id;    ///< for the reader of the report; may be empty
   std::string text;  ///< in UTF-8
+  /// Its class; empty: it has none. Looked at where InspectOptions::label_sample is set.
+  std::string label = {};
+  std::string place = {};  ///< where it comes from, for messages ("corpus.jsonl:17"); may be empty
 };
 
 /// Fills in the next text; false at the end. Read once, in order; what is not sampled is not kept.
@@ -58,8 +62,12 @@ struct InspectOptions {
   /// Queries to hold against the sampled texts, encoded with `query_prompt_name`; empty: no slope is measured.
   std::vector<std::string> queries = {};
   std::optional<std::string> query_prompt_name = {};  ///< one of the model's prompts; unset: as `encode` says
-  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "probing layers" (steps: texts, each
-  /// once for each setting and length, counted over all three).
+  /// At most this many of the texts that have a label, at least 2, drawn at random by `seed` from all of them (so that
+  /// classes keep their shares), are measured by class, in `layers` and the final vectors: treble/class_collapse.h.
+  /// Unset: labels are not looked at.
+  std::optional<std::int64_t> label_sample = {};
+  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "probing layers", "encoding labelled
+  /// texts", "measuring classes" (steps: texts, each once for each setting and length, counted over all of them).
   ProgressCallback progress = {};
   /// Heard after every chunk of texts that is read, and between micro-batches; ends the call with Error{interrupted}.
   std::stop_token stop = {};
@@ -196,10 +204,11 @@ struct CollapseReport {
   std::vector<SlopeEstimate> query_length_slope;                               ///< [setting]; empty without queries
   std::vector<AttentionEstimate>
       attention;  ///< of each layer over its heads, then of each head; empty where no layer was probed
-  std::vector<TokenEstimate> tokens;  ///< of each layer, at each length and setting
-  TextMap map;                        ///< of the sampled texts
-  std::int64_t sample = 0;            ///< as asked
-  std::uint64_t seed = 0;             ///< as asked
+  std::vector<TokenEstimate> tokens;   ///< of each layer, at each length and setting
+  TextMap map;                         ///< of the sampled texts
+  std::optional<ClassReport> classes;  ///< of the labelled texts; unset where labels are not looked at
+  std::int64_t sample = 0;             ///< as asked
+  std::uint64_t seed = 0;              ///< as asked
 };
 
 /// Measures. Deterministic for a seed. Memory holds the samples, not the input: at most `sample` texts a bucket and a

@@ -5,6 +5,7 @@
 #include "treble/bulk.h"
 #include "treble/calibrate.h"
 #include "treble/chunking.h"
+#include "treble/class_collapse.h"
 #include "treble/collapse_report.h"
 #include "treble/decompress.h"
 #include "treble/error.h"

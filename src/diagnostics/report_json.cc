@@ -105,6 +105,34 @@ Json form(const CollapseFindings& findings) {
           {"explained_by_length", optional(findings.explained_by_length)}};
 }
 
+Json form(const std::optional<Interval>& interval) {
+  if (!interval) return {};
+  return {{"value", number(interval->value)}, {"low", number(interval->low)}, {"high", number(interval->high)}};
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+Json form(const ClassEstimate& e) {
+  return {{"setting", e.setting},
+          {"layer", e.layer < 0 ? Json() : Json(e.layer)},
+          {"bucket", e.bucket < 0 ? Json() : Json(e.bucket)},
+          {"dim", e.dim},
+          {"texts", e.texts},
+          {"classes", e.classes},
+          {"texts_left_out", e.texts_left_out},
+          {"reason", text_or_null(e.reason)},
+          {"within", form(e.within)},
+          {"between", form(e.between)},
+          {"nc1_traces", form(e.nc1_traces)},
+          {"nc1", form(e.nc1)},
+          {"nc2", form(e.nc2)},
+          {"spectral_resamples", e.spectral_resamples},
+          {"held_out_texts", e.held_out_texts},
+          {"accuracy", form(e.accuracy)},
+          {"probe_accuracy", form(e.probe_accuracy)},
+          {"agreement", form(e.agreement)}};
+}
+
 template <typename T>
 Json table(const std::vector<std::vector<T>>& rows) {
   return array(rows, [](const auto& row) { return array(row, [](const T& cell) { return form(cell); }); });
@@ -119,6 +147,44 @@ Json matrices(const CollapseReport& report) {
   return array(report.bucket_matrix, [](const auto& matrix) {
     return array(matrix, [](const auto& row) { return array(row, optional<double>); });
   });
+}
+
+Json form(const ClassFindings& findings) {
+  const bool layers = findings.first_layer >= 0;
+  return {{"first_layer", layers ? Json(findings.first_layer) : Json()},
+          {"last_layer", layers ? Json(findings.last_layer) : Json()},
+          {"tighter_by_layer", form(findings.tighter_by_layer)},
+          {"tighter_by_temperature", list(findings.tighter_by_temperature)},
+          {"accuracy_change", list(findings.accuracy_change)}};
+}
+
+Json form(const ClassMap& map) {
+  const auto text = [](const ClassMapText& one) -> Json {
+    return {{"id", one.id},
+            {"label", one.label},
+            {"tokens", one.tokens},
+            {"text", one.text},
+            {"at", array(one.at, [](const auto& at) { return array(at, number); })}};
+  };
+  return {{"axes", map.class_mean_axes ? "class means" : "texts"},
+          {"explained", array(map.explained, [](const auto& shares) { return array(shares, number); })},
+          {"texts", array(map.texts, text)}};
+}
+
+Json form(const std::optional<ClassReport>& report) {
+  if (!report) return {};
+  const auto size = [](const ClassSize& one) -> Json { return {{"label", one.label}, {"texts", one.texts}}; };
+  return {{"verdict", report->verdict},
+          {"findings", form(report->findings)},
+          {"labelled_texts", report->labelled_texts},
+          {"unlabelled_texts", report->unlabelled_texts},
+          {"unlabelled", report->unlabelled},
+          {"sample", report->sample},
+          {"resamples", report->resamples},
+          {"pooling", report->pooling},
+          {"classes", array(report->classes, size)},
+          {"estimates", list(report->estimates)},
+          {"map", form(report->map)}};
 }
 
 }  // namespace
@@ -157,7 +223,8 @@ std::string to_json(const CollapseReport& report) {
       {"tokens", list(report.tokens)},
       {"map",
        {{"explained", array(report.map.explained, [](const auto& shares) { return array(shares, number); })},
-        {"texts", list(report.map.texts)}}}};
+        {"texts", list(report.map.texts)}}},
+      {"classes", form(report.classes)}};
   return internal::json_text(json);
 }
 

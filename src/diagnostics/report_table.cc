@@ -1,7 +1,9 @@
 // The report for a terminal.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -211,6 +213,84 @@ void append_cuts(const CollapseReport& report, std::string& out) {
   append_table(report, {"cut at", "texts", {}}, rows, out);
 }
 
+std::string cell(const std::optional<Interval>& interval, double scale, int digits) {
+  if (!interval) return "–";
+  return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", scale * interval->value, digits, scale * interval->low, digits,
+                     scale * interval->high, digits);
+}
+
+std::string share(const std::optional<Interval>& interval) {
+  return interval ? fmt::format("{:.1f} %", 100 * interval->value) : std::string("–");
+}
+
+/// The scatters' ratio may be thousands or thousandths.
+std::string ratio_cell(const std::optional<Interval>& interval) {
+  const bool plain = interval && interval->value >= 0.1 && interval->high < 100;
+  if (!interval || plain) return cell(interval, 1, 3);
+  return fmt::format("{:.2g} [{:.2g}, {:.2g}]", interval->value, interval->low, interval->high);
+}
+
+std::string place_name(const ClassEstimate& estimate) {
+  if (estimate.layer < 0) return "final vectors";
+  return estimate.layer == 0 ? std::string("embeddings") : fmt::format("layer {}", estimate.layer);
+}
+
+/// A row for every place or bucket of `chosen`, a column a temperature.
+template <typename Chosen, typename Label, typename Form>
+std::vector<Row> class_rows(const ClassReport& report, const Chosen& chosen, const Label& label, const Form& form) {
+  std::vector<Row> rows;
+  for (const ClassEstimate& estimate : report.estimates) {
+    if (!chosen(estimate)) continue;
+    const std::string name = label(estimate);
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& one) { return one.label == name; });
+    if (row == rows.end()) {
+      rows.push_back({name, fmt::format("{}/{}", estimate.texts, estimate.classes), {}});
+      row = rows.end() - 1;
+    }
+    row->cells.push_back(form(estimate));
+  }
+  return rows;
+}
+
+void append_classes_by_layer(const CollapseReport& report, std::string& out) {
+  const ClassReport& classes = *report.classes;
+  const auto add = [&](const char* heading, const auto& form) {
+    out += fmt::format("\n{}\n", heading);
+    const auto all_lengths = [](const ClassEstimate& e) { return e.bucket < 0; };
+    append_table(report, {"place", "texts/K", {}}, class_rows(classes, all_lengths, place_name, form), out);
+  };
+  add("Classes, NC1~ = tr S_W / tr S_B (95 % bootstrap interval; lower is tighter)",
+      [](const ClassEstimate& e) { return ratio_cell(e.nc1_traces); });
+  add("Classes, NC1 = tr(S_W S_B+)/K and NC2, distance of the class means to a simplex frame",
+      [](const ClassEstimate& e) {
+        return e.nc1 ? fmt::format("{:.3g}, {:.3f}", e.nc1->value, e.nc2->value) : std::string("–");
+      });
+  add("Classes, held-out half: right by the nearest class mean, % (95 % bootstrap interval)",
+      [](const ClassEstimate& e) { return cell(e.accuracy, 100, 1); });
+  add("Classes, held-out half: right by a linear probe, and share on which both agree",
+      [](const ClassEstimate& e) { return fmt::format("{}, {}", share(e.probe_accuracy), share(e.agreement)); });
+}
+
+void append_classes(const CollapseReport& report, std::string& out) {
+  if (!report.classes || report.classes->estimates.empty()) return;
+  append_classes_by_layer(report, out);
+  out += "\nClasses by length, final vectors: NC1~ and held-out half right by the nearest class mean\n";
+  const auto rows = class_rows(
+      *report.classes, [](const ClassEstimate& e) { return e.bucket >= 0 && e.layer < 0; },
+      [&](const ClassEstimate& e) { return bucket_name(report.buckets[static_cast<std::size_t>(e.bucket)]); },
+      [](const ClassEstimate& e) {
+        return e.nc1_traces ? fmt::format("{:.3g}, {}", e.nc1_traces->value, share(e.accuracy))
+                            : fmt::format("–, {}", share(e.accuracy));
+      });
+  append_table(report, {"tokens", "texts/K", {}}, rows, out);
+  const ClassReport& classes = *report.classes;
+  if (classes.unlabelled_texts == 0) return;
+  out += fmt::format("\n{} of {} texts {} no label and {} left out of the measures of classes: {}{}\n",
+                     classes.unlabelled_texts, report.texts, classes.unlabelled_texts == 1 ? "has" : "have",
+                     classes.unlabelled_texts == 1 ? "is" : "are", fmt::join(classes.unlabelled, ", "),
+                     std::cmp_less(classes.unlabelled.size(), classes.unlabelled_texts) ? ", …" : "");
+}
+
 }  // namespace
 
 std::string to_table(const CollapseReport& report) {
@@ -228,6 +308,7 @@ std::string to_table(const CollapseReport& report) {
   append_geometry(report, out);
   append_hubness(report, out);
   append_layers(report, out);
+  append_classes(report, out);
   return out;
 }
 

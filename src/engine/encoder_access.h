@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "batch/packed_batch.h"
+#include "engine/layer_vectors.h"
 #include "layers/attention_observer.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenized_text.h"
@@ -53,6 +54,13 @@ struct BatchCall {
 struct SpanEmbeddings {
   Embeddings embeddings;          ///< a row a span, in the order of the texts; token_counts are of the texts
   std::vector<std::size_t> ends;  ///< [texts]: the spans of text i end before this row
+};
+
+/// Texts whose vectors are wanted after some of the layers.
+struct LayerCallTexts {
+  std::span<const std::string_view> texts;
+  std::span<const std::int64_t> layers;  ///< blocks before each, rising; 0: after the embeddings
+  std::size_t first_row = 0;             ///< of the room: where the first text's vectors go
 };
 
 /// What is said of a text whose vector has a NaN or infinity.
@@ -100,6 +108,16 @@ struct EncoderAccess {
   /// Error{unsupported} for a model that pools a single token.
   static SpanEmbeddings encode_spans(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                      const EncodeOptions& options, std::int64_t max_tokens);
+
+  /// For `texts` texts and `layers` layers.
+  static LayerVectors room_for_layers(const SentenceEncoder& encoder, const EncodeOptions& options, std::size_t texts,
+                                      std::size_t layers);
+
+  /// Writes the texts' vectors to their rows: of each layer the hidden states, pooled as the model pools but without
+  /// the modules that follow; and the final vectors. The same, bit for bit, for every number of threads. Throws what
+  /// encode throws.
+  static void encode_layers(const SentenceEncoder& encoder, const LayerCallTexts& call, const EncodeOptions& options,
+                            LayerVectors& out);
 
   /// Runs the encoder on each text alone, in order and on this thread, with the observer looking on; nothing is pooled.
   /// The same, bit for bit, for every number of threads. Returns the tokens of each text.

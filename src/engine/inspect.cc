@@ -10,6 +10,7 @@
 #include "diagnostics/length_slope.h"
 #include "diagnostics/pairwise_cosine.h"
 #include "diagnostics/verdict.h"
+#include "engine/class_inspection.h"
 #include "engine/encoder_access.h"
 #include "engine/text_map.h"
 #include "engine/text_sample.h"
@@ -62,13 +63,19 @@ class Inspection {
   CollapseReport run(const InspectSource& source) {
     sample_ = draw_sample(encoder_, source, options_);
     start_report();
+    if (options_.label_sample) {
+      classes_.emplace(encoder_, options_, sample_, layers_);
+      work_ += temperatures_.size() * classes_->steps();
+    }
     TextMapBuilder map(texts_, options_.neighbors);
     for (std::size_t t = 0; t < temperatures_.size(); ++t) {
       measure_sample(t, map);
       measure_cuts(t);
       probe_layers(t);
+      if (classes_) classes_->measure(encode_options(t), [this](auto stage, auto steps) { advance(stage, steps); });
     }
     measure_posts();
+    if (classes_) report_.classes = classes_->take(report_.settings);
     report_.map = map.take();
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
@@ -84,6 +91,7 @@ class Inspection {
     at_least("bootstrap (resamples)", options_.bootstrap, 0);
     at_least("probe_texts", options_.probe_texts, 1);
     at_least("neighbors", options_.neighbors, 1);
+    at_least("label_sample (labelled texts)", options_.label_sample.value_or(2), 2);
     for (const std::int64_t layer : options_.layers.value_or(std::vector<std::int64_t>{})) {
       if (layer < 0 || layer >= encoder_.info().num_layers) {
         fail(ErrorCode::invalid_argument, "layer {} does not exist: {} has layers 0 to {}", layer, encoder_.info().name,
@@ -241,6 +249,7 @@ class Inspection {
   std::vector<SampledText> texts_;  ///< the buckets' samples, one after the other
   std::vector<std::int64_t> ends_;  ///< of the buckets in texts_
   Spectrum axes_;                   ///< of the untouched model
+  std::optional<ClassInspection> classes_;
   /// At temperature 1, kept for the fitted steps.
   Embeddings untouched_;
   std::vector<Embeddings> untouched_cuts_;  ///< [cut length]

@@ -12,20 +12,14 @@ namespace treble::internal {
 
 namespace {
 
-/// Beyond that a page of points is a smear and a megabyte.
-constexpr std::size_t kMaxTexts = 2000;
 constexpr std::size_t kTextBytes = 240;
 
-std::string beginning(const std::string& text) {
+}  // namespace
+
+std::string beginning_of(const std::string& text) {
   const std::string_view prefix = utf8_prefix(text, kTextBytes);
   return prefix.size() == text.size() ? text : std::string(prefix) + "…";
 }
-
-/// Coordinates on the axes, and the share of the vectors' variance that each axis carries.
-struct Projection {
-  std::vector<std::array<double, 2>> at;
-  std::array<double, 2> explained = {};
-};
 
 Projection project(ConstMatrixView vectors, const Spectrum& axes) {
   Projection result;
@@ -55,16 +49,14 @@ Projection project(ConstMatrixView vectors, const Spectrum& axes) {
   return result;
 }
 
-}  // namespace
-
 TextMapBuilder::TextMapBuilder(std::span<const SampledText> texts, std::int64_t neighbors) : neighbors_(neighbors) {
-  const std::size_t count = std::min(texts.size(), kMaxTexts);
+  const std::size_t count = std::min(texts.size(), kMaxMapTexts);
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t row = i * texts.size() / count;
     shown_.push_back(static_cast<std::int64_t>(row));
     const SampledText& text = texts[row];
     map_.texts.push_back(
-        {text.id.empty() ? std::to_string(text.index) : text.id, text.used, beginning(text.text), {}, {}});
+        {text.id.empty() ? std::to_string(text.index) : text.id, text.used, beginning_of(text.text), {}, {}});
   }
 }
 

@@ -1,8 +1,11 @@
 // The map of a collapse report: the sampled texts on principal axes, with their neighbours.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,6 +14,19 @@
 #include "tensor/view.h"
 
 namespace treble::internal {
+
+/// Beyond that a page of points is a smear and a megabyte.
+constexpr std::size_t kMaxMapTexts = 2000;
+
+/// What is shown of a text.
+std::string beginning_of(const std::string& text);
+
+/// Coordinates on the first two axes, and the share of the vectors' variance that each of them carries.
+struct Projection {
+  std::vector<std::array<double, 2>> at;
+  std::array<double, 2> explained = {};
+};
+Projection project(ConstMatrixView vectors, const Spectrum& axes);
 
 class TextMapBuilder {
  public:

@@ -1,5 +1,7 @@
 #include "engine/text_sample.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -17,6 +19,8 @@ constexpr std::int64_t kEnoughCutTexts = 30;
 constexpr std::int64_t kShortestCut = 4;
 /// Texts whose tokens are counted in one call: enough for every thread, few enough to hold.
 constexpr std::size_t kChunkTexts = 256;
+/// Unlabelled texts that are named.
+constexpr std::size_t kNamedTexts = 5;
 constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
 
 std::vector<std::int64_t> possible_cuts(const InspectOptions& options, std::int64_t max_length) {
@@ -71,7 +75,8 @@ class Sampler {
       : encoder_(encoder),
         options_(options),
         asked_(possible_cuts(options, max_length), options),
-        shorter_(shorter_cuts(options, max_length), options) {
+        shorter_(shorter_cuts(options, max_length), options),
+        labelled_(options.label_sample.value_or(0), options.seed) {
     sample_.buckets = make_buckets(options.bucket_edges, max_length);
     for (std::size_t i = 0; i < sample_.buckets.size(); ++i) buckets_.emplace_back(options.sample, options.seed + i);
     count_options_ = options.encode;
@@ -90,6 +95,8 @@ class Sampler {
       sample_.by_bucket.push_back(buckets_[i].take());
     }
     choose_cuts();
+    sample_.labelled_texts = labelled_.seen();
+    sample_.labelled = labelled_.take();
     return std::move(sample_);
   }
 
@@ -103,7 +110,10 @@ class Sampler {
     }();
     const auto counts = encoder_.count_tokens(views, count_options_);
     for (std::size_t i = 0; i < chunk_.size(); ++i) {
-      place({sample_.texts++, std::move(chunk_[i].id), std::move(chunk_[i].text), counts[i].tokens, counts[i].used});
+      InspectText& text = chunk_[i];
+      if (options_.label_sample && text.label.empty()) note_unlabelled(text);
+      place({sample_.texts++, std::move(text.id), std::move(text.text), counts[i].tokens, counts[i].used,
+             std::move(text.label)});
     }
     chunk_.clear();
     bytes_ = 0;
@@ -111,10 +121,16 @@ class Sampler {
     if (options_.progress) options_.progress({"reading", sample_.texts, 0});
   }
 
+  void note_unlabelled(const InspectText& text) {
+    if (++sample_.unlabelled_texts > static_cast<std::int64_t>(kNamedTexts)) return;
+    sample_.unlabelled.push_back(text.place.empty() ? fmt::format("text {}", sample_.texts) : text.place);
+  }
+
   void place(const SampledText& text) {
     sample_.truncated_texts += text.used < text.tokens ? 1 : 0;
     const std::int64_t bucket = bucket_of(sample_.buckets, text.used);
     if (bucket >= 0) buckets_[static_cast<std::size_t>(bucket)].offer(text);
+    if (options_.label_sample && !text.label.empty()) labelled_.offer(text);
     asked_.offer(text);
     shorter_.offer(text);
   }
@@ -133,6 +149,7 @@ class Sampler {
   std::vector<Reservoir> buckets_;
   CutSamples asked_;
   CutSamples shorter_;
+  Reservoir labelled_;
   std::vector<InspectText> chunk_;
   std::size_t bytes_ = 0;
   TextSample sample_;

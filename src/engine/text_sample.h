@@ -17,6 +17,7 @@ struct SampledText {
   std::string text = {};
   std::int64_t tokens = 0;  ///< that it has
   std::int64_t used = 0;    ///< that the model reads
+  std::string label = {};
 };
 
 /// Keeps at most `max_count` of what it is offered, each with the same chance.
@@ -42,6 +43,11 @@ struct TextSample {
   /// Rising; of those asked for up to the longest that enough texts reach, or of shorter ones when no two reach any.
   std::vector<std::int64_t> cut_lengths;
   std::vector<SampledText> cuts;  ///< texts of at least cut_lengths.back() tokens
+  /// Where labels are looked at; else 0 and empty.
+  std::int64_t labelled_texts = 0;
+  std::int64_t unlabelled_texts = 0;
+  std::vector<std::string> unlabelled;  ///< where the first few of them are
+  std::vector<SampledText> labelled;    ///< a sample of the labelled ones
 };
 
 /// Reads the whole source. Throws Error{invalid_argument} for options out of range.

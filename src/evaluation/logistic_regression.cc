@@ -1,9 +1,8 @@
 #include "evaluation/logistic_regression.h"
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <numeric>
 
 #include "evaluation/lbfgs.h"
 
@@ -11,9 +10,10 @@ namespace treble::internal {
 
 namespace {
 
-/// Of the mean gradient: scikit-learn stops at 1e-4.
-constexpr double kTolerance = 1e-6;
-constexpr int kMaxSteps = 1000;
+using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using FloatRows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+Eigen::Index index(std::size_t size) { return static_cast<Eigen::Index>(size); }
 
 /// ln(1 + e^x) without overflow.
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
@@ -27,68 +27,62 @@ double softmax(std::span<double> logits) {
   return highest + std::log(sum);
 }
 
+/// −ln p(label) of one item, whose logits become their slopes.
+double take_slopes(std::span<double> logits, std::size_t label) {
+  const double logit = logits.size() == 1 ? logits[0] : logits[label];
+  if (logits.size() == 1) {
+    logits[0] = 1 / (1 + std::exp(-logit)) - (label == 1 ? 1 : 0);
+    return softplus(logit) - (label == 1 ? logit : 0);
+  }
+  const double loss = softmax(logits) - logit;
+  logits[label] -= 1;
+  return loss;
+}
+
+/// `weights` [dim + 1, columns]: the last row are the intercepts, which are free of the penalty.
+double loss_and_gradient(const Rows& x, std::span<const std::int64_t> labels, const Eigen::Map<const Rows>& weights,
+                         Eigen::Map<Rows> gradient) {
+  const Eigen::Index dim = x.cols();
+  Rows slopes = x * weights.topRows(dim);
+  slopes.rowwise() += weights.row(dim);
+  double loss = weights.topRows(dim).squaredNorm() / 2;
+  const auto columns = static_cast<std::size_t>(slopes.cols());
+  for (Eigen::Index item = 0; item < slopes.rows(); ++item) {
+    loss += take_slopes({slopes.row(item).data(), columns},
+                        static_cast<std::size_t>(labels[static_cast<std::size_t>(item)]));
+  }
+  gradient.topRows(dim) = weights.topRows(dim);
+  gradient.topRows(dim).noalias() += x.transpose() * slopes;
+  gradient.row(dim) = slopes.colwise().sum();
+  return loss;
+}
+
 }  // namespace
 
 LogisticRegression::LogisticRegression(std::span<const float> rows, std::span<const std::int64_t> labels,
-                                       std::size_t classes)
+                                       std::size_t classes, const LogisticOptions& options)
     : dim_(rows.size() / labels.size()),
       classes_(classes),
       columns_(classes == 2 ? 1 : classes),
       weights_((dim_ + 1) * columns_) {
-  const auto count = static_cast<double>(labels.size());
-  minimize([&](const std::vector<double>& weights,
-               std::vector<double>& gradient) { return loss_and_gradient(rows, labels, weights, gradient); },
-           {.tolerance = kTolerance * count, .max_steps = kMaxSteps}, weights_);
-}
-
-void LogisticRegression::add_logits(std::span<const float> row, const std::vector<double>& weights,
-                                    std::span<double> logits) const {
-  // Over the columns inside, so that the compiler has no sum to keep the order of.
-  for (std::size_t i = 0; i < dim_; ++i) {
-    const double x = row[i];
-    const double* column = weights.data() + i * columns_;
-    for (std::size_t c = 0; c < columns_; ++c) logits[c] += x * column[c];
-  }
-  const double* intercepts = weights.data() + dim_ * columns_;
-  for (std::size_t c = 0; c < columns_; ++c) logits[c] += intercepts[c];
-}
-
-double LogisticRegression::loss_and_gradient(std::span<const float> rows, std::span<const std::int64_t> labels,
-                                             const std::vector<double>& weights, std::vector<double>& gradient) const {
-  const std::size_t penalized = dim_ * columns_;
-  std::copy(weights.begin(), weights.end(), gradient.begin());
-  std::fill(gradient.begin() + static_cast<std::ptrdiff_t>(penalized), gradient.end(), 0.0);
-  double loss = std::inner_product(gradient.begin(), gradient.end(), gradient.begin(), 0.0) / 2;
-  std::vector<double> slopes(columns_);
-  for (std::size_t item = 0; item < labels.size(); ++item) {
-    const auto row = rows.subspan(item * dim_, dim_);
-    std::fill(slopes.begin(), slopes.end(), 0.0);
-    add_logits(row, weights, slopes);
-    const auto label = static_cast<std::size_t>(labels[item]);
-    if (columns_ == 1) {
-      const double logit = slopes[0];
-      loss += softplus(logit) - (label == 1 ? logit : 0);
-      slopes[0] = 1 / (1 + std::exp(-logit)) - (label == 1 ? 1 : 0);
-    } else {
-      const double logit = slopes[label];
-      loss += softmax(slopes) - logit;
-      slopes[label] -= 1;
-    }
-    for (std::size_t i = 0; i <= dim_; ++i) {
-      const double x = i < dim_ ? double{row[i]} : 1.0;
-      double* into = gradient.data() + i * columns_;
-      for (std::size_t c = 0; c < columns_; ++c) into[c] += x * slopes[c];
-    }
-  }
-  return loss;
+  const auto items = static_cast<Eigen::Index>(labels.size());
+  const Rows x = Eigen::Map<const FloatRows>(rows.data(), items, index(dim_)).cast<double>();
+  minimize(
+      [&](const std::vector<double>& weights, std::vector<double>& gradient) {
+        return loss_and_gradient(x, labels, {weights.data(), index(dim_ + 1), index(columns_)},
+                                 {gradient.data(), index(dim_ + 1), index(columns_)});
+      },
+      {.tolerance = options.tolerance * static_cast<double>(items), .max_steps = options.max_steps}, weights_);
 }
 
 std::vector<double> LogisticRegression::probabilities(std::span<const float> rows) const {
   std::vector<double> result;
-  std::vector<double> logits(columns_);
-  for (std::size_t first = 0; first < rows.size(); first += dim_) {
-    std::fill(logits.begin(), logits.end(), 0.0);
-    add_logits(rows.subspan(first, dim_), weights_, logits);
+  const Eigen::Map<const Rows> weights(weights_.data(), index(dim_ + 1), index(columns_));
+  const Eigen::Map<const FloatRows> x(rows.data(), index(rows.size() / dim_), index(dim_));
+  Rows all = x.cast<double>() * weights.topRows(index(dim_));
+  all.rowwise() += weights.row(index(dim_));
+  for (Eigen::Index item = 0; item < all.rows(); ++item) {
+    const std::span<double> logits(all.row(item).data(), columns_);
     if (columns_ == 1) {
       const double second = 1 / (1 + std::exp(-logits[0]));
       result.insert(result.end(), {1 - second, second});

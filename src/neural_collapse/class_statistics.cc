@@ -15,14 +15,9 @@ namespace {
 /// Rounding, as a share: of the largest squared singular value, and of what was subtracted in centring.
 constexpr double kRoundingShare = 1e-13;
 
-/// The principal axes of centred class means, and the squares of their singular values.
-struct Axes {
-  Eigen::MatrixXd directions;  ///< [dim, rank]
-  Eigen::VectorXd squares;     ///< [rank]
-};
+}  // namespace
 
-/// By the smaller of the two products of `centred` with itself. `length`: the norm of what it was before.
-Axes principal_axes(const Eigen::MatrixXd& centred, double length) {
+PrincipalAxes principal_axes(const Eigen::MatrixXd& centred, double length) {
   const bool by_dimension = centred.rows() <= centred.cols();
   const Eigen::MatrixXd product =
       by_dimension ? Eigen::MatrixXd(centred * centred.transpose()) : Eigen::MatrixXd(centred.transpose() * centred);
@@ -32,12 +27,10 @@ Axes principal_axes(const Eigen::MatrixXd& centred, double length) {
   const double min_square =
       std::max(kRoundingShare * squares[squares.size() - 1], std::pow(kRoundingShare * length, 2));
   const Eigen::Index rank = (squares.array() > min_square).count();
-  Axes axes{solver.eigenvectors().rightCols(rank), squares.tail(rank)};
+  PrincipalAxes axes{solver.eigenvectors().rightCols(rank), squares.tail(rank)};
   if (!by_dimension) axes.directions = centred * axes.directions * axes.squares.cwiseSqrt().cwiseInverse().asDiagonal();
   return axes;
 }
-
-}  // namespace
 
 std::int64_t check_features(const LabelledFeatures& features) {
   const auto items = static_cast<std::int64_t>(features.classes.size());
@@ -102,7 +95,7 @@ NeuralCollapse measure(const Eigen::Ref<const Features>& h, std::span<const std:
   const auto items = static_cast<double>(classes.size());
   const auto k = static_cast<double>(num_classes);
   // tr(Σ_W Σ_B⁺) by Σ_B = U (s²/K) Uᵀ, U s Vᵀ being the centred means: Σ over axes of Σ_W's variance over Σ_B's.
-  const Axes axes = principal_axes(centred, means.norm());
+  const PrincipalAxes axes = principal_axes(centred, means.norm());
   NeuralCollapse result;
   Eigen::VectorXd along = Eigen::VectorXd::Zero(axes.squares.size());
   for (std::size_t i = 0; i < classes.size(); ++i) {

@@ -26,6 +26,17 @@ std::int64_t check_features(const LabelledFeatures& features);
 Eigen::MatrixXd class_means(const Eigen::Ref<const Features>& h, std::span<const std::int64_t> classes,
                             std::int64_t num_classes);
 
+/// The principal axes of centred class means, and the squares of their singular values, rising; without those that are
+/// rounding.
+struct PrincipalAxes {
+  Eigen::MatrixXd directions;  ///< [dim, rank]
+  Eigen::VectorXd squares;     ///< [rank]
+};
+
+/// By the smaller of the two products of `centred` [dim, classes] with itself. `length`: the norm of what it was
+/// before.
+PrincipalAxes principal_axes(const Eigen::MatrixXd& centred, double length);
+
 /// All but NC3.
 NeuralCollapse measure(const Eigen::Ref<const Features>& h, std::span<const std::int64_t> classes,
                        std::int64_t num_classes);

@@ -50,6 +50,12 @@ class ModuleChain {
   /// vectors of. A NaN in the hidden states shows in the text's row. Throws Error{internal} when shapes disagree.
   void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
 
+  /// The pooling alone, of the hidden states after any layer: → out [batch.num_sequences(), pooling_width()].
+  void pool_only(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
+
+  /// Width of what pooling gives, before the other modules.
+  std::int64_t pooling_width() const noexcept;
+
   /// The vector, [output_dim(options)], of a row that `run` wrote: cut, and scaled to length 1 where it should be.
   void finish(std::span<const float> row, const ModuleChainOptions& options, std::span<float> vector) const;
 

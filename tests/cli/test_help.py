@@ -108,6 +108,8 @@ class Examples(Folder):
         corpus = "".join(json.dumps({"_id": f"d{i}", "text": text}) + "\n" for i, text in enumerate(lines_of(90, 50)))
         self.write("corpus.jsonl", corpus)
         self.write("scifact/corpus.jsonl", corpus)
+        labelled = "".join(json.dumps({"text": t, "label": i % 3}) + "\n" for i, t in enumerate(lines_of(60, 9)))
+        self.write("labelled.jsonl", labelled)
         with gzip.open(self.folder / "papers.jsonl.gz", "wt") as file:
             file.writelines(json.dumps({"meta": {"abstract": text}}) + "\n" for text in lines_of(9, 50))
         for i, text in enumerate(lines_of(20, 9)):
@@ -159,6 +161,7 @@ class Examples(Folder):
     def test_inspect(self) -> None:
         self.run_examples("inspect")
         self.assertTrue((self.folder / "report.html").exists())
+        self.assertTrue((self.folder / "classes.html").exists())
 
     def test_sweep(self) -> None:
         self.run_examples("sweep")

@@ -5,6 +5,7 @@
 
 #include "fail.h"
 #include "input/json_value.h"
+#include "input/text_fields.h"
 
 namespace treble::cli {
 
@@ -99,6 +100,7 @@ bool CsvSource::start() {
   }
   const std::string title = options_.title_field.value_or("");
   if (!title.empty()) title_column_ = require_column(title, "--title-field");
+  if (options_.label_field) label_column_ = require_column(*options_.label_field, "--labels");
   if (!options_.header) return true;
   id_column_ = find_column("_id");
   if (!id_column_) id_column_ = find_column("id");
@@ -123,6 +125,7 @@ bool CsvSource::next(TextRecord& record) {
   const auto& fields = record_.fields();
   record.text = title_column_ ? join_title(fields[*title_column_], fields[text_column_]) : fields[text_column_];
   record.id = id_column_ ? json_string(fields[*id_column_]) : std::string();
+  record.label = label_column_ ? label_from(fields[*label_column_]) : std::string();
   record.line = record_line_;
   return true;
 }

@@ -48,6 +48,7 @@ class CsvSource : public TextSource {
   std::vector<std::string> columns_;
   std::size_t text_column_ = 0;
   std::optional<std::size_t> title_column_;
+  std::optional<std::size_t> label_column_;
   std::optional<std::size_t> id_column_;
 };
 

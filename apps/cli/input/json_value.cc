@@ -29,7 +29,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   Builder(std::string_view json, JsonValue& root) : json_(json), root_(root) {}
 
   bool null() override { return add({}); }
-  bool boolean(bool /*value*/) override { return add({JsonValue::Kind::boolean}); }
+  bool boolean(bool value) override { return add({JsonValue::Kind::boolean, value ? "true" : "false"}); }
   bool number_integer(std::int64_t value) override {
     // Only what has a minus sign comes here.
     return add({JsonValue::Kind::number, value == 0 ? "-0" : fmt::format("{}", value)});

@@ -14,7 +14,7 @@ struct JsonValue {
   enum class Kind { null, boolean, number, string, list, object };
 
   Kind kind = Kind::null;
-  std::string text = {};  ///< of a string; of a number, as it is written
+  std::string text = {};  ///< of a string; of a number, as it is written; "true" or "false"
   /// Of an object. The elements of lists are checked and not kept.
   std::vector<std::pair<std::string, JsonValue>> members = {};
 

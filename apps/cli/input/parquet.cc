@@ -19,6 +19,7 @@ InputOptions written_fields(const InputOptions& options) {
   InputOptions written;
   written.text_field = "text";
   written.title_field = "title";
+  if (options.label_field) written.label_field = "label";
   written.invalid_utf8 = options.invalid_utf8;
   return written;
 }
@@ -38,6 +39,7 @@ ParquetSource::ParquetSource(std::string path, std::string python, const InputOp
 void ParquetSource::start() {
   std::vector<std::string> arguments = {path_, "--text-field=" + options_.text_field.value_or("text")};
   if (options_.title_field) arguments.push_back("--title-field=" + *options_.title_field);
+  if (options_.label_field) arguments.push_back("--label-field=" + *options_.label_field);
   script_ = std::make_unique<PythonPipe>(PythonScript{kScript, {}, std::move(arguments), python_});
   lines_ = std::make_unique<LineReader>(script_->fd(), path_, stop_);
   if (!read_line()) fail_early();

@@ -50,6 +50,7 @@ JsonValue parse(std::string_view json, const Place& place) {
 TextFields::TextFields(const InputOptions& options)
     : text_field_(options.text_field.value_or("text")),
       title_field_(options.title_field.value_or("title")),
+      label_field_(options.label_field.value_or("")),
       text_is_default_(!options.text_field),
       title_is_default_(!options.title_field),
       invalid_utf8_(options.invalid_utf8) {}
@@ -60,6 +61,7 @@ std::int64_t TextFields::read(std::string& json, const Place& place, TextRecord&
   const JsonValue value = parse(json, place);
   record.line = place.line;
   record.id.clear();
+  record.label.clear();
   if (value.kind == JsonValue::Kind::string && text_is_default_) {
     record.text = value.text;
     return replaced;
@@ -71,6 +73,7 @@ std::int64_t TextFields::read(std::string& json, const Place& place, TextRecord&
   }
   record.text = join_title(title_of(value, place), text_of(value, place));
   record.id = id_of(value);
+  record.label = label_of(value, place);
   return replaced;
 }
 
@@ -94,6 +97,18 @@ std::string TextFields::title_of(const JsonValue& object, const Place& place) co
   fail_field(title_field_, *found, place);
 }
 
+std::string TextFields::label_of(const JsonValue& object, const Place& place) const {
+  if (label_field_.empty()) return {};
+  const JsonValue* found = find_field(object, label_field_);
+  if (found == nullptr) return {};
+  if (found->kind == JsonValue::Kind::list || found->kind == JsonValue::Kind::object) {
+    fail(ErrorCode::invalid_file, "{}:{}: field \"{}\" must be a label (a string or a number), and is {}; {}",
+         *place.file, place.line, label_field_, describe(found->kind),
+         found->kind == JsonValue::Kind::list ? "a text has one class" : "name a field within it (--labels a.b)");
+  }
+  return label_from(found->text);
+}
+
 void TextFields::fail_field(const std::string& field, const JsonValue& found, const Place& place) {
   const char* way_out = "";
   if (found.kind == JsonValue::Kind::list) way_out = "; make one string of it, or an object for each of its strings";
@@ -101,6 +116,10 @@ void TextFields::fail_field(const std::string& field, const JsonValue& found, co
   if (found.kind == JsonValue::Kind::null) way_out = "; leave such objects out, or write \"\" for an empty text";
   fail(ErrorCode::invalid_file, "{}:{}: field \"{}\" must be a string, and is {}{}", *place.file, place.line, field,
        describe(found.kind), way_out);
+}
+
+std::string label_from(const std::string& text) {
+  return text.find_first_not_of(" \t\r\n") == std::string::npos ? std::string() : text;
 }
 
 const JsonValue* find_field(const JsonValue& object, std::string_view path) {

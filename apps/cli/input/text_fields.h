@@ -14,9 +14,9 @@ class TextFields {
  public:
   explicit TextFields(const InputOptions& options);
 
-  /// Parses `json`, repaired as the options say, and sets text and id. A plain string is a text where no field was
-  /// asked for. The id is "_id", else "id", when it is a string or a number; numbers stay as they are written. Returns
-  /// how many U+FFFD were put in. Throws Error{invalid_file} naming file and line.
+  /// Parses `json`, repaired as the options say, and sets text, id and label. A plain string is a text where no field
+  /// was asked for. The id is "_id", else "id", when it is a string or a number; numbers stay as they are written.
+  /// Returns how many U+FFFD were put in. Throws Error{invalid_file} naming file and line.
   std::int64_t read(std::string& json, const Place& place, TextRecord& record) const;
 
   /// The name of the text's field.
@@ -25,14 +25,19 @@ class TextFields {
  private:
   std::string text_of(const JsonValue& value, const Place& place) const;
   std::string title_of(const JsonValue& object, const Place& place) const;
+  std::string label_of(const JsonValue& object, const Place& place) const;
   [[noreturn]] static void fail_field(const std::string& field, const JsonValue& found, const Place& place);
 
   std::string text_field_;
   std::string title_field_;
+  std::string label_field_;  ///< empty: labels are not read
   bool text_is_default_;
   bool title_is_default_;
   InvalidUtf8 invalid_utf8_;
 };
+
+/// A label as it was given; empty where it is blank.
+std::string label_from(const std::string& text);
 
 /// The member at `path`, or null.
 const JsonValue* find_field(const JsonValue& object, std::string_view path);

@@ -17,6 +17,9 @@ struct InputOptions {
   /// Field put before the text, with a space, where it is there and not empty. Unset: "title" for JSON and
   /// Parquet, as BEIR does, and none for CSV. "": none.
   std::optional<std::string> title_field;
+  /// Field with the text's class: a string, or a number, true or false as written; missing, null or blank: it has none.
+  /// Unset: labels are not read.
+  std::optional<std::string> label_field = {};
   InvalidUtf8 invalid_utf8 = InvalidUtf8::error;
   /// Between the fields of a CSV. Unset: found (see CsvSource).
   std::optional<char> delimiter;

@@ -1,10 +1,10 @@
 """Write the texts of a Parquet file to standard output, a JSON object a row, for the program `treble`.
 
-    python read_parquet.py FILE.parquet [--text-field NAME] [--title-field NAME]
+    python read_parquet.py FILE.parquet [--text-field NAME] [--title-field NAME] [--label-field NAME]
 
 A field "a.b" is the column of that very name, else the field "b" of the struct column "a". The first line is
-{"rows": N}; then come rows {"text": …, "title": …, "_id": …}, of which the last two may be missing; the last line is
-{"end": true}, or {"error": "…"} when the file cannot be read. Row groups are read batch by batch, so that memory stays
+{"rows": N}; then come rows {"text": …, "title": …, "_id": …, "label": …}, of which all but the first may be missing; the
+last line is {"end": true}, or {"error": "…"} when the file cannot be read. Row groups are read batch by batch, so that memory stays
 small. Text that is not UTF-8 is written as it stands: the reader judges it.
 
 Needs the package `pyarrow`; runs without the rest of Treble as well.
@@ -115,6 +115,33 @@ def id_field(schema: pa.Schema) -> Field | None:
     return None
 
 
+def label_field(schema: pa.Schema, name: str | None) -> Field | None:
+    if name is None:
+        return None
+    found = find_field(schema, name)
+    if found is None:
+        raise DataError(f'no column "{name}"; there are {list_fields(schema)}; choose one with --labels')
+    path, kind = found
+    types = pa.types
+    if not (is_text(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        raise DataError(f'column "{name}" must hold labels (strings, numbers or booleans), and is {kind}')
+    return Field(name, path, kind)
+
+
+@dataclass
+class Fields:
+    """What is read of a row."""
+
+    text: Field
+    title: Field | None
+    number: Field | None
+    label: Field | None
+
+    def columns(self) -> list[str]:
+        all_of = (self.text, self.title, self.number, self.label)
+        return list(dict.fromkeys(".".join(field.path) for field in all_of if field is not None))
+
+
 def as_python(array: pa.Array) -> list[Any]:
     """Texts as str with surrogates in the place of bytes that are not UTF-8; numbers as they are."""
     if is_text(array.type):
@@ -124,23 +151,24 @@ def as_python(array: pa.Array) -> list[Any]:
     return values
 
 
-def rows_of(file: pq.ParquetFile, text: Field, title: Field | None, number: Field | None) -> Iterator[dict[str, Any]]:
-    columns = [".".join(field.path) for field in (text, title, number) if field is not None]
+def is_finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def rows_of(file: pq.ParquetFile, fields: Fields) -> Iterator[dict[str, Any]]:
     row = 0
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-        texts = as_python(text.values(batch))
-        titles = as_python(title.values(batch)) if title else [None] * len(texts)
-        ids = as_python(number.values(batch)) if number else [None] * len(texts)
-        for one, heading, name in zip(texts, titles, ids, strict=True):
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=fields.columns()):
+        texts = as_python(fields.text.values(batch))
+        others = (
+            as_python(field.values(batch)) if field else [None] * len(texts)
+            for field in (fields.title, fields.number, fields.label)
+        )
+        for text, title, number, label in zip(texts, *others, strict=True):
             row += 1
-            if one is None:
-                raise DataError(f'row {row}: column "{text.name}" is null; leave such rows out, or write "" there')
-            result = {"text": one}
-            if heading is not None:
-                result["title"] = heading
-            if name is not None and not (isinstance(name, float) and not math.isfinite(name)):
-                result["_id"] = name
-            yield result
+            if text is None:
+                raise DataError(f'row {row}: column "{fields.text.name}" is null; leave such rows out, or write "" there')
+            named = {"text": text, "title": title, "_id": number, "label": label}
+            yield {name: value for name, value in named.items() if value is not None and is_finite(value)}
 
 
 def write(value: dict[str, Any]) -> None:
@@ -151,10 +179,14 @@ def write(value: dict[str, Any]) -> None:
 def write_rows(arguments: argparse.Namespace) -> None:
     with pq.ParquetFile(arguments.file) as file:
         schema = file.schema_arrow
-        text = text_field(schema, arguments.text_field, "--text-field")
-        title = title_field(schema, arguments.title_field)
+        fields = Fields(
+            text=text_field(schema, arguments.text_field, "--text-field"),
+            title=title_field(schema, arguments.title_field),
+            number=id_field(schema),
+            label=label_field(schema, arguments.label_field),
+        )
         write({"rows": file.metadata.num_rows})
-        for row in rows_of(file, text, title, id_field(schema)):
+        for row in rows_of(file, fields):
             write(row)
     write({"end": True})
 
@@ -164,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("file")
     parser.add_argument("--text-field", default="text")
     parser.add_argument("--title-field")
+    parser.add_argument("--label-field")
     arguments = parser.parse_args(argv)
     # Ctrl-C reaches this process too; whoever reads the rows decides when they end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
