@@ -44,16 +44,17 @@ class Inspected:
     def estimates(self, setting: int = 0) -> list[dict[str, Any]]:
         """Of all lengths: after the embeddings, after each layer, of the final vectors."""
         return [
-            one
-            for one in self.report["classes"]["estimates"]
-            if one["setting"] == setting and one["bucket"] is None and one["within"] is not None
+            one for one in self.report["classes"]["estimates"] if one["setting"] == setting and one["bucket"] is None
         ]
 
     def final(self, setting: int = 0) -> dict[str, Any]:
         return next(one for one in self.estimates(setting) if one["layer"] is None)
 
     def layers(self, setting: int = 0) -> list[dict[str, Any]]:
-        return [one for one in self.estimates(setting) if one["layer"] is not None]
+        """Where ÑC1 is defined: of a model that pools its first token, not before the first layer, where it is the same
+        in every text.
+        """
+        return [one for one in self.estimates(setting) if one["layer"] is not None and one["nc1_traces"]]
 
     @property
     def findings(self) -> dict[str, Any]:
