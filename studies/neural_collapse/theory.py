@@ -8,18 +8,17 @@ Everything is computed by `treble collapse-model`; its answers are kept in the f
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import os
 import struct
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+from answers import answer, parser, save_picture, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CLASSES, ITEMS, DIM = 4, 10, 10
 LAMBDA_W, LAMBDA_H = 0.05, 0.01
 TIMES = [0.1, 0.3, 1, 3, 10, 30, 60, 100]
@@ -40,28 +39,6 @@ def write_npy(path: Path, rows: list[list[float]]) -> None:
     numbers = [value for row in rows for value in row]
     body = struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(numbers)}d", *numbers)
     path.write_bytes(b"\x93NUMPY\x01\x00" + body)
-
-
-def run(treble: str, out: Path, name: str, *options: str) -> dict[str, Any]:
-    command = [
-        treble,
-        "collapse-model",
-        "features.npy",
-        "--labels",
-        "labels.txt",
-        *options,
-        "--json",
-        f"{name}.json",
-        "--force",
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=out)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
-    return json.loads((out / f"{name}.json").read_text())
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join([f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]) + "\n"
 
 
 def collapse_tables(report: dict[str, Any]) -> str:
@@ -130,25 +107,21 @@ def draw(report: dict[str, Any], spectra: list[dict[str, Any]], folder: Path) ->
         spectrum.plot([s["lambda_h"] for s in spectra], values, "o-", markersize=3, label=name)
     spectrum.set(xlabel="λ_H", ylabel="singular value", xscale="log", title=f"F_kk at β = {SPECTRUM_BETA}, λ_W = √2")
     spectrum.legend(fontsize=7, frameon=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "theory.png", dpi=90)
+    save_picture(figure, folder, "theory.png")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "study-neural-collapse")
-    parser.add_argument("--treble", default=os.environ.get("TREBLE", str(ROOT / "build/release/bin/treble")))
-    parser.add_argument("--plots", type=Path)
-    arguments = parser.parse_args()
-    # The commands run in the folder of their files.
-    program = str(Path(arguments.treble).resolve()) if "/" in arguments.treble else arguments.treble
+    arguments = parser(__doc__).parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    write_npy(arguments.out / "features.npy", features())
-    (arguments.out / "labels.txt").write_text("".join(f"{b // ITEMS}\n" for b in range(CLASSES * ITEMS)))
+    features_file, labels = arguments.out / "features.npy", arguments.out / "labels.txt"
+    write_npy(features_file, features())
+    labels.write_text("".join(f"{b // ITEMS}\n" for b in range(CLASSES * ITEMS)))
 
     def solve(name: str, lambda_w: float, lambda_h: float, *options: str) -> dict[str, Any]:
         lambdas = ("--lambda-w", str(lambda_w), "--lambda-h", str(lambda_h))
-        return run(program, arguments.out, name, *lambdas, *options)
+        report = answer(arguments.treble, "collapse-model", features_file, "--labels", labels, *lambdas, *options)
+        (arguments.out / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+        return report
 
     listed = ["--beta", ",".join(map(str, BETAS)), "--flow", ",".join(map(str, TIMES))]
     report = solve("collapse", LAMBDA_W, LAMBDA_H, *listed)
