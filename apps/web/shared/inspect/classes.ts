@@ -1,6 +1,8 @@
 /** Sections about labelled texts: how far their classes have drawn together. */
 import { bucketName, decimal, percent, settingName, whole, withInterval } from "../format";
 import { legend } from "../legend";
+import { typeset } from "../page";
+import { forestPlot } from "../plots/forest";
 import { linePlot, type Line, type Point } from "../plots/lines";
 import {
   isNumber,
@@ -24,27 +26,28 @@ interface Measure {
 const MEASURES: Measure[] = [
   {
     name: "ÑC1",
-    title: "ÑC1: scatter within classes over between them",
+    title: "ÑC1 = tr Σ_W / tr Σ_B",
     of: (e) => e.nc1_traces,
     share: false,
   },
-  { name: "NC1", title: "NC1: the same by the class means' own axes", of: (e) => e.nc1, share: false },
-  { name: "NC2", title: "NC2: distance of the class means to a simplex", of: (e) => e.nc2, share: false },
+  { name: "NC1", title: "NC1 = tr(Σ_W Σ_B⁺) / K", of: (e) => e.nc1, share: false },
+  { name: "NC2", title: "NC2: distance to a simplex", of: (e) => e.nc2, share: false },
   {
     name: "nearest mean",
-    title: "Right by the nearest class mean, held out",
+    title: "Right by the nearest class mean",
     of: (e) => e.accuracy,
     share: true,
   },
   {
     name: "linear probe",
-    title: "Right by a linear probe, held out",
+    title: "Right by a linear probe",
     of: (e) => e.probe_accuracy,
     share: true,
   },
-  { name: "agreement", title: "Nearest mean and probe agree, held out", of: (e) => e.agreement, share: true },
+  { name: "agreement", title: "Nearest mean and probe agree", of: (e) => e.agreement, share: true },
 ];
 const HEIGHT = 200;
+const NONE: ClassEstimate = { setting: 0, layer: null };
 
 function form(measure: Measure): (value: Maybe) => string {
   return (value) => (measure.share ? percent(value, 1) : decimal(value));
@@ -66,8 +69,6 @@ interface Columns {
   name: (estimate: ClassEstimate) => string;
   xTitle: string;
   xTicks: { at: number; label: string }[];
-  /** Points that are no curve. */
-  loose?: boolean;
 }
 
 function point(measure: Measure, columns: Columns, estimate: ClassEstimate, setting: string): Point[] {
@@ -87,7 +88,6 @@ function measurePanels(columns: Columns, settings: string[], measures: Measure[]
         points: columns.estimates
           .filter((estimate) => estimate.setting === setting)
           .flatMap((estimate) => point(measure, columns, estimate, name)),
-        loose: columns.loose ?? false,
       }));
       return {
         title: measure.title,
@@ -150,14 +150,43 @@ function byLayer(report: ClassReport, settings: string[]): HTMLElement {
   const plots = measurePanels(columns, settings, MEASURES);
   return section({
     title: "How far have classes drawn together, layer by layer?",
-    found: report.verdict ?? "",
+    found: typeset(report.verdict ?? ""),
     how: [
-      `Hidden states are pooled as the model pools (${report.pooling ?? "–"}); “final” are the vectors after all that follows. ÑC1 = tr Σ_W / tr Σ_B, NC1 = tr(Σ_W Σ_B⁺)/K: 0 where each class is a point. NC2: 0 where class means are as far apart as K points can be, on a simplex. Of each class half the texts are held out; the nearest mean and a logistic regression, both of the other half, say what class they are of. Bands: 95 % of ${whole(report.resamples)} bootstrap resamples of the texts. Tirer et al., arXiv 2210.16658; Papyan et al., arXiv 2008.08186.`,
+      `Hidden states are pooled as the model pools (${report.pooling ?? "–"}); “final” are the vectors after all that follows. ÑC1 = tr Σ_W / tr Σ_B, NC1 = tr(Σ_W Σ_B⁺)/K: 0 where each class is a point. NC2: 0 where class means are as far apart as K points can be, on a simplex. Of each class half the texts are held out, and the shares are of these: the nearest mean and a logistic regression, both of the other half, say what class they are of. Bands: 95 % of ${whole(report.resamples)} bootstrap resamples of the texts. Tirer et al., arXiv 2210.16658; Papyan et al., arXiv 2008.08186.`,
     ],
     body: [plots && legend(settings), plots],
     table: table("Classes by layer, 95 % intervals", "place", columns, settings),
     missing: reasonOf(estimates),
   });
+}
+
+/** A panel a measure, a row a temperature, beside the untouched model. */
+function temperaturePanels(estimates: ClassEstimate[], settings: string[]): HTMLElement | undefined {
+  return panels(
+    MEASURES.map((measure) => ({
+      title: measure.title,
+      plot: forestPlot({
+        label: `${measure.title} of the final vectors at each temperature, with 95 % intervals`,
+        xTitle: measure.name,
+        zero: measure.of(estimates[0] ?? NONE)?.value ?? 0,
+        rows: estimates.map((estimate) => {
+          const interval = measure.of(estimate);
+          const name = settingName(settings[estimate.setting] ?? "–");
+          return {
+            name,
+            setting: estimate.setting,
+            value: interval?.value,
+            low: interval?.low,
+            high: interval?.high,
+            numbers: cell(measure, estimate),
+            text: `${name}: ${measure.name} ${cell(measure, estimate)}`,
+          };
+        }),
+        dense: true,
+      }),
+    })),
+    301,
+  );
 }
 
 /** Undefined for a single temperature. */
@@ -169,16 +198,14 @@ function byTemperature(report: ClassReport, settings: string[]): HTMLElement | u
     at: (e) => e.setting,
     name: () => "final vectors",
     xTitle: "temperature",
-    xTicks: settings.map((label, at) => ({ at, label })),
-    loose: true,
+    xTicks: [],
   };
-  const plots = measurePanels(columns, settings, MEASURES);
   return section({
     title: "What temperature does to classes",
     how: [
-      "Final vectors of the same labelled texts at each temperature. Bands that overlap may hide a difference, as all temperatures see the same texts: the verdict above compares them resample by resample.",
+      "Final vectors of the same labelled texts at each temperature; the dotted line is the untouched model. Intervals that overlap may hide a difference, as all temperatures see the same texts: the verdict above compares them resample by resample.",
     ],
-    body: [plots && legend(settings), plots],
+    body: [temperaturePanels(estimates, settings)],
     table: table("Final vectors by temperature, 95 % intervals", "place", columns, settings),
     missing: reasonOf(estimates),
   });
