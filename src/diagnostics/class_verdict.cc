@@ -111,6 +111,11 @@ std::string about_accuracy_changes(const ClassFindings& found, std::span<const s
   for (std::size_t t = 1; t < found.accuracy_change.size(); ++t) {
     const auto& change = found.accuracy_change[t];
     if (!change) continue;
+    if (!change->has_width()) {
+      text += fmt::format("{} {:+.1f} points at temperature {}", text.empty() ? ";" : ",", 100 * change->value,
+                          settings[t]);
+      continue;
+    }
     const bool certain = change->low > 0 || change->high < 0;
     text += fmt::format("{} {:+.1f} [{:+.1f}, {:+.1f}] points at temperature {}{}", text.empty() ? ";" : ",",
                         100 * change->value, 100 * change->low, 100 * change->high, settings[t],

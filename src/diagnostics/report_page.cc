@@ -46,6 +46,12 @@ void shorten_neighbors(Json& list) {
   }
 }
 
+/// The member of that name, if it is an object.
+Json* member(Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_object() ? &*found : nullptr;
+}
+
 void shorten_map(Json& map) {
   const auto texts = map.find("texts");
   if (texts == map.end() || !texts->is_array()) return;
@@ -63,7 +69,9 @@ void shorten_map(Json& map) {
 
 /// Leaves what the page draws. Nothing is expected to be there: a report may come from a file.
 void shorten(Json& report) {
-  if (const auto map = report.find("map"); map != report.end() && map->is_object()) shorten_map(*map);
+  for (Json* of : {&report, member(report, "classes")}) {
+    if (Json* map = of == nullptr ? nullptr : member(*of, "map")) shorten_map(*map);
+  }
   const auto attention = report.find("attention");
   if (attention == report.end() || !attention->is_array()) return;
   Json means = Json::array();

@@ -223,11 +223,12 @@ std::string share(const std::optional<Interval>& interval) {
   return interval ? fmt::format("{:.1f} %", 100 * interval->value) : std::string("–");
 }
 
-/// The scatters' ratio may be thousands or thousandths.
+/// The scatters' ratio may be thousands or thousandths; the interval is there where the cell has room.
 std::string ratio_cell(const std::optional<Interval>& interval) {
   const bool plain = interval && interval->value >= 0.1 && interval->high < 100;
   if (!interval || plain) return cell(interval, 1, 3);
-  return fmt::format("{:.2g} [{:.2g}, {:.2g}]", interval->value, interval->low, interval->high);
+  std::string text = fmt::format("{:.2g} [{:.2g}, {:.2g}]", interval->value, interval->low, interval->high);
+  return text.size() < kCellWidth ? text : fmt::format("{:.2g}", interval->value);
 }
 
 std::string place_name(const ClassEstimate& estimate) {

@@ -85,6 +85,51 @@ TEST(ReportTable, ShowsEverySettingOnceInEveryTable) {
   for (int s = 0; s < 5; ++s) EXPECT_EQ(times(table, fmt::format("{:.2f}/0.18", 12.34 + s)), 2U) << "both lengths";
 }
 
+/// Of every number a wide form: ratios of thousandths to thousands, shares of one, and classes by the thousand.
+ClassReport classes_of(const CollapseReport& report) {
+  ClassReport classes;
+  classes.unlabelled_texts = 12;
+  classes.unlabelled = {"texts.jsonl:3"};
+  const std::vector<double> ratios = {1.23e-5, 0.0123, 1.234, 98.765, 1234.5, 1.2345e7};
+  std::size_t next = 0;
+  for (std::int64_t setting = 0; setting < report.num_temperatures; ++setting) {
+    for (const std::int64_t layer : {0, 1, 12, -1}) {
+      for (const std::int64_t bucket : {-1, 0, 1}) {
+        const double ratio = ratios[next++ % ratios.size()];
+        const Interval interval{ratio, 0.95 * ratio, 1.05 * ratio};
+        const Interval share{1, 1, 1};
+        classes.estimates.push_back({.setting = setting,
+                                     .layer = layer,
+                                     .bucket = bucket,
+                                     .texts = 12345678,
+                                     .classes = 1000,
+                                     .nc1_traces = interval,
+                                     .nc1 = interval,
+                                     .nc2 = Interval{1.41, 1.4, 1.42},
+                                     .accuracy = share,
+                                     .probe_accuracy = share,
+                                     .agreement = share});
+      }
+    }
+  }
+  return classes;
+}
+
+TEST(ReportTable, ClassesFitAndHaveARowForEveryPlace) {
+  for (const std::size_t temperatures : {1U, 3U, 5U}) {
+    CollapseReport report = report_of(temperatures, 1);
+    report.classes = classes_of(report);
+    const std::string table = to_table(report);
+    std::istringstream lines(table);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(width(line), kMaxColumns) << line;
+    for (const char* place : {"\n  embeddings ", "\n  layer 1 ", "\n  layer 12 ", "\n  final vectors "}) {
+      EXPECT_EQ(times(table, place), 4U * ((temperatures + 2) / 3)) << place;
+    }
+    EXPECT_NE(table.find("12 of 12345678 texts have no label"), std::string::npos);
+    EXPECT_NE(table.find("texts.jsonl:3, …"), std::string::npos);
+  }
+}
+
 TEST(ReportTable, CellsStandApartAndUnderTheirNames) {
   std::istringstream lines(to_table(report_of(3, 0)));
   std::string line;

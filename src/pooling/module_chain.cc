@@ -266,9 +266,7 @@ void ModuleChain::pool_only(const Execution& execution, const PackedBatch& batch
   pool(execution, impl_->pooling, batch, hidden, out);
 }
 
-std::int64_t ModuleChain::pooling_width() const noexcept {
-  return pooled_width(impl_->pooling, impl_->hidden_size);
-}
+std::int64_t ModuleChain::pooling_width() const noexcept { return pooled_width(impl_->pooling, impl_->hidden_size); }
 
 void ModuleChain::finish(std::span<const float> row, const ModuleChainOptions& options, std::span<float> vector) const {
   const auto width = static_cast<std::size_t>(impl_->width_in(options));

@@ -21,7 +21,7 @@ function dots(results: Results): Dot[] {
       x,
       y,
       from: results.untouched ? undefined : { x: fromX, y: fromY },
-      colour: colourOf(results, index),
+      colour: `q${colourOf(results, index)}`,
       label: numberOf(index),
       text: `${numberOf(index)} ${names[index]}, ${whole(tokens[index])} tokens: ${shortened(text.text, LABEL)}`,
     };

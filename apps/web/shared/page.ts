@@ -57,10 +57,15 @@ export function showPage(
   document.getElementById("page")?.replaceChildren(main, footer);
 }
 
+/** With the minus signs and spaces of print. */
+export function typeset(text: string): string {
+  return text.replace(/(^|[ [(])-(?=\d)/g, "$1−").replace(/(\d) %/g, "$1\u00a0%");
+}
+
 /** The verdict, large: its first sentence, and the rest below. */
 export function verdict(text: string, mood: "good" | "bad" | "plain"): HTMLElement {
-  const typeset = text.replace(/(^|[ [(])-(?=\d)/g, "$1−").replace(/(\d) %/g, "$1\u00a0%");
-  const [, sentence = typeset, after = ""] = /^(.*?\.) (.*)$/s.exec(typeset) ?? [];
+  const printed = typeset(text);
+  const [, sentence = printed, after = ""] = /^(.*?\.) (.*)$/s.exec(printed) ?? [];
   // Numbers in brackets at the end of the claim are the first that follows it.
   const [, claim, numbers] = /^(.*) \(([^()]+)\)\.$/s.exec(sentence) ?? [];
   const first = claim ? `${claim}.` : sentence;

@@ -22,6 +22,7 @@ function dropEmptyBuckets(report: InspectReport): void {
   report.bucket_matrix =
     report.bucket_matrix?.map((matrix) => columns(matrix && kept.map((row) => matrix[row]), kept)) ?? null;
   if (report.hubness) report.hubness.buckets = columns(report.hubness.buckets, kept);
+  for (const estimate of report.classes?.estimates ?? []) estimate.bucket = moved(estimate.bucket);
   if (report.findings) {
     report.findings.short_bucket = moved(report.findings.short_bucket);
     report.findings.long_bucket = moved(report.findings.long_bucket);
@@ -31,6 +32,7 @@ function dropEmptyBuckets(report: InspectReport): void {
 function readInspect(report: InspectReport): void {
   report.attention = report.attention?.filter(Boolean) ?? null;
   report.tokens = report.tokens?.filter(Boolean) ?? null;
+  if (report.classes) report.classes.estimates = report.classes.estimates?.filter(Boolean) ?? null;
   dropEmptyBuckets(report);
 }
 

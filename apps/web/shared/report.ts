@@ -82,6 +82,50 @@ export interface Findings {
   explained_by_length?: Maybe;
 }
 
+/** Of labelled texts in one place of the model; layer null: the final vectors, bucket null: all lengths. */
+export interface ClassEstimate {
+  setting: number;
+  layer: number | null;
+  bucket?: Maybe;
+  texts?: Maybe;
+  classes?: Maybe;
+  texts_left_out?: Maybe;
+  reason?: string | null;
+  within?: Interval | null;
+  between?: Interval | null;
+  nc1_traces?: Interval | null;
+  nc1?: Interval | null;
+  nc2?: Interval | null;
+  held_out_texts?: Maybe;
+  accuracy?: Interval | null;
+  probe_accuracy?: Interval | null;
+  agreement?: Interval | null;
+}
+
+export interface ClassMapText {
+  id?: string | null;
+  label?: Maybe;
+  tokens?: Maybe;
+  text?: string | null;
+  at?: (Maybe[] | null)[] | null;
+}
+
+export interface ClassReport {
+  verdict?: string | null;
+  labelled_texts?: Maybe;
+  unlabelled_texts?: Maybe;
+  unlabelled?: (string | null)[] | null;
+  resamples?: Maybe;
+  pooling?: string | null;
+  classes?: ({ label?: string | null; texts?: Maybe } | null)[] | null;
+  estimates?: ClassEstimate[] | null;
+  map?: {
+    axes?: string | null;
+    explained?: (Maybe[] | null)[] | null;
+    texts?: (ClassMapText | null)[] | null;
+  } | null;
+}
+
 type Table<T> = ((T | null)[] | null)[] | null;
 
 export interface InspectReport {
@@ -111,6 +155,7 @@ export interface InspectReport {
   attention?: Attention[] | null;
   tokens?: Tokens[] | null;
   map?: { explained?: (Maybe[] | null)[] | null; texts?: MapText[] | null } | null;
+  classes?: ClassReport | null;
 }
 
 export interface Interval {

@@ -135,6 +135,102 @@ export function inspectReport({
   return report;
 }
 
+const around = (value) => ({ value, low: 0.9 * value, high: 1.1 * value });
+
+/** Of `count` labelled texts in `labels.length` classes, for InspectReport.classes. */
+export function classReport({
+  count = 60,
+  settings = ["1", "0.8"],
+  labels = ["a", "b", "c"],
+  layers = 3,
+} = {}) {
+  const next = random(count + 1);
+  const estimate = (setting, layer, bucket) => ({
+    setting,
+    layer,
+    bucket,
+    dim: 384,
+    texts: count,
+    classes: labels.length,
+    texts_left_out: 0,
+    reason: null,
+    within: around(2),
+    between: around(1),
+    nc1_traces: around(2 - 0.1 * (layer ?? layers) - 0.05 * setting),
+    nc1: around(3),
+    nc2: around(0.5),
+    spectral_resamples: 100,
+    held_out_texts: count / 2,
+    accuracy: { value: 0.8, low: 0.75, high: 0.85 },
+    probe_accuracy: { value: 0.85, low: 0.8, high: 0.9 },
+    agreement: { value: 0.9, low: 0.85, high: 0.95 },
+  });
+  const places = [...Array(layers).keys(), null];
+  return {
+    verdict: "Classes: 60 labelled texts of 3 classes. Classes are 1.40 [1.30, 1.50] times tighter.",
+    findings: {},
+    labelled_texts: count,
+    unlabelled_texts: 7,
+    unlabelled: ["texts.jsonl:3", "texts.jsonl:9"],
+    sample: 2000,
+    resamples: 1000,
+    pooling: "mean",
+    classes: labels.map((label, k) => ({ label, texts: count - k })),
+    estimates: settings.flatMap((_, s) =>
+      places.flatMap((layer) => [null, 0, 1, 3].map((bucket) => estimate(s, layer, bucket))),
+    ),
+    map: {
+      axes: "class means",
+      explained: settings.map(() => [0.2, 0.1]),
+      texts: Array.from({ length: count }, (_, i) => ({
+        id: `id-${i}`,
+        label: i % labels.length,
+        tokens: 1 + (i % 40),
+        text: `text ${i}`,
+        at: settings.map(() => [next() - 0.5, next() - 0.5]),
+      })),
+    },
+  };
+}
+
+export function collapseModelReport(change) {
+  const collapse = (nc1) => ({ within: 2 * nc1, between: 2, nc1_traces: nc1, nc1, nc2: 0.3, nc3: 0.1 });
+  const report = {
+    kind: "collapse-model",
+    treble_version: "0.1.0",
+    data: "vectors.npy",
+    items: 40,
+    dim: 10,
+    classes: [0, 1, 2, 3].map((k) => ({ label: `class ${k}`, items: 10 })),
+    lambda_w: 0.05,
+    lambda_h: 0.01,
+    given: collapse(5.7),
+    path: [0.1, 1, 10].map((beta) => ({
+      beta,
+      objective: 0.05,
+      residual: 1e-13,
+      alternations: 10,
+      newton_steps: 3,
+      collapse: collapse(5.7 - 1 / beta ** 0.3),
+      perturbation:
+        beta === 1
+          ? { unsupported: "classes of several sizes" }
+          : {
+              c: 0.02,
+              rho: 2,
+              distance: 0.3,
+              first_order_error: 0.1,
+              collapse: collapse(4),
+              diagonal_block: [{ value: 0.999, count: 6 }],
+              off_diagonal_singular_value: 1e-3,
+            },
+    })),
+    flow: [1, 10, 100].map((time) => ({ time, collapse: collapse(5 / time) })),
+  };
+  change?.(report);
+  return report;
+}
+
 const gainOf = (s) => ({ value: 0.01 * s, low: 0.01 * s - 0.008, high: 0.01 * s + 0.008 });
 
 export function sweepReport(change) {

@@ -20,7 +20,14 @@ import {
   overflow,
   twoFrames,
 } from "./browser.mjs";
-import { HOSTILE, inspectReport, spoiled, sweepReport } from "./fixtures.mjs";
+import {
+  classReport,
+  collapseModelReport,
+  HOSTILE,
+  inspectReport,
+  spoiled,
+  sweepReport,
+} from "./fixtures.mjs";
 
 const { TREBLE, MAKE_PAGE, MODEL, TEXTS, REAL_ONLY } = process.env;
 const madeUp = { skip: REAL_ONLY ? "only real reports" : false };
@@ -65,18 +72,56 @@ const QUICK = ["--bootstrap", "100", "--sample"];
 const INSPECT = [...QUICK, "12", "--bucket-edges", "16,32,64", "--cut-lengths", "16,32,48", "-t", "0.8"];
 const SWEEP = [...QUICK, "60", "--unlabelled", "--bucket-edges", "64", "-t", "0.8", "-t", "0.5"];
 
+/** A file of numpy: rows of float64. */
+function npy(rows) {
+  const shape = `(${rows.length}, ${rows[0].length})`;
+  const text = `{'descr': '<f8', 'fortran_order': False, 'shape': ${shape}, }`;
+  const header = `${text.padEnd(117)}\n`;
+  const start = Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0]);
+  return Buffer.concat([start, Buffer.from(header), Buffer.from(Float64Array.from(rows.flat()).buffer)]);
+}
+
+/** `treble collapse-model` on four classes of ten. */
+async function writeCollapseModel() {
+  const rows = Array.from({ length: 40 }, (_, b) =>
+    Array.from(
+      { length: 10 },
+      (_, a) => Math.sin(0.7 * (a + 1) * (b + 1)) + (a === Math.floor(b / 10) ? 1 : 0),
+    ),
+  );
+  writeFileSync(path.join(folder, "vectors.npy"), npy(rows));
+  writeFileSync(path.join(folder, "classes.txt"), rows.map((_, b) => `${Math.floor(b / 10)}\n`).join(""));
+  const asked = ["--beta", "0.1,1,10,100", "--flow", "1,10,100", "--lambda-w", "0.05", "--lambda-h", "0.01"];
+  const html = path.join(folder, "collapse.html");
+  await run(TREBLE, ["collapse-model", "vectors.npy", "--labels", "classes.txt", ...asked, "--html", html], {
+    cwd: folder,
+  });
+}
+
 /** What the program itself writes, of real texts. */
 async function makeRealReports() {
   const { stdout } = await run("python3", [TEXTS, "--limit", "240"], { maxBuffer: 1 << 26 });
   const lines = stdout.trim().split("\n");
   const write = (name, text) => writeFileSync(path.join(folder, name), text);
   write("all.jsonl", stdout);
+  // Classes by the first letter, some of long names; some texts have none. Those that say what a broken plot says are
+  // left out.
+  const harmless = lines.filter((line) => !/NaN|undefined|Infinity|null|\[object/.test(line));
+  const labelled = harmless.slice(0, 160).map((line, i) => {
+    const { text } = JSON.parse(line);
+    const label =
+      i % 20 === 7 ? null : `${"a class of a long name ".repeat(i % 3)}${text.charCodeAt(0) % 10}`;
+    return JSON.stringify({ text, label });
+  });
+  write("labelled.jsonl", `${labelled.join("\n")}\n`);
   write("queries.txt", "open a file\nparse a date\nsend a message\n");
   for (const count of [0, 1, 2])
     write(`${count}.jsonl`, lines.slice(0, count).join("\n") + (count ? "\n" : ""));
   await Promise.all([
     writeReport("inspect", "inspect", "all.jsonl", ...INSPECT, "-t", "log:16", "--queries", "queries.txt"),
     writeReport("sweep", "sweep", "all.jsonl", ...SWEEP),
+    writeReport("labels", "inspect", "labelled.jsonl", ...INSPECT, "--labels", "label"),
+    writeCollapseModel(),
     ...[0, 1, 2].map((count) => writeReport(`few${count}`, "inspect", `${count}.jsonl`, ...INSPECT)),
   ]);
 }
@@ -209,6 +254,30 @@ describe("the page of reports", { concurrency: 2 }, () => {
     await assertStanding(reports);
   });
 
+  test("whatever is missing of classes, or of the near-features model, the pages stand", madeUp, async () => {
+    const withClasses = (classes) =>
+      inspectReport({ ...SMALL, change: (report) => (report.classes = classes) });
+    const reports = [];
+    for (const [key, value] of Object.entries(classReport())) {
+      const others = Array.isArray(value) ? [[], value.map(() => null)] : [];
+      for (const other of [undefined, null, ...others]) {
+        reports.push([`${key}: ${JSON.stringify(other)}`, withClasses({ ...classReport(), [key]: other })]);
+      }
+    }
+    const unset = (estimate) => ({
+      ...estimate,
+      reason: "too few",
+      nc1: null,
+      nc1_traces: null,
+      accuracy: null,
+    });
+    const nothing = { ...classReport(), estimates: classReport().estimates.map(unset) };
+    const one = classReport({ settings: ["1"], labels: ["a"], count: 1 });
+    reports.push(["nothing measured", withClasses(nothing)], ["one text", withClasses(one)]);
+    assert.ok(reports.length >= 25);
+    await assertStanding([...reports, ...spoiled(collapseModelReport)]);
+  });
+
   test("a real report is whole: nothing is fetched, every plot is drawn, explained and given as a table", async () => {
     await open(await real("inspect"), { reducedMotion: "no-preference" }, async (page) => {
       await assertDrawn(page, 18);
@@ -233,6 +302,65 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.ok(
         headings.every((level, i) => i === 0 || level <= headings[i - 1] + 1),
         `headings: ${headings}`,
+      );
+    });
+  });
+
+  test("labelled texts: classes by layer, temperature and length, and a map of them", async () => {
+    await open(await real("labels"), {}, async (page) => {
+      await assertDrawn(page, 30);
+      const text = await page.innerText("main");
+      assert.match(
+        text,
+        /How far have classes drawn together, layer by layer\?\s+Classes: \d+ labelled texts of/,
+      );
+      assert.match(text, /What temperature does to classes/);
+      assert.match(text, /Classes by length/);
+      assert.match(text, /8 texts without one \(labelled\.jsonl:8, /);
+      assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
+      const map = page.locator(".classmap");
+      assert.equal(await map.locator(".legend .key").count(), 9, "eight classes and the others");
+      assert.match(
+        await map.locator(".legend").innerText(),
+        /grey: \d+ other classes?; the 8 largest have colours/,
+      );
+      const places = () =>
+        page.$$eval(".classmap .map .mark", (all) => all.map((one) => one.getAttribute("transform")).join());
+      const untouched = await places();
+      await map.locator(".choice input").nth(1).check({ force: true });
+      assert.notEqual(await places(), untouched);
+      await point(page, map.locator(".map .mark").last());
+      assert.match(await page.textContent(".tip"), /\d: .*, \d+ tokens$/s);
+      await openTables(page);
+      const rows = await page.$$eval("table", (all) =>
+        all
+          .filter((table) => table.caption.textContent.startsWith("Classes by layer"))
+          .map((table) => table.tBodies[0].rows.length),
+      );
+      assert.equal(rows.length, 1);
+      assert.ok(rows[0] >= 2 * 4, "two temperatures, two layers at least, embeddings and final vectors");
+    });
+  });
+
+  test("the near-features model: minimisers, flow and first order", async () => {
+    await open(await real("collapse"), {}, async (page) => {
+      await assertDrawn(page, 8);
+      const text = await page.innerText("main");
+      assert.match(text, /With β = 0\.1 classes are 1\.76 times as tight as given/);
+      assert.match(text, /ÑC1, given\s+5\.7279/);
+      assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
+      assert.equal(await page.locator("section").count(), 3);
+      await openTables(page);
+      const rows = await page.$$eval("table tbody tr", (all) =>
+        all.map((row) => [...row.cells].map((cell) => cell.textContent).join("|")),
+      );
+      assert.ok(
+        rows.some((row) => row.startsWith("β = 1|") && row.includes("|4.916972|")),
+        rows.join("\n"),
+      );
+      assert.ok(
+        rows.some((row) => row.startsWith("t = 100|") && row.includes("|0.364305|")),
+        rows.join("\n"),
       );
     });
   });
@@ -333,7 +461,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
 
   for (const colorScheme of ["light", "dark"]) {
     test(`${colorScheme} can be read, by eye and by program`, async () => {
-      for (const name of ["inspect", "sweep"]) {
+      for (const name of ["inspect", "sweep", "labels", "collapse"]) {
         await open(await real(name), { colorScheme }, async (page) => {
           if (name === "inspect") await page.locator(".map .mark").first().click({ force: true });
           await openTables(page);
@@ -364,7 +492,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
   });
 
   test("a phone of 360 px shows everything without sideways scrolling", async () => {
-    for (const name of ["inspect", "sweep"]) {
+    for (const name of ["inspect", "sweep", "labels", "collapse"]) {
       await open(await real(name), { width: 360 }, async (page) => {
         assert.ok((await overflow(page)) <= 0);
         if (name === "inspect") await page.locator(".map .mark").first().click({ force: true });
@@ -588,6 +716,36 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
       assert.match(await page.innerText(".advice"), /in pieces \(--post chunk-mean:256\)\.$/);
     });
+  });
+
+  test("many classes, of long and hostile names", madeUp, async () => {
+    const labels = [
+      ...HOSTILE,
+      ...Array.from({ length: 20 }, (_, k) => `class_${"of_one_long_word_".repeat(6)}${k}`),
+    ];
+    const change = (report) => (report.classes = classReport({ count: 200, labels }));
+    for (const width of [360, 1200]) {
+      await open(pageOf(inspectReport({ settings: ["1", "0.8"], change })), { width }, async (page) => {
+        assert.ok((await overflow(page)) <= 0);
+        const named = await page.locator(".classmap .legend .key").allInnerTexts();
+        assert.equal(named.length, 9);
+        assert.match(named[8], /grey: 19 other classes/);
+        for (const name of named) assert.ok(name.trim().length > 5, `a name that has collapsed: “${name}”`);
+        const narrow = await page.$$eval(
+          ".classmap .legend .key",
+          (all) => all.filter((entry) => entry.getBoundingClientRect().height > 90).length,
+        );
+        assert.equal(narrow, 0, `names a letter wide at ${width} px`);
+        const colours = await page.$$eval(
+          ".classmap .map .mark",
+          (all) => new Set(all.map((m) => getComputedStyle(m).fill)).size,
+        );
+        assert.equal(colours, 9);
+        await openTables(page);
+        assert.ok((await overflow(page)) <= 0, "with everything open");
+        assert.equal(await page.evaluate(() => window.hacked), undefined);
+      });
+    }
   });
 
   test("hostile texts stay text", madeUp, async () => {

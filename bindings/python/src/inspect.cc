@@ -1,11 +1,13 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,7 +24,8 @@ namespace treble::python {
 
 namespace {
 
-/// Texts as an iterator of (id, text) gives them; read while the call runs, which holds no more than its samples.
+/// Texts as an iterator of (id, text, label) gives them; read while the call runs, which holds no more than its
+/// samples.
 InspectSource source_of(nb::handle iterator) {
   return [iterator](InspectText& text) {
     const nb::gil_scoped_acquire gil;
@@ -32,8 +35,8 @@ InspectSource source_of(nb::handle iterator) {
       if (PyErr_Occurred() != nullptr) throw nb::python_error();
       return false;
     }
-    auto [id, body] = nb::cast<std::pair<std::string, std::string>>(item);
-    text = {std::move(id), std::move(body)};
+    auto [id, body, label] = nb::cast<std::tuple<std::string, std::string, std::string>>(item);
+    text = {.id = std::move(id), .text = std::move(body), .label = std::move(label)};
     return true;
   };
 }
@@ -71,9 +74,10 @@ void bind_inspect(nb::module_& module) {
       .def_rw("probe_texts", &InspectOptions::probe_texts)
       .def_rw("neighbors", &InspectOptions::neighbors)
       .def_rw("queries", &InspectOptions::queries)
-      .def_rw("query_prompt_name", &InspectOptions::query_prompt_name, nb::arg().none());
+      .def_rw("query_prompt_name", &InspectOptions::query_prompt_name, nb::arg().none())
+      .def_rw("label_sample", &InspectOptions::label_sample, nb::arg().none());
   module.def("inspect", &inspect, "encoder"_a, "texts"_a, "options"_a, "progress"_a = nb::none(),
-             "The report as JSON and as a table. `texts`: an iterator of (id, text).");
+             "The report as JSON and as a table. `texts`: an iterator of (id, text, label).");
   module.def(
       "report_page", [](const std::string& json) { return report_page(json); }, "json"_a,
       "The page of a report, one HTML file that works offline.");

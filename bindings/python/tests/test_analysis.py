@@ -48,6 +48,26 @@ def test_inspect_equals_the_program(encoder: treble.SentenceEncoder, corpus: lis
     assert report.verdict in str(report)
 
 
+def test_classes_equal_the_program(encoder: treble.SentenceEncoder, corpus: list[str], tmp_path: Path) -> None:
+    labels = [None if i % 7 == 3 else i % 3 for i in range(len(corpus))]
+    path = tmp_path / "labelled.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "c": c}) + "\n" for t, c in zip(corpus, labels, strict=True)))
+    options = "--bootstrap 20 --sample 5 --cut-lengths 8 --labels c --label-sample 30 -t 0.8 --json -"
+    expected = json.loads(program("inspect", "-m", encoder._path, *options.split(), str(path)))["classes"]
+    report = encoder.inspect(
+        corpus, 0.8, labels=iter(labels), label_sample=30, bootstrap=20, sample=5, cut_lengths=(8,)
+    )
+    assert report.classes is not None
+    assert report.classes["estimates"] == expected["estimates"]
+    assert report.classes["verdict"] == expected["verdict"]
+    assert report.classes["unlabelled"][0] == "text 3"
+    assert encoder.inspect(corpus[:4], bootstrap=0).classes is None
+    with pytest.raises(treble.InvalidArgumentError, match="a label for each text"):
+        encoder.inspect(corpus, labels=labels[:-1])
+    with pytest.raises(TypeError, match="one str"):
+        encoder.inspect(corpus, labels="abc")
+
+
 def test_reports_in_a_notebook(encoder: treble.SentenceEncoder, corpus: list[str]) -> None:
     pd = pytest.importorskip("pandas")
     report = encoder.inspect(iter(enumerate(corpus)), sample=10, bootstrap=20, cut_lengths=[8], layers=())

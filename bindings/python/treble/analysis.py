@@ -55,6 +55,22 @@ def _with_ids(texts: Iterable[Any]) -> Iterator[tuple[str, str]]:
             raise TypeError(f"text {index} is of type {type(item).__name__}; inspect takes str or (id, str)")
 
 
+def _with_labels(texts: Iterator[tuple[str, str]], labels: Iterable[Any] | None) -> Iterator[tuple[str, str, str]]:
+    """(id, text, label), of which labels are "" where there is none."""
+    if labels is None:
+        yield from ((name, text, "") for name, text in texts)
+        return
+    if isinstance(labels, str):
+        raise TypeError("labels is one str; give a label for each text")
+    try:
+        for (name, text), label in zip(texts, labels, strict=True):
+            yield name, text, "" if label is None else str(label)
+    except ValueError as error:
+        if "zip()" not in str(error):
+            raise
+        raise InvalidArgumentError("there must be a label for each text, None for those without one") from error
+
+
 class AnalysisMethods(Model):
     """What a SentenceEncoder measures and makes."""
 
@@ -66,6 +82,8 @@ class AnalysisMethods(Model):
         posts: Sequence[str] = (),
         queries: Sequence[str] = (),
         query_prompt_name: str | None = None,
+        labels: Iterable[str | int | None] | None = None,
+        label_sample: int = 2000,
         layers: Sequence[int] | None = None,
         sample: int = 200,
         seed: int = 1,
@@ -84,6 +102,8 @@ class AnalysisMethods(Model):
         temperatures: to compare with the untouched model, which is always measured.
         posts: fitted steps to measure after the untouched model ("centring", "whitening:64", ...).
         queries: does a longer text score higher with them?
+        labels: the class of each text, None for those without one; read once beside `texts`. How far have classes drawn
+        together, by layer and temperature (InspectReport.classes)? At most `label_sample` of them are measured.
         layers: to look into, from 0; None is all, () is none.
         sample, seed, bootstrap: texts of each length, of their choice, resamples for the intervals.
         """
@@ -92,12 +112,15 @@ class AnalysisMethods(Model):
         )
         options.queries = list(queries)
         options.query_prompt_name = query_prompt_name
+        options.label_sample = None if labels is None else label_sample
         options.layers = None if layers is None else list(layers)
         options.sample, options.seed, options.bootstrap = sample, seed, bootstrap
         options.cut_lengths, options.bucket_edges = list(cut_lengths), list(bucket_edges)
         options.probe_texts, options.neighbors = probe_texts, neighbors
         with progress_bar(show_progress_bar) as report:
-            return InspectReport(*_treble.inspect(self._encoder, _with_ids(texts), options, report))
+            return InspectReport(
+                *_treble.inspect(self._encoder, _with_labels(_with_ids(texts), labels), options, report)
+            )
 
     def sweep(
         self,

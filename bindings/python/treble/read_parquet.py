@@ -3,9 +3,9 @@
     python read_parquet.py FILE.parquet [--text-field NAME] [--title-field NAME] [--label-field NAME]
 
 A field "a.b" is the column of that very name, else the field "b" of the struct column "a". The first line is
-{"rows": N}; then come rows {"text": …, "title": …, "_id": …, "label": …}, of which all but the first may be missing; the
-last line is {"end": true}, or {"error": "…"} when the file cannot be read. Row groups are read batch by batch, so that memory stays
-small. Text that is not UTF-8 is written as it stands: the reader judges it.
+{"rows": N}; then come rows {"text": …, "title": …, "_id": …, "label": …}, of which all but the first may be missing;
+the last line is {"end": true}, or {"error": "…"} when the file cannot be read. Row groups are read batch by batch, so
+that memory stays small. Text that is not UTF-8 is written as it stands: the reader judges it.
 
 Needs the package `pyarrow`; runs without the rest of Treble as well.
 """
@@ -166,7 +166,8 @@ def rows_of(file: pq.ParquetFile, fields: Fields) -> Iterator[dict[str, Any]]:
         for text, title, number, label in zip(texts, *others, strict=True):
             row += 1
             if text is None:
-                raise DataError(f'row {row}: column "{fields.text.name}" is null; leave such rows out, or write "" there')
+                name = fields.text.name
+                raise DataError(f'row {row}: column "{name}" is null; leave such rows out, or write "" there')
             named = {"text": text, "title": title, "_id": number, "label": label}
             yield {name: value for name, value in named.items() if value is not None and is_finite(value)}
 

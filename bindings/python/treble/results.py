@@ -152,6 +152,12 @@ class InspectReport(Report):
         """[setting][cut length]."""
         return [[Cosine(**one) for one in row] for row in self._dict["cut_cosine"]]
 
+    @property
+    def classes(self) -> dict[str, Any] | None:
+        """Of labelled texts, as in the JSON (docs/neural-collapse.md); None where no labels were given."""
+        classes: dict[str, Any] | None = self._dict["classes"]
+        return classes
+
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each setting and length: mean cosines in buckets and of texts cut to a length."""
         import pandas as pd  # noqa: PLC0415 - optional

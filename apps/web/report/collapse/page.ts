@@ -182,7 +182,18 @@ function claim(report: CollapseModelReport): string {
   return `With β = ${String(samples[0]?.at)} classes are ${decimal(from / to, 2)} times as tight as given. ÑC1 goes from ${decimal(from, 4)} to ${decimal(to, 4)}.`;
 }
 
-export function collapseModelPage(report: CollapseModelReport): Page {
+/** A report may come from a file: without the items that are not there. */
+function withoutNulls(given: CollapseModelReport): CollapseModelReport {
+  return {
+    ...given,
+    classes: given.classes?.filter(Boolean) ?? null,
+    path: given.path?.filter(Boolean) ?? null,
+    flow: given.flow?.filter(Boolean) ?? null,
+  };
+}
+
+export function collapseModelPage(given: CollapseModelReport): Page {
+  const report = withoutNulls(given);
   const facts: Fact[] = METRICS.flatMap(([key, name, what]) => {
     const value = report.given?.[key];
     return isNumber(value) ? [{ name: `${name}, given`, value: decimal(value, 4), note: what }] : [];

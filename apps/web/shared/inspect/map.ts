@@ -6,6 +6,7 @@ import { canvas, responsive } from "../plots/frame";
 import { scatter, type Dot, type Scatter } from "../plots/scatter";
 import { isNumber, type InspectReport, type MapText } from "../report";
 import { section } from "../section";
+import { settingSwitch } from "./setting_switch";
 
 const STEPS = 7;
 const MATCHES = 8;
@@ -56,7 +57,10 @@ class TextMap {
     this.node = el(
       "div",
       { class: "textmap" },
-      this.settingSwitch(),
+      settingSwitch(this.settings, (setting) => {
+        this.setting = setting;
+        this.redraw();
+      }),
       this.lengthKey(),
       frame,
       this.axes,
@@ -72,7 +76,7 @@ class TextMap {
       const [x, y] = text.at?.[this.setting] ?? [];
       if (!isNumber(x) || !isNumber(y)) return;
       const label = `${titleOf(text, index)}, ${whole(text.tokens)} tokens: ${shortened(text.text ?? "", LABEL)}`;
-      dots.push({ index, x, y, colour: colourOf(text, this.report), text: label });
+      dots.push({ index, x, y, colour: `q${colourOf(text, this.report)}`, text: label });
     });
     return dots;
   }
@@ -98,21 +102,6 @@ class TextMap {
     const shares = this.report.map?.explained?.[this.setting] ?? [];
     this.axes.textContent = `Axes: the two principal axes of the untouched model's vectors, carrying ${percent(shares[0], 1)} (across) and ${percent(shares[1], 1)} (up) of the variance here.`;
     this.markChosen();
-  }
-
-  private settingSwitch(): HTMLElement | null {
-    if (this.settings.length < 2) return null;
-    const group = el("fieldset", { class: "choice" }, el("legend", {}, "Setting"));
-    const name = uniqueId("map-setting");
-    this.settings.forEach((setting, index) => {
-      const input = el("input", { type: "radio", name, value: index, checked: index === 0 });
-      input.addEventListener("change", () => {
-        this.setting = index;
-        this.redraw();
-      });
-      group.append(el("label", {}, input, el("span", {}, settingName(setting))));
-    });
-    return group;
   }
 
   private lengthKey(): HTMLElement {

@@ -1,10 +1,12 @@
 /** The report of `treble inspect`. */
 import { el } from "../dom";
-import { bucketName, decimal, listed, percent, settingName, whole } from "../format";
+import { bucketName, decimal, listed, percent, plural, settingName, whole } from "../format";
 import { verdict, type Page } from "../page";
-import { isNumber, type InspectReport } from "../report";
+import { isNumber, type ClassReport, type InspectReport } from "../report";
 import { cards, factList, type Fact } from "../section";
 import { bucketMatrix, cosineByCut, cosineByLength, geometry, hubness, querySlope } from "./embeddings";
+import { classMap } from "./class_map";
+import { classSections } from "./classes";
 import { entropy, filterRate, tokenCosine, tokenDifferences } from "./layers";
 import { textMap } from "./map";
 
@@ -40,6 +42,14 @@ function facts(report: InspectReport, settings: string[]): Fact[] {
   return result;
 }
 
+function labels(classes: ClassReport): string {
+  const without = classes.unlabelled_texts
+    ? `; ${plural(classes.unlabelled_texts, "text")} without one (${listed((classes.unlabelled ?? []).map((place) => place ?? "–"))}${classes.unlabelled_texts > (classes.unlabelled ?? []).length ? ", …" : ""})`
+    : "";
+  const texts = (classes.classes ?? []).reduce((sum, one) => sum + (one?.texts ?? 0), 0);
+  return `${plural(classes.classes?.length, "class", "classes")} among ${whole(texts)} of ${plural(classes.labelled_texts, "labelled text")}${without}`;
+}
+
 function measured(report: InspectReport, settings: string[]): HTMLElement {
   const limit = whole(report.max_length);
   const cut = report.truncated_texts
@@ -55,6 +65,7 @@ function measured(report: InspectReport, settings: string[]): HTMLElement {
     ],
     ["Settings", listed(settings.map(settingName))],
     ["Texts", whole(report.texts)],
+    ["Labels", report.classes ? labels(report.classes) : undefined],
     ["Truncated texts", cut],
     ["Sample", `at most ${whole(report.sample)} texts of each length, seed ${report.seed ?? "–"}`],
   ]);
@@ -70,7 +81,9 @@ export function inspectPage(report: InspectReport): Page {
   const sections = [
     cosineByLength(report, settings),
     cosineByCut(report, settings),
+    ...classSections(report, settings),
     textMap(report, settings),
+    classMap(report, settings),
     bucketMatrix(report, settings),
     hubness(report, settings),
     querySlope(report, settings),

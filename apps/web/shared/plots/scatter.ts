@@ -3,13 +3,16 @@ import { scaleLinear } from "d3-scale";
 import { svg } from "../dom";
 import { canvas, type Area } from "./frame";
 import { makeReachable, type Mark, type MarkEvents } from "./marks";
+import { shapePath } from "./shapes";
 
 export interface Dot {
   index: number;
   x: number;
   y: number;
-  /** Step of the sequential colours, 0 to 6. */
-  colour: number;
+  /** Class of style.css that gives it its colour: of the sequential ones "q0" to "q6". */
+  colour: string;
+  /** As of settings; unset: a circle. */
+  shape?: number;
   text: string;
   /** Where it comes from: a line leads from there. */
   from?: { x: number; y: number } | undefined;
@@ -30,11 +33,13 @@ export function scatter(
   height: number,
   events: {
     onFocus(index: number): void;
-    onSelect(index: number): void;
+    /** Unset: there is nothing to choose. */
+    onSelect?: (index: number) => void;
   },
 ): Scatter {
   const area: Area = { width, height, top: 10, right: 10, bottom: 10, left: 10 };
-  const root = canvas(area, `${label}. Arrow keys go from text to text, Enter chooses one.`);
+  const choosing = events.onSelect ? ", Enter chooses one" : "";
+  const root = canvas(area, `${label}. Arrow keys go from text to text${choosing}.`);
   root.classList.add("map");
   // One unit is as long across as it is up: distances mean something here.
   const places = dots.flatMap((dot) => (dot.from ? [dot, dot.from] : [dot]));
@@ -58,20 +63,23 @@ export function scatter(
     if (dot.from) {
       const from = { x: x(dot.from.x), y: y(dot.from.y) };
       ways.append(
-        svg("line", { class: `q${dot.colour}`, x1: from.x, y1: from.y, x2: at.x, y2: at.y }),
-        svg("circle", { class: `q${dot.colour}`, cx: from.x, cy: from.y, r: 3 }),
+        svg("line", { class: dot.colour, x1: from.x, y1: from.y, x2: at.x, y2: at.y }),
+        svg("circle", { class: dot.colour, cx: from.x, cy: from.y, r: 3 }),
       );
     }
     if (dot.label) {
       const side = at.x > width - 34 ? { x: at.x - 11, "text-anchor": "end" } : { x: at.x + 11 };
       ways.append(svg("text", { ...side, y: at.y + 4 }, dot.label));
     }
-    const node = svg("circle", {
-      class: `q${dot.colour}`,
-      cx: at.x,
-      cy: at.y,
-      r: dots.length > 600 ? 3.2 : 4.5,
-    });
+    const r = dots.length > 600 ? 3.2 : 4.5;
+    const node =
+      dot.shape === undefined
+        ? svg("circle", { class: dot.colour, cx: at.x, cy: at.y, r })
+        : svg("path", {
+            class: dot.colour,
+            d: shapePath(dot.shape, Math.PI * r * r),
+            transform: `translate(${at.x},${at.y})`,
+          });
     layer.append(node);
     const mark: Mark = { node, ...at, text: dot.text };
     byMark.set(mark, dot.index);
@@ -81,8 +89,9 @@ export function scatter(
   root.append(ways, layer, rings);
   const markEvents: MarkEvents = {
     onFocus: (mark) => events.onFocus(byMark.get(mark) ?? 0),
-    onSelect: (mark) => events.onSelect(byMark.get(mark) ?? 0),
   };
+  const { onSelect } = events;
+  if (onSelect) markEvents.onSelect = (mark) => onSelect(byMark.get(mark) ?? 0);
   makeReachable(root, [...marks.values()], markEvents);
 
   const ring = (index: number, kind: string, r: number): void => {
