@@ -41,6 +41,7 @@ struct ClassEstimate {
   std::int64_t spectral_resamples = 0;
 
   /// Half of each class, drawn by the seed, that nothing was fitted on; class means and probe are of the other half.
+  /// Texts that are the same are dealt together.
   std::int64_t held_out_texts = 0;
   std::optional<Interval> accuracy = {};  ///< share of them whose nearest class mean is that of their own class
   /// The same of a linear probe: a logistic regression (LogisticRegression of scikit-learn, C = 1, at most 100 steps)

@@ -20,8 +20,30 @@ namespace {
 /// As scikit-learn's LogisticRegression: a probe is asked which side a text is on, not to seven digits.
 constexpr LogisticOptions kProbe = {.tolerance = 1e-4, .max_steps = 100};
 
-void shuffle(std::vector<std::int64_t>& values, std::mt19937_64& generator) {
-  for (std::size_t last = values.size(); last-- > 1;) std::swap(values[last], values[generator() % (last + 1)]);
+/// Texts that are the same, of one class.
+using Copies = std::vector<std::int64_t>;
+
+/// Deals a class into halves; copies stay together, so that nothing is judged that was fitted on.
+void add_class(std::vector<Copies> units, std::mt19937_64& generator, ClassGroup& group) {
+  std::size_t count = 0;
+  for (const Copies& unit : units) count += unit.size();
+  if (count < 2) {
+    ++group.texts_left_out;
+    return;
+  }
+  for (std::size_t last = units.size(); last-- > 1;) std::swap(units[last], units[generator() % (last + 1)]);
+  std::size_t fitted = 0;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    // The last one is to be judged, however many copies the others are.
+    const bool fits = fitted < (count + 1) / 2 && (i == 0 || i + 1 < units.size());
+    if (fits) fitted += units[i].size();
+    for (const std::int64_t row : units[i]) {
+      (fits ? group.fitted : group.held_out).push_back(group.rows.size());
+      group.rows.push_back(row);
+      group.classes.push_back(group.num_classes());
+    }
+  }
+  group.sizes.push_back(static_cast<std::int64_t>(count));
 }
 
 /// The group's vectors as columns, less their mean: no measure changes, and sums of squares lose fewer digits.
@@ -105,11 +127,18 @@ Interval mean_interval(const std::vector<double>& values, const BootstrapOptions
 /// 1 where they are equal, else 0.
 std::vector<double> equal_places(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
   std::vector<double> equal;
+  equal.reserve(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) equal.push_back(a[i] == b[i] ? 1 : 0);
   return equal;
 }
 
 void judge_held_out(const Features& h, const ClassGroup& group, const BootstrapOptions& options, ClassMeasures& out) {
+  if (group.held_out.empty()) {
+    std::string& reason = out.estimate.reason;
+    reason +=
+        (reason.empty() ? "" : "; ") + std::string("no text is left to be judged: those of each class are copies");
+    return;
+  }
   const Half fitted = half_of(h, group, group.fitted);
   const Half judged = half_of(h, group, group.held_out);
   const auto nearest = nearest_means(fitted, judged, group.num_classes());
@@ -132,7 +161,7 @@ void measure_scatter(const Features& h, const ClassGroup& group, const Bootstrap
   estimate.spectral_resamples = std::ssize(resamples.nc1);
   estimate.within = interval(measured.within, resamples.within);
   estimate.between = interval(measured.between, resamples.between);
-  if (!measured.nc1_traces) {
+  if (!measured.nc1_traces || !measured.nc1 || !measured.nc2) {
     estimate.reason = "the means of all classes are alike";
   } else {
     estimate.nc1_traces = interval(*measured.nc1_traces, resamples.nc1_traces);
@@ -144,24 +173,18 @@ void measure_scatter(const Features& h, const ClassGroup& group, const Bootstrap
 
 }  // namespace
 
-ClassGroup group_classes(std::span<const std::int64_t> rows, std::span<const std::int64_t> labels, std::uint64_t seed) {
-  std::map<std::int64_t, std::vector<std::int64_t>> members;
-  for (const std::int64_t row : rows) members[labels[static_cast<std::size_t>(row)]].push_back(row);
+ClassGroup group_classes(std::span<const std::int64_t> rows, const ClassLabels& labels, std::uint64_t seed) {
+  std::map<std::int64_t, std::map<std::int64_t, std::vector<std::int64_t>>> members;
+  for (const std::int64_t row : rows) {
+    const auto at = static_cast<std::size_t>(row);
+    members[labels.classes[at]][labels.texts.empty() ? row : labels.texts[at]].push_back(row);
+  }
   ClassGroup group;
   std::mt19937_64 generator(seed);
-  for (auto& [label, texts] : members) {
-    if (texts.size() < 2) {
-      ++group.texts_left_out;
-      continue;
-    }
-    shuffle(texts, generator);
-    const auto fitted = (texts.size() + 1) / 2;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      (i < fitted ? group.fitted : group.held_out).push_back(group.rows.size());
-      group.rows.push_back(texts[i]);
-      group.classes.push_back(group.num_classes());
-    }
-    group.sizes.push_back(std::ssize(texts));
+  for (const auto& [label, texts] : members) {
+    std::vector<std::vector<std::int64_t>> units;
+    for (const auto& [text, copies] : texts) units.push_back(copies);
+    add_class(std::move(units), generator, group);
   }
   if (group.num_classes() < 2) {
     group.reason = fmt::format("two classes of at least two texts are needed; of {} {} here, {} {} so many",
@@ -190,6 +213,7 @@ std::optional<Interval> nc1_ratio(const ClassMeasures& a, const ClassMeasures& b
   const auto& [over, under] = std::pair(a.estimate.nc1_traces, b.estimate.nc1_traces);
   if (!over || !under || under->value <= 0 || over->value <= 0) return std::nullopt;
   std::vector<double> ratios;
+  ratios.reserve(a.nc1_traces.size());
   for (std::size_t i = 0; i < a.nc1_traces.size(); ++i) ratios.push_back(a.nc1_traces[i] / b.nc1_traces[i]);
   return centred_interval(over->value / under->value, ratios,
                           {.units = a.estimate.texts, .strata = a.estimate.classes});
@@ -199,6 +223,7 @@ std::optional<Interval> accuracy_difference(const ClassMeasures& a, const ClassM
                                             const BootstrapOptions& options) {
   if (a.correct.empty() || a.correct.size() != b.correct.size()) return std::nullopt;
   std::vector<double> differences;
+  differences.reserve(a.correct.size());
   for (std::size_t i = 0; i < a.correct.size(); ++i) differences.push_back(a.correct[i] - b.correct[i]);
   return mean_interval(differences, options);
 }

@@ -20,7 +20,7 @@ struct ClassGroup {
   std::vector<std::int64_t> rows;     ///< of the vectors: texts of classes of two or more, class after class
   std::vector<std::int64_t> classes;  ///< [rows]: 0 … K−1, in the order of the labels
   std::vector<std::int64_t> sizes;    ///< [K]
-  std::vector<std::size_t> fitted;    ///< places in `rows`: half of each class, and its odd text
+  std::vector<std::size_t> fitted;    ///< places in `rows`: half of each class, and the odd one
   std::vector<std::size_t> held_out;  ///< the other places
   std::int64_t texts_left_out = 0;    ///< each the only one of its class
   std::string reason;                 ///< why there is nothing to measure; empty: there are two classes
@@ -28,8 +28,14 @@ struct ClassGroup {
   std::int64_t num_classes() const noexcept { return static_cast<std::int64_t>(sizes.size()); }
 };
 
-/// `rows`: of the vectors, those of the group; `labels` [all vectors]: their classes, numbered in any way.
-ClassGroup group_classes(std::span<const std::int64_t> rows, std::span<const std::int64_t> labels, std::uint64_t seed);
+/// [all vectors] each.
+struct ClassLabels {
+  std::span<const std::int64_t> classes;     ///< numbered in any way
+  std::span<const std::int64_t> texts = {};  ///< the same number: the same text; empty: all differ
+};
+
+/// `rows`: of the vectors, those of the group. Texts that are the same and of one class are dealt together.
+ClassGroup group_classes(std::span<const std::int64_t> rows, const ClassLabels& labels, std::uint64_t seed);
 
 struct ClassMeasures {
   ClassEstimate estimate;          ///< setting, layer and bucket are the caller's

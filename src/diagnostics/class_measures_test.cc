@@ -31,7 +31,7 @@ struct Sample {
   ClassGroup group(std::uint64_t seed = 1) const {
     Labels rows(labels.size());
     std::iota(rows.begin(), rows.end(), 0);
-    return group_classes(rows, labels, seed);
+    return group_classes(rows, {labels}, seed);
   }
 };
 
@@ -360,6 +360,41 @@ TEST(ClassMeasures, TheDealIsSeededStratifiedAndApart) {
     const std::int64_t label = sample.labels[static_cast<std::size_t>(group.rows[i])];
     EXPECT_EQ(group.classes[i], label == 4 ? 3 : label);
   }
+}
+
+TEST(ClassMeasures, CopiesAreDealtTogether) {
+  // Class 0: five texts of two copies each; class 1: nine copies of one text and another; class 2: copies alone.
+  Labels classes;
+  Labels texts;
+  for (std::int64_t i = 0; i < 10; ++i) {
+    classes.insert(classes.end(), {0, 1, 2});
+    texts.insert(texts.end(), {i % 5, i == 3 ? 11 : 10, 12});
+  }
+  Labels rows(classes.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const ClassGroup group = group_classes(rows, {classes, texts}, seed);
+    const auto texts_at = [&](const std::vector<std::size_t>& places) {
+      std::set<std::int64_t> found;
+      for (const std::size_t place : places) found.insert(texts[static_cast<std::size_t>(group.rows[place])]);
+      return found;
+    };
+    const auto fitted = texts_at(group.fitted);
+    const auto held_out = texts_at(group.held_out);
+    for (const std::int64_t text : held_out) EXPECT_FALSE(fitted.contains(text)) << "judged on what it was fitted on";
+    EXPECT_EQ(fitted.size() + held_out.size(), 8U);
+    EXPECT_EQ(held_out.size(), 2U + 1) << "of classes 0 and 1; class 2 has nothing else to be judged";
+    EXPECT_TRUE(fitted.contains(12));
+  }
+  // Nothing but copies: scatters, and a reason in place of the rest.
+  const Sample sample = sample_of({4, 4}, 3, 0, 1);
+  Labels all(8);
+  std::iota(all.begin(), all.end(), 0);
+  const ClassEstimate e =
+      measure_classes(sample.view(), group_classes(all, {sample.labels, sample.labels}, 1), {}).estimate;
+  EXPECT_TRUE(e.nc1.has_value());
+  EXPECT_FALSE(e.accuracy.has_value());
+  EXPECT_NE(e.reason.find("no text is left to be judged"), std::string::npos) << e.reason;
 }
 
 TEST(ClassMeasures, ComparisonsArePaired) {

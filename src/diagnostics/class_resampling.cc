@@ -79,8 +79,8 @@ class Resampler {
     Eigen::MatrixXd counts = Eigen::MatrixXd::Zero(h_.cols(), resamples);
     for (Eigen::Index resample = 0; resample < resamples; ++resample) {
       Eigen::Index first = 0;
-      for (Eigen::Index k = 0; k < sizes_.size(); ++k) {
-        const auto size = static_cast<std::uint64_t>(sizes_[k]);
+      for (const double texts : sizes_) {
+        const auto size = static_cast<std::uint64_t>(texts);
         for (std::uint64_t draw = 0; draw < size; ++draw) {
           counts(first + static_cast<Eigen::Index>(generator_() % size), resample) += 1;
         }

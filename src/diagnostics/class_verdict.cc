@@ -27,6 +27,9 @@ const ClassEstimate* final_estimate(const ClassReport& report, std::int64_t sett
   return found == report.estimates.end() ? nullptr : &*found;
 }
 
+/// Why there is no ratio.
+constexpr const char* kNothingToCompare = "the class means, or the texts of every class, are all alike";
+
 enum class Change { tighter, looser, slight, none, unclear };
 
 Change change_of(const Interval& ratio) {
@@ -63,8 +66,8 @@ std::string about_texts(const ClassReport& report, const ClassEstimate& estimate
 std::string about_layers(const ClassFindings& found) {
   if (found.first_layer < 0) return {};
   if (!found.tighter_by_layer) {
-    return fmt::format(" Layers {} and {} cannot be compared: class means or texts are all alike in one of them.",
-                       found.first_layer, found.last_layer);
+    return fmt::format(" Layers {} and {} cannot be compared: {}.", found.first_layer, found.last_layer,
+                       kNothingToCompare);
   }
   const Interval& ratio = *found.tighter_by_layer;
   const std::string places = fmt::format("after layer {} than after layer {}", found.last_layer, found.first_layer);
@@ -82,7 +85,7 @@ std::string about_layers(const ClassFindings& found) {
 }
 
 std::string about_temperature(const std::string& name, const std::optional<Interval>& tighter) {
-  if (!tighter) return fmt::format(" What temperature {} changes cannot be told: NC1~ is not defined.", name);
+  if (!tighter) return fmt::format(" What temperature {} changes cannot be told: {}.", name, kNothingToCompare);
   switch (change_of(*tighter)) {
     case Change::tighter: return fmt::format(" Temperature {} makes them {} times tighter.", name, times_of(*tighter));
     case Change::looser: return fmt::format(" Temperature {} makes them {} times looser.", name, times_of(*tighter));
@@ -96,14 +99,6 @@ std::string about_temperature(const std::string& name, const std::optional<Inter
   }
   return fmt::format(" Whether temperature {} changes it cannot be told ({} times).", name,
                      times(tighter->low, tighter->value, tighter->high));
-}
-
-std::string about_accuracy(const ClassEstimate& estimate) {
-  if (!estimate.accuracy) return {};
-  const Interval& share = *estimate.accuracy;
-  return fmt::format(" The nearest class mean is right for {:.1f} % [{:.1f}, {:.1f}] of {} held-out {}",
-                     100 * share.value, 100 * share.low, 100 * share.high, estimate.held_out_texts,
-                     estimate.held_out_texts == 1 ? "text" : "texts");
 }
 
 std::string about_accuracy_changes(const ClassFindings& found, std::span<const std::string> settings) {
@@ -124,12 +119,21 @@ std::string about_accuracy_changes(const ClassFindings& found, std::span<const s
   return text;
 }
 
+std::string about_accuracy(const ClassEstimate& estimate, const ClassFindings& found,
+                           std::span<const std::string> settings) {
+  if (!estimate.accuracy) return fmt::format(" The nearest class mean was not judged: {}.", estimate.reason);
+  const Interval& share = *estimate.accuracy;
+  return fmt::format(" The nearest class mean is right for {:.1f} % [{:.1f}, {:.1f}] of {} held-out {}{}.",
+                     100 * share.value, 100 * share.low, 100 * share.high, estimate.held_out_texts,
+                     estimate.held_out_texts == 1 ? "text" : "texts", about_accuracy_changes(found, settings));
+}
+
 }  // namespace
 
 std::string describe_classes(const ClassReport& report, std::span<const std::string> settings) {
   const ClassEstimate* estimate = final_estimate(report, 0);
   if (report.labelled_texts == 0) return "Classes: no text has a label.";
-  if (estimate == nullptr || !estimate->held_out_texts) {
+  if (estimate == nullptr || estimate->texts == 0) {
     return fmt::format("Classes of {} cannot be measured: {}.",
                        counted(report.labelled_texts, "labelled text", "labelled texts"),
                        estimate == nullptr ? "nothing was measured" : estimate->reason);
@@ -138,7 +142,7 @@ std::string describe_classes(const ClassReport& report, std::span<const std::str
   for (std::size_t t = 1; t < report.findings.tighter_by_temperature.size(); ++t) {
     text += about_temperature(settings[t], report.findings.tighter_by_temperature[t]);
   }
-  return text + about_accuracy(*estimate) + about_accuracy_changes(report.findings, settings) + ".";
+  return text + about_accuracy(*estimate, report.findings, settings);
 }
 
 }  // namespace treble::internal

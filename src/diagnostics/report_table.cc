@@ -264,7 +264,7 @@ void append_classes_by_layer(const CollapseReport& report, std::string& out) {
       [](const ClassEstimate& e) { return ratio_cell(e.nc1_traces); });
   add("Classes, NC1 = tr(S_W S_B+)/K and NC2, distance of the class means to a simplex frame",
       [](const ClassEstimate& e) {
-        return e.nc1 ? fmt::format("{:.3g}, {:.3f}", e.nc1->value, e.nc2->value) : std::string("–");
+        return e.nc1 && e.nc2 ? fmt::format("{:.3g}, {:.3f}", e.nc1->value, e.nc2->value) : std::string("–");
       });
   add("Classes, held-out half: right by the nearest class mean, % (95 % bootstrap interval)",
       [](const ClassEstimate& e) { return cell(e.accuracy, 100, 1); });

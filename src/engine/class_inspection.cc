@@ -18,7 +18,7 @@ namespace {
 
 /// Texts read in one call.
 constexpr std::size_t kCallTexts = 256;
-/// Units measured between two looks at whether to stop.
+/// Units measured between two reports of progress.
 constexpr std::size_t kUnitsAtATime = 8;
 
 /// The hidden states before and after each of `layers`.
@@ -38,7 +38,7 @@ ClassInspection::ClassInspection(const SentenceEncoder& encoder, const InspectOp
   report_.labelled_texts = sample.labelled_texts;
   report_.unlabelled_texts = sample.unlabelled_texts;
   report_.unlabelled = std::move(sample.unlabelled);
-  report_.sample = *options.label_sample;
+  report_.sample = options.label_sample.value_or(0);
   report_.resamples = options.bootstrap;
   report_.pooling = to_string(encoder.info().pooling);
   name_classes();
@@ -52,13 +52,18 @@ void ClassInspection::name_classes() {
     report_.classes.push_back({label, count});
     count = std::ssize(report_.classes) - 1;
   }
-  for (const SampledText& text : texts_) labels_.push_back(counts.at(text.label));
+  std::map<std::string_view, std::int64_t> known;
+  for (const SampledText& text : texts_) {
+    labels_.push_back(counts.at(text.label));
+    copies_.push_back(known.emplace(text.text, std::ssize(known)).first->second);
+  }
 }
 
 void ClassInspection::group_texts(std::span<const LengthBucket> buckets) {
   std::vector<std::int64_t> all(texts_.size());
   std::iota(all.begin(), all.end(), 0);
-  groups_.push_back({-1, group_classes(all, labels_, options_.seed)});
+  const ClassLabels labels{labels_, copies_};
+  groups_.push_back({-1, group_classes(all, labels, options_.seed)});
   std::vector<std::vector<std::int64_t>> by_bucket(buckets.size());
   for (const std::int64_t row : all) {
     const std::int64_t bucket = bucket_of(buckets, texts_[static_cast<std::size_t>(row)].used);
@@ -71,7 +76,7 @@ void ClassInspection::group_texts(std::span<const LengthBucket> buckets) {
     if (rows.size() == all.size()) {
       only_bucket_ = index;
     } else {
-      groups_.push_back({index, group_classes(rows, labels_, options_.seed)});
+      groups_.push_back({index, group_classes(rows, labels, options_.seed)});
     }
   }
 }
@@ -96,9 +101,9 @@ std::vector<ClassInspection::Unit> ClassInspection::measure_units(const LayerVec
   }
   const BootstrapOptions bootstrap{options_.bootstrap, options_.seed};
   for (std::size_t first = 0; first < units.size(); first += kUnitsAtATime) {
-    check_stop(options_.stop, "the inspection");
     const std::size_t end = std::min(units.size(), first + kUnitsAtATime);
     EncoderAccess::parallel_for(encoder_, static_cast<std::int64_t>(end - first), [&](std::int64_t index) {
+      check_stop(options_.stop, "the inspection");
       Unit& unit = units[first + static_cast<std::size_t>(index)];
       unit.measures = measure_classes(vectors.at(unit.place), groups_[unit.group].classes, bootstrap);
     });

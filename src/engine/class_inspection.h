@@ -61,6 +61,7 @@ class ClassInspection {
   const InspectOptions& options_;
   std::vector<SampledText> texts_;
   std::vector<std::int64_t> labels_;         ///< [text]: index into report_.classes
+  std::vector<std::int64_t> copies_;         ///< [text]: the same number for the same text
   std::vector<std::int64_t> layers_;         ///< blocks before each
   std::vector<TextGroup> groups_;            ///< the first of all lengths, then those of buckets with some of the texts
   std::optional<std::int64_t> only_bucket_;  ///< the bucket of all texts, which has no group of its own

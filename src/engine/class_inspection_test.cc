@@ -209,6 +209,8 @@ TEST(ClassInspection, HasAnAnswerForLittle) {
   for (auto& text : unlabelled) text.label.clear();
   auto same = texts_of(2, 12);
   for (auto& text : same) text.text = "a";
+  auto copies = texts_of(2, 12);
+  for (std::size_t i = 2; i < 12; ++i) copies[i].text = copies[i % 2].text;
   const std::vector<Case> cases = {
       {"nothing", {}, "no text has a label"},
       {"no labels", unlabelled, "no text has a label"},
@@ -216,6 +218,7 @@ TEST(ClassInspection, HasAnAnswerForLittle) {
       {"one class", texts_of(1, 12), "two classes of at least two texts are needed"},
       {"a text a class", texts_of(12, 12), "two classes of at least two texts are needed"},
       {"one text over and over", same, "Layers 1 and 2 cannot be compared"},
+      {"copies in each class", copies, "the class means, or the texts of every class, are all alike"},
       {"one length", texts_of(2, 24, {3}), "24 labelled texts of 2 classes"},
   };
   for (const Case& one : cases) {
@@ -233,6 +236,24 @@ TEST(ClassInspection, HasAnAnswerForLittle) {
   EXPECT_EQ(report.classes->estimates[0].bucket, -1);
   EXPECT_EQ(report.classes->estimates[1].bucket, 0);
   EXPECT_EQ(report.classes->estimates[1].nc1->value, report.classes->estimates[0].nc1->value);
+}
+
+TEST(ClassInspection, StopsWithinTheMeasuring) {
+  const auto encoder = tiny_encoder();
+  for (const std::string_view stage : {"encoding labelled texts", "measuring classes"}) {
+    InspectOptions options = quick_options();
+    std::stop_source source;
+    options.stop = source.get_token();
+    options.progress = [&](const Progress& progress) {
+      if (progress.stage == stage) source.request_stop();
+    };
+    try {
+      inspected(encoder, texts_of(3, 60), options);
+      ADD_FAILURE() << "not stopped";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::interrupted) << error.what();
+    }
+  }
 }
 
 TEST(ClassInspection, LabelsAreNotLookedAtUnasked) {
