@@ -19,14 +19,17 @@ from answers import ROOT, answer, kept, parser, save_picture, table
 
 MODELS = ("all-MiniLM-L6-v2", "bge-small-en-v1.5", "e5-small-v2", "all-mpnet-base-v2")
 PROMPTS = {"e5-small-v2": "query: "}
-# Texts that are measured: of each class enough, of long texts no more than needed.
+# How many texts are measured: of each class enough, of long texts no more than needed.
 SETS = {
     "banking77": 616,
     "subjectivity": 600,
-    "movie_reviews": 160,
-    "eip_category": 200,
     "debian_pkg_section": 576,
+    "movie_reviews": 80,
+    "eip_category": 80,
 }
+# Sets of long texts, which are read as far as every one of the models can.
+LONG = {"movie_reviews", "eip_category"}
+LONG_OPTIONS = ("--max-length", "256")
 FILES = ("train.jsonl", "test.jsonl", "clustering.jsonl")
 TEMPERATURES = ("0.9", "0.8", "0.7")
 # Nothing of an inspection but the labelled texts.
@@ -189,13 +192,14 @@ def main() -> int:
         listed += ["--temperature", temperature]
     all_inspected = []
     for data in arguments.sets:
+        of_set = [*listed, *(LONG_OPTIONS if data in LONG else ())]
         for model in arguments.only:
             sample = SETS.get(data, 1000)
             report = kept(
                 arguments.out / "layers" / model / f"{data}.json",
-                {"options": listed, "sample": sample, "data": str(arguments.data)},
-                lambda model=model, data=data, sample=sample: inspect(
-                    arguments.treble, arguments.models / model, arguments.data / data, sample, listed
+                {"options": of_set, "sample": sample, "data": str(arguments.data)},
+                lambda model=model, data=data, sample=sample, of_set=of_set: inspect(
+                    arguments.treble, arguments.models / model, arguments.data / data, sample, of_set
                 ),
             )
             all_inspected.append(Inspected(model, data, report))
