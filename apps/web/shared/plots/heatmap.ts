@@ -20,8 +20,8 @@ export interface HeatMap {
   onSelect?: (row: number, column: number) => void;
 }
 
-/** From here on, letters on a cell take the colour that stands out from the strong end. */
-const STRONG = 0.6;
+/** Above this percentage, as it is drawn, letters on a cell take the colour that stands out from the strong end. */
+const STRONG = 60;
 const GAP = 5;
 
 /** Class and strength of a cell's colour. */
@@ -60,11 +60,12 @@ function draw(map: HeatMap, width: number): SVGSVGElement {
       const { kind, share } = colour(map, value);
       const x = left + cell * column + apart(column);
       const node = svg("rect", { class: kind, x: x + 1, y: y + 1, width: cell - 2, height: high - 2 });
-      node.style.setProperty("--heat", `${Math.round(100 * share)}%`);
+      const heat = Math.round(100 * share);
+      node.style.setProperty("--heat", `${heat}%`);
       root.append(node);
       if (cell >= 34) {
         const text = {
-          class: share > STRONG ? "on-strong" : "on-weak",
+          class: heat > STRONG ? "on-strong" : "on-weak",
           x: x + cell / 2,
           y: y + high / 2 + 4,
         };
