@@ -271,9 +271,11 @@ def cost(answers: list[Answer]) -> str:
 SECTIONS: dict[str, tuple[str, list[Callable[[list[Answer]], str]]]] = {
     "collapse": ("Length collapse: cosines and filter rates", [collapse, filtering]),
     "temperature": ("A constant temperature", [held_out, every_setting, one_for_all]),
+    "float32": ("A constant temperature in float32", [held_out, every_setting]),
     "schedules": ("Schedules and calibrated profiles", [held_out, every_setting, one_for_all]),
     "document-only": ("Tempering the documents alone", [held_out, every_setting, one_for_all]),
     "remedies": ("Other remedies", [held_out, every_setting, one_for_all]),
+    "remedies-long": ("Other remedies on long texts, cut at 512 tokens", [held_out, every_setting, one_for_all]),
     "pieces": ("Whole texts in pieces", [held_out, axes, every_setting]),
     "further": ("Reading further: up to 2,048 tokens", [held_out, axes, every_setting]),
     "furthest": ("Reading further: 4,096 and 8,192 tokens", [held_out, axes, every_setting]),
