@@ -29,6 +29,11 @@ def save(figure: Any, target: Path) -> None:
     pyplot.close(figure)
 
 
+def powers_of_two(axis: Any) -> None:
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter("{x:.0f}")
+
+
 def gains(answers: list[Answer], target: Path) -> None:
     """Held-out gains with intervals, a row a set."""
     jobs = [job for job in TITLES if any(answer.job == job for answer in answers)]
@@ -68,7 +73,7 @@ def lengths(answers: list[Answer], target: Path) -> None:
             if name in report["settings"]:
                 means = [mean["mean"] for mean in report["cut_cosine"][report["settings"].index(name)]]
                 left.plot(report["cut_lengths"], means, style, color=ink, label=answer.data if name == "1" else None)
-    left.set_xscale("log", base=2)
+    powers_of_two(left)
     left.set_xlabel("the same texts cut at so many tokens")
     left.set_ylabel("mean pairwise cosine")
     left.set_title("as trained; dashed: temperature 0.8", fontsize=10)
@@ -98,7 +103,7 @@ def lengths(answers: list[Answer], target: Path) -> None:
         color="#475569",
         label="the paper's bound, mean",
     )
-    right.set_xscale("log", base=2)
+    powers_of_two(right)
     right.set_xlabel("tokens")
     right.set_ylabel("filter rate: largest singular value of HC[A]")
     right.set_title("as trained", fontsize=10)
