@@ -5,7 +5,6 @@
 
 #include "fail.h"
 #include "file_roles.h"
-#include "flag_names.h"
 #include "json.h"
 #include "progress.h"
 #include "read_texts.h"
@@ -185,8 +184,7 @@ int InspectCommand::run() const {
   InspectOptions options = resolve();
   WorkProgress progress;
   options.progress = [&progress](const treble::Progress& p) { progress.update({p.stage, p.done, p.total}); };
-  CollapseReport report = inspect(model_.load(), plan, options);
-  for (std::string& sentence : report.advice) sentence = with_flags(sentence);
+  const CollapseReport report = inspect(model_.load(), plan, options);
   progress.clear();
   std::string verdict = report.verdict;
   if (report.classes) verdict += "\n\n" + report.classes->verdict;

@@ -12,7 +12,7 @@ constexpr double kSubstantialShare = 0.05;
 std::string about_unread(const CollapseReport& report, double unread) {
   return fmt::format(
       "{:.0f} % of the tokens are never read ({} of {} texts have more than {}): encode such texts in pieces "
-      "(ChunkOptions chunk-mean:{}), which gained most on labelled sets of long texts (docs/evidence.md)",
+      "(post step chunk-mean:{}), which gained most on labelled sets of long texts (docs/evidence.md)",
       100 * unread, report.truncated_texts, report.texts, report.max_length, report.max_length);
 }
 

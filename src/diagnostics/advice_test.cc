@@ -22,7 +22,7 @@ TEST(CollapseAdvice, NamesWhatIsNeverReadFromFivePercentOn) {
   ASSERT_EQ(advice.size(), 1);
   EXPECT_EQ(advice[0],
             "64 % of the tokens are never read (20 of 50 texts have more than 256): encode such texts in pieces "
-            "(ChunkOptions chunk-mean:256), which gained most on labelled sets of long texts (docs/evidence.md)");
+            "(post step chunk-mean:256), which gained most on labelled sets of long texts (docs/evidence.md)");
 }
 
 TEST(CollapseAdvice, ATemperatureIsToBeJudgedWhereCollapseIsVisible) {

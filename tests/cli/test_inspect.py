@@ -131,7 +131,7 @@ class Files(Case):
         unread = 1 - report["read_tokens"] / report["text_tokens"]
         self.assertLess(report["read_tokens"], 40 * 8 + 1)
         self.assertTrue(report["advice"][0].startswith(f"{100 * unread:.0f} % of the tokens are never read"), report)
-        self.assertIn("--post chunk-mean:8", report["advice"][0])
+        self.assertIn("post step chunk-mean:8", report["advice"][0])
         self.assertIn(report["advice"][0] + ".", done.stdout)
 
     def test_hostile_texts_stay_texts(self) -> None:

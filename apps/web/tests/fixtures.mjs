@@ -69,7 +69,7 @@ export function inspectReport({
     settings,
     texts: count,
     truncated_texts: 3,
-    advice: ["12 % of the tokens are never read: encode such texts in pieces (--post chunk-mean:256)"],
+    advice: ["12 % of the tokens are never read: encode such texts in pieces (post step chunk-mean:256)"],
     max_length: 256,
     seed: 1,
     sample: 200,

@@ -714,7 +714,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
       assert.equal(flagged.length, 3 * 3 * 5);
       assert.ok(flagged.every((label) => !label.includes("layer 2:")));
       assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
-      assert.match(await page.innerText(".advice"), /in pieces \(--post chunk-mean:256\)\.$/);
+      assert.match(await page.innerText(".advice"), /in pieces \(post step chunk-mean:256\)\.$/);
     });
   });
 
