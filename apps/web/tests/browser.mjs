@@ -84,7 +84,7 @@ export function minContrast(page) {
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const behind = (node) => {
-      if (node.matches?.(".on-weak, .on-strong")) return getComputedStyle(node.previousElementSibling).fill;
+      if (node.matches?.(".in-cell")) return getComputedStyle(node.previousElementSibling).fill;
       for (let at = node; at; at = at.parentElement) {
         const colour = getComputedStyle(at).backgroundColor;
         if (!/, 0\)$|transparent/.test(colour)) return colour;

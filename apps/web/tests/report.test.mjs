@@ -473,6 +473,22 @@ describe("the page of reports", { concurrency: 2 }, () => {
     });
   }
 
+  test("letters on a heat map can be read at every strength of its colour", madeUp, async () => {
+    const settings = ["1", "0.95", "0.9", "0.85", "0.8", "0.7", "0.6"]; // 16 cells each: all percentages on one scale
+    const change = (report) => {
+      report.bucket_matrix = settings.map((_, s) =>
+        report.buckets.map((_, a) => report.buckets.map((_, b) => (16 * s + 4 * a + b) / 111)),
+      );
+    };
+    for (const colorScheme of ["light", "dark"]) {
+      await open(pageOf(inspectReport({ settings, change })), { colorScheme }, async (page) => {
+        assert.equal(await page.locator("text.in-cell").count(), 16 * settings.length);
+        const min = await minContrast(page);
+        assert.ok(min.ratio >= 4.5, `${colorScheme}: ${JSON.stringify(min)}`);
+      });
+    }
+  });
+
   test("light and dark differ, by the system and by the switch", async () => {
     const grounds = {};
     for (const colorScheme of ["light", "dark"]) {
@@ -706,17 +722,21 @@ describe("the page of reports", { concurrency: 2 }, () => {
     });
   });
 
-  test("violations of the bound are marked, and only they; the advice stands below the verdict", madeUp, async () => {
-    await open(pageOf(inspectReport()), {}, async (page) => {
-      const flagged = await page.$$eval(".mark.flagged[aria-label]", (all) =>
-        all.map((m) => m.getAttribute("aria-label")),
-      );
-      assert.equal(flagged.length, 3 * 3 * 5);
-      assert.ok(flagged.every((label) => !label.includes("layer 2:")));
-      assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
-      assert.match(await page.innerText(".advice"), /in pieces \(post step chunk-mean:256\)\.$/);
-    });
-  });
+  test(
+    "violations of the bound are marked, and only they; the advice stands below the verdict",
+    madeUp,
+    async () => {
+      await open(pageOf(inspectReport()), {}, async (page) => {
+        const flagged = await page.$$eval(".mark.flagged[aria-label]", (all) =>
+          all.map((m) => m.getAttribute("aria-label")),
+        );
+        assert.equal(flagged.length, 3 * 3 * 5);
+        assert.ok(flagged.every((label) => !label.includes("layer 2:")));
+        assert.match(await page.innerText("main"), /above the paper's bound in 45 of 54/);
+        assert.match(await page.innerText(".advice"), /in pieces \(post step chunk-mean:256\)\.$/);
+      });
+    },
+  );
 
   test("many classes, of long and hostile names", madeUp, async () => {
     const labels = [

@@ -20,12 +20,19 @@ export interface HeatMap {
   onSelect?: (row: number, column: number) => void;
 }
 
-/** Above this percentage, as it is drawn, letters on a cell take the colour that stands out from the strong end. */
-const STRONG = 60;
+/**
+ * Up to these percentages of a colour, as they are drawn, the letters of a cell are black in the light scheme and white in the dark
+ * one, above the other way round: so their contrast is 4.5 and more everywhere.
+ */
+const SWITCH = {
+  cell: { light: 61, dark: 61 },
+  "cell more": { light: 93, dark: 60 },
+  "cell less": { light: 84, dark: 57 },
+};
 const GAP = 5;
 
 /** Class and strength of a cell's colour. */
-function colour(map: HeatMap, value: number): { kind: string; share: number } {
+function colour(map: HeatMap, value: number): { kind: keyof typeof SWITCH; share: number } {
   const [min, max] = map.range;
   if (!map.diverging) return { kind: "cell", share: max > min ? (value - min) / (max - min) : 0.5 };
   const share = max > 0 ? Math.min(1, Math.abs(value) / max) : 0;
@@ -64,12 +71,14 @@ function draw(map: HeatMap, width: number): SVGSVGElement {
       node.style.setProperty("--heat", `${heat}%`);
       root.append(node);
       if (cell >= 34) {
-        const text = {
-          class: heat > STRONG ? "on-strong" : "on-weak",
-          x: x + cell / 2,
-          y: y + high / 2 + 4,
-        };
-        root.append(svg("text", { ...text, "text-anchor": "middle" }, decimal(value, cell < 44 ? 2 : 3)));
+        const place = { x: x + cell / 2, y: y + high / 2 + 4, "text-anchor": "middle" };
+        const text = svg("text", { class: "in-cell", ...place }, decimal(value, cell < 44 ? 2 : 3));
+        const { light, dark } = SWITCH[kind];
+        text.style.setProperty(
+          "fill",
+          `light-dark(${heat > light ? "#fff" : "#000"}, ${heat > dark ? "#000" : "#fff"})`,
+        );
+        root.append(text);
       }
       const mark: Mark = {
         node,
