@@ -119,10 +119,11 @@ void SweepCommand::add_judgement_options() {
       ->allow_extra_args(false)
       ->group(group);
   command_
-      ->add_option("--post", posts_,
-                   "Post-processing steps to try after the untouched model; chunk-mean[:N], chunk-max[:N] and late-chunk:N, "
-                   "texts in pieces, at every temperature; or none [centring whitening all-but-the-top "
-                   "length-direction]")
+      ->add_option(
+          "--post", posts_,
+          "Post-processing steps to try after the untouched model; chunk-mean[:N], chunk-max[:N] and late-chunk:N, "
+          "texts in pieces, at every temperature; or none [centring whitening all-but-the-top "
+          "length-direction]")
       ->type_name("NAME,…")
       ->take_all()
       ->allow_extra_args(false)
