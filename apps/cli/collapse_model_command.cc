@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string_view>
+#include <utility>
 
 #include "collapse_model_report.h"
 #include "command_line.h"
@@ -117,7 +118,7 @@ int CollapseModelCommand::run() const {
   if (!csv_.empty()) check_writable(csv_, output_.existing());
   const NpyMatrix features = read_npy_matrix(features_);
   const Labels labels = read_labels(labels_);
-  if (static_cast<std::int64_t>(labels.classes.size()) != features.rows) {
+  if (std::cmp_not_equal(labels.classes.size(), features.rows)) {
     fail(ErrorCode::invalid_argument, "{} has {} labels, {} has {} rows; there must be a label a row", labels_,
          labels.classes.size(), features_, features.rows);
   }

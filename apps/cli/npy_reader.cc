@@ -5,6 +5,7 @@
 #include <fstream>
 #include <regex>
 #include <string_view>
+#include <utility>
 
 #include "fail.h"
 
@@ -27,7 +28,7 @@ struct Header {
 std::string read_exactly(std::ifstream& file, std::size_t bytes, const std::string& path, const char* what) {
   std::string text(bytes, '\0');
   file.read(text.data(), static_cast<std::streamsize>(bytes));
-  if (static_cast<std::size_t>(file.gcount()) != bytes) {
+  if (std::cmp_not_equal(file.gcount(), bytes)) {
     fail(ErrorCode::invalid_file, "{}: {} needs {} bytes, there are {}", path, what, bytes, file.gcount());
   }
   return text;
@@ -49,7 +50,7 @@ Header read_header(std::ifstream& file, const std::string& path) {
   const std::string text = read_exactly(file, length, path, "the header");
   static const std::regex type("'descr':\\s*'([^']*)'");
   static const std::regex order("'fortran_order':\\s*(True|False)");
-  static const std::regex shape("'shape':\\s*\\(\\s*(\\d{1,15})\\s*,\\s*(\\d{1,15})\\s*,?\\s*\\)");
+  static const std::regex shape(R"('shape':\s*\(\s*(\d{1,15})\s*,\s*(\d{1,15})\s*,?\s*\))");
   std::smatch found;
   Header header;
   if (!std::regex_search(text, found, type)) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+
 namespace treble::internal {
 
 namespace {
@@ -16,7 +18,7 @@ std::string about_unread(const CollapseReport& report, double unread) {
       100 * unread, report.truncated_texts, report.texts, report.max_length, report.max_length);
 }
 
-std::string about_temperature(const CollapseReport& report) {
+std::string_view about_temperature(const CollapseReport& report) {
   if (report.findings.visible) {
     return "A temperature below 1 spreads long texts, which need not make search or classification better: judge it "
            "with `treble sweep` on labelled texts of this kind before using it (docs/evidence.md)";
@@ -32,7 +34,7 @@ std::vector<std::string> collapse_advice(const CollapseReport& report) {
                             ? 1 - static_cast<double>(report.read_tokens) / static_cast<double>(report.text_tokens)
                             : 0;
   if (unread >= kSubstantialShare) advice.push_back(about_unread(report, unread));
-  if (report.findings.compared) advice.push_back(about_temperature(report));
+  if (report.findings.compared) advice.emplace_back(about_temperature(report));
   return advice;
 }
 

@@ -54,7 +54,7 @@ std::string about_texts(const ClassReport& report, const ClassEstimate& estimate
   std::string text = fmt::format("{} of {}", counted(estimate.texts, "labelled text", "labelled texts"),
                                  counted(estimate.classes, "class", "classes"));
   if (estimate.texts < report.labelled_texts) text += fmt::format(", of {} in the input", report.labelled_texts);
-  text += ".";
+  text += '.';
   if (estimate.texts_left_out > 0) {
     text += fmt::format(" {} left out: no other text here is of {} class.",
                         counted(estimate.texts_left_out, "more is", "more are"),

@@ -254,6 +254,7 @@ std::vector<Row> class_rows(const ClassReport& report, const Chosen& chosen, con
 }
 
 void append_classes_by_layer(const CollapseReport& report, std::string& out) {
+  if (!report.classes) return;
   const ClassReport& classes = *report.classes;
   const auto add = [&](const char* heading, const auto& form) {
     out += fmt::format("\n{}\n", heading);

@@ -61,6 +61,7 @@ SpanEmbeddings SentenceEncoder::Impl::encode_spans(std::span<const std::string_v
       [&](const Execution& execution, EncodeWorker& worker, const PackedBatch& batch) {
         const PackedBatch spans = spans_of(batch, result.ends, max_tokens);
         std::vector<VectorTarget> targets;
+        targets.reserve(spans.text_index.size());
         for (const std::int64_t row : spans.text_index) {
           targets.push_back({call_plan.output,
                              std::span(result.embeddings.values).subspan(static_cast<std::size_t>(row) * dim, dim)});

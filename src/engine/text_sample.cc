@@ -122,7 +122,7 @@ class Sampler {
   }
 
   void note_unlabelled(const InspectText& text) {
-    if (++sample_.unlabelled_texts > static_cast<std::int64_t>(kNamedTexts)) return;
+    if (std::cmp_greater(++sample_.unlabelled_texts, kNamedTexts)) return;
     sample_.unlabelled.push_back(text.place.empty() ? fmt::format("text {}", sample_.texts) : text.place);
   }
 

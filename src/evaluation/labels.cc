@@ -64,6 +64,7 @@ fs::path file_of(const fs::path& folder, const std::string& name) {
 
 std::vector<std::int64_t> numbered(const std::vector<std::string>& labels, const std::vector<std::string>& names) {
   std::vector<std::int64_t> numbers;
+  numbers.reserve(labels.size());
   for (const std::string& label : labels) {
     numbers.push_back(std::lower_bound(names.begin(), names.end(), label) - names.begin());
   }

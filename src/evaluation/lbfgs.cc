@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <numeric>
+#include <ranges>
 #include <utility>
 
 namespace treble::internal {
@@ -41,9 +42,9 @@ struct Step {
 Vector direction_of(const std::deque<Step>& steps, const Vector& gradient) {
   Vector direction = gradient;
   Vector weights;
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    weights.push_back(dot(step->move, direction) / step->product);
-    add_scaled(-weights.back(), step->change, direction);
+  for (const Step& step : std::views::reverse(steps)) {
+    weights.push_back(dot(step.move, direction) / step.product);
+    add_scaled(-weights.back(), step.change, direction);
   }
   double scale = 1;
   if (!steps.empty()) scale = steps.back().product / dot(steps.back().change, steps.back().change);

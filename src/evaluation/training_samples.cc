@@ -23,7 +23,7 @@ std::uint32_t draw(std::mt19937& generator, std::uint32_t max) {
 
 /// numpy.random.RandomState(seed).shuffle of a list.
 void shuffle(std::vector<std::size_t>& values) {
-  std::mt19937 generator(kSeed);
+  std::mt19937 generator(kSeed);  // NOLINT(bugprone-random-generator-seed): mteb's own samples are meant
   for (std::size_t last = values.size(); last-- > 1;) {
     std::swap(values[last], values[draw(generator, static_cast<std::uint32_t>(last))]);
   }

@@ -15,6 +15,7 @@ constexpr std::size_t kExperiments = 10;
 
 std::vector<std::string> chosen_texts(const std::vector<std::string>& texts, const std::vector<std::size_t>& places) {
   std::vector<std::string> chosen;
+  chosen.reserve(places.size());
   for (const std::size_t place : places) chosen.push_back(texts[place]);
   return chosen;
 }
@@ -93,6 +94,7 @@ class ClassificationTask : public SweepTask {
   std::vector<std::int64_t> classify(const CachedVectors& train, const std::vector<std::size_t>& sample,
                                      const CachedVectors& judged) const {
     std::vector<std::int64_t> known;
+    known.reserve(sample.size());
     for (const std::size_t place : sample) known.push_back(data_.train_labels[places_[place]]);
     std::sort(known.begin(), known.end());
     known.erase(std::unique(known.begin(), known.end()), known.end());

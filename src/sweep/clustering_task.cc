@@ -36,6 +36,7 @@ class ClusteringTask : public SweepTask {
     }
     const auto dim = static_cast<std::size_t>(vectors.dim);
     std::vector<std::vector<std::int64_t>> runs;
+    runs.reserve(kClusterings);
     for (std::size_t run = 0; run < kClusterings; ++run) {
       runs.push_back(k_means(vectors.values, dim, spread_centres(vectors.values, dim, data_.names.size(), run)));
     }

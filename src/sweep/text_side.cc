@@ -37,7 +37,7 @@ std::vector<TokenizedText> TextSide::read(std::span<const std::size_t> indices, 
   for (std::size_t i = 0; i < missing.size(); ++i) kept[missing[i]] = std::move(tokenized[i]);
   std::vector<TokenizedText> result;
   result.reserve(indices.size());
-  for (const std::size_t index : indices) result.push_back(*kept[index]);
+  for (const std::size_t index : indices) result.push_back(kept[index].value());
   return result;
 }
 

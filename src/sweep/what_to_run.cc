@@ -63,7 +63,7 @@ class Use {
     const std::string corpus = one_kind ? "texts.jsonl" : "corpus.jsonl";
     if (recommended_.post) {
       lines.push_back(fmt::format("treble fit{} --transform {} {} -o {}", shared(report_.document_prompt),
-                                  recommended_.post->to_string(), corpus, post_file()));
+                                  recommended_.post.value().to_string(), corpus, post_file()));
     }
     const auto embed = [&](const std::string& texts, const SweepPrompt& prompt, bool tempered) {
       Arguments own;
@@ -121,7 +121,7 @@ class Use {
   }
 
   std::string post_file() const {
-    std::string name = recommended_.post->to_string() + ".safetensors";
+    std::string name = recommended_.post.value().to_string() + ".safetensors";
     std::replace(name.begin(), name.end(), ':', '-');
     return name;
   }

@@ -30,6 +30,7 @@ Transition hawking_page(const Potential& potential, double source) {
   };
   double above = kLargestRadius;
   double excess_above = excess_at(above);
+  // NOLINTNEXTLINE(bugprone-float-loop-counter): a geometric search
   for (double below = above * kShrink; excess_above < 0 && below > kSmallestRadius; below *= kShrink) {
     const double excess = excess_at(below);
     if (excess >= 0) {

@@ -118,6 +118,7 @@ void add_common(CLI::App* command, Arguments& arguments, const std::vector<std::
   add_format(command, arguments);
 }
 
+// NOLINTNEXTLINE(bugprone-throwing-static-initialization): out of memory before main has no other way out
 const std::vector<std::string> kSolutionMethods{"both", "shooting", "collocation"};
 
 void add_soliton(CLI::App& app, Arguments& arguments) {

@@ -84,11 +84,11 @@ std::string as_table(const std::vector<Record>& records) {
   }
   std::size_t column = 0;
   for (const auto& [name, value] : records.front().items()) text += fmt::format("{:>{}}  ", name, widths[column++]);
-  text += "\n";
+  text += '\n';
   for (const Record& record : records) {
     column = 0;
     for (const auto& [name, value] : record.items()) text += fmt::format("{:>{}}  ", text_of(value), widths[column++]);
-    text += "\n";
+    text += '\n';
   }
   return text;
 }

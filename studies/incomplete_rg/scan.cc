@@ -19,6 +19,7 @@ namespace {
 
 using Records = std::vector<Record>;
 
+// NOLINTBEGIN(bugprone-throwing-static-initialization): out of memory before main has no other way out
 const std::vector<std::pair<std::string_view, std::vector<double>>> kFlows{
     {"quad", {0.5, 1, 2}}, {"cosh", {1, 2, 4}}, {"quart", {0.5, 1, 1.3}}};
 constexpr double kSourceStep = 0.25;
@@ -29,6 +30,7 @@ constexpr int kRadii = 40;
 constexpr double kSmallestRadius = 0.15;
 constexpr double kLargestRadius = 1.6;
 const std::vector<double> kAttractorRadii{0.5, 1, 2};
+// NOLINTEND(bugprone-throwing-static-initialization)
 constexpr int kAttractorSources = 29;
 
 /// The black hole whose convergence is shown.

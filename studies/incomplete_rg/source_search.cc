@@ -31,6 +31,7 @@ double field_of_source(const Potential& potential, double source, const std::fun
   double below = 0;
   double miss_below = -source;
   double largest = 0;
+  // NOLINTNEXTLINE(bugprone-float-loop-counter): a geometric search
   for (double above = kFirstField; above <= potential.search_limit(); above *= kGrowth) {
     const double reached = source_of(field_at(above));
     const double miss = reached - source;
