@@ -6,6 +6,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "kernels/selective_scan.h"
 #include "tensor/view.h"
 
 namespace treble::internal::reference {
@@ -25,5 +26,12 @@ void rms_norm(ConstMatrixView x, std::span<const float> gain, double eps, Matrix
 
 /// The attention of kernels/attention.h with the whole n x n matrix in memory.
 void attention(const AttentionInputs& inputs, MatrixView out);
+
+/// The scan of kernels/selective_scan.h step after step, its states in double.
+void selective_scan(const ScanInputs& inputs, std::span<float> states, MatrixView y);
+
+/// The convolution of kernels/selective_scan.h.
+void causal_convolution(const CausalConvolution& convolution, std::span<const std::int64_t> offsets,
+                        std::span<float> history, ConstMatrixView x, MatrixView y);
 
 }  // namespace treble::internal::reference
