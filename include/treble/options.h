@@ -8,6 +8,7 @@
 
 #include "treble/export.h"
 #include "treble/progress.h"
+#include "treble/state_control.h"
 #include "treble/temperature.h"
 
 namespace treble {
@@ -72,6 +73,7 @@ struct EncodeOptions {
   Temperature temperature = {};  ///< of attention; default: the model as trained
   /// MPNet and T5 add a position bias to the logits; true (as in the paper's code) divides it by the temperature too.
   bool temper_position_bias = true;
+  StateControl state = {};  ///< of state-space models (Mamba-2); default: the model as trained
   /// A prompt of the model by name. Unset: the model's default_prompt_name, if any; "" means no prompt.
   std::optional<std::string> prompt_name = {};
   /// A literal prompt put before every text; excludes prompt_name.

@@ -16,15 +16,7 @@ constexpr int kMaxDepth = 64;
 
 const char* type_name(const Json& value) { return value.type_name(); }
 
-}  // namespace
-
-Json parse_json_text(std::string_view text, std::string_view origin) {
-  if (text.size() > kMaxBytes) {
-    fail(ErrorCode::invalid_file, "{}: {} bytes of JSON, the limit for a config is {}", origin, text.size(), kMaxBytes);
-  }
-  // The parser takes a NUL for the end of the text and would not see what follows.
-  if (text.find('\0') != std::string_view::npos)
-    fail(ErrorCode::invalid_file, "{}: not valid JSON: it holds a NUL", origin);
+Json parse_strictly(std::string_view text, std::string_view origin) {
   bool too_deep = false;
   const auto guard = [&](int depth, Json::parse_event_t event, Json&) {
     const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
@@ -38,6 +30,49 @@ Json parse_json_text(std::string_view text, std::string_view origin) {
   } catch (const Json::exception& error) {
     // The message quotes the text around the fault, which may be long.
     fail(ErrorCode::invalid_file, "{}: not valid JSON: {:.200}", origin, error.what());
+  }
+}
+
+/// Python writes Infinity, -Infinity and NaN as they stand, which is no JSON: here they become strings, so that whoever
+/// reads the key decides. Nothing where there are none outside of strings.
+std::optional<std::string> quote_bare_numbers(std::string_view text) {
+  std::string quoted;
+  bool found = false;
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size();) {
+    if (in_string && text[at] == '\\' && at + 1 < text.size()) {
+      quoted += text.substr(at, 2);
+      at += 2;
+      continue;
+    }
+    if (text[at] == '"') in_string = !in_string;
+    std::string_view bare;
+    for (const std::string_view word : {"-Infinity", "Infinity", "NaN"}) {
+      if (!in_string && text.substr(at).starts_with(word)) bare = word;
+      if (!bare.empty()) break;
+    }
+    found |= !bare.empty();
+    quoted += bare.empty() ? std::string(1, text[at]) : fmt::format("\"{}\"", bare);
+    at += bare.empty() ? 1 : bare.size();
+  }
+  return found ? std::optional(quoted) : std::nullopt;
+}
+
+}  // namespace
+
+Json parse_json_text(std::string_view text, std::string_view origin) {
+  if (text.size() > kMaxBytes) {
+    fail(ErrorCode::invalid_file, "{}: {} bytes of JSON, the limit for a config is {}", origin, text.size(), kMaxBytes);
+  }
+  // The parser takes a NUL for the end of the text and would not see what follows.
+  if (text.find('\0') != std::string_view::npos)
+    fail(ErrorCode::invalid_file, "{}: not valid JSON: it holds a NUL", origin);
+  try {
+    return parse_strictly(text, origin);
+  } catch (const Error&) {
+    const auto quoted = quote_bare_numbers(text);
+    if (!quoted) throw;
+    return parse_strictly(*quoted, origin);
   }
 }
 

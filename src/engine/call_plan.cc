@@ -82,6 +82,15 @@ void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) cons
        options.temperature.to_string(), info.name);
 }
 
+void SentenceEncoder::Impl::check_state_control(const EncodeOptions& options) const {
+  if (options.state.is_identity()) return;
+  if (!encoder.is_recurrent()) {
+    fail(ErrorCode::unsupported, "state control {} would change nothing: {} has no state, only Mamba-2 models have one",
+         options.state.to_string(), info.name);
+  }
+  options.state.check_fits(encoder.config().num_layers, encoder.config().num_heads);
+}
+
 /// Nothing of a text would be left behind such a prompt, so all texts would get one vector.
 void SentenceEncoder::Impl::check_prompt_fits(const std::string& prompt, std::int64_t max_length) const {
   if (prompt.empty()) return;
@@ -112,6 +121,7 @@ CallPlan SentenceEncoder::Impl::plan_reading(const EncodeOptions& options) const
 
 CallPlan SentenceEncoder::Impl::plan(const EncodeOptions& options) const {
   check_temperature(options);
+  check_state_control(options);
   const ModuleChainOptions output{options.normalize, options.dimensions};
   const std::int64_t dim = modules.output_dim(output);
   CallPlan result = plan_reading(options);

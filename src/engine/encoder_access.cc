@@ -95,6 +95,7 @@ std::vector<TokenCount> EncoderAccess::observe(const SentenceEncoder& encoder, s
                                                const EncodeOptions& options, AttentionObserver& observer) {
   SentenceEncoder::Impl& model = *encoder.impl_;
   model.check_temperature(options);
+  model.check_state_control(options);
   const auto tokenized = model.tokenize(texts, model.plan_reading(options));
   observe(encoder, tokenized, options, observer);
   return token_counts(tokenized);
@@ -113,9 +114,33 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const Toke
                          .workspace = own.layers,
                          .temperatures = {&options.temperature, 1},
                          .temper_position_bias = options.temper_position_bias,
+                         .state_controls = {&options.state, 1},
                          .observer = &observer},
                         batch.front());
     });
+  }
+}
+
+void EncoderAccess::observe_states(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
+                                   const EncodeOptions& options, AttentionObserver& observer) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  model.check_state_control(options);
+  for (const auto& text : texts) {
+    const auto batch = pack_batches({&text, 1}, {});
+    RecurrentState state;
+    state.total_tokens = batch.front().total_tokens();
+    for (const PackedBatch& segment : segments_of(batch.front())) {
+      check_stop(options.stop, "observing");
+      model.pool.run([&](int slot) {
+        EncodeWorker& own = model.workers[static_cast<std::size_t>(slot)];
+        model.encoder.run({.execution = Execution(own.kernels),
+                           .workspace = own.layers,
+                           .state_controls = {&options.state, 1},
+                           .carried = &state,
+                           .observer = &observer},
+                          segment);
+      });
+    }
   }
 }
 

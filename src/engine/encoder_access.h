@@ -21,6 +21,8 @@
 
 namespace treble::internal {
 
+class CallWatch;
+
 /// How the texts of one call are read, and what their vectors are.
 struct CallPlan {
   std::string prompt;
@@ -47,7 +49,10 @@ struct BatchCall {
   /// One a sequence, or one for all.
   std::span<const Temperature> temperatures;
   bool temper_position_bias = true;
-  std::span<const VectorTarget> targets;  ///< [num_sequences] of what is pooled
+  std::span<const StateControl> state_controls;  ///< likewise
+  std::span<const VectorTarget> targets;         ///< [num_sequences] of what is pooled
+  /// Heard between the segments of a text that is read in some; null: nobody stops it.
+  const CallWatch* watch = nullptr;
 };
 
 /// Vectors of parts of texts.
@@ -135,6 +140,11 @@ struct EncoderAccess {
   /// The same for texts that are tokenized already.
   static void observe(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
                       const EncodeOptions& options, AttentionObserver& observer);
+
+  /// The same in segments, so that memory does not grow with the texts; of recurrent models alone. Hidden states are
+  /// shown a segment at a time.
+  static void observe_states(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
+                             const EncodeOptions& options, AttentionObserver& observer);
 
   /// A loop on the model's threads.
   static void parallel_for(const SentenceEncoder& encoder, std::int64_t count,

@@ -101,7 +101,9 @@ TEST_P(GoldenModel, EveryLayerEqualsTransformersAtEveryTemperature) {
     Workspace kernels;
     const Execution execution(kernels);
     const Temperature temperature = Temperature::constant(tau);
-    encoder.run({execution, workspace, {&temperature, 1}, true, &recorder}, batch);
+    encoder.run(
+        {.execution = execution, .workspace = workspace, .temperatures = {&temperature, 1}, .observer = &recorder},
+        batch);
     EXPECT_EQ(recorder.tempered_modules, encoder.tempered_layers());
     const auto golden = read_golden(archive, name);
     const auto& states = recorder.layers.at(layer);

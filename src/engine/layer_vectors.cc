@@ -75,6 +75,7 @@ void EncoderAccess::encode_layers(const SentenceEncoder& encoder, const LayerCal
                                                           .workspace = worker.layers,
                                                           .temperatures = {&options.temperature, 1},
                                                           .temper_position_bias = options.temper_position_bias,
+                                                          .state_controls = {&options.state, 1},
                                                           .observer = &pooler},
                                                          batch);
         const std::int64_t width = model.modules.full_width();

@@ -42,7 +42,7 @@ std::optional<StatedLimit> read_limit(const JsonObject& json, const char* key) {
 
 LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& config) {
   const StatedLimit limit = stated_limit(stated, config);
-  const std::int64_t table = config.learned_positions ? config.max_tokens() : EncoderConfig::kPracticalLimit;
+  const std::int64_t table = config.learned_positions ? config.max_tokens() : config.practical_limit();
   LengthLimit chosen;
   chosen.tokens = std::min(limit.tokens, table);
   chosen.source = limit.source;

@@ -56,6 +56,12 @@ void check_weights(const fs::path& path, const PostProvenance& fitted, const Pos
             given.weights_sha256.substr(0, kHashDigits));
 }
 
+/// How the states of the model that gave the vectors were controlled.
+std::string state_of(const PostProvenance& vectors) {
+  const auto json = try_parse_ordered(vectors.vectors.empty() ? "{}" : vectors.vectors);
+  return json.is_object() ? json.value("state_canonical", "none") : "none";
+}
+
 }  // namespace
 
 }  // namespace treble::internal
@@ -87,6 +93,7 @@ void check_post(const PostTransform& post, const std::filesystem::path& path, co
     check_same(path, "temperature", fitted.temperature, given.temperature);
     check_same(path, "temperature", fitted.temperature_canonical, given.temperature_canonical);
   }
+  check_same(path, "state", state_of(fitted), state_of(given));
   check_same(path, "pooling", fitted.pooling, given.pooling);
   check_dim(path, post.input_dim(), encoder.encode({}, options).dim);
 }

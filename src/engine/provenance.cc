@@ -34,6 +34,13 @@ void add_temperature(const Temperature& temperature, const ModelInfo& model, Jso
   json["baked_temperature"] = model.baked_temperature.empty() ? Json() : Json(model.baked_temperature);
 }
 
+/// Models without a state have no entry, so that what was written about them before stays as it is.
+void add_state(const StateControl& state, Json& json) {
+  if (state.is_identity()) return;
+  json["state"] = state.to_string();
+  json["state_canonical"] = state.canonical();
+}
+
 /// The prompt that the engine puts before each text, by name and in full.
 void add_prompt(const EncodeOptions& options, const ModelInfo& model, Json& json) {
   json["prompt_name"] = nullptr;
@@ -57,6 +64,7 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   json["model"] = describe_model(encoder);
   add_temperature(options.temperature, model, json);
   json["temper_position_bias"] = options.temper_position_bias;
+  add_state(options.state, json);
   json["tempered_layers"] = model.tempered_layers;
   json["pooling"] = to_string(model.pooling);
   json["normalized"] = options.normalize.value_or(model.normalizes);

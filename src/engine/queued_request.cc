@@ -24,10 +24,12 @@ void encode_together(const SentenceEncoder& encoder, std::span<BatchItem> items,
   PackedBatch batch;
   batch.offsets.push_back(0);
   std::vector<Temperature> temperatures;
+  std::vector<StateControl> state_controls;
   std::vector<VectorTarget> targets;
   for (const BatchItem& item : items) {
     append(item, batch);
     temperatures.push_back(item.request->options.temperature);
+    state_controls.push_back(item.request->options.state);
     const auto dim = static_cast<std::size_t>(item.request->plan.dim);
     const auto values = std::span(item.request->result.values);
     targets.push_back({item.request->plan.output, values.subspan(static_cast<std::size_t>(item.text) * dim, dim)});
@@ -37,6 +39,7 @@ void encode_together(const SentenceEncoder& encoder, std::span<BatchItem> items,
                                   {.batch = batch,
                                    .temperatures = temperatures,
                                    .temper_position_bias = items.front().request->options.temper_position_bias,
+                                   .state_controls = state_controls,
                                    .targets = targets},
                                   all_threads);
   for (const std::int64_t sequence : non_finite) {

@@ -20,16 +20,16 @@ constexpr std::int64_t kBatchTokens = 512;
 /// Texts of a call are split finer than that only down to this size, so that every thread gets some.
 constexpr std::int64_t kMinBatchTokens = 64;
 
+}  // namespace
+
 /// The same texts with one token each.
-PackedBatch one_token_each(const PackedBatch& batch) {
+PackedBatch internal::one_token_each(const PackedBatch& batch) {
   PackedBatch result;
   for (std::int64_t sequence = 0; sequence <= batch.num_sequences(); ++sequence) result.offsets.push_back(sequence);
   result.text_index = batch.text_index;
   result.prompt_tokens.assign(batch.text_index.size(), 0);
   return result;
 }
-
-}  // namespace
 
 BatchPlan internal::plan_batches(const EncodeOptions& options, int threads, Batching batching) {
   if (options.batch_tokens != 0) return {options.batch_tokens};
@@ -62,16 +62,21 @@ std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& e
                                                               const BatchCall& call) const {
   const PackedBatch& batch = call.batch;
   const PackedBatch& pooled_batch = call.pooled != nullptr ? *call.pooled : batch;
-  const auto kept = call.pooled != nullptr ? std::vector<std::int64_t>() : kept_tokens(batch);
-  const ConstMatrixView hidden = encoder.run({.execution = execution,
-                                              .workspace = worker.layers,
-                                              .temperatures = call.temperatures,
-                                              .temper_position_bias = call.temper_position_bias,
-                                              .kept_tokens = kept},
-                                             batch);
   const auto size = static_cast<std::size_t>(pooled_batch.num_sequences() * modules.full_width());
   const MatrixView pooled(worker.pooled.ensure(size), pooled_batch.num_sequences(), modules.full_width());
-  modules.run(execution, kept.empty() ? pooled_batch : one_token_each(batch), hidden, pooled);
+  if (reads_in_segments(call)) {
+    encode_in_segments(execution, worker, call, pooled);
+  } else {
+    const auto kept = call.pooled != nullptr ? std::vector<std::int64_t>() : kept_tokens(batch);
+    const ConstMatrixView hidden = encoder.run({.execution = execution,
+                                                .workspace = worker.layers,
+                                                .temperatures = call.temperatures,
+                                                .temper_position_bias = call.temper_position_bias,
+                                                .state_controls = call.state_controls,
+                                                .kept_tokens = kept},
+                                               batch);
+    modules.run(execution, kept.empty() ? pooled_batch : one_token_each(batch), hidden, pooled);
+  }
   std::vector<std::int64_t> non_finite;
   for (std::int64_t sequence = 0; sequence < pooled_batch.num_sequences(); ++sequence) {
     const VectorTarget& target = call.targets[static_cast<std::size_t>(sequence)];
@@ -85,7 +90,8 @@ std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& e
 
 /// Vectors go where their texts stand in `out`.
 void SentenceEncoder::Impl::encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,
-                                         const EncodeOptions& options, const VectorRows& out) const {
+                                         const EncodeOptions& options, const VectorRows& out,
+                                         const CallWatch& watch) const {
   std::vector<VectorTarget> targets;
   targets.reserve(batch.text_index.size());
   const auto dim = static_cast<std::size_t>(out.dim);
@@ -97,7 +103,9 @@ void SentenceEncoder::Impl::encode_batch(const Execution& execution, EncodeWorke
                                        {.batch = batch,
                                         .temperatures = {&options.temperature, 1},
                                         .temper_position_bias = options.temper_position_bias,
-                                        .targets = targets});
+                                        .state_controls = {&options.state, 1},
+                                        .targets = targets,
+                                        .watch = &watch});
   if (non_finite.empty()) return;
   const std::int64_t sequence = non_finite.front();
   throw non_finite_vector(batch.text_index[static_cast<std::size_t>(sequence)], batch.length(sequence),
@@ -155,7 +163,7 @@ std::vector<TokenCount> SentenceEncoder::Impl::encode_tokenized(std::span<const 
   const auto batches = pack_batches(texts, plan_batches(options, pool.size(), batching));
   run_batches(batches, batching, watch,
               [&](const Execution& execution, EncodeWorker& worker, const PackedBatch& batch) {
-                encode_batch(execution, worker, batch, options, out);
+                encode_batch(execution, worker, batch, options, out, watch);
               });
   return token_counts(texts);
 }

@@ -51,6 +51,12 @@ struct VectorRows {
 /// is kept.
 BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batching);
 
+/// The same texts with one token each.
+PackedBatch one_token_each(const PackedBatch& batch);
+
+/// The only sequence of a batch in segments of some thousand tokens.
+std::vector<PackedBatch> segments_of(const PackedBatch& batch);
+
 /// `count` vectors of zeros.
 Embeddings room_for(std::size_t count, std::int64_t dim);
 
@@ -71,6 +77,7 @@ struct SentenceEncoder::Impl {
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
+  void check_state_control(const EncodeOptions& options) const;
   void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
   CallPlan plan_reading(const EncodeOptions& options) const;
   CallPlan plan(const EncodeOptions& options) const;
@@ -98,8 +105,11 @@ struct SentenceEncoder::Impl {
   using BatchBody = std::function<void(const Execution&, EncodeWorker&, const PackedBatch&)>;
   void run_batches(std::span<const PackedBatch> batches, Batching batching, CallWatch& watch, const BatchBody& body);
   void encode_batch(const Execution& execution, EncodeWorker& worker, const PackedBatch& batch,
-                    const EncodeOptions& options, const VectorRows& out) const;
+                    const EncodeOptions& options, const VectorRows& out, const CallWatch& watch) const;
   std::vector<std::int64_t> encode_batch(const Execution& execution, EncodeWorker& worker, const BatchCall& call) const;
+  bool reads_in_segments(const BatchCall& call) const;
+  void encode_in_segments(const Execution& execution, EncodeWorker& worker, const BatchCall& call,
+                          MatrixView pooled) const;
   /// With which all threads share each step of a batch.
   Execution on_all_threads(EncodeWorker& worker) {
     return Execution(worker.kernels, pool.size() > 1 ? &pool : nullptr);

@@ -71,6 +71,7 @@ SpanEmbeddings SentenceEncoder::Impl::encode_spans(std::span<const std::string_v
                                               .pooled = &spans,
                                               .temperatures = {&options.temperature, 1},
                                               .temper_position_bias = options.temper_position_bias,
+                                              .state_controls = {&options.state, 1},
                                               .targets = targets});
         if (non_finite.empty()) return;
         const auto row = static_cast<std::size_t>(spans.text_index[static_cast<std::size_t>(non_finite[0])]);

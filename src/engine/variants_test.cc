@@ -10,6 +10,7 @@
 #include <map>
 #include <numeric>
 
+#include "engine/formula_model.h"
 #include "engine/golden_support.h"
 #include "models/known_names.h"
 #include "models/model_registry.h"
@@ -20,75 +21,14 @@ namespace treble::internal {
 namespace {
 
 namespace fs = std::filesystem;
+using test::make_tensors;
+using test::Tensor;
+using test::text_ids;
+using test::write_model;
 using Json = nlohmann::json;
 
 constexpr std::int64_t kMaxTokens = 70;
 constexpr double kTolerance = 1e-5;
-
-struct Tensor {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::vector<float> values;
-};
-
-/// value() of tools/golden/variants.py.
-std::vector<float> formula_values(const std::string& name, std::int64_t count, double scale, double offset) {
-  std::uint64_t state = 0xCBF29CE484222325U;
-  for (const char letter : name) state = (state ^ static_cast<unsigned char>(letter)) * 0x100000001B3U;
-  std::vector<float> values;
-  for (std::int64_t i = 0; i < count; ++i) {
-    state += 0x9E3779B97F4A7C15U;
-    std::uint64_t x = state;
-    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
-    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
-    x ^= x >> 31U;
-    values.push_back(static_cast<float>(offset + scale * (std::ldexp(static_cast<double>(x >> 11U), -52) - 1)));
-  }
-  return values;
-}
-
-Tensor make_tensor(const std::string& name, const Json& entry) {
-  Tensor tensor{name, entry.at(0).get<std::vector<std::int64_t>>(), {}};
-  const auto count = std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1}, std::multiplies<>());
-  tensor.values = formula_values(name, count, entry.at(1).get<double>(), entry.at(2).get<double>());
-  return tensor;
-}
-
-std::vector<Tensor> make_tensors(const Json& variant) {
-  std::vector<Tensor> tensors;
-  for (const auto& [pattern, entry] : variant.at("tensors").items()) {
-    for (std::int64_t layer = 0; layer < entry.at(3).get<std::int64_t>(); ++layer) {
-      std::string name = pattern;
-      if (const auto hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(layer));
-      tensors.push_back(make_tensor(name, entry));
-    }
-  }
-  return tensors;
-}
-
-/// A folder with config.json and the weights.
-void write_model(const fs::path& folder, const Json& variant, const std::vector<Tensor>& tensors) {
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  std::ofstream(folder / "config.json") << variant.at("config").dump();
-  std::vector<TensorToWrite> stored;
-  for (const Tensor& tensor : tensors) {
-    stored.push_back({variant.at("prefix").get<std::string>() + tensor.name, DType::kF32, tensor.shape,
-                      std::as_bytes(std::span(tensor.values))});
-  }
-  write_safetensors(folder / "model.safetensors", stored);
-  // Nothing is tokenized, but a folder without a tokenizer is no model to bake.
-  std::ofstream(folder / "tokenizer.json") << "{}";
-}
-
-std::vector<std::int32_t> text_ids(std::int64_t length, std::int64_t vocab) {
-  constexpr std::int64_t kFirst = 5;
-  std::vector<std::int32_t> ids;
-  for (std::int64_t i = 0; i < length; ++i) {
-    ids.push_back(static_cast<std::int32_t>(kFirst + (7 * i * i + 3 * i + length) % (vocab - kFirst)));
-  }
-  return ids;
-}
 
 /// Mean hidden states of unit length of the texts, all in one batch.
 std::vector<std::vector<double>> encode(const Encoder& encoder, const std::string& tau) {

@@ -9,6 +9,15 @@
 
 namespace treble::internal {
 
+/// The state of one head of a state-space layer.
+struct StateSample {
+  std::int64_t sequence = 0;  ///< of the batch
+  std::int64_t head = 0;
+  std::int64_t tokens = 0;   ///< of the text that the state has read
+  double log_retention = 0;  ///< Σ ln α over them: how much of the first token's contribution is left
+  ConstMatrixView state;     ///< [state_size, head_dim], as the outputs are made of
+};
+
 /// Called on the thread that runs the batch. The views are valid during the call only. The pass computes the same
 /// vectors whether or not it is observed.
 class AttentionObserver {
@@ -17,6 +26,9 @@ class AttentionObserver {
 
   /// What the attention of `layer` (0-based) is about to compute: queries, keys, values, logit scales.
   virtual void on_attention(std::int64_t layer, const PackedBatch& batch, const AttentionInputs& inputs) = 0;
+
+  /// At the end of every kScanChunk tokens of a text and at its end; state-space layers alone have states.
+  virtual void on_state(std::int64_t /*layer*/, const StateSample& /*sample*/) {}
 
   /// The hidden states [total_tokens, hidden] after `layer` blocks; 0: after the embeddings.
   virtual void on_hidden_states(std::int64_t layer, const PackedBatch& batch, ConstMatrixView hidden) = 0;

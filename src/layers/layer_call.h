@@ -10,7 +10,9 @@
 #include "kernels/attention.h"
 #include "kernels/execution.h"
 #include "layers/attention_observer.h"
+#include "layers/recurrent_state.h"
 #include "tensor/aligned_buffer.h"
+#include "treble/state_control.h"
 #include "treble/temperature.h"
 
 namespace treble::internal {
@@ -27,6 +29,11 @@ struct LayerWorkspace {
   AlignedBuffer<float> observed;    ///< the same in float32, for the observer
   AlignedBuffer<float> attended;    ///< [total_tokens, num_heads · head_dim], of bfloat16 where qkv is
   std::vector<float> logit_scales;  ///< [num_heads, total_tokens]
+  AlignedBuffer<float> projected;   ///< [total_tokens, gate + channels + heads] of a state-space layer
+  AlignedBuffer<float> convolved;   ///< [total_tokens, channels]
+  AlignedBuffer<float> steps;       ///< [total_tokens, heads]
+  AlignedBuffer<float> scanned;     ///< [total_tokens, heads · head_dim]
+  AlignedBuffer<float> lagged;      ///< the same of what has left a window
   /// One a thread: a few rows of the feed-forward network's width.
   std::vector<AlignedBuffer<float>> intermediate;
 };
@@ -46,9 +53,16 @@ struct LayerCall {
   bool temper_position_bias = true;
   PositionBiasView position_bias;
   AttentionObserver* observer = nullptr;
+  /// One a sequence, or one for all.
+  std::span<const StateControl> state_controls;
+  /// The batch's only sequence is a segment of a text that began earlier or goes on; nullptr: texts are whole.
+  RecurrentState* carried = nullptr;
 
   const Temperature& temperature_of(std::int64_t sequence) const {
     return temperatures[temperatures.size() == 1 ? 0 : static_cast<std::size_t>(sequence)];
+  }
+  const StateControl& state_control_of(std::int64_t sequence) const {
+    return state_controls[state_controls.size() == 1 ? 0 : static_cast<std::size_t>(sequence)];
   }
 };
 

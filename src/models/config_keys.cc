@@ -8,6 +8,13 @@
 
 namespace treble::internal {
 
+std::string model_type_of(const JsonObject& json) {
+  if (auto type = json.string("model_type")) return *type;
+  const nlohmann::json* layer = json.find("ssm_cfg");
+  const bool mamba2 = layer != nullptr && layer->is_object() && layer->value("layer", nlohmann::json()) == "Mamba2";
+  return mamba2 ? "mamba2" : "";
+}
+
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback) {
   const std::string name = json.string(key).value_or(fallback);
   if (const auto activation = activation_from_name(name)) return *activation;

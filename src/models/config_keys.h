@@ -11,6 +11,9 @@
 
 namespace treble::internal {
 
+/// "model_type", or what a config without one is known by: "mamba2" for its authors' own form. Empty: neither.
+std::string model_type_of(const JsonObject& json);
+
 /// The activation named by `key`, `fallback` when absent. Throws Error{unsupported} for one that is not known.
 Activation read_activation(const JsonObject& json, const char* key, const char* fallback = "gelu");
 

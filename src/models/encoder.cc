@@ -13,9 +13,20 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   const std::int64_t tokens = batch.total_tokens();
   MatrixView hidden(call.workspace.hidden.ensure(static_cast<std::size_t>(tokens * width)), tokens, width);
   const Temperature untempered;
+  const StateControl uncontrolled;
   const auto temperatures = call.temperatures.empty() ? std::span(&untempered, 1) : call.temperatures;
   if (temperatures.size() != 1 && static_cast<std::int64_t>(temperatures.size()) != batch.num_sequences()) {
     fail(ErrorCode::internal, "{} temperatures for {} sequences", temperatures.size(), batch.num_sequences());
+  }
+  const auto controls = call.state_controls.empty() ? std::span(&uncontrolled, 1) : call.state_controls;
+  if (controls.size() != 1 && static_cast<std::int64_t>(controls.size()) != batch.num_sequences()) {
+    fail(ErrorCode::internal, "{} state controls for {} sequences", controls.size(), batch.num_sequences());
+  }
+  if (call.carried != nullptr) {
+    if (!is_recurrent() || batch.num_sequences() != 1) {
+      fail(ErrorCode::internal, "a state carried into {} sequences", batch.num_sequences());
+    }
+    call.carried->layers.resize(static_cast<std::size_t>(parts_.config.num_layers));
   }
   LayerCall layer_call{.execution = call.execution,
                        .batch = batch,
@@ -23,7 +34,9 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
                        .temperatures = temperatures,
                        .temper_position_bias = call.temper_position_bias,
                        .position_bias = {},
-                       .observer = call.observer};
+                       .observer = call.observer,
+                       .state_controls = controls,
+                       .carried = call.carried};
   const auto observe = [&](std::int64_t layer) {
     if (call.observer != nullptr) call.observer->on_hidden_states(layer, batch, hidden);
   };
@@ -38,12 +51,14 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
     if (!biases.empty()) {
       layer_call.position_bias = biases[biases.size() == 1 ? 0 : static_cast<std::size_t>(layer)].view();
     }
+    const auto kept = last ? call.kept_tokens : std::span<const std::int64_t>();
     hidden =
-        parts_.groups[group].run(layer_call, layer, hidden, last ? call.kept_tokens : std::span<const std::int64_t>());
+        std::visit([&](const auto& block) { return block.run(layer_call, layer, hidden, kept); }, parts_.groups[group]);
     if (layer == 0 && parts_.convolution) parts_.convolution->run(layer_call, hidden);
     if (last && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
     observe(layer + 1);
   }
+  if (call.carried != nullptr) call.carried->tokens += tokens;
   return hidden;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "layers/embeddings.h"
@@ -15,6 +16,7 @@
 #include "layers/norm.h"
 #include "layers/position_bias.h"
 #include "layers/rotary.h"
+#include "layers/state_space_layer.h"
 #include "layers/token_convolution.h"
 #include "models/encoder_config.h"
 #include "safetensors/safetensors.h"
@@ -42,11 +44,19 @@ struct EncoderCall {
   /// One a sequence of the batch, or one for all; none: the model as trained.
   std::span<const Temperature> temperatures = {};
   bool temper_position_bias = true;
+  /// Likewise.
+  std::span<const StateControl> state_controls = {};
+  /// The batch's only text goes on from here, and from where this is left; nullptr: all texts are whole. Of recurrent
+  /// models alone.
+  RecurrentState* carried = nullptr;
   AttentionObserver* observer = nullptr;
   /// The tokens (rising) whose hidden states are wanted; empty: all. The last layer then spares the others what follows
   /// attention. Not with an observer, nor with a model that convolves the output of its only layer.
   std::span<const std::int64_t> kept_tokens = {};
 };
+
+/// A block with attention, or one with a state.
+using AnyLayer = std::variant<EncoderLayer, StateSpaceLayer>;
 
 /// Immutable once built; `run` may be called from several threads at once, each with a workspace of its own.
 class Encoder {
@@ -64,7 +74,7 @@ class Encoder {
     std::unique_ptr<const RotaryTable> rotary;
     std::unique_ptr<const RotaryTable> local_rotary;
     /// One a group of layers that share their weights; most models have a group a layer.
-    std::vector<EncoderLayer> groups;
+    std::vector<AnyLayer> groups;
     std::optional<TokenConvolution> convolution;
     Norm final_norm;
     std::int64_t num_parameters = 0;
@@ -84,7 +94,9 @@ class Encoder {
 
   const EncoderConfig& config() const noexcept { return parts_.config; }
   /// Attention modules on which a temperature acts.
-  std::int64_t tempered_layers() const noexcept { return parts_.config.num_layers; }
+  std::int64_t tempered_layers() const noexcept { return is_recurrent() ? 0 : parts_.config.num_layers; }
+  /// Whether it reads a text from its first token to its last, and can do so in segments.
+  bool is_recurrent() const noexcept { return parts_.config.state_space.enabled; }
   std::int64_t num_parameters() const noexcept { return parts_.num_parameters; }
   const std::string& weights_dtype() const noexcept { return parts_.weights_dtype; }
   const std::vector<std::filesystem::path>& weight_files() const noexcept { return parts_.archive.files(); }

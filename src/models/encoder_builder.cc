@@ -26,13 +26,14 @@ void swap_halves(std::vector<float>& rows) {
 
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
                                const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration)
-    : loader_(loader),
-      names_(names),
-      config_(config),
-      lengths_(lengths),
-      type_(type),
-      calibration_(calibration),
-      plan_(make_position_plan(lengths.extension, lengths.max_tokens, lengths.trained(config))) {
+    : loader_(loader), names_(names), config_(config), lengths_(lengths), type_(type), calibration_(calibration) {
+  if (config.state_space.enabled) {
+    if (lengths.extension == PositionExtension::none) return;
+    fail(ErrorCode::unsupported,
+         "ModelOptions::extension {} is for models that have positions; {} has none and reads texts of any length",
+         to_string(lengths.extension), config.model_type);
+  }
+  plan_ = make_position_plan(lengths.extension, lengths.max_tokens, lengths.trained(config));
   if (config.learned_positions && changes_rotary_base(lengths.extension) &&
       lengths.max_tokens > lengths.trained(config)) {
     fail(ErrorCode::invalid_argument,
@@ -262,7 +263,62 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   return FeedForward({std::move(up), std::move(down)});
 }
 
-EncoderLayer EncoderBuilder::layer(std::int64_t group, bool local, const RotaryTable* rotary) const {
+/// a = −exp(A_log): [heads].
+std::vector<float> EncoderBuilder::decay(std::int64_t group) const {
+  const std::string name = name_of(names_.state_decay, group);
+  std::vector<float> values = loader_.vector(name, config_.num_heads);
+  for (float& value : values) {
+    const float a = -std::exp(value);
+    if (!std::isfinite(a)) fail(ErrorCode::invalid_file, "{}: {} is beyond what exp can take", loader_.place(name), value);
+    value = a;
+  }
+  return values;
+}
+
+StateSpaceLayer EncoderBuilder::state_space(std::int64_t group) const {
+  const StateSpaceConfig& config = config_.state_space;
+  const StateSpaceShape shape{.num_heads = config_.num_heads,
+                              .head_dim = config_.head_dim,
+                              .state_size = config.state_size,
+                              .num_groups = config.num_groups,
+                              .kernel = config.conv_kernel,
+                              .min_step = static_cast<float>(config.min_step),
+                              .max_step = static_cast<float>(config.max_step)};
+  const std::int64_t channels = shape.channels();
+  const std::string convolution = name_of(names_.state_convolution, group);
+  const auto stored = loader_.convolution(convolution + ".weight", channels, 1, shape.kernel);
+  std::vector<float> transposed(static_cast<std::size_t>(channels * shape.kernel));
+  for (std::int64_t channel = 0; channel < channels; ++channel) {
+    for (std::int64_t k = 0; k < shape.kernel; ++k) {
+      transposed[static_cast<std::size_t>(k * channels + channel)] = stored.data()[channel * shape.kernel + k];
+    }
+  }
+  const Norm gated = norm(name_of(names_.state_norm, group), shape.width());
+  std::vector<Norm> gated_norms;
+  const auto group_width = static_cast<std::ptrdiff_t>(shape.width() / shape.num_groups);
+  for (auto gain = gated.gain.begin(); gain != gated.gain.end(); gain += group_width) {
+    gated_norms.push_back({.kind = gated.kind, .gain = {gain, gain + group_width}, .eps = gated.eps});
+  }
+  const Linear::Options options{.type = type_, .calibration = calibration_};
+  Linear::Options residual = options;
+  residual.accumulate = true;
+  return StateSpaceLayer(
+      {.shape = shape,
+       .norm = norm(name_of(names_.attention_norm, group), config_.hidden_size),
+       .input = linear({name_of(names_.state_input, group)}, {shape.projected()}, config_.hidden_size,
+                       config.projection_bias, options),
+       .convolution = std::move(transposed),
+       .convolution_bias = config.conv_bias ? loader_.vector(convolution + ".bias", channels) : std::vector<float>(),
+       .step_bias = loader_.vector(name_of(names_.state_step_bias, group), shape.num_heads),
+       .decay = decay(group),
+       .skip = loader_.vector(name_of(names_.state_skip, group), shape.num_heads),
+       .gated_norms = std::move(gated_norms),
+       .output = linear({name_of(names_.state_output, group)}, {config_.hidden_size}, shape.width(),
+                        config.projection_bias, residual)});
+}
+
+AnyLayer EncoderBuilder::layer(std::int64_t group, bool local, const RotaryTable* rotary) const {
+  if (config_.state_space.enabled) return state_space(group);
   const auto result = [group](const std::string& stem) { return stem.empty() ? stem : name_of(stem, group); };
   BlockNorms attention_norms;
   if (group > 0 || config_.first_attention_norm) {

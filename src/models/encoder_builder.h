@@ -25,7 +25,7 @@ class EncoderBuilder {
   /// For layers with or without a local window; an empty table where the model has no rotary positions.
   RotaryTable rotary(bool local) const;
   /// The rotary table is that of the layer's kind, nullptr for none.
-  EncoderLayer layer(std::int64_t group, bool local, const RotaryTable* rotary) const;
+  AnyLayer layer(std::int64_t group, bool local, const RotaryTable* rotary) const;
   Norm final_norm() const;
   /// The convolution beside block 0, where the model has one.
   std::optional<TokenConvolution> convolution() const;
@@ -44,6 +44,8 @@ class EncoderBuilder {
   std::vector<float> project_positions(const std::string& stem, const std::vector<float>& table) const;
   std::int64_t position_span() const;
   std::vector<float> relative_table() const;
+  StateSpaceLayer state_space(std::int64_t group) const;
+  std::vector<float> decay(std::int64_t group) const;
   void add_positions(EmbeddingLayer::Parts& parts) const;
   bool keeps_short_texts() const;
   PositionPlan trained_plan() const;

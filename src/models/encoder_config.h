@@ -37,6 +37,18 @@ struct DisentangledConfig {
   std::int64_t max_relative = 0;
 };
 
+/// Mamba-2's layers (Dao & Gu, arXiv 2405.21060), which have no attention and no feed-forward network.
+struct StateSpaceConfig {
+  bool enabled = false;
+  std::int64_t state_size = 0;
+  std::int64_t num_groups = 0;   ///< of heads that share B and C, and of the gated norm
+  std::int64_t conv_kernel = 0;  ///< tokens that the convolution sees
+  bool conv_bias = true;
+  bool projection_bias = false;
+  double min_step = 0;
+  double max_step = 0;  ///< of Δ after softplus
+};
+
 struct EncoderConfig {
   std::string model_type;
   std::string architecture;
@@ -48,7 +60,7 @@ struct EncoderConfig {
   std::int64_t num_layers = 0;
   /// Layers that have weights of their own; the others repeat them group-wise (ALBERT). 0: all.
   std::int64_t num_layer_groups = 0;
-  std::int64_t num_heads = 0;
+  std::int64_t num_heads = 0;     ///< of attention, or of the states
   std::int64_t num_kv_heads = 0;  ///< 0: as many as heads
   std::int64_t head_dim = 0;      ///< 0: hidden_size / num_heads
   std::int64_t intermediate_size = 0;
@@ -69,6 +81,7 @@ struct EncoderConfig {
   bool bias_per_layer = false;
   bool alibi = false;
   DisentangledConfig disentangled = {};
+  StateSpaceConfig state_space = {};
 
   std::int64_t convolution_kernel = 0;  ///< of a convolution beside block 0; 0: none (DeBERTa v2 xlarge has one)
   Activation convolution_activation = Activation::tanh;
@@ -113,11 +126,14 @@ struct EncoderConfig {
   }
   /// Max tokens of a text without an extension.
   std::int64_t max_tokens() const noexcept {
-    return unlimited_positions ? kPracticalLimit : num_positions - position_offset;
+    return unlimited_positions ? practical_limit() : num_positions - position_offset;
   }
 
-  /// Token limit of one text for models without a position limit of their own, so that sizes stay sensible.
+  /// Token limit of one text for models without a position limit of their own, so that sizes stay sensible: states do
+  /// not grow with a text, attention does.
+  std::int64_t practical_limit() const noexcept { return state_space.enabled ? kRecurrentLimit : kPracticalLimit; }
   static constexpr std::int64_t kPracticalLimit = std::int64_t{1} << 17;
+  static constexpr std::int64_t kRecurrentLimit = std::int64_t{1} << 24;
 };
 
 /// The switches as (name, value) for people.

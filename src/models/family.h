@@ -38,5 +38,6 @@ Family gte_new_family();
 Family modernbert_family();
 Family gemma3_family();
 Family llama_family();  ///< Llama, Mistral, Qwen 2, Qwen 3
+Family mamba2_family();
 
 }  // namespace treble::internal

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fail_about.h"
+#include "models/config_keys.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
 #include "models/folder_check.h"
@@ -19,13 +20,14 @@ namespace {
 
 std::vector<Family> families() {
   // JinaBERT before BERT, whose model_type it uses.
-  return {jina_bert_family(),  bert_family(),    roberta_family(),    distilbert_family(), mpnet_family(),
-          electra_family(),    albert_family(),  deberta_v2_family(), t5_family(),         umt5_family(),
-          nomic_bert_family(), gte_new_family(), modernbert_family(), gemma3_family(),     llama_family()};
+  return {jina_bert_family(),  bert_family(),    roberta_family(),    distilbert_family(),
+          mpnet_family(),      electra_family(), albert_family(),     deberta_v2_family(),
+          t5_family(),         umt5_family(),    nomic_bert_family(), gte_new_family(),
+          modernbert_family(), gemma3_family(),  llama_family(),      mamba2_family()};
 }
 
 Family find_family(const JsonObject& json) {
-  const std::string model_type = json.string("model_type").value_or("");
+  const std::string model_type = model_type_of(json);
   for (Family& family : families()) {
     const auto& types = family.model_types;
     if (std::find(types.begin(), types.end(), model_type) == types.end()) continue;
@@ -117,7 +119,7 @@ void warn_of_unknown_keys(const JsonObject& json, EncoderConfig& config) {
 EncoderConfig checked_config(const Family& family, const JsonObject& json) {
   refuse_other_computations(json);
   EncoderConfig config = family.read_config(json);
-  config.model_type = json.required_string("model_type");
+  config.model_type = model_type_of(json);
   warn_of_unknown_keys(json, config);
   const nlohmann::json* architectures = json.find("architectures");
   if (architectures != nullptr && architectures->is_array() && !architectures->empty() &&
@@ -195,10 +197,10 @@ ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive
 
 namespace {
 
-std::vector<EncoderLayer> build_layers(const EncoderBuilder& builder, const EncoderConfig& config,
-                                       const RotaryTable& rotary, const RotaryTable& local_rotary,
-                                       const Execution& execution) {
-  std::vector<std::optional<EncoderLayer>> built(static_cast<std::size_t>(config.layer_groups()));
+std::vector<AnyLayer> build_layers(const EncoderBuilder& builder, const EncoderConfig& config,
+                                   const RotaryTable& rotary, const RotaryTable& local_rotary,
+                                   const Execution& execution) {
+  std::vector<std::optional<AnyLayer>> built(static_cast<std::size_t>(config.layer_groups()));
   execution.for_ranges(config.layer_groups(), 1, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t group = begin; group < end; ++group) {
       const bool local = config.is_local(group);
@@ -206,7 +208,7 @@ std::vector<EncoderLayer> build_layers(const EncoderBuilder& builder, const Enco
       built[static_cast<std::size_t>(group)].emplace(builder.layer(group, local, table ? &table : nullptr));
     }
   });
-  std::vector<EncoderLayer> groups;
+  std::vector<AnyLayer> groups;
   groups.reserve(built.size());
   for (auto& layer : built) groups.push_back(std::move(layer).value());
   return groups;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -14,10 +15,15 @@ namespace treble::internal {
 
 namespace {
 
-/// A tensor by which a naming scheme is recognised: of the feed-forward network of layer 0.
+/// The first that is not empty.
+const std::string& first_of(std::initializer_list<const std::string*> stems) {
+  return **std::find_if(stems.begin(), std::prev(stems.end()), [](const std::string* stem) { return !stem->empty(); });
+}
+
+/// A tensor by which a naming scheme is recognised: of the feed-forward network of layer 0, or of its only projection.
 std::string signature_tensor(const WeightNames& names) {
-  const std::string& stem = !names.gate_up.empty() ? names.gate_up : !names.gate.empty() ? names.gate : names.up;
-  return fmt::format(fmt::runtime(stem), 0) + ".weight";
+  return fmt::format(fmt::runtime(first_of({&names.gate_up, &names.gate, &names.up, &names.state_input})), 0) +
+         ".weight";
 }
 
 }  // namespace
@@ -43,7 +49,7 @@ FoundNames find_names(const TensorArchive& archive, const std::vector<WeightName
 
 std::int64_t count_layers(const TensorArchive& archive, const FoundNames& found) {
   const WeightNames& names = found.names;
-  const std::string pattern = found.prefix + (names.qkv.empty() ? names.query : names.qkv) + ".weight";
+  const std::string pattern = found.prefix + first_of({&names.qkv, &names.query, &names.state_input}) + ".weight";
   const std::size_t hole = pattern.find("{}");
   const std::string_view head = std::string_view(pattern).substr(0, hole);
   const std::string_view tail = std::string_view(pattern).substr(hole + 2);

@@ -28,7 +28,7 @@ struct FoundNames {
 FoundNames find_names(const TensorArchive& archive, const std::vector<WeightNames>& forms, const std::string& folder);
 
 /// How many layers (or groups that share weights) the archive holds: one more than the highest number among their query
-/// weights; 0 where there are none.
+/// weights (or those of their only projection); 0 where there are none.
 std::int64_t count_layers(const TensorArchive& archive, const FoundNames& found);
 
 /// Reads from an archive that outlives it. Every failure is an Error{invalid_file} naming the tensor, and both shapes

@@ -48,6 +48,16 @@ struct WeightNames {
   std::string gate_up;
   bool gate_first = true;
   std::string down;
+
+  /// Of a state-space layer, in place of attention and feed-forward network; its norm is `attention_norm`. Step bias,
+  /// decay and skip are whole names.
+  std::string state_input;
+  std::string state_convolution;
+  std::string state_step_bias;
+  std::string state_decay;
+  std::string state_skip;
+  std::string state_norm;
+  std::string state_output;
 };
 
 }  // namespace treble::internal

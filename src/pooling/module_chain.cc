@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <system_error>
 #include <utility>
 #include <variant>
@@ -126,7 +127,9 @@ struct ModuleChain::Impl {
   void expect_width(const fs::path& folder, std::int64_t width) const;
   void note_unused(const fs::path& folder, const std::vector<std::string>& keys);
   std::int64_t width_in(const ModuleChainOptions& options) const;
-  void run_steps(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
+  /// Fills a matrix of pooled rows.
+  using Pool = std::function<void(MatrixView)>;
+  void run_steps(const Execution& execution, const Pool& pool_rows, MatrixView out) const;
 };
 
 void ModuleChain::Impl::load(const fs::path& model_folder) {
@@ -209,8 +212,8 @@ std::int64_t ModuleChain::Impl::width_in(const ModuleChainOptions& options) cons
 }
 
 /// Pools, and applies the steps.
-void ModuleChain::Impl::run_steps(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,
-                                  MatrixView out) const {
+void ModuleChain::Impl::run_steps(const Execution& execution, const Pool& pool_rows, MatrixView out) const {
+  if (steps.empty()) return pool_rows(out);
   const std::int64_t rows = out.rows;
   AlignedBuffer<float> current;
   AlignedBuffer<float> next;
@@ -218,7 +221,7 @@ void ModuleChain::Impl::run_steps(const Execution& execution, const PackedBatch&
     return MatrixView(buffer.ensure(static_cast<std::size_t>(rows * cols)), rows, cols);
   };
   MatrixView x = view(current, pooled_width(pooling, hidden_size));
-  pool(execution, pooling, batch, hidden, x);
+  pool_rows(x);
   for (const Step& step : steps) {
     if (const auto* dense = std::get_if<Dense>(&step)) {
       const MatrixView y = view(next, dense->config().out_features);
@@ -254,11 +257,17 @@ void ModuleChain::run(const Execution& execution, const PackedBatch& batch, Cons
          count, hidden.cols, impl_->hidden_size, out.rows, out.cols, count, width);
   }
   if (count == 0) return;
-  if (impl_->steps.empty()) {
-    pool(execution, impl_->pooling, batch, hidden, out);
-  } else {
-    impl_->run_steps(execution, batch, hidden, out);
-  }
+  impl_->run_steps(execution, [&](MatrixView pooled) { pool(execution, impl_->pooling, batch, hidden, pooled); }, out);
+}
+
+TextPool ModuleChain::start_text(std::int64_t length, std::int64_t prompt_tokens) const {
+  return {impl_->pooling, impl_->hidden_size, length, prompt_tokens};
+}
+
+void ModuleChain::run(const Execution& execution, const TextPool& text, std::span<float> out) const {
+  impl_->run_steps(
+      execution, [&](MatrixView pooled) { text.write(pooled.row_span(0)); },
+      MatrixView(out.data(), 1, impl_->full_width));
 }
 
 void ModuleChain::pool_only(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden,

@@ -50,6 +50,12 @@ class ModuleChain {
   /// vectors of. A NaN in the hidden states shows in the text's row. Throws Error{internal} when shapes disagree.
   void run(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
 
+  /// For a text whose hidden states come in segments.
+  TextPool start_text(std::int64_t length, std::int64_t prompt_tokens) const;
+
+  /// After its last segment: → out [full_width()], as of `run`.
+  void run(const Execution& execution, const TextPool& text, std::span<float> out) const;
+
   /// The pooling alone, of the hidden states after any layer: → out [batch.num_sequences(), pooling_width()].
   void pool_only(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden, MatrixView out) const;
 

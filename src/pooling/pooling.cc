@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "base/fail.h"
+#include "pooling/column_pool.h"
 
 namespace treble::internal {
 
@@ -14,70 +14,6 @@ namespace {
 /// In the order of the enum, which is that of sentence-transformers' old concatenations.
 constexpr std::array<std::string_view, 6> kNames = {"cls",          "max",      "mean", "mean_sqrt_len_tokens",
                                                     "weightedmean", "lasttoken"};
-
-// Columns at a time: their sums stay in the first-level cache, and one long text can be shared between threads.
-constexpr std::int64_t kTile = 256;
-
-/// A tile of columns of one text: rows [first, last) are pooled, and row 0 is the text's first token.
-struct Tile {
-  const float* data;
-  std::int64_t stride;
-  std::int64_t cols;
-  std::int64_t length;
-  std::int64_t first;
-
-  const float* row(std::int64_t token) const { return data + token * stride; }
-  std::int64_t count() const { return length - first; }
-};
-
-void copy_row(const Tile& tile, std::int64_t token, float* out) { std::copy_n(tile.row(token), tile.cols, out); }
-
-void write_zeros(const Tile& tile, float* out) { std::fill_n(out, tile.cols, 0.0F); }
-
-/// out = Σ weight(token) · row / divisor. The order of additions depends on nothing but the text.
-template <typename Weight>
-void weighted_sum(const Tile& tile, Weight weight, double divisor, float* out) {
-  std::array<double, kTile> sums{};
-  for (std::int64_t token = tile.first; token < tile.length; ++token) {
-    const float* row = tile.row(token);
-    const double factor = weight(token);
-    for (std::int64_t c = 0; c < tile.cols; ++c)
-      sums[static_cast<std::size_t>(c)] += factor * static_cast<double>(row[c]);
-  }
-  for (std::int64_t c = 0; c < tile.cols; ++c) out[c] = static_cast<float>(sums[static_cast<std::size_t>(c)] / divisor);
-}
-
-void maximum(const Tile& tile, float* out) {
-  copy_row(tile, tile.first, out);
-  for (std::int64_t token = tile.first + 1; token < tile.length; ++token) {
-    const float* row = tile.row(token);
-    // The negated comparison lets a NaN in and, once in, keeps it.
-    for (std::int64_t c = 0; c < tile.cols; ++c) out[c] = !(row[c] <= out[c]) && out[c] == out[c] ? row[c] : out[c];
-  }
-}
-
-void pool_tile(PoolingMode mode, const Tile& tile, float* out) {
-  if (tile.count() == 0) {
-    // sentence-transformers searches the first unmasked token, finds none and ends at the first of all.
-    if (mode == PoolingMode::cls && tile.length > 0) return copy_row(tile, 0, out);
-    return write_zeros(tile, out);
-  }
-  const auto count = static_cast<double>(tile.count());
-  const auto one = [](std::int64_t) { return 1.0; };
-  switch (mode) {
-    case PoolingMode::cls: return copy_row(tile, tile.first, out);
-    case PoolingMode::max: return maximum(tile, out);
-    case PoolingMode::mean: return weighted_sum(tile, one, count, out);
-    case PoolingMode::mean_sqrt_len: return weighted_sum(tile, one, std::sqrt(count), out);
-    case PoolingMode::weighted_mean: {
-      const auto position = [](std::int64_t token) { return static_cast<double>(token + 1); };
-      // (first + 1) + … + length
-      const double weights = count * (position(tile.first) + static_cast<double>(tile.length)) / 2;
-      return weighted_sum(tile, position, weights, out);
-    }
-    case PoolingMode::last_token: return copy_row(tile, tile.length - 1, out);
-  }
-}
 
 /// How many leading tokens of a text are left out.
 std::int64_t excluded_tokens(const PoolingConfig& config, const PackedBatch& batch, std::int64_t sequence) {
@@ -111,22 +47,63 @@ std::int64_t pooled_width(const PoolingConfig& config, std::int64_t hidden_size)
 void pool(const Execution& execution, const PoolingConfig& config, const PackedBatch& batch, ConstMatrixView hidden,
           MatrixView out) {
   check_shapes(config, batch, hidden, out);
+  constexpr std::int64_t kTile = ColumnPool::kMaxColumns;
   const std::int64_t tiles = (hidden.cols + kTile - 1) / kTile;
   const auto pool_range = [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t sequence = task / tiles;
       const std::int64_t column = task % tiles * kTile;
       const std::int64_t offset = batch.offsets[static_cast<std::size_t>(sequence)];
-      const Tile tile{hidden.row(offset) + column, hidden.stride, std::min(kTile, hidden.cols - column),
-                      batch.length(sequence), excluded_tokens(config, batch, sequence)};
+      const std::int64_t cols = std::min(kTile, hidden.cols - column);
+      const ConstMatrixView rows = hidden.row_range(offset, offset + batch.length(sequence));
       float* target = out.row(sequence) + column;
       for (const PoolingMode mode : config.modes) {
-        pool_tile(mode, tile, target);
+        ColumnPool columns(mode, cols, rows.rows, excluded_tokens(config, batch, sequence));
+        columns.add(rows.col_range(column, column + cols));
+        columns.write(target);
         target += hidden.cols;
       }
     }
   };
   execution.for_ranges(out.rows * tiles, 1, pool_range);
+}
+
+namespace {
+
+constexpr std::int64_t kMaxColumns = ColumnPool::kMaxColumns;
+
+}  // namespace
+
+TextPool::TextPool(const PoolingConfig& config, std::int64_t hidden_size, std::int64_t length,
+                   std::int64_t prompt_tokens)
+    : hidden_size_(hidden_size) {
+  const std::int64_t excluded = config.include_prompt ? 0 : std::clamp<std::int64_t>(prompt_tokens, 0, length);
+  for (const PoolingMode mode : config.modes) {
+    for (std::int64_t column = 0; column < hidden_size; column += kMaxColumns) {
+      columns_.emplace_back(mode, std::min(kMaxColumns, hidden_size - column), length, excluded);
+    }
+  }
+}
+
+void TextPool::add(const Execution& execution, ConstMatrixView hidden) {
+  const std::int64_t tiles = (hidden_size_ + kMaxColumns - 1) / kMaxColumns;
+  execution.for_ranges(std::ssize(columns_), 1, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t column = task % tiles * kMaxColumns;
+      columns_[static_cast<std::size_t>(task)].add(
+          hidden.col_range(column, std::min(column + kMaxColumns, hidden_size_)));
+    }
+  });
+}
+
+void TextPool::write(std::span<float> out) const {
+  float* next = out.data();
+  const std::int64_t tiles = (hidden_size_ + kMaxColumns - 1) / kMaxColumns;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    columns_[i].write(next);
+    const std::int64_t column = static_cast<std::int64_t>(i) % tiles * kMaxColumns;
+    next += std::min(kMaxColumns, hidden_size_ - column);
+  }
 }
 
 }  // namespace treble::internal

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "batch/packed_batch.h"
 #include "kernels/execution.h"
+#include "pooling/column_pool.h"
 #include "tensor/view.h"
 #include "treble/pooling_mode.h"
 
@@ -31,5 +33,22 @@ std::int64_t pooled_width(const PoolingConfig& config, std::int64_t hidden_size)
 /// batch and the threads. Throws Error{internal} when shapes disagree.
 void pool(const Execution& execution, const PoolingConfig& config, const PackedBatch& batch, ConstMatrixView hidden,
           MatrixView out);
+
+/// The same of one text whose hidden states come in segments, bit for bit.
+class TextPool {
+ public:
+  /// Of a text of `length` tokens, the first `prompt_tokens` of which belong to its prompt.
+  TextPool(const PoolingConfig& config, std::int64_t hidden_size, std::int64_t length, std::int64_t prompt_tokens);
+
+  /// The next tokens, [tokens, hidden_size].
+  void add(const Execution& execution, ConstMatrixView hidden);
+
+  /// After the last token: `out` [pooled_width].
+  void write(std::span<float> out) const;
+
+ private:
+  std::int64_t hidden_size_;
+  std::vector<ColumnPool> columns_;  ///< of the first mode, then of the next
+};
 
 }  // namespace treble::internal
