@@ -25,8 +25,8 @@ struct ScanInputs {
   std::int64_t num_groups = 0;
   float log_retain = 0;  ///< of every step, at most 0
   float insert = 1;
-  /// [num_heads]: after each step a state of a larger Frobenius norm is scaled down to it. Empty: no limit, and the
-  /// chunked form; with a limit every step is taken.
+  /// [num_heads]: after each step a state of a larger Frobenius norm is scaled down to it. Empty or infinite: no limit,
+  /// and the chunked form; with a limit every step is taken.
   std::span<const float> max_norms;
 
   std::int64_t head_dim() const noexcept { return x.cols / num_heads; }
@@ -50,8 +50,9 @@ inline constexpr std::int64_t kScanChunk = 64;
 /// y [total_tokens, num_heads · head_dim]; must not overlap the inputs. `states`
 /// [num_sequences, num_heads, state_size, head_dim] is read and replaced by the states after the last tokens; empty:
 /// all begin at zero and none is kept. A sequence's result depends on that sequence alone, bit for bit, and one that is
-/// cut at a multiple of kScanChunk and continued from its states is the whole, bit for bit. Throws Error{internal} when
-/// shapes disagree.
+/// cut at a multiple of kScanChunk and continued from its states is the whole, bit for bit. Infinity or NaN in an input
+/// makes y infinite or NaN at that token or a later one, never at an earlier one. A product of α below e⁻⁶⁴ is taken
+/// for 0. Throws Error{internal} when shapes disagree.
 void selective_scan(const Execution& execution, const ScanInputs& inputs, std::span<float> states, MatrixView y,
                     ScanObserver* observer = nullptr);
 

@@ -27,6 +27,7 @@ struct LinearScratch {
 struct alignas(64) ThreadScratch {
   LinearScratch linear;
   AlignedBuffer<float> attention;
+  AlignedBuffer<float> scan;
 };
 
 /// One scratch for each thread of one call. Buffers grow to the largest use and are kept from call to call, so a

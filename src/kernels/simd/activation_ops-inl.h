@@ -15,6 +15,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/simd/bounds-inl.h"
+#include "kernels/simd/sigmoid-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace treble::internal::simd {
@@ -43,13 +44,6 @@ HWY_INLINE V Erf(D d, V z) {
   q = hn::MulAdd(q, t, hn::Set(d, 0.5048364996910095F));
   q = hn::MulAdd(q, t, hn::Set(d, 1.0F));
   return hn::Div(hn::Mul(clamped, p), q);
-}
-
-/// 1 / (1 + e^−x); e^−x overflows to infinity harmlessly.
-HWY_INLINE V Sigmoid(D d, V x) {
-  const V one = hn::Set(d, 1.0F);
-  const V lowest = hn::Set(d, -88.0F);
-  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(ClampMin(lowest, x)))));
 }
 
 struct Identity {

@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <numbers>
 
 #include <hwy/highway.h>
 
 #include "kernels/simd/attention_head.h"
 #include "kernels/simd/scratch_arena.h"
+#include "kernels/simd/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace treble::internal::simd {
@@ -26,7 +26,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
-constexpr float kLog2E = std::numbers::log2e_v<float>;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 /// Keys of a tile of scores, queries of a tile of outputs, each times two vectors: 16 sums of 32 registers, or 8 of 16
@@ -95,30 +94,6 @@ void PackRows(const float* from, std::size_t stride, const HeadTask& task, std::
   std::fill_n(packed, (round_up(task.length, kKeyPadding) - task.length) * width, 0.0F);
 }
 
-/// Four columns of four rows, transposed: to[c · kQueries + row] = from[row · stride + c].
-HWY_INLINE void TransposeFour(const float* from, std::size_t stride, float* to) {
-#if HWY_TARGET == HWY_SCALAR  // which has no vectors of four
-  for (std::size_t row = 0; row < 4; ++row) {
-    for (std::size_t c = 0; c < 4; ++c) to[c * kQueries + row] = from[row * stride + c];
-  }
-#else
-  const hn::FixedTag<float, 4> d;
-  const hn::Repartition<double, decltype(d)> pairs;
-  const auto row0 = hn::LoadU(d, from);
-  const auto row1 = hn::LoadU(d, from + stride);
-  const auto row2 = hn::LoadU(d, from + 2 * stride);
-  const auto row3 = hn::LoadU(d, from + 3 * stride);
-  const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, row0, row1));
-  const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, row2, row3));
-  const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, row0, row1));
-  const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, row2, row3));
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, to);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + kQueries);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * kQueries);
-  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * kQueries);
-#endif
-}
-
 /// Transposed and scaled. Queries behind the last become zeros, so that whole vectors can be computed.
 void PackQueries(const HeadTask& task, const Block& block, std::size_t padded_rows, float* queries) {
   const D d;
@@ -126,7 +101,7 @@ void PackQueries(const HeadTask& task, const Block& block, std::size_t padded_ro
   std::size_t row = 0;
   for (; row + 4 <= block.rows && task.head_dim % 4 == 0; row += 4) {
     for (std::size_t c = 0; c < task.head_dim; c += 4) {
-      TransposeFour(from + row * task.q_stride + c, task.q_stride, queries + c * kQueries + row);
+      TransposeFour(from + row * task.q_stride + c, task.q_stride, queries + c * kQueries + row, kQueries);
     }
   }
   for (; row < padded_rows; ++row) {

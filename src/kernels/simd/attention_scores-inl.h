@@ -132,7 +132,7 @@ void PlaceLogitBias(const HeadTask& task, const BlockBuffers& w, const Block& bl
       FillBiasRow(task, w, block, row + r, first_key, {w.bias + r * kKeyBlock, there});
     }
     for (std::size_t key = 0; key < keys; key += 4) {
-      TransposeFour(w.bias + key, kKeyBlock, w.scores + key * kQueries + row);
+      TransposeFour(w.bias + key, kKeyBlock, w.scores + key * kQueries + row, kQueries);
     }
   }
 }
