@@ -144,6 +144,10 @@ void EncoderAccess::observe_states(const SentenceEncoder& encoder, std::span<con
   }
 }
 
+const Encoder& EncoderAccess::encoder(const SentenceEncoder& encoder) { return encoder.impl_->encoder; }
+
+SentenceEncoder::Impl& EncoderAccess::implementation(const SentenceEncoder& encoder) { return *encoder.impl_; }
+
 void EncoderAccess::parallel_for(const SentenceEncoder& encoder, std::int64_t count,
                                  const std::function<void(std::int64_t)>& body) {
   encoder.impl_->pool.parallel_for(count, [&](std::int64_t index, int) { body(index); });

@@ -22,6 +22,7 @@
 namespace treble::internal {
 
 class CallWatch;
+class Encoder;
 
 /// How the texts of one call are read, and what their vectors are.
 struct CallPlan {
@@ -145,6 +146,10 @@ struct EncoderAccess {
   /// shown a segment at a time.
   static void observe_states(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
                              const EncodeOptions& options, AttentionObserver& observer);
+
+  /// For the engine's own classes.
+  static const Encoder& encoder(const SentenceEncoder& encoder);
+  static SentenceEncoder::Impl& implementation(const SentenceEncoder& encoder);
 
   /// A loop on the model's threads.
   static void parallel_for(const SentenceEncoder& encoder, std::int64_t count,

@@ -6,14 +6,7 @@
 
 namespace treble {
 
-namespace {
-
-/// Enough rows for the matrix products of several threads to run at full speed; a multiple of the scan's chunk, so that
-/// segments change no vector.
-constexpr std::int64_t kSegmentTokens = 2048;
-static_assert(kSegmentTokens % kScanChunk == 0);
-
-}  // namespace
+static_assert(kSegmentTokens % kScanChunk == 0, "segments would change vectors");
 
 std::vector<PackedBatch> internal::segments_of(const PackedBatch& batch) {
   std::vector<PackedBatch> segments;

@@ -54,7 +54,11 @@ BatchPlan plan_batches(const EncodeOptions& options, int threads, Batching batch
 /// The same texts with one token each.
 PackedBatch one_token_each(const PackedBatch& batch);
 
-/// The only sequence of a batch in segments of some thousand tokens.
+/// Of a text that a recurrent model reads in parts: enough rows for the matrix products of several threads to run at
+/// full speed.
+inline constexpr std::int64_t kSegmentTokens = 2048;
+
+/// The only sequence of a batch in segments.
 std::vector<PackedBatch> segments_of(const PackedBatch& batch);
 
 /// `count` vectors of zeros.

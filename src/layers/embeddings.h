@@ -51,6 +51,9 @@ class EmbeddingLayer {
   /// Error{invalid_argument} for a text beyond the positions, naming both sizes.
   void run(const LayerCall& call, MatrixView hidden) const;
 
+  /// The table of words: [vocab, embedding size].
+  ConstMatrixView words() const noexcept { return parts_.word_embeddings; }
+
  private:
   void embed(const PackedBatch& batch, MatrixView out) const;
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;

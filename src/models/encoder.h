@@ -79,6 +79,9 @@ class Encoder {
     Norm final_norm;
     std::int64_t num_parameters = 0;
     std::string weights_dtype;
+    /// Of recurrent models that predict the next token: [vocabulary, hidden], the word embeddings or a head of its own.
+    ConstMatrixView output_embeddings = {};
+    AlignedBuffer<float> head = {};  ///< where they could not be used in place
   };
 
   explicit Encoder(Parts parts);
@@ -91,6 +94,9 @@ class Encoder {
 
   /// Whether a call may ask for some tokens only.
   bool can_keep_tokens() const noexcept { return !(parts_.convolution && parts_.config.num_layers == 1); }
+
+  /// No rows: the model has no language-model head.
+  ConstMatrixView output_embeddings() const noexcept { return parts_.output_embeddings; }
 
   const EncoderConfig& config() const noexcept { return parts_.config; }
   /// Attention modules on which a temperature acts.

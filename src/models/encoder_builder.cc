@@ -269,7 +269,8 @@ std::vector<float> EncoderBuilder::decay(std::int64_t group) const {
   std::vector<float> values = loader_.vector(name, config_.num_heads);
   for (float& value : values) {
     const float a = -std::exp(value);
-    if (!std::isfinite(a)) fail(ErrorCode::invalid_file, "{}: {} is beyond what exp can take", loader_.place(name), value);
+    if (!std::isfinite(a))
+      fail(ErrorCode::invalid_file, "{}: {} is beyond what exp can take", loader_.place(name), value);
     value = a;
   }
   return values;

@@ -45,6 +45,8 @@ struct StateSpaceConfig {
   std::int64_t conv_kernel = 0;  ///< tokens that the convolution sees
   bool conv_bias = true;
   bool projection_bias = false;
+  /// Whether the word embeddings predict the next token; unset: the file does not say.
+  std::optional<bool> tied_head = {};
   double min_step = 0;
   double max_step = 0;  ///< of Δ after softplus
 };

@@ -85,6 +85,7 @@ EncoderConfig read_transformers_config(const JsonObject& json) {
   require_value(json, "hidden_act", "silu");
   read_step_limits(json, "time_step_limit", states);
   config.norm_eps = json.number("layer_norm_epsilon").value_or(1e-5);
+  states.tied_head = json.boolean("tie_word_embeddings");
   complete(json, read_bounded(json, "expand", 2) * config.hidden_size, config);
   return config;
 }
@@ -135,6 +136,7 @@ EncoderConfig read_authors_config(const JsonObject& json) {
   require_flag(layer, "rmsnorm", true);
   refuse_unknown_keys(layer);
   config.norm_eps = json.number("norm_epsilon").value_or(1e-5);
+  states.tied_head = json.boolean("tie_embeddings").value_or(true);
   complete(json, inner, config);
   return config;
 }

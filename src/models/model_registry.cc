@@ -214,6 +214,20 @@ std::vector<AnyLayer> build_layers(const EncoderBuilder& builder, const EncoderC
   return groups;
 }
 
+/// What predicts the next token of a recurrent model: a tied head, or one of its own beside the encoder's tensors.
+ConstMatrixView output_embeddings(const TensorArchive& archive, const EncoderConfig& config, ConstMatrixView words,
+                                  const std::string& folder, AlignedBuffer<float>& owned) {
+  if (!config.state_space.enabled) return {};
+  if (config.state_space.tied_head == true) return words;
+  const WeightLoader whole(archive, "", folder);
+  if (whole.has("lm_head.weight")) {
+    return whole.matrix_in_place("lm_head.weight", config.vocab_size, config.hidden_size, owned);
+  }
+  // Releases of transformers whose default was a tied head wrote neither.
+  const bool saved_with_head = !config.state_space.tied_head && config.architecture.ends_with("ForCausalLM");
+  return saved_with_head ? words : ConstMatrixView();
+}
+
 }  // namespace
 
 Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths, const LoadOptions& options) {
@@ -242,9 +256,11 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   std::int64_t num_parameters = 0;
   for (const auto& [name, tensor] : archive.tensors()) num_parameters += tensor.num_elements();
   std::string dtype = loader.dtype(found.names.word_embeddings + ".weight");
+  AlignedBuffer<float> head;
+  const ConstMatrixView outputs = output_embeddings(archive, config, embeddings.words(), folder.string(), head);
   return Encoder({config, std::move(archive), std::move(words), std::move(embeddings), std::move(position_bias),
                   std::move(rotary), std::move(local_rotary), std::move(groups), std::move(convolution),
-                  std::move(final_norm), num_parameters, std::move(dtype)});
+                  std::move(final_norm), num_parameters, std::move(dtype), outputs, std::move(head)});
 }
 
 }  // namespace treble::internal
