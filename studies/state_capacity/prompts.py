@@ -105,8 +105,9 @@ class Texts:
         """Tokens, [length], and whether each is a digit of a key that was asked for, [length]."""
         key = random_key(random)
         asked = [*QUESTION_IDS, *ids_of(key)]
-        begin = PREFIX_IDS if random.random() < 0.5 and self.length >= 100 else []
-        total = self.length - len(begin) - len(asked) - len(passkey_ids(key))
+        rest = self.length - len(asked) - len(passkey_ids(key))
+        begin = PREFIX_IDS if random.random() < 0.5 and rest > len(PREFIX_IDS) else []
+        total = rest - len(begin)
         sentences = self._sentences(random, total)
         at = int(random.integers(len(sentences) + 1))
         middle = [*sentences[:at], passkey_ids(key), *sentences[at:]]
@@ -131,7 +132,7 @@ class Texts:
         return said
 
     def _aims(self, tokens: np.ndarray) -> np.ndarray:
-        """The five places after every question."""
+        """The five places after every question, whether or not the end of the text cuts its answer short."""
         width = len(QUESTION_IDS)
         windows = np.lib.stride_tricks.sliding_window_view(tokens, width)
         ends = np.flatnonzero((windows == QUESTION_IDS).all(axis=1)) + width
