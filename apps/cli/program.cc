@@ -17,6 +17,7 @@
 #include "help_formatter.h"
 #include "info_command.h"
 #include "inspect_command.h"
+#include "passkey_command.h"
 #include "pull_command.h"
 #include "reference_command.h"
 #include "serve_command.h"
@@ -82,6 +83,7 @@ int run_program(int argc, const char* const* argv) {
   CalibrateCommand calibrate;
   FitCommand fit;
   CollapseModelCommand collapse_model;
+  PasskeyCommand passkey;
   BakeCommand bake;
   InfoCommand info;
   ServeCommand serve;
@@ -93,6 +95,7 @@ int run_program(int argc, const char* const* argv) {
   calibrate.add_to(app);
   fit.add_to(app);
   collapse_model.add_to(app);
+  passkey.add_to(app);
   bake.add_to(app);
   info.add_to(app);
   serve.add_to(app);
@@ -119,6 +122,7 @@ int run_program(int argc, const char* const* argv) {
   if (calibrate.chosen()) return calibrate.run();
   if (fit.chosen()) return fit.run();
   if (collapse_model.chosen()) return collapse_model.run();
+  if (passkey.chosen()) return passkey.run();
   if (bake.chosen()) return bake.run();
   if (serve.chosen()) return serve.run();
   if (pull.chosen()) return pull.run();

@@ -1,5 +1,7 @@
 #include "treble/report_page.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -23,10 +25,11 @@ Json parse(std::string_view text) {
   if (!report.is_object()) fail(ErrorCode::invalid_argument, "the report is no JSON object ({} bytes)", text.size());
   const auto kind = report.find("kind");
   const std::string name = kind != report.end() && kind->is_string() ? kind->get<std::string>() : std::string();
-  if (name != "inspect" && name != "sweep" && name != "collapse-model") {
+  constexpr std::array<std::string_view, 5> kKinds = {"inspect", "sweep", "collapse-model", "passkey", "perplexity"};
+  if (std::find(kKinds.begin(), kKinds.end(), name) == kKinds.end()) {
     fail(
         ErrorCode::invalid_argument,
-        R"(the report's "kind" is "{}"; a page is made of "inspect" (treble inspect --json), "sweep" and "collapse-model")",
+        R"(the report's "kind" is "{}"; a page is made of the JSON of treble inspect, sweep, collapse-model and passkey)",
         name);
   }
   return report;

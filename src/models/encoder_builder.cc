@@ -109,7 +109,8 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   parts.word_embeddings = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
   parts.word_embeddings_source = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
-  parts.max_tokens = lengths_.max_tokens;
+  // States have no positions that could end; what a text is cut to is the engine's.
+  parts.max_tokens = config_.state_space.enabled ? config_.practical_limit() : lengths_.max_tokens;
   add_positions(parts);
   // ALBERT and ELECTRA normalise before they widen, DeBERTa after.
   if (config_.embedding_norm) parts.norm = norm(names_.embedding_norm, width);

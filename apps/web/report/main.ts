@@ -1,6 +1,7 @@
 import "../shared/style.css";
 import { el } from "../shared/dom";
 import { collapseModelPage, type CollapseModelReport } from "./collapse/page";
+import { passkeyPage, perplexityPage, type PasskeyReport, type PerplexityReport } from "./passkey/page";
 import { inspectPage } from "../shared/inspect/page";
 import { showPage } from "../shared/page";
 import { readReport } from "../shared/read";
@@ -12,6 +13,10 @@ try {
   const parsed = JSON.parse(text) as { kind?: string };
   if (parsed.kind === "collapse-model") {
     showPage(collapseModelPage(parsed as CollapseModelReport));
+  } else if (parsed.kind === "passkey") {
+    showPage(passkeyPage(parsed as PasskeyReport));
+  } else if (parsed.kind === "perplexity") {
+    showPage(perplexityPage(parsed as PerplexityReport));
   } else {
     const report = readReport(text);
     showPage(report.kind === "sweep" ? sweepPage(report) : inspectPage(report));

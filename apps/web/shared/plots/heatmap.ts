@@ -1,4 +1,4 @@
-/** A square table in colour, each cell with its number. */
+/** A table in colour, each cell with its number. */
 import { svg } from "../dom";
 import { decimal } from "../format";
 import { isNumber, type Maybe } from "../report";
@@ -7,7 +7,9 @@ import { makeReachable, type Mark } from "./marks";
 
 export interface HeatMap {
   label: string;
+  /** Of the rows, and of the columns where those have none of their own. */
   names: string[];
+  columns?: string[];
   axisTitle: string;
   cells: Maybe[][];
   /** Of the colours. */
@@ -18,6 +20,8 @@ export interface HeatMap {
   /** Rows and columns from this one on stand a little apart from those before. */
   split?: number | undefined;
   onSelect?: (row: number, column: number) => void;
+  /** What a cell says; `narrow`: three characters fit. */
+  format?: (value: number, narrow: boolean) => string;
 }
 
 /**
@@ -40,19 +44,28 @@ function colour(map: HeatMap, value: number): { kind: keyof typeof SWITCH; share
 }
 
 function draw(map: HeatMap, width: number): SVGSVGElement {
-  const count = map.names.length;
+  const columns = map.columns ?? map.names;
+  const count = columns.length;
   const left = Math.max(...map.names.map(labelWidth)) + 12;
   const gap = map.split ? GAP : 0;
+  const format = map.format ?? ((value, narrow) => decimal(value, narrow ? 2 : 3));
   const cell = Math.min(64, (width - left - 4 - gap) / count);
   const high = Math.min(cell, 40);
-  const area: Area = { width, height: high * count + gap + 50, top: 4, right: 0, bottom: 46, left };
+  const area: Area = {
+    width,
+    height: high * map.names.length + gap + 50,
+    top: 4,
+    right: 0,
+    bottom: 46,
+    left,
+  };
   area.right = width - left - cell * count - gap;
   const apart = (index: number): number => (map.split && index >= map.split ? gap : 0);
   const root = canvas(area, `${map.label}. Arrow keys go from cell to cell.`);
   root.append(
     xAxis(
       area,
-      map.names.map((label, index) => ({ at: left + cell * (index + 0.5) + apart(index), label })),
+      columns.map((label, index) => ({ at: left + cell * (index + 0.5) + apart(index), label })),
       map.axisTitle,
     ),
   );
@@ -72,7 +85,7 @@ function draw(map: HeatMap, width: number): SVGSVGElement {
       root.append(node);
       if (cell >= 34) {
         const place = { x: x + cell / 2, y: y + high / 2 + 4, "text-anchor": "middle" };
-        const text = svg("text", { class: "in-cell", ...place }, decimal(value, cell < 44 ? 2 : 3));
+        const text = svg("text", { class: "in-cell", ...place }, format(value, cell < 44));
         const { light, dark } = SWITCH[kind];
         text.style.setProperty(
           "fill",
