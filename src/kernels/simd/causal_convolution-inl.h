@@ -22,9 +22,6 @@ namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// Channels that are done for all rows before the next: weights and the rows of a kernel stay in the first-level cache.
-constexpr std::size_t kChannelBlock = 512;
-
 /// Whole vectors.
 struct WholeVector {
   HWY_INLINE V Load(const float* from) const { return hn::LoadU(D(), from); }
@@ -70,13 +67,10 @@ HWY_INLINE void ConvolveVector(const ConvolutionRows& task, std::size_t row, std
 
 void ConvolveRows(const ConvolutionRows& task) {
   const std::size_t lanes = hn::Lanes(D());
-  for (std::size_t first = 0; first < task.channels; first += kChannelBlock) {
-    const std::size_t end = std::min(task.channels, first + kChannelBlock);
-    for (std::size_t row = 0; row < task.rows; ++row) {
-      std::size_t channel = first;
-      for (; channel + lanes <= end; channel += lanes) ConvolveVector(task, row, channel, WholeVector());
-      if (channel < end) ConvolveVector(task, row, channel, PartOfVector{end - channel});
-    }
+  for (std::size_t row = 0; row < task.rows; ++row) {
+    std::size_t channel = 0;
+    for (; channel + lanes <= task.channels; channel += lanes) ConvolveVector(task, row, channel, WholeVector());
+    if (channel < task.channels) ConvolveVector(task, row, channel, PartOfVector{task.channels - channel});
   }
 }
 

@@ -15,15 +15,19 @@ namespace treble::internal::simd {
 inline constexpr std::size_t kScanLanes = 16;
 inline constexpr std::size_t kScanRows = 8;
 inline constexpr auto kMaxScanChunk = static_cast<std::size_t>(kScanChunk);
+/// From a row of as many tokens as a chunk has to the next. An odd number of cache lines, as is `padded_state`: a tile
+/// reads one line of each row, and those at powers of two apart would share a few sets of the first-level cache.
+inline constexpr std::size_t kTokenStride = kMaxScanChunk + kScanLanes;
+static_assert(kTokenStride / kScanLanes % 2 == 1);
 
 /// Arrays of a thread. What is said of a token is about the tokens of the chunk.
 struct ScanBuffers {
   // Of a group:
   float* b;       ///< [kScanChunk, padded_state]
-  float* c;       ///< [state_size, kScanChunk]: C, transposed
-  float* scores;  ///< [kScanChunk, kScanChunk]: B Cᵀ, so that a row is of one B and all C
+  float* c;       ///< [state_size, kTokenStride]: C, transposed
+  float* scores;  ///< [kScanChunk, kTokenStride]: B Cᵀ, so that a row is of one B and all C
   // Of a head:
-  float* weights;   ///< [kScanChunk, kScanChunk]: scores times what is left of token j at token t
+  float* weights;   ///< [kScanChunk, kTokenStride]: scores times what is left of token j at token t
   float* inserted;  ///< [kScanChunk, padded_dim]: insert · Δ_t x_t
   /// [kScanChunk], the logarithm of what the first tokens up to and including t leave of the state before the chunk,
   /// and what float32 rounds off it.
@@ -39,12 +43,12 @@ struct ScanBuffers {
 inline ScanBuffers take_scan_buffers(ScratchArena& arena, const ScanInputs& inputs) {
   const auto state_size = static_cast<std::size_t>(inputs.state_size());
   ScanBuffers w{};
-  w.padded_state = round_up(state_size, kScanRows);
+  w.padded_state = round_up(state_size + kScanLanes, 2 * kScanLanes) - kScanLanes;
   w.padded_dim = round_up(static_cast<std::size_t>(inputs.head_dim()), kScanLanes);
   w.b = arena.take<float>(kMaxScanChunk * w.padded_state);
-  w.c = arena.take<float>(state_size * kMaxScanChunk);
-  w.scores = arena.take<float>(kMaxScanChunk * kMaxScanChunk);
-  w.weights = arena.take<float>(kMaxScanChunk * kMaxScanChunk);
+  w.c = arena.take<float>(state_size * kTokenStride);
+  w.scores = arena.take<float>(kMaxScanChunk * kTokenStride);
+  w.weights = arena.take<float>(kMaxScanChunk * kTokenStride);
   w.inserted = arena.take<float>(kMaxScanChunk * w.padded_dim);
   for (float** values : {&w.log_decay, &w.log_decay_rest, &w.decay, &w.decay_to_end}) {
     *values = arena.take<float>(kMaxScanChunk);

@@ -11,6 +11,7 @@
 #define TREBLE_SIMD_SCAN_PRODUCTS_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -46,12 +47,12 @@ void PackC(const ScanHead& head) {
   std::size_t token = 0;
   for (; token + 4 <= length && head.state_size % 4 == 0; token += 4) {
     for (std::size_t n = 0; n < head.state_size; n += 4) {
-      TransposeFour(head.c(token) + n, stride, w.c + n * kMaxScanChunk + token, kMaxScanChunk);
+      TransposeFour(head.c(token) + n, stride, w.c + n * kTokenStride + token, kTokenStride);
     }
   }
   for (; token < round_up(length, kScanLanes); ++token) {
     for (std::size_t n = 0; n < head.state_size; ++n) {
-      w.c[n * kMaxScanChunk + token] = token < length ? head.c(token)[n] : 0.0F;
+      w.c[n * kTokenStride + token] = token < length ? head.c(token)[n] : 0.0F;
     }
   }
 }
@@ -66,10 +67,9 @@ void ComputeScores(const ScanHead& head) {
       constexpr std::size_t kVectors = decltype(vectors)::value;
       Tile<kVectors> sum;
       ForEachSum<kVectors>(sum, [&](V& one, std::size_t, std::size_t) HWY_ATTR { one = hn::Zero(d); });
-      AddProducts<kVectors>({w.b + j * w.padded_state, w.padded_state, 1, w.c + t, kMaxScanChunk}, head.state_size,
-                            sum);
+      AddProducts<kVectors>({w.b + j * w.padded_state, w.padded_state, 1, w.c + t, kTokenStride}, head.state_size, sum);
       ForEachSum<kVectors>(sum, [&](V& one, std::size_t r, std::size_t v) HWY_ATTR {
-        hn::Store(one, d, w.scores + (j + r) * kMaxScanChunk + t + v * hn::Lanes(d));
+        hn::Store(one, d, w.scores + (j + r) * kTokenStride + t + v * hn::Lanes(d));
       });
     });
   }
@@ -124,8 +124,8 @@ void ComputeWeights(const ScanHead& head) {
     for (std::size_t t = j - j % kScanLanes; t < padded; t += hn::Lanes(d)) {
       const V sums = hn::Sub(hn::Load(d, w.log_decay + t), start);
       const V rests = hn::Sub(hn::Load(d, w.log_decay_rest + t), start_rest);
-      const V score = hn::Load(d, w.scores + j * kMaxScanChunk + t);
-      hn::Store(hn::Mul(score, Decay(hn::Add(sums, rests))), d, w.weights + j * kMaxScanChunk + t);
+      const V score = hn::Load(d, w.scores + j * kTokenStride + t);
+      hn::Store(hn::Mul(score, Decay(hn::Add(sums, rests))), d, w.weights + j * kTokenStride + t);
     }
   }
 }
@@ -139,7 +139,7 @@ HWY_INLINE void AddDiagonal(const ScanHead& head, std::size_t t, std::size_t p, 
   HWY_UNROLL(8)
   for (std::size_t j = 0; j < kTile; ++j) {
     if (t + j >= head.chunk->length) break;
-    const float* HWY_RESTRICT weights = w.weights + (t + j) * kMaxScanChunk + t;
+    const float* HWY_RESTRICT weights = w.weights + (t + j) * kTokenStride + t;
     HWY_UNROLL(2)
     for (std::size_t v = 0; v < kVectors; ++v) {
       const V inserted = hn::Load(d, w.inserted + (t + j) * w.padded_dim + p + v * hn::Lanes(d));
@@ -159,11 +159,11 @@ void OutputTile(const ScanHead& head, std::size_t t, std::size_t p) {
   Tile<kVectors> sum;
   ForEachSum<kVectors>(sum, [&](V& one, std::size_t, std::size_t) HWY_ATTR { one = hn::Zero(d); });
   if (!head.chunk->from_zero) {
-    AddProducts<kVectors>({w.c + t, 1, kMaxScanChunk, head.state + p, head.chunk->state_stride}, head.state_size, sum);
+    AddProducts<kVectors>({w.c + t, 1, kTokenStride, head.state + p, head.chunk->state_stride}, head.state_size, sum);
     ForEachSum<kVectors>(
         sum, [&](V& one, std::size_t r, std::size_t) HWY_ATTR { one = hn::Mul(one, hn::Set(d, w.decay[t + r])); });
   }
-  AddProducts<kVectors>({w.weights + t, 1, kMaxScanChunk, w.inserted + p, w.padded_dim}, t, sum);
+  AddProducts<kVectors>({w.weights + t, 1, kTokenStride, w.inserted + p, w.padded_dim}, t, sum);
   AddDiagonal<kVectors>(head, t, p, sum);
   const V skip = hn::Set(d, head.skip);
   ForEachSum<kVectors>(sum, [&](V& one, std::size_t r, std::size_t v) HWY_ATTR {
@@ -197,26 +197,43 @@ void StateTile(const ScanHead& head, std::size_t n, std::size_t p) {
   });
 }
 
+HWY_INLINE void PrefetchRow(const float* row, std::size_t count) {
+  for (std::size_t c = 0; c < count; c += kCacheLine / sizeof(float)) hwy::Prefetch(row + c);
+}
+
+/// x'. Rows lie pages apart, where CPUs do not foresee what is read next: the output's rows and those of the next
+/// head's x are fetched for when they are needed.
+void InsertTokens(const ScanHead& head) {
+  const ScanBuffers& w = head.chunk->buffers;
+  const bool has_next = head.index + 1 < head.chunk->heads.end;
+  for (std::size_t t = 0; t < head.chunk->length; ++t) {
+    const float* x = head.x(t);
+    InsertRow(x, head.head_dim, head.chunk->inputs->insert * head.step(t), w.inserted + t * w.padded_dim);
+    PrefetchRow(head.y(t), head.head_dim);
+    if (has_next) PrefetchRow(x + head.head_dim, head.head_dim);
+  }
+}
+
 void MultiplyHead(const ScanHead& head) {
   const ScanChunk& chunk = *head.chunk;
   const ScanBuffers& w = chunk.buffers;
   const std::size_t width = round_up(head.head_dim, hn::Lanes(D()));
   ComputeDecays(head);
   ComputeWeights(head);
-  for (std::size_t t = 0; t < chunk.length; ++t) {
-    InsertRow(head.x(t), head.head_dim, chunk.inputs->insert * head.step(t), w.inserted + t * w.padded_dim);
+  InsertTokens(head);
+  for (std::size_t t = 0; t < chunk.length; t += kTile) {
+    ForEachColumns(0, width,
+                   [&](auto vectors, std::size_t p) HWY_ATTR { OutputTile<decltype(vectors)::value>(head, t, p); });
   }
-  ForEachColumns(0, width, [&](auto vectors, std::size_t p) HWY_ATTR {
-    for (std::size_t t = 0; t < chunk.length; t += kTile) OutputTile<decltype(vectors)::value>(head, t, p);
-  });
   if (!chunk.keep_states) return;
   for (std::size_t t = 0; t < chunk.length; ++t) {
     float* row = w.inserted + t * w.padded_dim;
     InsertRow(row, w.padded_dim, w.decay_to_end[t], row);
   }
-  ForEachColumns(0, width, [&](auto vectors, std::size_t p) HWY_ATTR {
-    for (std::size_t n = 0; n < head.state_size; n += kTile) StateTile<decltype(vectors)::value>(head, n, p);
-  });
+  for (std::size_t n = 0; n < head.state_size; n += kTile) {
+    ForEachColumns(0, width,
+                   [&](auto vectors, std::size_t p) HWY_ATTR { StateTile<decltype(vectors)::value>(head, n, p); });
+  }
 }
 
 }  // namespace

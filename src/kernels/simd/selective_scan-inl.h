@@ -19,14 +19,15 @@ namespace treble::internal::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// Shorter chunks are stepped through: single tokens above all, for which there is nothing to multiply.
+/// Shorter chunks are stepped through, single tokens above all, where there is a state before them: products read it as
+/// often for one token as for a tile of them.
 constexpr std::size_t kMinProductTokens = 4;
 
 void ScanHeads(const ScanChunk& chunk) {
   std::int64_t prepared_group = -1;
   for (std::int64_t index = chunk.heads.begin; index < chunk.heads.end; ++index) {
     const ScanHead head(chunk, index);
-    if (head.is_limited() || chunk.length < kMinProductTokens) {
+    if (head.is_limited() || (chunk.length < kMinProductTokens && !chunk.from_zero)) {
       StepHead(head);
       continue;
     }
