@@ -48,8 +48,8 @@ std::vector<std::int32_t> LanguageModel::tokenize(std::string_view text) const {
   options.add_special_tokens = false;
   options.prompt = "";
   std::vector<std::int32_t> ids;
-  for (const Token& token : EncoderAccess::tokenize_whole(encoder_, {&text, 1}, options).front())
-    ids.push_back(token.id);
+  const auto tokens = EncoderAccess::tokenize_whole(encoder_, {&text, 1}, options);
+  for (const Token& token : tokens.front()) ids.push_back(token.id);
   return ids;
 }
 

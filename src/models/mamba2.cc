@@ -83,6 +83,7 @@ EncoderConfig read_transformers_config(const JsonObject& json) {
   states.conv_bias = json.boolean("use_conv_bias").value_or(true);
   states.projection_bias = json.boolean("use_bias").value_or(false);
   require_value(json, "hidden_act", "silu");
+  require_flag(json, "rms_norm", true);
   read_step_limits(json, "time_step_limit", states);
   config.norm_eps = json.number("layer_norm_epsilon").value_or(1e-5);
   states.tied_head = json.boolean("tie_word_embeddings");

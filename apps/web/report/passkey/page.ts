@@ -180,6 +180,7 @@ export function perplexityPage(report: PerplexityReport): Page {
   const lowest = Math.min(
     ...ranges.flatMap(({ perplexity }) => (isNumber(perplexity?.[0]) ? [perplexity[0]] : [])),
   );
+  const highest = Math.max(...ranges.flatMap(({ perplexity }) => (perplexity ?? []).filter(isNumber)));
   const ownClaim = `As trained the perplexity is ${decimal(lowest, 2)} where it is lowest and ${decimal(last[0], 2)} at the end.`;
   return {
     kind: "Perplexity by position",
@@ -211,7 +212,7 @@ export function perplexityPage(report: PerplexityReport): Page {
             yTitle: "perplexity",
             lines,
             logX: true,
-            logY: true,
+            logY: highest > 10 * lowest,
           }),
         ],
         table: {
