@@ -155,6 +155,6 @@ int main(int argc, char** argv) {
   line["steps_seconds"] = seconds([&] { layer.scan(execution, true); });
   const double scale = static_cast<double>(tokens) / static_cast<double>(kReferenceTokens);
   line["reference_seconds"] = scale * seconds([&] { layer.scan_reference(); });
-  std::cout << line.dump() << std::endl;
+  std::cout << line.dump() << '\n';
   return 0;
 }
