@@ -17,6 +17,7 @@ SERVER_TITLES = {
     "llama": "llama-cpp-python's server",
 }
 SERVERS_BEGIN = "## Servers"
+MAMBA2_BEGIN = "## Mamba-2"
 
 
 def precision_of(engine: str) -> str:
@@ -188,15 +189,56 @@ def server_section(result: dict) -> list[str]:
     ]
 
 
-def write_servers(result: dict, docs: Path) -> None:
-    """The section of docs/benchmarks.md about servers, at its end; the rest stays."""
+def section_of(page: str, heading: str) -> str:
+    """A section with its heading, up to the next of the same level; empty where there is none."""
+    begin = page.find(heading + "\n")
+    if begin < 0:
+        return ""
+    end = page.find("\n## ", begin + len(heading))
+    return page[begin : end if end >= 0 else len(page)].strip("\n") + "\n"
+
+
+def write_section(lines: list[str], docs: Path) -> None:
+    """A section of docs/benchmarks.md, `lines` with its heading first: in its place, or at the end; the rest stays."""
     page = docs / "benchmarks.md"
-    rest = page.read_text(encoding="utf-8").split(SERVERS_BEGIN)[0].rstrip("\n")
-    page.write_text(rest + "\n\n" + "\n".join(server_section(result)), encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    section = "\n".join(lines).strip("\n") + "\n"
+    old = section_of(text, lines[0])
+    text = text.replace(old, section) if old else text.rstrip("\n") + "\n\n" + section
+    page.write_text(text, encoding="utf-8")
+
+
+def write_servers(result: dict, docs: Path) -> None:
+    """The section about servers."""
+    write_section(server_section(result), docs)
+
+
+def mamba2_section(result: dict) -> list[str]:
+    """Of bench_mamba2.py."""
+    lines = [
+        MAMBA2_BEGIN,
+        "",
+        f"Written by benchmarks/bench_mamba2.py: the shape of Mamba-2 130M (24 layers, 768 wide, 24 heads of 64, states of "
+        f"128) with random weights, {result['threads']} threads, {result['cpu']}; medians of {result['rounds']} interleaved "
+        "rounds. transformers runs its PyTorch path in float32, the only one it has on a CPU. Tokens a second, and the "
+        "ratio to transformers.",
+        "",
+        "| texts | transformers | " + " | ".join(f"Treble {d}" for d in result["dtypes"]) + " |",
+        "|---|---|" + "---|" * len(result["dtypes"]),
+    ]
+    for row in result["compared"]:
+        speeds = row["tokens_per_second"]
+        peer = speeds["transformers"]
+        cells = [f"{speeds[d]:.0f} ({speeds[d] / peer:.1f} times)" for d in result["dtypes"]]
+        lines.append(f"| {row['texts']} of {row['tokens']} tokens | {peer:.0f} | {' | '.join(cells)} |")
+    lines += ["", "One text alone, float32, read once: what a token costs does not grow with the text.", ""]
+    lines += ["| tokens | tokens a second |", "|---|---|"]
+    lines += [f"| {row['tokens']:,} | {row['tokens_per_second']:.0f} |" for row in result["alone"]]
+    return lines
 
 
 def write_page(folder: Path, docs: Path) -> None:
-    """docs/benchmarks.md and docs/images/benchmarks.png."""
+    """docs/benchmarks.md and docs/images/benchmarks.png; what bench_mamba2.py wrote stays."""
     results = read_results(folder)
     if not results:
         return
@@ -232,6 +274,9 @@ def write_page(folder: Path, docs: Path) -> None:
     for model in dict.fromkeys(one["model"] for one in results):
         lines += [f"## {model}", ""]
         lines += [one_table(one) + "\n" + notes(one) for one in results if one["model"] == model]
+    before = docs / "benchmarks.md"
+    if before.is_file():
+        lines += [section_of(before.read_text(encoding="utf-8"), MAMBA2_BEGIN)]
     for path in sorted((folder / "servers").glob("*.json")):
         lines += server_section(json.loads(path.read_text(encoding="utf-8")))
     (docs / "benchmarks.md").write_text("\n".join(lines), encoding="utf-8")
