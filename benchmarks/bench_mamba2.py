@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import Mamba2Config, Mamba2Model
-
 from peers.machine import cpu_name, isa_names
 from peers.report import mamba2_section, write_section
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import Mamba2Config, Mamba2Model
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE = {

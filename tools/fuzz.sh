@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 seeds=build/fuzz/seeds
 rm -rf "$seeds"
-mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature,http_request,json_body}
+mkdir -p "$seeds"/{safetensors,encoder_config,module_config,tokenizer,temperature,state_control,http_request,json_body}
 
 # seed TARGET FILE…: a copy of each file under a name of its own.
 seed() {
@@ -19,12 +19,17 @@ seed() {
 }
 seed safetensors tests/golden/bert/model/*.safetensors tests/golden/bert-{f16,bf16,sharded}/model/*.safetensors* \
   tests/golden/pooling/*/*/*.safetensors
-seed encoder_config tests/golden/*/model/config.json
+seed encoder_config tests/{golden,data}/*/model/config.json
+printf '{"d_model": 16, "n_layer": 2, "vocab_size": 58, "rms_norm": true, "ssm_cfg": {"layer": "Mamba2", "headdim": 8}}' \
+  >"$seeds/encoder_config/mamba2_authors"
 seed module_config tests/golden/{pooling/*,*/model}/{modules.json,[0-9]_*/config.json}
 printf '{"schema": "treble.temperature_profile/1", "lengths": [32, 64], "logit_scales": [[[1, 1.5]], [[1, 2]]]}' \
   >"$seeds/temperature/profile"
 for written in 0.8 log:128 ssmax:0.43 ssmax:0.4,0.1 yarn:512; do
   printf '%s' "$written" >"$seeds/temperature/$written"
+done
+for written in none rri:0.9999,0.75 window:512 norm:3.5 norm:inf; do
+  printf '%s' "$written" >"$seeds/state_control/$written"
 done
 # The first byte is the length of the pieces.
 printf '\7GET /embed?a=b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >"$seeds/http_request/get"
