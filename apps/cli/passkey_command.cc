@@ -13,10 +13,13 @@ constexpr const char* kPasskeyExamples =
 depth in how many prompts it knew. For Mamba-2 models with a language-model head; the untouched model is always measured
 beside the controls given.
 
+200 prompts of each length take a large model long; --samples 20 gives a first look.
+
 Examples:
-  treble passkey --model models/mamba2-130m-hf
-  treble passkey --model models/mamba2-130m-hf --state window:2048 --state rri:0.9999,0.75 --html passkey.html
-  treble passkey --model models/mamba2-130m-hf --perplexity newlines --tokens 32768 --state window:2048)";
+  treble passkey --model models/mamba2-130m-hf --lengths 512,2048 --samples 20
+  treble passkey --model models/mamba2-130m-hf --lengths 512,2048 --samples 20 \
+    --state window:1024 --state rri:0.9999,0.75 --html passkey.html
+  treble passkey --model models/mamba2-130m-hf --perplexity newlines --tokens 8192 --state window:1024)";
 
 }  // namespace
 

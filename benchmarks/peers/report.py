@@ -218,10 +218,10 @@ def mamba2_section(result: dict) -> list[str]:
     lines = [
         MAMBA2_BEGIN,
         "",
-        f"Written by benchmarks/bench_mamba2.py: the shape of Mamba-2 130M (24 layers, 768 wide, 24 heads of 64, states of "
-        f"128) with random weights, {result['threads']} threads, {result['cpu']}; medians of {result['rounds']} interleaved "
-        "rounds. transformers runs its PyTorch path in float32, the only one it has on a CPU. Tokens a second, and the "
-        "ratio to transformers.",
+        "Written by benchmarks/bench_mamba2.py: the shape of Mamba-2 130M (24 layers, 768 wide, 24 heads of 64, states "
+        f"of 128) with random weights, {result['threads']} threads, {result['cpu']}; medians of {result['rounds']} "
+        "interleaved rounds. transformers runs its PyTorch path in float32, the only one it has on a CPU. Tokens a "
+        "second, and the ratio to transformers.",
         "",
         "| texts | transformers | " + " | ".join(f"Treble {d}" for d in result["dtypes"]) + " |",
         "|---|---|" + "---|" * len(result["dtypes"]),

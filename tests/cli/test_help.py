@@ -18,7 +18,7 @@ import unittest
 from pathlib import Path
 
 ARGUMENTS = argparse.Namespace(treble="", golden="")
-COMMANDS = ("embed", "inspect", "sweep", "calibrate", "fit", "collapse-model", "bake", "info", "pull")
+COMMANDS = ("embed", "inspect", "sweep", "calibrate", "fit", "collapse-model", "passkey", "bake", "info", "pull")
 MODEL = "models/all-MiniLM-L6-v2"
 
 
@@ -179,6 +179,13 @@ class Examples(Folder):
         self.write("labels.txt", "".join(f"{i % 4}\n" for i in range(40)))
         self.run_examples("collapse-model")
         self.assertTrue((self.folder / "collapse.html").exists())
+
+    def test_passkey(self) -> None:
+        model = Path(ARGUMENTS.golden).parent / "data" / "state-passkey" / "model"
+        (self.folder / "models").mkdir(exist_ok=True)
+        (self.folder / "models" / "mamba2-130m-hf").symlink_to(model)
+        self.run_examples("passkey")
+        self.assertTrue((self.folder / "passkey.html").exists())
 
     def test_bake(self) -> None:
         # What --onnx does, test_bake_onnx.py tests with a model of that kind.

@@ -231,6 +231,56 @@ export function collapseModelReport(change) {
   return report;
 }
 
+export function passkeyReport(change) {
+  const report = {
+    kind: "passkey",
+    treble: "0.1.0",
+    model: "mamba2",
+    samples: 200,
+    digits: 5,
+    new_tokens: 5,
+    seed: 0,
+    prompt: {
+      prefix: "Find it.",
+      filler: " The grass is green.",
+      passkey: " It is {key}.",
+      question: " What is it?",
+    },
+    maps: ["none", "window:256", "rri:0.9999,0.75"].map((state, map) => ({
+      state,
+      columns: [256, 512, 1024, 2048].map((length, column) => ({
+        length,
+        tokens: length - 3,
+        fillers: length / 20,
+        right: Array.from({ length: 10 }, (_, row) => Math.max(0, 20 - 6 * column + row * map)).map((n) =>
+          Math.min(20, n),
+        ),
+        samples: Array.from({ length: 10 }, () => 20),
+      })),
+    })),
+  };
+  change?.(report);
+  return report;
+}
+
+export function perplexityReport(change) {
+  const report = {
+    kind: "perplexity",
+    treble: "0.1.0",
+    model: "mamba2",
+    prompt: "sentence",
+    tokens: 256,
+    states: ["none", "window:64"],
+    ranges: [1, 2, 4, 8, 16, 32, 64, 128].map((begin) => ({
+      begin,
+      end: 2 * begin,
+      perplexity: [100 / begin + begin / 4, 100 / begin + 1],
+    })),
+  };
+  change?.(report);
+  return report;
+}
+
 const gainOf = (s) => ({ value: 0.01 * s, low: 0.01 * s - 0.008, high: 0.01 * s + 0.008 });
 
 export function sweepReport(change) {

@@ -23,6 +23,8 @@ import {
 import {
   classReport,
   collapseModelReport,
+  passkeyReport,
+  perplexityReport,
   HOSTILE,
   inspectReport,
   spoiled,
@@ -98,6 +100,13 @@ async function writeCollapseModel() {
   });
 }
 
+/** `treble passkey` on the small trained model. */
+async function writePasskey() {
+  const model = path.resolve(import.meta.dirname, "../../../tests/data/state-passkey/model");
+  const asked = ["--lengths", "128,512,1024", "--samples", "20", "--state", "window:256"];
+  await run(TREBLE, ["passkey", "--model", model, ...asked, "--html", path.join(folder, "passkey.html")]);
+}
+
 /** What the program itself writes, of real texts. */
 async function makeRealReports() {
   const { stdout } = await run("python3", [TEXTS, "--limit", "240"], { maxBuffer: 1 << 26 });
@@ -122,6 +131,7 @@ async function makeRealReports() {
     writeReport("sweep", "sweep", "all.jsonl", ...SWEEP),
     writeReport("labels", "inspect", "labelled.jsonl", ...INSPECT, "--labels", "label"),
     writeCollapseModel(),
+    writePasskey(),
     ...[0, 1, 2].map((count) => writeReport(`few${count}`, "inspect", `${count}.jsonl`, ...INSPECT)),
   ]);
 }
@@ -276,6 +286,24 @@ describe("the page of reports", { concurrency: 2 }, () => {
     reports.push(["nothing measured", withClasses(nothing)], ["one text", withClasses(one)]);
     assert.ok(reports.length >= 25);
     await assertStanding([...reports, ...spoiled(collapseModelReport)]);
+  });
+
+  test("whatever is missing of passkeys and perplexities, the pages stand", madeUp, async () => {
+    await assertStanding([...spoiled(passkeyReport), ...spoiled(perplexityReport)]);
+  });
+
+  test("passkeys: a map for each control, a verdict, numbers", async () => {
+    await open(await real("passkey"), {}, async (page) => {
+      await assertDrawn(page, 2);
+      const text = await page.innerText("main");
+      assert.match(text, /As trained the model finds nine keys of ten in prompts of up to 128 tokens\./);
+      assert.match(text, /the best control, window:256/);
+      assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
+      assert.equal(await page.locator("section").first().locator("rect.cell").count(), 30);
+      await page.locator("details.numbers summary").first().click();
+      await openTables(page);
+      assert.match(await page.locator("details.numbers table").first().innerText(), /128 tokens.*from 0.%/s);
+    });
   });
 
   test("a real report is whole: nothing is fetched, every plot is drawn, explained and given as a table", async () => {
@@ -461,7 +489,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
 
   for (const colorScheme of ["light", "dark"]) {
     test(`${colorScheme} can be read, by eye and by program`, async () => {
-      for (const name of ["inspect", "sweep", "labels", "collapse"]) {
+      for (const name of ["inspect", "sweep", "labels", "collapse", "passkey"]) {
         await open(await real(name), { colorScheme }, async (page) => {
           if (name === "inspect") await page.locator(".map .mark").first().click({ force: true });
           await openTables(page);
@@ -508,7 +536,7 @@ describe("the page of reports", { concurrency: 2 }, () => {
   });
 
   test("a phone of 360 px shows everything without sideways scrolling", async () => {
-    for (const name of ["inspect", "sweep", "labels", "collapse"]) {
+    for (const name of ["inspect", "sweep", "labels", "collapse", "passkey"]) {
       await open(await real(name), { width: 360 }, async (page) => {
         assert.ok((await overflow(page)) <= 0);
         if (name === "inspect") await page.locator(".map .mark").first().click({ force: true });
