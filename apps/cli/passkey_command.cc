@@ -17,9 +17,10 @@ beside the controls given.
 
 Examples:
   treble passkey --model models/mamba2-130m-hf --lengths 512,2048 --samples 20
-  treble passkey --model models/mamba2-130m-hf --lengths 512,2048 --samples 20 \
-    --state window:1024 --state rri:0.9999,0.75 --html passkey.html
-  treble passkey --model models/mamba2-130m-hf --perplexity newlines --tokens 8192 --state window:1024)";
+  treble passkey --model models/mamba2-130m-hf --lengths 512,2048 \
+    --samples 20 --state window:1024 --state rri:0.9999,0.75 --html passkey.html
+  treble passkey --model models/mamba2-130m-hf --perplexity newlines \
+    --tokens 8192 --state window:1024)";
 
 }  // namespace
 
