@@ -10,7 +10,7 @@ namespace {
 using FieldAndFlag = std::pair<std::string_view, std::string_view>;
 
 /// A name that begins with another one comes before it.
-constexpr std::array<FieldAndFlag, 22> kFlags = {{{"BakeOptions::dtype", "--dtype"},
+constexpr std::array<FieldAndFlag, 23> kFlags = {{{"BakeOptions::dtype", "--dtype"},
                                                   {"BakeOptions::force", "--force"},
                                                   {"BakeOptions::temper_position_bias", "--temper-position-bias"},
                                                   {"EncodeOptions::max_length", "--max-length"},
@@ -21,6 +21,7 @@ constexpr std::array<FieldAndFlag, 22> kFlags = {{{"BakeOptions::dtype", "--dtyp
                                                   {"EncodeOptions::prompt_name", "--prompt-name"},
                                                   {"EncodeOptions::prompt", "--prompt"},
                                                   {"EncodeOptions::dimensions", "--dimensions"},
+                                                  {"EncodeOptions::state", "--state"},
                                                   {"SweepOptions::baselines", "--post"},
                                                   {"SweepOptions::max_lengths", "--try-max-length"},
                                                   {"SweepOptions::run_depth", "--run"},
