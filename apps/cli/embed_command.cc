@@ -147,6 +147,12 @@ void EmbedCommand::add_to(CLI::App& app) {
       ->type_name("T")
       ->group("Vectors");
   command_
+      ->add_option("--state", state_,
+                   "Of Mamba-2 models, against the collapse of their state on long texts: rri:A,B, window:R, norm:P or "
+                   "norm:FILE; none is the model as trained [none]")
+      ->type_name("S")
+      ->group("Vectors");
+  command_
       ->add_option("--post", post_,
                    "A post-processing step, fitted by `treble fit`; or chunk-mean[:N], chunk-max[:N]: texts in pieces "
                    "of N tokens; late-chunk:N: read whole, pooled in pieces")
@@ -177,6 +183,7 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
   roles.reads(plan);
   roles.reads_model(model_.options.model);
   roles.reads_temperature(temperature_);
+  roles.reads_state(state_);
   if (!ChunkOptions::names(post_)) roles.reads(post_, "--post");
   roles.writes(output_.empty() ? "-" : output_, "-o");
   if (!to_stdout()) roles.writes(vector_sidecar(output_), "-o");
@@ -192,6 +199,7 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
 BulkOptions EmbedCommand::resolve() const {
   BulkOptions options = {.encode = encode_.resolve(), .batch_texts = chunk_texts_};
   options.encode.temperature = Temperature::parse(temperature_);
+  options.encode.state = parse_state(state_);
   if (ChunkOptions::names(post_)) {
     options.chunks = ChunkOptions::parse(post_);
   } else {

@@ -34,6 +34,7 @@ class EmbedCommand {
   EncodeArguments encode_;
   InputArguments input_;
   std::string temperature_ = "1";
+  std::string state_ = "none";
   std::string post_;
   std::string output_;
   std::string json_summary_;

@@ -85,6 +85,11 @@ void FileRoles::reads_temperature(const std::string& written) {
   }
 }
 
+void FileRoles::reads_state(const std::string& written) {
+  constexpr std::string_view kNorms = "norm:";
+  if (written.starts_with(kNorms) && written.ends_with(".json")) add(written.substr(kNorms.size()), "--state");
+}
+
 void FileRoles::writes(const std::string& path, std::string_view option) {
   if (!path.empty()) writes_.push_back({path, std::string(option)});
 }

@@ -20,6 +20,8 @@ class FileRoles {
   void reads_model(const std::string& model);
   /// A temperature's profile, if it is one.
   void reads_temperature(const std::string& written);
+  /// The norms of a control of the state, if it has a file.
+  void reads_state(const std::string& written);
   /// A file, or "-" for stdout; "" is nothing. `option`: "--json".
   void writes(const std::string& path, std::string_view option);
 

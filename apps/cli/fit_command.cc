@@ -48,6 +48,9 @@ void FitCommand::add_to(CLI::App& app) {
   command_->add_option("-t,--temperature", temperature_, "Of the vectors it will be applied to [1]")
       ->type_name("T")
       ->group(group);
+  command_->add_option("--state", state_, "Of the vectors it will be applied to, where the model has a state [none]")
+      ->type_name("S")
+      ->group(group);
   command_->add_flag("--force", force_, "Replace a file that exists")->group(group);
   model_.add_to(*command_);
   encode_.add_to(*command_);
@@ -63,6 +66,7 @@ void FitCommand::check_output(const InputPlan& plan) const {
   roles.reads(plan);
   roles.reads_model(model_.options.model);
   roles.reads_temperature(temperature_);
+  roles.reads_state(state_);
   roles.writes(output_, "-o");
   roles.check();
   check_writable(output_, force_ ? Existing::replace : Existing::refuse);
@@ -75,6 +79,7 @@ int FitCommand::run() const {
   check_output(plan);
   EncodeOptions options = encode_.resolve();
   options.temperature = Temperature::parse(temperature_);
+  options.state = parse_state(state_);
   const SentenceEncoder encoder = model_.load();
   PostFitter fitter(encoder.output_dim(options));
   const auto source = open_inputs(plan, input_.resolve());

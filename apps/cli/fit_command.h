@@ -24,6 +24,7 @@ class FitCommand {
   InputArguments input_;
   std::string transform_;
   std::string temperature_ = "1";
+  std::string state_ = "none";
   std::string output_;
   bool force_ = false;
 };

@@ -10,7 +10,7 @@ namespace {
 using FieldAndFlag = std::pair<std::string_view, std::string_view>;
 
 /// A name that begins with another one comes before it.
-constexpr std::array<FieldAndFlag, 31> kFlags = {{{"BakeOptions::dtype", "--dtype"},
+constexpr std::array<FieldAndFlag, 32> kFlags = {{{"BakeOptions::dtype", "--dtype"},
                                                   {"BakeOptions::force", "--force"},
                                                   {"BakeOptions::temper_position_bias", "--temper-position-bias"},
                                                   {"EncodeOptions::max_length", "--max-length"},

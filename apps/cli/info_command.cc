@@ -30,6 +30,11 @@ void append_limits(const ModelInfo& info, std::string& out) {
   append_row(out, "temperature",
              info.tempered_layers > 0 ? fmt::format("acts on {} attention layers", info.tempered_layers)
                                       : std::string("refused: there is no attention layer that it acts on"));
+  if (info.state_layers > 0) {
+    append_row(out, "state",
+               fmt::format("acts on {} layers, each of {} heads of {} x {} numbers (--state)", info.state_layers,
+                           info.num_heads, info.state_head_dim, info.state_size));
+  }
   if (!info.baked_temperature.empty()) append_row(out, "in the weights", "temperature " + info.baked_temperature);
   append_row(out, "threads", fmt::format("{}", info.threads));
 }
@@ -91,6 +96,9 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"max_length_source", info.max_length_source},
                      {"position_limit", info.position_limit},
                      {"tempered_layers", info.tempered_layers},
+                     {"state_layers", info.state_layers},
+                     {"state_head_dim", info.state_head_dim},
+                     {"state_size", info.state_size},
                      {"baked_temperature", info.baked_temperature.empty() ? Json() : Json(info.baked_temperature)},
                      {"hidden_size", info.hidden_size},
                      {"num_layers", info.num_layers},

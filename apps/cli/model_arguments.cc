@@ -74,6 +74,14 @@ ComputeType parse_dtype(const std::string& name) { return look_up(kTypes, name, 
 
 PositionExtension parse_extension(const std::string& name) { return look_up(kExtensions, name, "an extension"); }
 
+StateControl parse_state(const std::string& text) {
+  try {
+    return StateControl::parse(text);
+  } catch (const Error& error) {
+    throw Error(error.code(), std::string("--state: ") + error.what(), {.file = error.file()});
+  }
+}
+
 void ModelArguments::add_to(CLI::App& command) {
   const std::string group = "Model";
   command.add_option("-m,--model", options.model, "Model folder, or a name in the local Hugging Face cache")

@@ -17,6 +17,8 @@ namespace treble::cli {
 /// Throw Error{invalid_argument} naming what there is.
 ComputeType parse_dtype(const std::string& name);
 PositionExtension parse_extension(const std::string& name);
+/// Throws what StateControl::parse throws, naming --state.
+StateControl parse_state(const std::string& text);
 
 /// What to say of an extension that changes the vectors of texts within the model's positions; empty where it does not.
 std::string extension_warning(const ModelInfo& model);

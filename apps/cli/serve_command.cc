@@ -20,11 +20,12 @@ namespace treble::cli {
 namespace {
 
 constexpr const char* kServeExamples =
-    R"(The APIs of text-embeddings-inference (/embed, …) and OpenAI (/v1/embeddings, …), with one more field: "temperature".
+    R"(The APIs of text-embeddings-inference (/embed, …) and OpenAI (/v1/embeddings, …), with one more field: "temperature"
+("state" for Mamba-2 models).
 http://HOST:PORT/ is a page to try it on, /docs lists the routes; docs/server.md, docs/operate.md.
 
 Every option is also an environment variable, in upper case (--max-batch-tokens: MAX_BATCH_TOKENS; but --hostname:
-TREBLE_HOSTNAME, --model: TREBLE_MODEL), or a line of the file of --config (max-batch-tokens = 16384). SIGTERM and Ctrl-C refuse new requests and answer those accepted.
+TREBLE_HOSTNAME, --model: TREBLE_MODEL, --state: TREBLE_STATE), or a line of the file of --config (max-batch-tokens = 16384). SIGTERM and Ctrl-C refuse new requests and answer those accepted.
 
 Examples:
   treble serve --model models/all-MiniLM-L6-v2 --port 3000
@@ -101,6 +102,16 @@ void ServeCommand::add_model_options() {
       ->take_all()
       ->allow_extra_args(false)
       ->envname("TEMPERATURE")
+      ->group(group);
+  command
+      .add_option("--state", states_,
+                  "Control of the state of Mamba-2 models where a request names none (rri:A,B, window:R, norm:P, "
+                  "norm:FILE): one for all, or one for each model [none]")
+      ->type_name("S")
+      ->take_all()
+      ->allow_extra_args(false)
+      // STATE is too common a name for other things.
+      ->envname("TREBLE_STATE")
       ->group(group);
   add_list(command, group, "--temperature-profile", profiles_,
            "A calibrated profile that requests may name as match:NAME; may be repeated", "NAME=FILE");
@@ -214,6 +225,8 @@ std::vector<server::ServedModelOptions> ServeCommand::resolve_models() const {
     one.model.extension = parse_extension(extend_);
     const std::string temperature = one_of_each(temperatures_, i, models_.size(), "--temperature", true);
     if (!temperature.empty()) one.encode.temperature = Temperature::parse(temperature);
+    const std::string state = one_of_each(states_, i, models_.size(), "--state", true);
+    if (!state.empty()) one.encode.state = parse_state(state);
     if (!default_prompt_.empty()) one.encode.prompt = default_prompt_;
     if (command_->count("--default-prompt-name") > 0) one.encode.prompt_name = default_prompt_name_;
     one.queue = queue_;

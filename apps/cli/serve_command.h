@@ -32,6 +32,7 @@ class ServeCommand {
   std::vector<std::string> models_;
   std::vector<std::string> names_;
   std::vector<std::string> temperatures_;
+  std::vector<std::string> states_;
   std::vector<std::string> profiles_;
   std::string dtype_ = "float32";
   std::string extend_ = "none";

@@ -43,6 +43,23 @@ std::string truncation_line(const EmbedSummary& summary) {
   return line + "\n";
 }
 
+std::string temperature_line(const EmbedSummary& summary) {
+  const Temperature& temperature = summary.options.temperature;
+  const std::string& baked = summary.model->baked_temperature;
+  std::string line = temperature.is_identity()
+                         ? std::string("temperature 1: the model as ") + (baked.empty() ? "trained" : "baked")
+                         : fmt::format("temperature {} on {} attention layers", temperature.to_string(),
+                                       summary.model->tempered_layers);
+  if (!baked.empty()) line += fmt::format(", with temperature {} in its weights", baked);
+  return line + "\n";
+}
+
+std::string state_line(const EmbedSummary& summary) {
+  const StateControl& state = summary.options.state;
+  if (state.is_identity()) return "state none: the model as trained\n";
+  return fmt::format("state {} in {} layers\n", state.to_string(), summary.model->state_layers);
+}
+
 std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
   if (summary.output.empty())
@@ -61,14 +78,7 @@ std::string describe(const EmbedSummary& summary) {
   if (const auto replaced = summary.result->total.replaced_characters; replaced > 0) {
     text += fmt::format("{} pieces of invalid UTF-8 replaced by U+FFFD\n", grouped(replaced));
   }
-  const Temperature& temperature = summary.options.temperature;
-  const std::string& baked = summary.model->baked_temperature;
-  text += temperature.is_identity()
-              ? std::string("temperature 1: the model as ") + (baked.empty() ? "trained" : "baked")
-              : fmt::format("temperature {} on {} attention layers", temperature.to_string(),
-                            summary.model->tempered_layers);
-  if (!baked.empty()) text += fmt::format(", with temperature {} in its weights", baked);
-  text += '\n';
+  text += summary.model->state_layers > 0 ? state_line(summary) : temperature_line(summary);
   if (summary.model->compute_dtype != ComputeType::float32 || !summary.model->dtype_reason.empty()) {
     text += fmt::format("computed in {} with {}{}{}\n", to_string(summary.model->compute_dtype), summary.model->cpu_isa,
                         summary.model->dtype_reason.empty() ? "" : "; ", summary.model->dtype_reason);
@@ -93,6 +103,7 @@ std::string summary_json(const EmbedSummary& summary) {
       {"cpu_isa", summary.model->cpu_isa},
       {"peak_rss_bytes", peak_rss_bytes()},
       {"temperature", summary.options.temperature.to_string()},
+      {"state", summary.options.state.to_string()},
       {"baked_temperature", summary.model->baked_temperature.empty() ? Json() : Json(summary.model->baked_temperature)},
       {"resumed_after", result.before.count},
       {"complete", result.total.complete}};

@@ -119,6 +119,14 @@ void SweepCommand::add_judgement_options() {
       ->allow_extra_args(false)
       ->group(group);
   command_
+      ->add_option("--state", states_,
+                   "Of Mamba-2 models, in place of temperatures: a control of the state to try; may be repeated "
+                   "[rri:0.9999,0.75 window:512 window:2048]; none is always there")
+      ->type_name("S")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->group(group);
+  command_
       ->add_option(
           "--post", posts_,
           "Post-processing steps to try after the untouched model; chunk-mean[:N], chunk-max[:N] and late-chunk:N, "
@@ -241,6 +249,10 @@ SweepOptions SweepCommand::resolve() const {
     auto& temperatures = options.temperatures.emplace();
     for (const std::string& text : temperatures_) temperatures.push_back(Temperature::parse(text));
   }
+  if (!states_.empty()) {
+    auto& states = options.states.emplace();
+    for (const std::string& text : states_) states.push_back(parse_state(text));
+  }
   if (!posts_.empty()) {
     auto& baselines = options.baselines.emplace();
     if (posts_ != std::vector<std::string>{"none"}) {
@@ -308,6 +320,7 @@ void SweepCommand::check_output() const {
   }
   roles.reads_model(model_.options.model);
   for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
+  for (const std::string& state : states_) roles.reads_state(state);
   if (cache_ == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
   for (const auto& [path, option] : {std::pair(&scores_, "--scores"), std::pair(&run_, "--run")}) {
     if (*path == "-") fail(ErrorCode::invalid_argument, "{} is a file, and cannot be stdout", option);

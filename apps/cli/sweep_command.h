@@ -57,6 +57,7 @@ class SweepCommand {
   std::int64_t sample_ = 1000;
   std::string similarity_;  ///< empty: the model's own
   std::vector<std::string> temperatures_;
+  std::vector<std::string> states_;
   std::vector<std::string> posts_;
   std::vector<std::string> dtypes_;
   std::vector<std::string> extensions_;

@@ -56,6 +56,7 @@ void run_server(const ServerOptions& options, const std::stop_token& stop,
     operations.log().write(LogLevel::info, "serving",
                            {{"model", model->name()},
                             {"temperature", model->defaults().temperature.to_string()},
+                            {"state", model->defaults().state.to_string()},
                             {"dtype", to_string(model->encoder().info().compute_dtype)},
                             {"threads", std::to_string(model->encoder().info().threads)}});
   }

@@ -57,7 +57,8 @@ struct Calibration {
 
 /// Layers are calibrated in order, each with the scales found for those before it. Deterministic for a seed. Memory
 /// grows with heads · length²; time with lengths · layers. Throws Error{invalid_argument} for lengths that the model
-/// cannot read or that too few texts have, naming both; what SentenceEncoder::encode throws.
+/// cannot read or that too few texts have, naming both; Error{unsupported} for models without attention; what
+/// SentenceEncoder::encode throws.
 TREBLE_API Calibration calibrate(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                  const CalibrateOptions& options);
 

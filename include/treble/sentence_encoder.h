@@ -64,7 +64,7 @@ struct ModelInfo {
   std::int64_t dim = 0;              ///< of the final vectors
   std::int64_t hidden_size = 0;      ///< of the encoder
   std::int64_t num_layers = 0;       ///< of the encoder
-  std::int64_t num_heads = 0;        ///< query heads of a layer
+  std::int64_t num_heads = 0;        ///< query heads of a layer, or heads of its state
   std::int64_t vocab_size = 0;       ///< tokens of the vocabulary
   std::int64_t num_parameters = 0;   ///< of the encoder
   std::int64_t max_length = 0;       ///< in force, in tokens
@@ -72,6 +72,9 @@ struct ModelInfo {
   std::int64_t position_limit = 0;   ///< the maximum for max_length without an extension
   PositionExtension extension = PositionExtension::none;  ///< as ModelOptions asked
   std::int64_t tempered_layers = 0;                       ///< attention modules that a temperature acts on
+  std::int64_t state_layers = 0;     ///< that EncodeOptions::state acts on: all of a Mamba-2 model, else none
+  std::int64_t state_head_dim = 0;   ///< rows of the state of each head; 0 without states
+  std::int64_t state_size = 0;       ///< its columns, N; 0 without states
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;                 ///< by name

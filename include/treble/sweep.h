@@ -22,6 +22,7 @@
 #include "treble/progress.h"
 #include "treble/sentence_encoder.h"
 #include "treble/similarity.h"
+#include "treble/state_control.h"
 
 namespace treble {
 
@@ -54,6 +55,8 @@ TREBLE_API SweepBaseline parse_sweep_baseline(std::string_view text);
 
 /// Those that are tried unless others are given.
 TREBLE_API std::vector<Temperature> default_sweep_temperatures();
+/// Those of state-space models; other models have no state, and these no temperature.
+TREBLE_API std::vector<StateControl> default_sweep_states();
 TREBLE_API std::vector<SweepBaseline> default_sweep_baselines();
 
 /// The model in another form, such as another compute type or more positions. One with a position extension reads as
@@ -66,6 +69,7 @@ struct SweepVariant {
 /// One way to encode.
 struct SweepSetting {
   Temperature temperature = {};             ///< of attention
+  StateControl state = {};                  ///< of state-space models
   std::optional<PostSpec> post = {};        ///< a fitted step after the model
   std::optional<ChunkOptions> chunks = {};  ///< texts in pieces
   /// Tokens that a text may have; unset: as EncodeOptions or the model say.
@@ -96,17 +100,20 @@ struct SweepReading {
   }
 };
 
-/// Which texts the temperature acts on; the others stay at 1.
+/// Which texts the temperature and the control of the state act on; the others are as the model was trained.
 enum class SweepSide { both, query, document };
 /// "both", "query", "document".
 TREBLE_API std::string to_string(SweepSide side);
 
 /// What is tried and how it is judged.
 struct SweepOptions {
-  /// Everything about encoding but the temperature, which is ignored.
+  /// Everything about encoding but the temperature and the control of the state, which are ignored.
   EncodeOptions encode = {};
-  /// Each is tried with every form of the model; 1, the untouched model, is always there. Unset: the default ones.
+  /// Each is tried with every form of the model; 1, the untouched model, is always there. Unset: the default ones, or
+  /// none for models without attention.
   std::optional<std::vector<Temperature>> temperatures = {};
+  /// Controls of the state, tried as temperatures are. Unset: the default ones, or none for models without a state.
+  std::optional<std::vector<StateControl>> states = {};
   /// Fitted steps are tried after the untouched model; fitted without labels, on other texts than those judged. Texts
   /// in pieces are tried at every temperature and length and with every form of the model that makes a difference:
   /// pieces of N tokens are the same whatever longer text the model could read. Unset: the default ones, without those
@@ -116,7 +123,7 @@ struct SweepOptions {
   /// (EncodeOptions::max_length then says what the untouched model reads).
   std::vector<std::int64_t> max_lengths = {};
   std::vector<SweepVariant> variants = {};  ///< other forms of the model to try
-  SweepSide side = SweepSide::both;         ///< which texts the temperature acts on
+  SweepSide side = SweepSide::both;         ///< which texts the temperature or the control of the state acts on
   SweepPrompt query_prompt = {};            ///< put before queries
   SweepPrompt document_prompt = {};         ///< put before documents
   /// Unset: ModelInfo::similarity.
@@ -154,12 +161,13 @@ struct SweepBucket {
 };
 
 /// What the settings of a sweep, in the order of SweepReport, would be; those that are skipped among them. Throws
-/// Error{invalid_argument} for lengths that the model was not loaded for, and for pieces longer than any form reads.
+/// Error{invalid_argument} for lengths that the model was not loaded for, and for pieces longer than any form reads;
+/// Error{unsupported} for temperatures where there is no attention, and for controls of a state where there is none.
 TREBLE_API std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const SweepOptions& options);
 
 /// One way in which settings differ from the untouched model, and what it is worth on held-out data.
 struct SweepAxis {
-  std::string name;          ///< "temperature", "post" (pieces and fitted steps), "max-length" or "model form"
+  std::string name;          ///< "temperature", "state", "post" (pieces and fitted steps), "max-length" or "model form"
   std::size_t settings = 0;  ///< that differ from the untouched model in nothing else
   HeldOutGain alone;         ///< of the best of these, or the untouched model, over the untouched model
   HeldOutGain added;         ///< of the best of all settings over the best of those without it

@@ -107,6 +107,12 @@ BakeReport bake(const std::string& model, const fs::path& output, const Temperat
   try {
     const Source source = open_source(model);
     const ModelLayout layout = read_layout(source.weights_folder(), source.archive);
+    if (layout.config.state_space.enabled) {
+      fail_about(source.folder, ErrorCode::unsupported,
+                 "{}: a {} model has no attention, so there is no temperature to put into its weights; the control of "
+                 "its state (EncodeOptions::state) is applied when texts are encoded",
+                 source.folder.string(), layout.config.model_type);
+    }
     const LogitScales scales(temperature, layout.config);
     const auto changes = plan_bake(layout, source.archive, scales, options.temper_position_bias);
     OutputFolder folder(output, source.folder, options.force);

@@ -28,13 +28,13 @@ std::string_view about_temperature(const CollapseReport& report) {
 
 }  // namespace
 
-std::vector<std::string> collapse_advice(const CollapseReport& report) {
+std::vector<std::string> collapse_advice(const CollapseReport& report, bool has_attention) {
   std::vector<std::string> advice;
   const double unread = report.text_tokens > 0
                             ? 1 - static_cast<double>(report.read_tokens) / static_cast<double>(report.text_tokens)
                             : 0;
   if (unread >= kSubstantialShare) advice.push_back(about_unread(report, unread));
-  if (report.findings.compared) advice.emplace_back(about_temperature(report));
+  if (has_attention && report.findings.compared) advice.emplace_back(about_temperature(report));
   return advice;
 }
 

@@ -85,7 +85,8 @@ void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) cons
 void SentenceEncoder::Impl::check_state_control(const EncodeOptions& options) const {
   if (options.state.is_identity()) return;
   if (!encoder.is_recurrent()) {
-    fail(ErrorCode::unsupported, "state control {} would change nothing: {} has no state, only Mamba-2 models have one",
+    fail(ErrorCode::unsupported,
+         "state control {} (EncodeOptions::state) would change nothing: {} has no state, only Mamba-2 models have one",
          options.state.to_string(), info.name);
   }
   options.state.check_fits(encoder.config().num_layers, encoder.config().num_heads);

@@ -80,7 +80,7 @@ class Inspection {
     report_.map = map.take();
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
-    report_.advice = collapse_advice(report_);
+    report_.advice = collapse_advice(report_, encoder_.info().tempered_layers > 0);
     return std::move(report_);
   }
 

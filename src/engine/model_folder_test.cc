@@ -65,6 +65,15 @@ TEST(FolderFiles, OtherFormatsAreNamedWithTheWayOut) {
   }
 }
 
+TEST(FolderFiles, APickleOfMamba2sAuthorsIsSentToItsConverter) {
+  const ModelCopy model("bert");
+  model.erase("model.safetensors");
+  model.write("pytorch_model.bin", "x");
+  model.write("config.json", R"({"d_model": 16, "n_layer": 2, "ssm_cfg": {"layer": "Mamba2"}})");
+  expect_words(model.load_error(),
+               {"not_found: ", "pytorch_model.bin", "tools/convert_mamba2.py " + model.path().string()});
+}
+
 TEST(FolderFiles, AMissingTokenizerSaysWhatToMakeItOf) {
   for (const char* file : {"vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer_config.json"}) {
     const ModelCopy model("bert");

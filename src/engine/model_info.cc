@@ -45,6 +45,11 @@ ModelInfo describe_model(const LoadedModel& model) {
   info.max_length_source = model.options.max_length ? "asked for" : model.limit.source;
   info.position_limit = model.limit.position_limit;
   info.tempered_layers = model.encoder.tempered_layers();
+  if (config.state_space.enabled) {
+    info.state_layers = config.num_layers;
+    info.state_head_dim = config.head_dim;
+    info.state_size = config.state_space.state_size;
+  }
   if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
   info.modules = model.modules.descriptions();
   info.prompts = model.settings.prompts;

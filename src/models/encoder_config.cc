@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace treble::internal {
 
@@ -54,10 +55,33 @@ std::string describe_attention(const EncoderConfig& config) {
   return text;
 }
 
+using Switches = std::vector<std::pair<std::string, std::string>>;
+
+/// Of models whose layers have neither attention nor a feed-forward network.
+Switches describe_state_space(const EncoderConfig& config) {
+  const StateSpaceConfig& states = config.state_space;
+  Switches switches;
+  switches.emplace_back("positions", "none: the state carries the order");
+  switches.emplace_back(
+      "norm", fmt::format("RMS norm before each layer and, gated, before its output, eps {:g}", config.norm_eps));
+  switches.emplace_back(
+      "state",
+      fmt::format("{} heads of {} x {} numbers, {} of B and C", config.num_heads, config.head_dim, states.state_size,
+                  states.num_groups == 1 ? std::string("1 group") : fmt::format("{} groups", states.num_groups)));
+  switches.emplace_back(
+      "convolution", fmt::format("causal, over {} tokens, {}{}", states.conv_kernel, activation_name(config.activation),
+                                 states.conv_bias ? "" : ", without bias"));
+  if (states.min_step > 0 || std::isfinite(states.max_step)) {
+    switches.emplace_back("time step", fmt::format("between {:g} and {:g}", states.min_step, states.max_step));
+  }
+  return switches;
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& config) {
-  std::vector<std::pair<std::string, std::string>> switches;
+  if (config.state_space.enabled) return describe_state_space(config);
+  Switches switches;
   switches.emplace_back("positions", describe_positions(config));
   if (config.relative_buckets.num_buckets > 0) {
     switches.emplace_back(

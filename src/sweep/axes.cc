@@ -14,8 +14,9 @@ struct Way {
   bool (*differs)(const SweepSetting& setting);
 };
 
-constexpr std::array<Way, 4> kWays = {
+constexpr std::array<Way, 5> kWays = {
     {{"temperature", [](const SweepSetting& s) { return !s.temperature.is_identity(); }},
+     {"state", [](const SweepSetting& s) { return !s.state.is_identity(); }},
      {"post", [](const SweepSetting& s) { return s.post || s.chunks; }},
      {"max-length", [](const SweepSetting& s) { return s.max_length.has_value(); }},
      {"model form", [](const SweepSetting& s) { return !s.variant.empty(); }}}};

@@ -50,10 +50,13 @@ std::vector<SweepBucket> make_buckets(const SweepTask& task, std::size_t setting
 
 std::string points(double value) { return fmt::format("{:+.2f}", 100 * value); }
 
-/// "temperature 0.8", "whitening".
-std::string title_of(const SweepSetting& setting) {
-  const bool only_temperature = !setting.post && !setting.chunks && !setting.max_length && setting.variant.empty();
-  return only_temperature ? "temperature " + setting.name() : setting.name();
+/// "temperature 0.8", "state window:512", "whitening".
+std::string title_of(const SweepReport& report, std::size_t index) {
+  const SweepSetting& setting = report.settings[index];
+  if (setting.post || setting.chunks || setting.max_length || !setting.variant.empty()) return setting.name();
+  if (!setting.state.is_identity()) return "state " + setting.name();
+  if (index == 0 && tries_states(report)) return "the untouched model";
+  return "temperature " + setting.name();
 }
 
 /// "chosen in 71 of 100 folds; else temperature 1 (29)".
@@ -64,7 +67,7 @@ std::string choices(const SweepReport& report) {
   std::string separator = "; else ";
   for (const auto& [setting, count] : counts) {
     if (setting == report.winner) continue;
-    text += fmt::format("{}{} ({})", std::exchange(separator, ", "), title_of(report.settings[setting]), count);
+    text += fmt::format("{}{} ({})", std::exchange(separator, ", "), title_of(report, setting), count);
   }
   return text;
 }
@@ -148,12 +151,17 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
   report.verdict = verdict_of(report);
 }
 
+bool tries_states(const SweepReport& report) {
+  return std::any_of(report.settings.begin(), report.settings.end(),
+                     [](const SweepSetting& setting) { return !setting.state.is_identity(); });
+}
+
 std::string verdict_of(const SweepReport& report) {
   std::string text = report.labelled
                          ? ""
                          : "A proxy without labels (first halves of texts finding their second halves), so no proof: ";
   const HeldOutResult& result = report.held_out;
-  const std::string title = title_of(report.settings[report.winner]);
+  const std::string title = title_of(report, report.winner);
   const std::string numbers =
       fmt::format("{} points of {} on held-out data (95 % interval)", interval_text(result.gain), report.metric);
   switch (benefit_of(result)) {

@@ -16,6 +16,9 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
 /// What the gain on held-out data says, for people.
 std::string verdict_of(const SweepReport& report);
 
+/// Whether a setting controls the state, so that none has a temperature.
+bool tries_states(const SweepReport& report);
+
 /// By which share a value has changed; nothing where it was near 0 before.
 std::optional<double> relative_change(double after, double before);
 

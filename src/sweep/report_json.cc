@@ -80,6 +80,8 @@ Json setting_json(const SweepReport& report, std::size_t s) {
   return {{"name", setting.name()},
           {"temperature", setting.temperature.to_string()},
           {"temperature_canonical", setting.temperature.canonical()},
+          {"state", setting.state.to_string()},
+          {"state_canonical", setting.state.canonical()},
           {"post", setting.post     ? Json(setting.post->to_string())
                    : setting.chunks ? Json(setting.chunks->to_string())
                                     : Json()},

@@ -14,6 +14,8 @@ using namespace internal;
 namespace {
 
 constexpr std::array kTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
+/// The setting of arXiv 2410.07145, and windows: texts of up to so many tokens keep their vectors.
+constexpr std::array kStates = {"rri:0.9999,0.75", "window:512", "window:2048"};
 constexpr std::array kBaselines = {"centring", "whitening", "all-but-the-top", "length-direction"};
 
 void add_new(SweepSetting setting, std::vector<SweepSetting>& settings) {
@@ -77,11 +79,47 @@ bool tries(const Form& form, std::size_t place, const ChunkOptions& chunks, cons
   return std::none_of(form.lengths.begin(), form.lengths.begin() + static_cast<std::ptrdiff_t>(place), fits);
 }
 
-std::vector<Temperature> temperatures_of(const SweepOptions& options) {
-  std::vector<Temperature> temperatures = {{}};
-  const auto asked = options.temperatures ? *options.temperatures : default_sweep_temperatures();
-  temperatures.insert(temperatures.end(), asked.begin(), asked.end());
-  return temperatures;
+/// The untouched model, then what is asked for; unset: the default where the model has what it acts on. Throws what the
+/// model says of one that it cannot be encoded with.
+template <typename Value>
+std::vector<Value> values_of(const SentenceEncoder& encoder, const std::optional<std::vector<Value>>& asked,
+                             const std::vector<Value>& default_values, Value EncodeOptions::* field) {
+  std::vector<Value> values = {{}};
+  for (const Value& value : asked ? *asked : default_values) {
+    EncodeOptions options = {.prompt = ""};
+    options.*field = value;
+    encoder.validate(options);
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::vector<Temperature> temperatures_of(const SentenceEncoder& encoder, const SweepOptions& options) {
+  const bool tempered = encoder.info().tempered_layers > 0;
+  return values_of(encoder, options.temperatures, tempered ? default_sweep_temperatures() : std::vector<Temperature>(),
+                   &EncodeOptions::temperature);
+}
+
+std::vector<StateControl> states_of(const SentenceEncoder& encoder, const SweepOptions& options) {
+  const bool recurrent = encoder.info().state_layers > 0;
+  return values_of(encoder, options.states, recurrent ? default_sweep_states() : std::vector<StateControl>(),
+                   &EncodeOptions::state);
+}
+
+/// What is done to the layers.
+struct Intervention {
+  Temperature temperature;
+  StateControl state;
+};
+
+/// A model has attention or states, so this is the one list or the other.
+std::vector<Intervention> interventions_of(const SentenceEncoder& encoder, const SweepOptions& options) {
+  std::vector<Intervention> result;
+  const auto states = states_of(encoder, options);
+  for (const Temperature& temperature : temperatures_of(encoder, options)) {
+    for (const StateControl& state : states) result.push_back({temperature, state});
+  }
+  return result;
 }
 
 void check_pieces(const std::vector<ChunkOptions>& pieces, const std::vector<SweepSetting>& settings) {
@@ -100,6 +138,7 @@ void check_pieces(const std::vector<ChunkOptions>& pieces, const std::vector<Swe
 std::string SweepSetting::name() const {
   std::string name = temperature.is_identity() ? "" : temperature.to_string();
   const auto add = [&name](const std::string& part) { name += (name.empty() ? "" : " + ") + part; };
+  if (!state.is_identity()) add(state.to_string());
   if (!variant.empty()) add(variant);
   if (max_length) add("max-length:" + std::to_string(*max_length));
   if (chunks) add(chunks->to_string());
@@ -117,6 +156,13 @@ std::vector<Temperature> default_sweep_temperatures() {
   temperatures.reserve(kTemperatures.size());
   for (const char* text : kTemperatures) temperatures.push_back(Temperature::parse(text));
   return temperatures;
+}
+
+std::vector<StateControl> default_sweep_states() {
+  std::vector<StateControl> states;
+  states.reserve(kStates.size());
+  for (const char* text : kStates) states.push_back(StateControl::parse(text));
+  return states;
 }
 
 std::vector<SweepBaseline> default_sweep_baselines() {
@@ -139,12 +185,13 @@ std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const S
     if (const auto* post = std::get_if<PostSpec>(&baseline)) fitted.push_back(*post);
     if (const auto* chunks = std::get_if<ChunkOptions>(&baseline)) pieces.push_back(*chunks);
   }
-  const auto temperatures = temperatures_of(options);
+  const auto interventions = interventions_of(encoder, options);
   for (const Form& form : forms_of(encoder, options)) {
-    // Those of one form and temperature stand together, as they share vectors.
-    for (const Temperature& temperature : temperatures) {
+    // Those of one form and intervention stand together, as they share vectors.
+    for (const auto& [temperature, state] : interventions) {
       for (std::size_t place = 0; place < form.lengths.size(); ++place) {
-        SweepSetting setting = {.temperature = temperature, .max_length = form.lengths[place], .variant = form.variant};
+        SweepSetting setting = {
+            .temperature = temperature, .state = state, .max_length = form.lengths[place], .variant = form.variant};
         add_new(setting, settings);
         for (const ChunkOptions& chunks : pieces) {
           setting.chunks = chunks;
@@ -165,6 +212,7 @@ bool internal::extends(const ModelInfo& form, const ModelInfo& model) {
 
 EncodeOptions internal::encode_options(const SweepSetting& setting, bool extended, EncodeOptions options) {
   options.temperature = setting.temperature;
+  options.state = setting.state;
   if (extended) options.max_length.reset();
   if (setting.max_length) options.max_length = setting.max_length;
   return options;

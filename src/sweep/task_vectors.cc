@@ -61,9 +61,10 @@ bool Variation::any() const noexcept {
 }
 
 CachedVectors SideEncoder::encode(SweepSetting setting, bool tempered) {
-  if (tempered && !setting.temperature.is_identity()) return assemble(setting);
+  if (tempered && !(setting.temperature.is_identity() && setting.state.is_identity())) return assemble(setting);
   const bool fitted = setting.post.has_value();
   setting.temperature = {};
+  setting.state = {};
   setting.post.reset();
   const std::string name = setting.name();
   if (const auto found = kept_.find(name); found != kept_.end()) {
@@ -75,7 +76,7 @@ CachedVectors SideEncoder::encode(SweepSetting setting, bool tempered) {
 
 CachedVectors SideEncoder::assemble(const SweepSetting& setting) {
   const std::int64_t longest = encoder_.longest_whole(setting);
-  const std::string key = setting.variant + '\n' + setting.temperature.canonical();
+  const std::string key = setting.variant + '\n' + setting.temperature.canonical() + '\n' + setting.state.canonical();
   if (whole_.key != key) whole_ = {key, 0, {}, std::vector<bool>(side_.size())};
   const auto shared = [&](std::size_t text) { return whole_.there[text] && tokens()[text] <= longest; };
   std::vector<std::size_t> missing;

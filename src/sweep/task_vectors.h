@@ -47,8 +47,8 @@ class Variation {
   bool empty_ = true;
 };
 
-/// Encodes the texts of one side. Vectors at temperature 1 are kept: sides and fitted steps need them again. A text
-/// that several settings of one form and temperature read as a whole is encoded once.
+/// Encodes the texts of one side. Vectors of the model as trained are kept: sides and fitted steps need them again. A
+/// text that several settings of one form and temperature read as a whole is encoded once.
 class SideEncoder {
  public:
   /// `encoder` and `texts` must outlive this.

@@ -48,6 +48,7 @@ class Use {
   std::string difference(const SweepSetting& setting) const {
     Arguments arguments;
     if (!setting.temperature.is_identity()) arguments.add("--temperature", setting.temperature.to_string());
+    if (!setting.state.is_identity()) arguments.add("--state", setting.state.to_string());
     const ModelInfo& form = form_of(setting);
     if (form.compute_dtype != model_.compute_dtype) arguments.add("--dtype", to_string(form.compute_dtype));
     add_length(setting, false, arguments);
@@ -70,6 +71,7 @@ class Use {
       if (tempered && !recommended_.temperature.is_identity()) {
         own.add("--temperature", recommended_.temperature.to_string());
       }
+      if (tempered && !recommended_.state.is_identity()) own.add("--state", recommended_.state.to_string());
       if (recommended_.chunks) own.add("--post", recommended_.chunks->to_string());
       if (recommended_.post) own.add("--post", post_file());
       lines.push_back(fmt::format("treble embed{}{}{} {}.jsonl -o {}.npy", shared(prompt),

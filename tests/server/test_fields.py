@@ -112,10 +112,32 @@ TEMPERATURE: Choices = [
     ([1], 422),
     ({}, 422),
 ]
+# Of a model without a state: what changes nothing is as good as nothing.
+STATE: Choices = [
+    ("none", OK),
+    ("rri:1,1", OK),
+    ("norm:inf", OK),
+    (None, OK),
+    ("window:8", 501),
+    ("rri:0.9999,0.75", 501),
+    ("norm:2.5", 501),
+    ("", 422),
+    ("window:", 422),
+    ("window:0", 422),
+    ("rri:2,1", 422),
+    ("norm:nan", 422),
+    ("norm:/etc/passwd", 422),
+    ("norm:x.json", 422),
+    (1, 422),
+    (True, 422),
+    (["none"], 422),
+    ({}, 422),
+]
 MODEL: Choices = [("tiny", OK), ("other", 404), ("", OK), *NOT_A_TEXT]
 OPTIONS: dict[str, Choices] = {
     "model": [*MODEL, (None, OK)],
     "temperature": TEMPERATURE,
+    "state": STATE,
     "prompt_name": [("", OK), (None, OK), ("other", 404), *NOT_A_TEXT],
     "truncate": BOOLEAN,
     "truncation_direction": [("Left", OK), ("right", OK), (None, OK), ("LEFT", 422), ("end", 422), *NOT_A_TEXT],

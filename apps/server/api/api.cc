@@ -49,7 +49,7 @@ bool matches(std::string_view pattern, std::string_view path) {
 constexpr const char* kAllowedHeaders = "authorization, content-type, x-request-id, x-request-timeout-ms, traceparent";
 constexpr const char* kExposedHeaders =
     "retry-after, x-compute-characters, x-compute-time, x-compute-tokens, x-ignored-fields, x-inference-time, "
-    "x-queue-time, x-request-id, x-temperature, x-tokenization-time, x-total-time, x-truncated-texts, "
+    "x-queue-time, x-request-id, x-state, x-temperature, x-tokenization-time, x-total-time, x-truncated-texts, "
     "x-truncated-tokens";
 
 }  // namespace

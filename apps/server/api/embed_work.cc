@@ -124,8 +124,8 @@ Inputs read_inputs(const JsonBody& body, const char* field, std::int64_t max_cou
 }
 
 std::vector<std::string_view> with_encode_fields(std::vector<std::string_view> fields) {
-  for (const char* field : {"model", "temperature", "prompt_name", "prompt", "truncate", "truncation_direction",
-                            "normalize", "dimensions", "max_length"}) {
+  for (const char* field : {"model", "temperature", "state", "prompt_name", "prompt", "truncate",
+                            "truncation_direction", "normalize", "dimensions", "max_length"}) {
     fields.emplace_back(field);
   }
   return fields;
@@ -153,6 +153,23 @@ Temperature read_temperature(const Json& value, const char* field, const ApiOpti
   return Temperature::parse(text);
 }
 
+StateControl read_state(const Json& value, const char* field) {
+  const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+  const std::size_t colon = text.find(':');
+  const std::string kind = text.substr(0, colon);
+  const std::string_view numbers = colon == std::string::npos ? "" : std::string_view(text).substr(colon + 1);
+  const bool formula = kind == "rri" || kind == "window" || kind == "norm";
+  const bool numeric = !numbers.empty() && numbers.find_first_not_of("0123456789.,+-eE") == std::string_view::npos;
+  // Nothing but a formula reaches the parser, which would take other texts for names of files.
+  if (text != "none" && text != "norm:inf" && !(formula && numeric)) {
+    refuse("invalid_argument",
+           fmt::format("`{}` must be one of the texts none, rri:A,B, window:R, norm:P, not {:.60}", field,
+                       value.is_string() ? fmt::format("\"{}\"", text) : kind_of(value)),
+           field);
+  }
+  return StateControl::parse(text);
+}
+
 EncodeOptions read_encode_options(const JsonBody& body, const Api& api, const ServedModel& model) {
   EncodeOptions options = model.defaults();
   if (const Json* temperature = body.find("temperature")) {
@@ -160,6 +177,13 @@ EncodeOptions read_encode_options(const JsonBody& body, const Api& api, const Se
       options.temperature = read_temperature(*temperature, "temperature", api.options());
     } catch (const Error& error) {
       throw ApiError(error, "temperature");
+    }
+  }
+  if (const Json* state = body.find("state")) {
+    try {
+      options.state = read_state(*state, "state");
+    } catch (const Error& error) {
+      throw ApiError(error, "state");
     }
   }
   const auto prompt = body.text("prompt");
@@ -222,6 +246,9 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
       HttpResponse response = {.body = job.write(answer.embeddings)};
       add_compute_headers(done, response);
       response.headers.emplace_back("x-temperature", job.options.temperature.to_string());
+      if (job.model->encoder().info().state_layers > 0) {
+        response.headers.emplace_back("x-state", job.options.state.to_string());
+      }
       add_ignored_fields(job.ignored, response);
       call->answer(std::move(response));
     });

@@ -38,12 +38,15 @@ std::vector<std::string> read_texts(const Json& value, const char* field, std::i
 /// The fields that read_encode_options reads.
 std::vector<std::string_view> with_encode_fields(std::vector<std::string_view> fields);
 
-/// `temperature`, `prompt_name`, `prompt`, `truncate`, `truncation_direction`, `normalize`, `dimensions`,
+/// `temperature`, `state`, `prompt_name`, `prompt`, `truncate`, `truncation_direction`, `normalize`, `dimensions`,
 /// `max_length`, over the model's defaults. Throws ApiError{invalid_argument}, Error.
 EncodeOptions read_encode_options(const JsonBody& body, const Api& api, const ServedModel& model);
 
 /// A number, or a schedule as text. Never reads a file: profiles are those that the server was started with.
 Temperature read_temperature(const Json& value, const char* field, const ApiOptions& options);
+
+/// A written control of the state. Never reads a file: norms of heads come with the server's own default.
+StateControl read_state(const Json& value, const char* field);
 
 /// Makes the body from the vectors, on a thread of the queue.
 using WriteVectors = std::function<std::string(const Embeddings& embeddings)>;

@@ -70,7 +70,8 @@ OrderedJson model_json(const ServedModel& model) {
           {"owned_by", "treble"},
           {"dimensions", model.encoder().output_dim(model.defaults())},
           {"max_input_length", model.encoder().info().max_length},
-          {"temperature", model.defaults().temperature.to_string()}};
+          {"temperature", model.defaults().temperature.to_string()},
+          {"state", model.defaults().state.to_string()}};
 }
 
 int hex_digit(char c) {

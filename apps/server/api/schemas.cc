@@ -29,6 +29,10 @@ constexpr const char* kSchemas = R"json({
     "description": "Of attention: a number above 0 (1 is the model as trained, less sharpens), or a schedule: log:N0, ssmax:S, ssmax:S,B, yarn:N0, or match:NAME of a profile that the server was started with.",
     "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "minLength": 1}]
   },
+  "State": {
+    "description": "Control of the state of Mamba-2 models, which other models refuse: none (the model as trained), rri:A,B (retain and insert less), window:R (the last R tokens), norm:P (Frobenius norm of each head's state held to P).",
+    "type": "string", "minLength": 4
+  },
   "EmbedRequest": {
     "type": "object", "required": ["inputs"],
     "properties": {"inputs": {"$ref": "#/components/schemas/Inputs"}, "$encode": {}}
@@ -95,7 +99,8 @@ constexpr const char* kSchemas = R"json({
       "served_model_name": {"type": "string"}, "model_type": {"type": "object"},
       "max_input_length": {"type": "integer"}, "max_client_batch_size": {"type": "integer"},
       "payload_limit": {"type": "integer"},
-      "auto_truncate": {"type": "boolean"}, "temperature": {"type": "string"}, "dimensions": {"type": "integer"},
+      "auto_truncate": {"type": "boolean"}, "temperature": {"type": "string"}, "state": {"type": "string"},
+      "state_layers": {"type": "integer", "description": "That a control of the state acts on; 0: the model has none."}, "dimensions": {"type": "integer"},
       "models": {"type": "array", "items": {"type": "object"}, "description": "The same of each model, where there are several."}
     }
   },
@@ -207,6 +212,7 @@ constexpr const char* kSchemas = R"json({
 constexpr const char* kEncodeFields = R"json({
   "model": {"type": ["string", "null"], "description": "One of /v1/models; may be left out where the route does not require it."},
   "temperature": {"oneOf": [{"$ref": "#/components/schemas/Temperature"}, {"type": "null"}]},
+  "state": {"oneOf": [{"$ref": "#/components/schemas/State"}, {"type": "null"}]},
   "prompt_name": {"type": ["string", "null"], "description": "One of the model's prompts; \"\" for none."},
   "prompt": {"type": ["string", "null"], "description": "Put before every text; excludes prompt_name."},
   "truncate": {"type": ["boolean", "null"], "description": "Cut inputs beyond the limit (and say how much) rather than refuse them. Default: --auto-truncate."},

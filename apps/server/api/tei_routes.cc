@@ -192,6 +192,8 @@ OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
           {"temperature", defaults.temperature.to_string()},
           {"baked_temperature", info.baked_temperature.empty() ? OrderedJson() : OrderedJson(info.baked_temperature)},
           {"tempered_layers", info.tempered_layers},
+          {"state", defaults.state.to_string()},
+          {"state_layers", info.state_layers},
           {"dimensions", model.encoder().output_dim(defaults)},
           {"similarity", to_string(info.similarity)},
           {"prompts", info.prompts},

@@ -14,7 +14,7 @@ namespace treble::server {
 struct ServedModelOptions {
   std::string name = {};      ///< in requests' `model`; empty: the model's own name
   ModelOptions model = {};    ///< how it is loaded
-  EncodeOptions encode = {};  ///< what requests get unless they say otherwise: temperature, prompt_name, truncation
+  EncodeOptions encode = {};  ///< of requests that say nothing else: temperature, state, prompt_name, truncation
   RequestQueueOptions queue = {};
 };
 

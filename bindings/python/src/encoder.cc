@@ -168,6 +168,9 @@ nb::dict info(const Encoder& self) {
   result["position_limit"] = info.position_limit;
   result["extension"] = to_string(info.extension);
   result["tempered_layers"] = info.tempered_layers;
+  result["state_layers"] = info.state_layers;
+  result["state_head_dim"] = info.state_head_dim;
+  result["state_size"] = info.state_size;
   result["baked_temperature"] = info.baked_temperature;
   result["default_prompt_name"] = info.default_prompt_name;
   result["similarity"] = to_string(info.similarity);

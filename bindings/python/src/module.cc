@@ -10,6 +10,7 @@
 #include "options.h"
 #include "provenance.h"
 #include "queue.h"
+#include "state.h"
 #include "temperature.h"
 #include "tokens.h"
 #include "treble/version.h"
@@ -27,6 +28,7 @@ NB_MODULE(_treble, module) {
   module.def("library_versions", &treble::library_versions);
   treble::python::bind_errors(module);
   treble::python::bind_temperature(module);
+  treble::python::bind_state(module);
   treble::python::bind_options(module);
   treble::python::bind_encoder(module);
   treble::python::bind_provenance(module);

@@ -46,8 +46,9 @@ SweepData pairs(std::string name, std::vector<std::string> first, std::vector<st
 }
 
 void make_options(SweepOptions* self, const EncodeOptions& encode, std::optional<std::vector<Temperature>> temperatures,
+                  std::optional<std::vector<StateControl>> states,
                   const std::optional<std::vector<std::string>>& baselines) {
-  new (self) SweepOptions{.encode = encode, .temperatures = std::move(temperatures)};
+  new (self) SweepOptions{.encode = encode, .temperatures = std::move(temperatures), .states = std::move(states)};
   if (!baselines) return;
   auto& parsed = self->baselines.emplace();
   for (const std::string& text : *baselines) parsed.push_back(parse_sweep_baseline(text));
@@ -102,7 +103,7 @@ void bind_data(nb::module_& module) {
 void bind_sweep(nb::module_& module) {
   bind_data(module);
   nb::class_<SweepOptions>(module, "SweepOptions", "See treble.SentenceEncoder.sweep.")
-      .def("__init__", &make_options, "encode"_a, "temperatures"_a.none(), "baselines"_a.none())
+      .def("__init__", &make_options, "encode"_a, "temperatures"_a.none(), "states"_a.none(), "baselines"_a.none())
       .def("set_side", &set_side, "side"_a)
       .def("set_similarity", &set_similarity, "name"_a)
       .def(

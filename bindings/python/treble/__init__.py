@@ -6,9 +6,12 @@
 (1, 384)
 """
 
+from treble._state import StateLike
 from treble._temperature import TemperatureLike
 from treble._treble import (
     PostTransform,
+    StateControl,
+    StateNorms,
     SweepData,
     Temperature,
     TemperatureProfile,
@@ -61,6 +64,9 @@ __all__ = [
     "OverloadedError",
     "PostTransform",
     "SentenceEncoder",
+    "StateControl",
+    "StateLike",
+    "StateNorms",
     "SweepData",
     "SweepReport",
     "Temperature",

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from treble._model import Dtype, Extension, Truncation
+from treble._state import StateLike
 from treble._temperature import TemperatureLike
-from treble._treble import Temperature
+from treble._treble import StateControl, Temperature
 from treble.encoder import SentenceEncoder
 from treble.errors import Error, InvalidArgumentError
 
@@ -26,6 +27,7 @@ class EncoderOptions(TypedDict, total=False):
     """The keyword arguments of SentenceEncoder."""
 
     temperature: TemperatureLike
+    state: StateLike
     dtype: Dtype
     threads: int
     max_length: int | None
@@ -127,6 +129,7 @@ def encoder_arguments(encoder: SentenceEncoder) -> dict[str, Any]:
         )
     arguments = {
         "temperature": (None if encoder.temperature.is_identity else plain_temperature(encoder.temperature), None),
+        "state": (None if encoder.state.is_identity else plain_state(encoder.state), None),
         "dtype": (loaded["dtype"], "float32"),
         "threads": (loaded["threads"], 0),
         "max_length": (encoder._max_seq_length or loaded["max_length"], None),
@@ -159,5 +162,24 @@ def plain_temperature(value: TemperatureLike) -> float | str | None:
             pass
     raise InvalidArgumentError(
         f"a temperature that is in no file cannot be written down: {value!r}; write the profile with its write() and "
+        "give the path"
+    )
+
+
+def plain_state(value: StateLike) -> str | None:
+    """The same control of the state as it is written. Raises for norms that are in no file."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return "norm:" + os.fspath(value)
+    if isinstance(value, StateControl):
+        written = str(value)
+        try:
+            if StateControl.parse(written) == value:
+                return written
+        except Error:
+            pass
+    raise InvalidArgumentError(
+        f"norms of states that are in no file cannot be written down: {value!r}; write them with their write() and "
         "give the path"
     )

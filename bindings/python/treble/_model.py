@@ -6,8 +6,9 @@ import os
 from typing import Any, Literal
 
 from treble import _similarity
+from treble._state import StateLike, to_state
 from treble._temperature import TemperatureLike, to_temperature
-from treble._treble import EncodeOptions, Encoder, Temperature
+from treble._treble import EncodeOptions, Encoder, StateControl, Temperature
 from treble.errors import InvalidArgumentError, TrebleWarning, UnsupportedError, warn
 
 Truncation = Literal["end", "start", "error"]
@@ -55,6 +56,7 @@ class Model:
         model_name_or_path: str | os.PathLike[str],
         *,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         dtype: Dtype = "float32",
         threads: int = 0,
         max_length: int | None = None,
@@ -71,6 +73,7 @@ class Model:
         """Loads a model folder, or a name in the local Hugging Face cache; nothing is downloaded.
 
         temperature: of attention, for calls that give none: 0.8, "log:128", a profile; None is the model as trained.
+        state: of Mamba-2 models, likewise: "rri:0.9999,0.75", "window:512", "norm:P", a file of norms (docs/state.md).
         dtype: of the products with weights; "auto" is the fastest that keeps a mean cosine of 0.9995 to float32.
         threads: 0 is as many as the process may use.
         max_length: longest text in tokens; beyond the model's positions with `extend`.
@@ -91,9 +94,11 @@ class Model:
             "dtype": dtype,
             "special_tokens_as_text": special_tokens_as_text,
         }
-        # As it was given: a profile in memory is pickled itself, for it has no file to be read again.
+        # As they were given: what is in memory is pickled itself, for it has no file to be read again.
         self._given_temperature: TemperatureLike = temperature
         self._temperature: Temperature = to_temperature(temperature)
+        self._given_state: StateLike = state
+        self._state: StateControl = to_state(state)
         self._temper_position_bias: bool = temper_position_bias
         self._truncation: Truncation | None = truncation
         self._max_seq_length: int | None = None
@@ -119,13 +124,14 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_encoder", "_temperature", "info", "_cached_options"):
+        for name in ("_encoder", "_temperature", "_state", "info", "_cached_options"):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._temperature = to_temperature(self._given_temperature)
+        self._state = to_state(self._given_state)
         self._load()
 
     def __repr__(self) -> str:
@@ -133,6 +139,8 @@ class Model:
         parts = [repr(self._path), f"dtype={info['dtype']!r}", f"max_length={self.max_seq_length}"]
         if not self._temperature.is_identity:
             parts.insert(1, f"temperature='{self._temperature}'")
+        if not self._state.is_identity:
+            parts.insert(1, f"state='{self._state}'")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     @property
@@ -145,6 +153,17 @@ class Model:
         temperature = to_temperature(value)
         self._encoder.validate(self._options(temperature=temperature))
         self._given_temperature, self._temperature = value, temperature
+
+    @property
+    def state(self) -> StateControl:
+        """Control of the state, of calls that give none. May be set."""
+        return self._state
+
+    @state.setter
+    def state(self, value: StateLike) -> None:
+        state = to_state(value)
+        self._encoder.validate(self._options(state=state))
+        self._given_state, self._state = value, state
 
     @property
     def max_seq_length(self) -> int:
@@ -195,6 +214,7 @@ class Model:
         self,
         *,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         prompt_name: str | None = None,
         prompt: str | None = None,
         truncation: Truncation | None = None,
@@ -205,9 +225,11 @@ class Model:
     ) -> EncodeOptions:
         """Of a call, with what the encoder has for whatever is None."""
         tempered = self._temperature if temperature is None else to_temperature(temperature)
+        controlled = self._state if state is None else to_state(state)
         literal = self._prompt(prompt_name, prompt)
         key = (
             tempered,
+            controlled,
             literal,
             truncation or self._truncation,
             max_length or self._max_seq_length,
@@ -220,9 +242,10 @@ class Model:
             options = EncodeOptions(
                 temperature=tempered,
                 temper_position_bias=self._temper_position_bias,
+                state=controlled,
                 prompt=literal,
-                truncation=key[2],
-                max_length=key[3],
+                truncation=key[3],
+                max_length=key[4],
                 normalize=normalize,
                 dimensions=dimensions,
                 batch_tokens=batch_tokens,

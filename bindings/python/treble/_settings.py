@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from treble._model import Dtype, Extension, Truncation
+    from treble._state import StateLike
     from treble._temperature import TemperatureLike
 
 
@@ -22,6 +23,7 @@ class EncoderOptions(TypedDict, total=False):
     """Keyword arguments of treble.SentenceEncoder and its `encode` that functions over many workers take."""
 
     temperature: TemperatureLike
+    state: StateLike
     dtype: Dtype
     max_length: int | None
     extend: Extension
@@ -41,6 +43,7 @@ class EncoderSettings:
     model: str
     threads: int = 0
     temperature: TemperatureLike = None
+    state: StateLike = None
     dtype: Dtype = "float32"
     max_length: int | None = None
     extend: Extension = "none"
@@ -70,6 +73,7 @@ class EncoderSettings:
         return SentenceEncoder(
             self.model,
             temperature=self.temperature,
+            state=self.state,
             dtype=self.dtype,
             threads=self.threads,
             max_length=self.max_length,

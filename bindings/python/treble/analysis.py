@@ -14,6 +14,7 @@ import numpy as np
 from treble import _treble
 from treble._model import Model
 from treble._progress import progress_bar
+from treble._state import StateLike, to_state
 from treble._temperature import TemperatureLike, to_temperature
 from treble._treble import (
     CalibrateOptions,
@@ -21,6 +22,7 @@ from treble._treble import (
     InspectOptions,
     PostFitter,
     PostTransform,
+    StateControl,
     SweepData,
     SweepOptions,
     Temperature,
@@ -29,6 +31,7 @@ from treble.errors import InvalidArgumentError
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
 Temperatures = TemperatureLike | Sequence[TemperatureLike]
+States = StateLike | Sequence[StateLike]
 _EDGES = (32, 64, 128, 256, 512)
 _SWEEP_EDGES = (*_EDGES, 2048, 8192)
 # Texts of a fit that are held at a time.
@@ -42,6 +45,13 @@ def _many(temperatures: Temperatures) -> list[Temperature]:
     if isinstance(temperatures, (str, Temperature)) or not isinstance(temperatures, (Sequence, np.ndarray)):
         return [to_temperature(temperatures)]
     return [to_temperature(one) for one in temperatures]
+
+
+def _many_states(states: States) -> list[StateControl]:
+    """One control of the state or several."""
+    if isinstance(states, Sequence) and not isinstance(states, str):
+        return [to_state(one) for one in states]
+    return [to_state(states)]
 
 
 def _with_ids(texts: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -108,7 +118,9 @@ class AnalysisMethods(Model):
         sample, seed, bootstrap: texts of each length, of their choice, resamples for the intervals.
         """
         options = InspectOptions(
-            self._options(temperature=1, prompt_name=prompt_name, prompt=prompt), _many(temperatures), list(posts)
+            self._options(temperature=1, state="none", prompt_name=prompt_name, prompt=prompt),
+            _many(temperatures),
+            list(posts),
         )
         options.queries = list(queries)
         options.query_prompt_name = query_prompt_name
@@ -127,6 +139,7 @@ class AnalysisMethods(Model):
         data: str | os.PathLike[str] | SweepData | Iterable[str],
         temperatures: Temperatures = None,
         *,
+        states: States = None,
         split: str = "test",
         sample: int = 1000,
         posts: Sequence[str] | None = None,
@@ -156,9 +169,10 @@ class AnalysisMethods(Model):
         are taken: the first half of each should then find its second half.
         temperatures, posts: to try; None is the program's own choice, () is none. "chunk-mean:256", "chunk-max:256" and
         "late-chunk:64", texts in pieces, are tried at every temperature, fitted steps after the untouched model.
+        states: of Mamba-2 models, in place of temperatures: controls of the state to try; None is as above.
         try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048") and their combinations, each at
         every temperature; so try_max_lengths, tokens that a text may have.
-        side: whose texts the temperature acts on.
+        side: whose texts the temperature or the control of the state acts on.
         group: a field of the queries or pairs by which they hang together and are judged as a whole; by default queries
         of one most relevant document, and exact duplicates.
         folds, deals: parts of the data (0: 5, fewer for little data), and how often it is dealt into them anew.
@@ -167,8 +181,9 @@ class AnalysisMethods(Model):
         """
         encoder, max_length = self._reading(try_max_lengths)
         options = SweepOptions(
-            self._options(temperature=1, max_length=max_length),
+            self._options(temperature=1, state="none", max_length=max_length),
             None if temperatures is None else _many(temperatures),
+            None if states is None else _many_states(states),
             None if posts is None else list(posts),
         )
         options.set_side(side)
@@ -207,7 +222,9 @@ class AnalysisMethods(Model):
         lengths: of the profile; () is those of 64, 128, 256 and 512 that the model reads.
         per_head: tell the heads of a layer apart.
         """
-        options = CalibrateOptions(self._options(temperature=1, prompt_name=prompt_name, prompt=prompt), match)
+        options = CalibrateOptions(
+            self._options(temperature=1, state="none", prompt_name=prompt_name, prompt=prompt), match
+        )
         options.reference_length, options.lengths = reference_length, list(lengths)
         options.per_head, options.sample, options.seed = per_head, sample, seed
         with progress_bar(show_progress_bar, unit="layer") as report:
@@ -247,6 +264,7 @@ class AnalysisMethods(Model):
         transform: str,
         *,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         prompt_name: str | None = None,
         prompt: str | None = None,
         normalize_embeddings: bool = False,
@@ -260,6 +278,7 @@ class AnalysisMethods(Model):
         """
         options = self._options(
             temperature=temperature,
+            state=state,
             prompt_name=prompt_name,
             prompt=prompt,
             normalize=True if normalize_embeddings else None,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from treble import _treble
 from treble._model import Model, Truncation, check_device
 from treble._progress import progress_bar
+from treble._state import StateLike
 from treble._temperature import TemperatureLike
 from treble._treble import EncodeOptions
 from treble.errors import InvalidArgumentError, TruncationWarning, UnsupportedError, warn
@@ -59,6 +60,7 @@ class EncodeMethods(Model):
         pool: Any = None,
         *,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         truncation: Truncation | None = None,
         max_length: int | None = None,
         **kwargs: Any,
@@ -76,6 +78,7 @@ class EncodeMethods(Model):
         normalize_embeddings: to length 1; False is as the model says.
         truncate_dim: dimensions to keep (Matryoshka); the vectors are then of length 1 only with normalize_embeddings.
         temperature: of attention, for this call; None is the encoder's own.
+        state: of Mamba-2 models, for this call ("window:512"); None is the encoder's own.
         truncation, max_length: for this call.
 
         Warns once a call (treble.TruncationWarning) when texts were longer than the model reads. Raises treble.Error;
@@ -88,6 +91,7 @@ class EncodeMethods(Model):
         normalize = normalize_embeddings and output_value == "sentence_embedding"
         options = self._options(
             temperature=temperature,
+            state=state,
             prompt_name=prompt_name,
             prompt=prompt,
             truncation=truncation,
@@ -124,6 +128,7 @@ class EncodeMethods(Model):
         prompt_name: str | None = None,
         prompt: str | None = None,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         truncation: Truncation | None = None,
         max_length: int | None = None,
         normalize_embeddings: bool = False,
@@ -134,6 +139,7 @@ class EncodeMethods(Model):
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
             temperature=temperature,
+            state=state,
             prompt_name=prompt_name,
             prompt=prompt,
             truncation=truncation,
@@ -152,6 +158,7 @@ class EncodeMethods(Model):
         prompt_name: str | None = None,
         prompt: str | None = None,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
         show_progress_bar: bool | None = None,
@@ -164,6 +171,7 @@ class EncodeMethods(Model):
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
             temperature=temperature,
+            state=state,
             prompt_name=prompt_name,
             prompt=prompt,
             normalize=True if normalize_embeddings else None,

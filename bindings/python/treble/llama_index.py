@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-from treble._adapter import Embedder, plain_temperature
+from treble._adapter import Embedder, plain_state, plain_temperature
 from treble._model import Dtype, Extension, Truncation
 from treble.encoder import SentenceEncoder
 
@@ -26,6 +26,7 @@ except ImportError as error:
 __all__ = ["TrebleEmbedding"]
 
 PlainTemperature = Annotated[float | str | None, BeforeValidator(plain_temperature)]
+PlainState = Annotated[str | None, BeforeValidator(plain_state)]
 
 # LlamaIndex sends ten texts at a time by default, which leaves cores idle.
 _MAX_BATCH = 2048
@@ -43,6 +44,9 @@ class TrebleEmbedding(BaseEmbedding):
     )
     temperature: PlainTemperature = Field(
         default=None, description="Of attention; None is the model as trained.", frozen=True
+    )
+    state: PlainState = Field(
+        default=None, description="Control of the state of Mamba-2 models; None is the model as trained.", frozen=True
     )
     dtype: Dtype = Field(default="float32", description="Of the products with weights.", frozen=True)
     threads: int = Field(default=0, description="0 is as many as the process may use.", frozen=True)
@@ -70,6 +74,7 @@ class TrebleEmbedding(BaseEmbedding):
         self._embedder = Embedder(
             self.model_name,
             temperature=self.temperature,
+            state=self.state,
             dtype=self.dtype,
             threads=self.threads,
             max_length=self.max_length,

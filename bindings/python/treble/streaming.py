@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from treble import _treble
 from treble._model import Truncation
+from treble._state import StateLike
 from treble._temperature import TemperatureLike
 from treble.encoding import EncodeMethods, cut_dimensions
 from treble.errors import InvalidArgumentError
@@ -68,6 +69,7 @@ class StreamMethods(EncodeMethods):
         prompt_name: str | None = None,
         prompt: str | None = None,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         truncation: Truncation | None = None,
         max_length: int | None = None,
         normalize_embeddings: bool = False,
@@ -81,6 +83,7 @@ class StreamMethods(EncodeMethods):
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         options = self._options(
             temperature=temperature,
+            state=state,
             prompt_name=prompt_name,
             prompt=prompt,
             truncation=truncation,

@@ -121,6 +121,7 @@ function gains(report: SweepReport, names: string[]): HTMLElement {
 
 const WAYS: Record<string, string> = {
   temperature: "temperature",
+  state: "control of the state",
   post: "pieces and fitted steps",
   "max-length": "reading further",
   "model form": "form of the model",

@@ -103,6 +103,11 @@ function table<T extends Row>(
 
 const NO_LAYERS = "No layer was looked into: --layers none was given, or no text is long enough.";
 
+/** Why there is nothing of attention, where the tokens of the layers were looked into. */
+function withoutAttention(report: InspectReport): string {
+  return (report.tokens ?? []).length > 0 ? "The model has no attention." : NO_LAYERS;
+}
+
 /** Means of `value` at the shortest and the longest length of the untouched model. */
 function fromShortToLong<T extends Row>(
   rows: T[],
@@ -175,7 +180,7 @@ export function filterRate(report: InspectReport, settings: string[]): HTMLEleme
       ["above it", (row) => percent(row.above_bound)],
       ["σ_s", (row) => decimal(row.logit_std)],
     ]),
-    missing: NO_LAYERS,
+    missing: withoutAttention(report),
   };
   return section(parts);
 }
@@ -261,6 +266,6 @@ export function entropy(report: InspectReport, settings: string[]): HTMLElement 
       ["entropy", (row) => decimal(row.entropy)],
       ["σ_s", (row) => decimal(row.logit_std)],
     ]),
-    missing: NO_LAYERS,
+    missing: withoutAttention(report),
   });
 }

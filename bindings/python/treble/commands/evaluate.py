@@ -35,6 +35,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="as 1,0.9,log:64; 1 is always among them",
     )
     add("-t", "--temperature", action="append", default=[], metavar="T", help="one more, which may have a comma in it")
+    add("--state", default="none", metavar="S", help="of Mamba-2 models, at every temperature: as treble embed --state")
     add("-o", "--output", required=True, help="folder of the results: mteb's cache, and the tables")
     add("--dtype", default="float32", metavar="TYPE", help="float32 (default), bfloat16, int8 or auto")
     add("--max-length", type=int, help="tokens of a text that the model reads (default: the model's)")
@@ -75,6 +76,7 @@ def _run(arguments: list[str]) -> None:
         dtype=given.dtype,
         max_length=given.max_length,
         extend=given.extend,
+        state=given.state,
         threads=given.threads,
     )
     print(result)

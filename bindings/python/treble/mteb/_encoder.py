@@ -14,8 +14,9 @@ from mteb.models.model_meta import ModelMeta, ScoringFunction
 from mteb.types import PromptType
 
 from treble._model import Dtype, Extension
+from treble._state import StateLike
 from treble._temperature import TemperatureLike, to_temperature
-from treble._treble import Temperature, numerics_version
+from treble._treble import StateControl, Temperature, numerics_version
 from treble.encoder import SentenceEncoder
 from treble.errors import InvalidArgumentError
 
@@ -47,6 +48,13 @@ def _profile_digest(temperature: Temperature) -> str | None:
     return hashlib.sha256(temperature.canonical().encode()).hexdigest()[:16]
 
 
+def _norms_digest(state: StateControl) -> str | None:
+    """Of a control of the state that is written as the name of a file, what is in the file."""
+    if state.canonical() == str(state):
+        return None
+    return state.canonical().removeprefix("norms:")[:16]
+
+
 def _experiment(encoder: SentenceEncoder, temperature: Temperature, max_length: int | None) -> dict[str, Any]:
     """What mteb keeps results apart by, beside name and revision; at the same time keywords of TrebleEncoder."""
     experiment: dict[str, Any] = {"temperature": str(temperature), "dtype": encoder.info["dtype"]}
@@ -56,10 +64,10 @@ def _experiment(encoder: SentenceEncoder, temperature: Temperature, max_length: 
         experiment["max_length"] = max_length
     if encoder.truncate_dim is not None:
         experiment["embed_dim"] = encoder.truncate_dim
-    digest = _profile_digest(temperature)
-    if digest is not None:
-        experiment["profile_sha256"] = digest
-    return experiment
+    if not encoder.state.is_identity:
+        experiment["state"] = str(encoder.state)
+    digests = {"profile_sha256": _profile_digest(temperature), "norms_sha256": _norms_digest(encoder.state)}
+    return experiment | {name: digest for name, digest in digests.items() if digest is not None}
 
 
 def _meta(encoder: SentenceEncoder, temperature: Temperature, max_length: int | None, revision: str) -> ModelMeta:
@@ -92,8 +100,8 @@ def _meta(encoder: SentenceEncoder, temperature: Temperature, max_length: int | 
 class TrebleEncoder(AbsEncoder):
     """An encoder as mteb calls it. Prompts, similarity and limits are the model's own.
 
-    `mteb_model_meta` has temperature, dtype, extension and max_length in experiment_kwargs, which mteb's caches keep
-    results apart by, and a revision by content.
+    `mteb_model_meta` has temperature, state, dtype, extension and max_length in experiment_kwargs, which mteb's caches
+    keep results apart by, and a revision by content.
     """
 
     mteb_model_meta: ModelMeta
@@ -106,21 +114,24 @@ class TrebleEncoder(AbsEncoder):
         device: Any = None,
         path: str | None = None,
         temperature: TemperatureLike = None,
+        state: StateLike = None,
         dtype: Dtype = "float32",
         extend: Extension = "none",
         max_length: int | None = None,
         profile_sha256: str | None = None,
+        norms_sha256: str | None = None,
         embed_dim: int | None = None,
         threads: int = 0,
     ) -> None:
         """Loads a model. mteb calls this with what ModelMeta has; call it with a folder or a name in the cache.
 
         model_name: the model, unless `path` says where it is.
-        revision, profile_sha256: what content must be; InvalidArgumentError when it has changed.
+        revision, profile_sha256, norms_sha256: what content must be; InvalidArgumentError when it has changed.
         embed_dim: dimensions to keep (Matryoshka).
         """
         self.model = SentenceEncoder(
             path or model_name,
+            state=state,
             dtype=dtype,
             threads=threads,
             max_length=max_length,
@@ -136,6 +147,10 @@ class TrebleEncoder(AbsEncoder):
         if profile_sha256 is not None and profile_sha256 != _profile_digest(self.temperature):
             raise InvalidArgumentError(
                 f"the profile {self.temperature} is not the one that was registered: it has changed"
+            )
+        if norms_sha256 is not None and norms_sha256 != _norms_digest(self.model.state):
+            raise InvalidArgumentError(
+                f"the norms {self.model.state} are not those that were registered: they have changed"
             )
 
     def _set_temperature(self, value: TemperatureLike) -> None:

@@ -73,7 +73,7 @@ def evaluate(
     tasks: folders (docs/mteb.md).
     output: mteb's cache, `mteb.ResultCache(output)`, with table.txt, table.json, table.csv, and items/, the scores of
         single queries, pairs and texts. What is there already is not run again.
-    model_options: of TrebleEncoder: dtype, extend, max_length, threads.
+    model_options: of TrebleEncoder: state, dtype, extend, max_length, threads.
     """
     options = options or EvaluateOptions()
     folders = _read_folders(tasks)
