@@ -28,6 +28,8 @@ class EncoderOptions(TypedDict, total=False):
     temperature: TemperatureLike
     dtype: Dtype
     threads: int
+    adapter: str | None
+    task: str | None
     max_length: int | None
     extend: Extension
     temper_position_bias: bool
@@ -127,6 +129,8 @@ def encoder_arguments(encoder: SentenceEncoder) -> dict[str, Any]:
         )
     arguments = {
         "temperature": (None if encoder.temperature.is_identity else plain_temperature(encoder.temperature), None),
+        "adapter": (loaded["adapter"] or None, None),
+        "task": (loaded["task"] or None, None),
         "dtype": (loaded["dtype"], "float32"),
         "threads": (loaded["threads"], 0),
         "max_length": (encoder._max_seq_length or loaded["max_length"], None),

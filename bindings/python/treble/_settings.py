@@ -22,6 +22,8 @@ class EncoderOptions(TypedDict, total=False):
     """Keyword arguments of treble.SentenceEncoder and its `encode` that functions over many workers take."""
 
     temperature: TemperatureLike
+    adapter: str | None
+    task: str | None
     dtype: Dtype
     max_length: int | None
     extend: Extension
@@ -41,6 +43,8 @@ class EncoderSettings:
     model: str
     threads: int = 0
     temperature: TemperatureLike = None
+    adapter: str | None = None
+    task: str | None = None
     dtype: Dtype = "float32"
     max_length: int | None = None
     extend: Extension = "none"
@@ -70,6 +74,8 @@ class EncoderSettings:
         return SentenceEncoder(
             self.model,
             temperature=self.temperature,
+            adapter=self.adapter,
+            task=self.task,
             dtype=self.dtype,
             threads=self.threads,
             max_length=self.max_length,
