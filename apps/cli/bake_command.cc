@@ -17,8 +17,8 @@ namespace {
 
 constexpr const char* kBakeExamples =
     R"(The result is a complete model folder; whatever reads the model serves it tempered, at no cost. All other files are carried
-over, treble.json says what was done. A temperature that depends on the length of texts cannot be baked. --onnx needs
-Python with the package onnx.
+over, treble.json says what was done. An adapter (--adapter, --task, or one in the folder) is merged first. A temperature that
+depends on the length of texts cannot be baked. --onnx needs Python with the package onnx.
 
 Examples:
   treble bake -m models/all-MiniLM-L6-v2 -t 0.8 -o models/MiniLM-t0.8
@@ -51,9 +51,12 @@ void BakeCommand::add_to(CLI::App& app) {
   command_ = app.add_subcommand("bake", "Write a temperature into a model's weights, for every other runtime");
   command_->add_option("-m,--model", model_, "Model folder, or a name in the local Hugging Face cache [$TREBLE_MODEL]")
       ->type_name("DIR");
-  command_->add_option("-t,--temperature", temperature_, "Such as 0.8; below 1 sharpens attention")
-      ->type_name("T")
-      ->required();
+  command_->add_option("-t,--temperature", temperature_, "Such as 0.8; below 1 sharpens attention [1, with an adapter]")
+      ->type_name("T");
+  command_->add_option("--adapter", options_.adapter, "PEFT LoRA adapter to merge into the weights too")
+      ->type_name("DIR");
+  command_->add_option("--task", options_.task, "Whose adapter to merge, of a model with one for each task")
+      ->type_name("NAME");
   auto* output = command_->add_option("-o,--output", output_, "The new model folder")->type_name("DIR");
   command_
       ->add_option("--temper-position-bias", options_.temper_position_bias,
@@ -72,7 +75,10 @@ void BakeCommand::add_to(CLI::App& app) {
 }
 
 int BakeCommand::run() const {
-  const Temperature temperature = Temperature::parse(temperature_);
+  if (temperature_.empty() && !onnx_.empty()) {
+    fail(ErrorCode::invalid_argument, "no temperature: give --temperature T, such as 0.8");
+  }
+  const Temperature temperature = temperature_.empty() ? Temperature() : Temperature::parse(temperature_);
   if (output_ == "-" || (!onnx_.empty() && onnx_.back() == "-")) {
     fail(ErrorCode::invalid_argument, "a baked model cannot go to stdout; name {}",
          onnx_.empty() ? "a new folder with -o" : "a file");
@@ -113,11 +119,11 @@ std::string bake_summary(const std::string& output, const BakeReport& report) {
                                    ? "without rounding"
                                    : fmt::format("rounded by at most {:.1e} of each value", report.max_rounding_error);
   std::string text = fmt::format("{}: {} tensors changed, {}\n", output, report.changed.size(), rounding);
+  if (!report.adapter.empty()) text += fmt::format("merged the adapter {}\n", report.adapter);
   // Of 16-bit weights; worth knowing, since it can be avoided.
   if (report.max_rounding_error > 1e-5) text += "--dtype float32 keeps the products exact to 6e-8\n";
   if (!report.left_out.empty()) {
-    text +=
-        fmt::format("left out, as they hold the model without the temperature: {}\n", fmt::join(report.left_out, ", "));
+    text += fmt::format("left out, as they hold the model without the change: {}\n", fmt::join(report.left_out, ", "));
   }
   return text;
 }

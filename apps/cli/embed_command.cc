@@ -54,7 +54,7 @@ class EmbedCommand::Run {
     const InterruptHandler interrupts(!command_.quiet_);
     options_.stop = interrupts.token();
     const double start = steady_seconds();
-    const SentenceEncoder encoder = command_.model_.load(command_.quiet_);
+    const SentenceEncoder encoder = command_.model_.load(command_.quiet_, command_.encode_.options.prompt_name);
     const BulkJob job(encoder, options_);
     load_seconds_ = steady_seconds() - start;
     embed(job);

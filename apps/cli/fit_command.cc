@@ -80,7 +80,7 @@ int FitCommand::run() const {
   EncodeOptions options = encode_.resolve();
   options.temperature = Temperature::parse(temperature_);
   options.state = parse_state(state_);
-  const SentenceEncoder encoder = model_.load();
+  const SentenceEncoder encoder = model_.load(false, encode_.options.prompt_name);
   PostFitter fitter(encoder.output_dim(options));
   const auto source = open_inputs(plan, input_.resolve());
   const bool interactive = is_interactive(STDERR_FILENO);

@@ -10,14 +10,16 @@ namespace {
 using FieldAndFlag = std::pair<std::string_view, std::string_view>;
 
 /// A name that begins with another one comes before it.
-constexpr std::array<FieldAndFlag, 32> kFlags = {{{"BakeOptions::dtype", "--dtype"},
+constexpr std::array<FieldAndFlag, 34> kFlags = {{{"BakeOptions::dtype", "--dtype"},
                                                   {"BakeOptions::force", "--force"},
                                                   {"BakeOptions::temper_position_bias", "--temper-position-bias"},
                                                   {"EncodeOptions::max_length", "--max-length"},
                                                   {"Existing::replace", "--force"},
+                                                  {"ModelOptions::adapter", "--adapter"},
                                                   {"ModelOptions::dtype", "--dtype"},
                                                   {"ModelOptions::extension", "--extend"},
                                                   {"ModelOptions::max_length", "--max-length"},
+                                                  {"ModelOptions::task", "--task"},
                                                   {"EncodeOptions::prompt_name", "--prompt-name"},
                                                   {"EncodeOptions::prompt", "--prompt"},
                                                   {"EncodeOptions::dimensions", "--dimensions"},

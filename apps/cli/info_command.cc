@@ -64,6 +64,8 @@ std::string info_table(const ModelInfo& info, const std::string& weights_sha256)
              to_string(info.pooling) + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
   append_row(out, "similarity", to_string(info.similarity));
   append_limits(info, out);
+  if (!info.adapter.empty()) append_row(out, "adapter", info.adapter + ", merged");
+  if (!info.task.empty()) append_row(out, "task", info.task);
   append_row(out, "weights SHA-256", weights_sha256);
   out += "\nModules\n";
   for (std::size_t i = 0; i < info.modules.size(); ++i) append_row(out, fmt::format("{}", i), info.modules[i]);
@@ -87,6 +89,8 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"dtype_reason", info.dtype_reason},
                      {"cpu_isa", info.cpu_isa},
                      {"weights_sha256", weights_sha256},
+                     {"adapter", info.adapter.empty() ? Json() : Json(info.adapter)},
+                     {"task", info.task.empty() ? Json() : Json(info.task)},
                      {"dim", info.dim},
                      {"pooling", to_string(info.pooling)},
                      {"normalizes", info.normalizes},

@@ -184,7 +184,7 @@ int InspectCommand::run() const {
   InspectOptions options = resolve();
   WorkProgress progress;
   options.progress = [&progress](const treble::Progress& p) { progress.update({p.stage, p.done, p.total}); };
-  const CollapseReport report = inspect(model_.load(), plan, options);
+  const CollapseReport report = inspect(model_.load(false, encode_.options.prompt_name), plan, options);
   progress.clear();
   std::string verdict = report.verdict;
   if (report.classes) verdict += "\n\n" + report.classes->verdict;

@@ -12,6 +12,7 @@
 #include "command_line.h"
 #include "fail.h"
 #include "standard_streams.h"
+#include "treble/model_files.h"
 
 namespace treble::cli {
 
@@ -89,6 +90,18 @@ void ModelArguments::add_to(CLI::App& command) {
       ->type_name("DIR")
       ->group(group);
   command
+      .add_option("--adapter", options.adapter,
+                  "PEFT LoRA adapter to merge into the weights: its folder, or a name in the same cache")
+      ->type_name("DIR")
+      ->group(group);
+  command
+      .add_option(
+          "--task", options.task,
+          "Of a model with an adapter for each task (Jina v3, v5): whose to merge, or none [as --prompt-name, if "
+          "that is a task]")
+      ->type_name("NAME")
+      ->group(group);
+  command
       .add_option("--max-length", options.max_length,
                   "Tokens a text may have; up to the model's position limit, or more with --extend")
       ->type_name("N")
@@ -131,13 +144,22 @@ std::string extension_warning(const ModelInfo& model) {
       to_string(model.extension), model.max_length, model.position_limit);
 }
 
-SentenceEncoder ModelArguments::load(bool quiet) const {
+std::string task_or_prompt(const std::string& model, const std::string& task,
+                           const std::optional<std::string>& prompt_name) {
+  if (!task.empty() || !prompt_name) return task;
+  const auto tasks = model_tasks(model);
+  return std::find(tasks.begin(), tasks.end(), *prompt_name) == tasks.end() ? task : *prompt_name;
+}
+
+SentenceEncoder ModelArguments::load(bool quiet, const std::optional<std::string>& prompt_name) const {
   if (options.model.empty()) {
     fail(ErrorCode::invalid_argument,
          "no model: name one with --model DIR or ORG/MODEL, or set TREBLE_MODEL. `treble pull "
          "sentence-transformers/all-MiniLM-L6-v2` fetches one");
   }
-  SentenceEncoder encoder = SentenceEncoder::load(options);
+  ModelOptions chosen = options;
+  chosen.task = task_or_prompt(options.model, options.task, prompt_name);
+  SentenceEncoder encoder = SentenceEncoder::load(chosen);
   if (quiet) return encoder;
   const ModelInfo& info = encoder.info();
   for (const std::string& warning : info.warnings) say("treble: warning: {}\n", warning);

@@ -20,17 +20,22 @@ PositionExtension parse_extension(const std::string& name);
 /// Throws what StateControl::parse throws, naming --state.
 StateControl parse_state(const std::string& text);
 
+/// `task`, or where that is empty the prompt's name if the model has an adapter for a task of that name.
+std::string task_or_prompt(const std::string& model, const std::string& task,
+                           const std::optional<std::string>& prompt_name);
+
 /// What to say of an extension that changes the vectors of texts within the model's positions; empty where it does not.
 std::string extension_warning(const ModelInfo& model);
 
 struct ModelArguments {
   ModelOptions options;
 
-  /// Adds --model, --threads, --max-length, --extend, --special-tokens-as-text.
+  /// Adds --model, --adapter, --task, --threads, --max-length, --extend, --special-tokens-as-text.
   void add_to(CLI::App& command);
   /// Loads, and says the model's warnings and those of an extension on stderr, unless `quiet`. Throws Error as
   /// SentenceEncoder::load does, and when no model was named, by TREBLE_MODEL neither.
-  SentenceEncoder load(bool quiet = false) const;
+  /// `prompt_name` chooses the task where --task does not and the model has one of that name.
+  SentenceEncoder load(bool quiet = false, const std::optional<std::string>& prompt_name = {}) const;
 };
 
 struct EncodeArguments {

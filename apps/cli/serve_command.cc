@@ -115,6 +115,12 @@ void ServeCommand::add_model_options() {
       ->group(group);
   add_list(command, group, "--temperature-profile", profiles_,
            "A calibrated profile that requests may name as match:NAME; may be repeated", "NAME=FILE");
+  add(command, group, "--adapter", adapters_,
+      "PEFT LoRA adapter to merge into the weights; repeatable, one a model, '' for none", "DIR");
+  add(command, group, "--task", tasks_,
+      "Of a model with an adapter for each task: whose to merge, or none; repeatable, one a model [as "
+      "--default-prompt-name, if that is a task]",
+      "NAME");
   add(command, group, "--dtype", dtype_, "float32, bfloat16, int8 or auto [float32]", "TYPE");
   add(command, group, "--threads", model_.threads, "Threads of each model [all CPUs allowed to the process]", "N");
   add(command, group, "--max-length", model_.max_length, "Longest text in tokens [as the model specifies]", "N");
@@ -221,6 +227,10 @@ std::vector<server::ServedModelOptions> ServeCommand::resolve_models() const {
     one.name = one_of_each(names_, i, models_.size(), "--served-model-name", false);
     one.model = model_;
     one.model.model = models_[i];
+    one.model.adapter = one_of_each(adapters_, i, models_.size(), "--adapter", false);
+    const auto prompt =
+        command_->count("--default-prompt-name") > 0 ? std::optional(default_prompt_name_) : std::nullopt;
+    one.model.task = task_or_prompt(models_[i], one_of_each(tasks_, i, models_.size(), "--task", false), prompt);
     one.model.dtype = parse_dtype(dtype_);
     one.model.extension = parse_extension(extend_);
     const std::string temperature = one_of_each(temperatures_, i, models_.size(), "--temperature", true);

@@ -34,6 +34,8 @@ class ServeCommand {
   std::vector<std::string> temperatures_;
   std::vector<std::string> states_;
   std::vector<std::string> profiles_;
+  std::vector<std::string> adapters_;
+  std::vector<std::string> tasks_;
   std::string dtype_ = "float32";
   std::string extend_ = "none";
   std::string default_prompt_name_;

@@ -26,6 +26,10 @@ struct BakeOptions {
   /// with ALiBi have no weights for that and can only be baked with false.
   bool temper_position_bias = true;
   BakedDType dtype = BakedDType::keep;  ///< of the weights that are written
+  /// As ModelOptions::adapter: merged into the weights before the temperature. One in the model's folder is merged too.
+  std::string adapter = {};
+  /// As ModelOptions::task, of a model with adapters/TASK.
+  std::string task = {};
   /// Replace an output folder that holds a model; in one step, so that there is always one of the two.
   bool force = false;
   /// Stage "writing"; steps are files, total unknown.
@@ -36,20 +40,23 @@ struct BakeOptions {
 
 /// What was done.
 struct BakeReport {
-  std::vector<std::string> changed;   ///< names of the tensors, in the order of the layers
+  std::vector<std::string> changed;   ///< names of the tensors: of the temperature by layers, then of the adapter
+  std::string adapter;                ///< the folder of the adapter that was merged; empty: none
   std::vector<std::string> left_out;  ///< files of the model that hold the untempered weights in another format
-  /// True when no scaled weight had to be rounded: every scale is a power of two.
+  /// True when no changed weight had to be rounded: every scale is a power of two, and no adapter was merged into
+  /// weights of 16 bits.
   bool exact = false;
   /// The maximum relative error of a rounded weight: up to 6e-8 in F32, 5e-4 in F16, 4e-3 in BF16.
   double max_rounding_error = 0;
 };
 
-/// Writes to `output` the model folder `model` (a path, or a name in the local Hugging Face cache) with `temperature`
-/// in its weights: encoding with it at temperature 1 equals encoding with `model` at `temperature`. All other files are
-/// carried over byte for byte; treble.json says what was done. The folder appears under its name complete or not at
-/// all. Throws Error{invalid_argument} for a temperature that is 1 or depends on the length of texts, for one that the
-/// model's weights cannot express (the message says why and what can be done), and for an output that exists;
-/// Error{not_found, invalid_file, unsupported} about the model, Error{io, interrupted}.
+/// Writes to `output` the model folder `model` (a path, or a name in the local Hugging Face cache) with its adapter, if
+/// there is one, and `temperature` in its weights: encoding with it at temperature 1 equals encoding with `model` at
+/// `temperature`. All other files are carried over byte for byte; treble.json says what was done. The folder appears
+/// under its name complete or not at all. Throws Error{invalid_argument} for a temperature that depends on the length
+/// of texts, or is 1 where there is no adapter to merge, for one that the model's weights cannot express (the message
+/// says why and what can be done), and for an output that exists; Error{not_found, invalid_file, unsupported} about the
+/// model, Error{io, interrupted}.
 TREBLE_API BakeReport bake(const std::string& model, const std::filesystem::path& output,
                            const Temperature& temperature, const BakeOptions& options = {});
 

@@ -56,6 +56,11 @@ struct ModelOptions {
   /// A folder in the sentence-transformers or Hugging Face layout, or a name ("org/model") in the local Hugging Face
   /// cache (HF_HOME, HF_HUB_CACHE). Nothing is ever downloaded.
   std::string model = {};
+  /// A PEFT LoRA adapter to merge into the weights, in float32: its folder, or its name in the same cache. An adapter
+  /// in the model's folder is merged without being named.
+  std::string adapter = {};
+  /// Of a model with an adapter for each task (Jina v3 and v5): the one to merge, or "none" for the weights without.
+  std::string task = {};
   /// Threads for tokenising and encoding; 0 means as many as the CPU affinity and cgroup quota of the process allow.
   int threads = 0;
   /// Longest text in tokens, special tokens included. Unset: as sentence-transformers chooses it from the model's files

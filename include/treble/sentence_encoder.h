@@ -76,6 +76,8 @@ struct ModelInfo {
   std::int64_t state_head_dim = 0;   ///< rows of the state of each head; 0 without states
   std::int64_t state_size = 0;       ///< its columns, N; 0 without states
   std::string baked_temperature;     ///< what treble.json says is in the weights already: "0.8"; empty: nothing
+  std::string adapter;               ///< the folder of the adapter that is merged, or "in the weights"; empty: none
+  std::string task;                  ///< whose adapter that is; "none" or empty: no task's
   std::vector<std::string> modules;  ///< modules.json in order, with their settings
   std::map<std::string, std::string> prompts;                 ///< by name
   std::string default_prompt_name;                            ///< empty: none
@@ -139,7 +141,8 @@ class SentenceEncoder {
   /// What was loaded.
   TREBLE_API const ModelInfo& info() const noexcept;
 
-  /// SHA-256 over the weight files, as 64 hex digits. Computed at the first call (reads the files once), then kept.
+  /// SHA-256 over the weight files, as 64 hex digits; with an adapter, over that, the adapter's files and its task, so
+  /// that it differs from the base model's. Computed at the first call (reads the files once), then kept.
   TREBLE_API const std::string& weights_sha256() const;
 
   /// Hashes of everything the model was read from (treble/model_files.h). Computed at the first call, then kept. Throws

@@ -16,14 +16,12 @@ namespace fs = std::filesystem;
 class Plan {
  public:
   explicit Plan(const std::string& model)
-      : folder_(fs::path(TREBLE_SOURCE_DIR) / "tests/golden" / model / "model"),
-        archive_(TensorArchive::open_folder(folder_)),
-        layout_(read_layout(folder_, archive_)) {}
+      : folder_(fs::path(TREBLE_SOURCE_DIR) / "tests/golden" / model / "model"), model_(open_model(folder_)) {}
 
-  const EncoderConfig& config() const { return layout_.config; }
+  const EncoderConfig& config() const { return model_.layout.config; }
 
   std::vector<TensorChange> make(const LogitScales& scales, bool temper_position_bias = true) const {
-    return plan_bake(layout_, archive_, scales, temper_position_bias);
+    return plan_bake(model_.layout, model_.archive, scales, temper_position_bias);
   }
 
   LogitScales uniform(double scale) const {
@@ -57,16 +55,15 @@ class Plan {
   template <typename F>
   LogitScales table(F scale_of) const {
     std::vector<std::vector<double>> layers;
-    for (std::int64_t layer = 0; layer < layout_.config.num_layers; ++layer) {
+    for (std::int64_t layer = 0; layer < model_.layout.config.num_layers; ++layer) {
       auto& heads = layers.emplace_back();
-      for (std::int64_t head = 0; head < layout_.config.num_heads; ++head) heads.push_back(scale_of(layer, head));
+      for (std::int64_t head = 0; head < model_.layout.config.num_heads; ++head) heads.push_back(scale_of(layer, head));
     }
     return LogitScales(layers);
   }
 
   fs::path folder_;
-  TensorArchive archive_;
-  ModelLayout layout_;
+  OpenedModel model_;
 };
 
 using Names = std::set<std::string>;

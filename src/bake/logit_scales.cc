@@ -22,19 +22,19 @@ void check_constant(const Temperature& temperature) {
 LogitScales::LogitScales(const Temperature& temperature, const EncoderConfig& config) {
   temperature.check_fits(config.num_layers, config.num_heads);
   check_constant(temperature);
-  bool identity = true;
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
     std::vector<double> heads;
     for (std::int64_t head = 0; head < config.num_heads; ++head) {
       heads.push_back(temperature.logit_scale(layer, head, 1));
-      identity = identity && heads.back() == 1.0;
     }
     layers_.push_back(std::move(heads));
   }
-  if (identity) {
-    fail(ErrorCode::invalid_argument, "temperature {} is the model as it is: there is nothing to bake",
-         temperature.to_string());
-  }
+}
+
+bool LogitScales::is_identity() const {
+  return std::all_of(layers_.begin(), layers_.end(), [](const auto& heads) {
+    return std::all_of(heads.begin(), heads.end(), [](double scale) { return scale == 1.0; });
+  });
 }
 
 bool LogitScales::equal_over_layers() const {

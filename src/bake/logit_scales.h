@@ -12,7 +12,7 @@ namespace treble::internal {
 
 class LogitScales {
  public:
-  /// Throws Error{invalid_argument} for a temperature that changes nothing or that depends on the length of texts.
+  /// Throws Error{invalid_argument} for a temperature that depends on the length of texts.
   LogitScales(const Temperature& temperature, const EncoderConfig& config);
 
   /// [layer][head]; there is at least one of each.
@@ -23,6 +23,8 @@ class LogitScales {
   std::int64_t num_layers() const noexcept { return static_cast<std::int64_t>(layers_.size()); }
   bool equal_over_layers() const;
   bool equal_over_heads() const;
+  /// Whether they change nothing.
+  bool is_identity() const;
 
  private:
   std::vector<std::vector<double>> layers_;

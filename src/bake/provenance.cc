@@ -67,10 +67,22 @@ std::string describe_one(const BakedTemperature& baked) {
   return baked.temperature + (baked.temper_position_bias ? "" : ", position bias untouched");
 }
 
-}  // namespace
+/// What was merged, and into what.
+Json merged_json(const Provenance& provenance) {
+  const BakedTemperature& baked = provenance.baked;
+  return {{"adapter", provenance.adapter.string()},
+          {"identity", provenance.adapter_identity},
+          {"source", {{"name", baked.source_name}, {"weights_sha256", baked.source_weights_sha256}}},
+          {"weights_sha256", provenance.weights_sha256},
+          {"treble_version", baked.treble_version},
+          {"dtype", provenance.dtype},
+          {"exact", baked.exact},
+          {"greatest_rounding", baked.max_rounding_error},
+          {"tensors_changed", provenance.report.changed}};
+}
 
-void internal::write_provenance(const fs::path& from, const fs::path& to, const Provenance& provenance) {
-  Json json = existing(from);
+/// The temperature, with those that the source had already as `earlier`.
+void add_baked(const Provenance& provenance, Json& json) {
   Json earlier = Json::array();
   if (json.contains("baked")) {
     Json last = json["baked"];
@@ -91,6 +103,14 @@ void internal::write_provenance(const fs::path& from, const fs::path& to, const 
                    {"tensors_changed", provenance.report.changed},
                    {"left_out", provenance.report.left_out}};
   if (!earlier.empty()) json["baked"]["earlier"] = earlier;
+}
+
+}  // namespace
+
+void internal::write_provenance(const fs::path& from, const fs::path& to, const Provenance& provenance) {
+  Json json = existing(from);
+  if (!provenance.adapter.empty()) json["merged_adapters"].push_back(merged_json(provenance));
+  if (!provenance.scales->is_identity()) add_baked(provenance, json);
   write_json(to / kProvenanceFile, json);
 }
 

@@ -14,8 +14,10 @@ namespace treble::internal {
 struct Provenance {
   BakedTemperature baked;  ///< without `earlier`: that comes from the source's own treble.json
   const LogitScales* scales = nullptr;
-  std::string weights_sha256;  ///< of the new weights
-  std::string dtype;           ///< "keep" or "float32"
+  std::string weights_sha256;     ///< of the new weights
+  std::string dtype;              ///< "keep" or "float32"
+  std::filesystem::path adapter;  ///< that was merged; empty: none
+  std::string adapter_identity;   ///< a line a file: hash and name
   BakeReport report;
 };
 

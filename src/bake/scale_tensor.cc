@@ -150,6 +150,15 @@ std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChan
   return out;
 }
 
+std::vector<std::byte> merge_tensor(const StoredTensor& tensor, const TensorChange& change, DType dtype,
+                                    Rounding& rounding) {
+  std::vector<float> merged(static_cast<std::size_t>(tensor.num_elements()));
+  copy_as_float(tensor, change.name, merged);
+  StoredTensor values{.dtype = DType::kF32, .shape = tensor.shape, .bytes = {}, .file = tensor.file};
+  values.bytes = std::as_bytes(std::span(merged));
+  return scale_tensor(values, change, dtype, rounding);
+}
+
 bool is_widened_to_float32(DType dtype) noexcept { return is_float(dtype) && dtype != DType::kF32; }
 
 std::vector<std::byte> to_float32(const StoredTensor& tensor) {

@@ -22,6 +22,10 @@ struct Rounding {
 std::vector<std::byte> scale_tensor(const StoredTensor& tensor, const TensorChange& change, DType dtype,
                                     Rounding& rounding);
 
+/// The same of a tensor with a revision: of its merged values, which are float32.
+std::vector<std::byte> merge_tensor(const StoredTensor& tensor, const TensorChange& change, DType dtype,
+                                    Rounding& rounding);
+
 /// F16, BF16 and F64 become F32, NaN and infinities too.
 bool is_widened_to_float32(DType dtype) noexcept;
 std::vector<std::byte> to_float32(const StoredTensor& tensor);

@@ -27,12 +27,19 @@ ChangesByName by_name(const WeightFiles& weights) {
   return changes;
 }
 
+/// Whether an adapter brought the tensor, so that no file of the model has it; the first takes it.
+bool is_new(const TensorArchive& archive, const StoredTensor& tensor) {
+  return std::none_of(archive.files().begin(), archive.files().end(),
+                      [&](const fs::path& file) { return file.string() == tensor.file; });
+}
+
 /// The tensors of one file in the order in which they lie there.
 std::vector<std::pair<std::string_view, const StoredTensor*>> tensors_of(const TensorArchive& archive,
                                                                          const fs::path& file) {
   std::vector<std::pair<std::string_view, const StoredTensor*>> tensors;
   for (const auto& [name, tensor] : archive.tensors()) {
-    if (tensor.file == file.string()) tensors.emplace_back(name, &tensor);
+    const bool first = file == archive.files().front();
+    if (tensor.file == file.string() || (first && is_new(archive, tensor))) tensors.emplace_back(name, &tensor);
   }
   // Empty tensors may share an address.
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
@@ -52,7 +59,11 @@ std::uint64_t write_file(const WeightFiles& weights, const ChangesByName& change
     const DType dtype = widen ? DType::kF32 : tensor->dtype;
     const auto change = changes.find(name);
     std::span<const std::byte> bytes = tensor->bytes;
-    if (change != changes.end()) {
+    if (tensor->revision != nullptr) {
+      const TensorChange none{.name = std::string(name), .shape = tensor->shape, .rows = {}};
+      bytes =
+          owned.emplace_back(merge_tensor(*tensor, change == changes.end() ? none : *change->second, dtype, rounding));
+    } else if (change != changes.end()) {
       bytes = owned.emplace_back(scale_tensor(*tensor, *change->second, dtype, rounding));
     } else if (widen) {
       bytes = owned.emplace_back(to_float32(*tensor));
@@ -61,7 +72,7 @@ std::uint64_t write_file(const WeightFiles& weights, const ChangesByName& change
     tensors.push_back({std::string(name), dtype, tensor->shape, bytes});
   }
   auto metadata = TensorArchive::open_file(file).metadata();
-  metadata["baked_temperature"] = weights.temperature;
+  if (!weights.temperature.empty()) metadata["baked_temperature"] = weights.temperature;
   const fs::path target = weights.to / file.lexically_relative(weights.from);
   fs::create_directories(target.parent_path());
   write_safetensors(target, tensors, metadata);
@@ -84,8 +95,15 @@ void state_float32(const fs::path& config) {
 void write_index(const WeightFiles& weights, std::uint64_t size) {
   const fs::path from = weights.from / kShardIndex;
   const fs::path to = weights.to / kShardIndex;
-  if (weights.dtype == BakedDType::keep) return carry_file(from, to);
   Json json = read_ordered_json(from);
+  const TensorArchive& archive = weights.archive;
+  bool changed = weights.dtype != BakedDType::keep;
+  for (const auto& [name, tensor] : archive.tensors()) {
+    if (!is_new(archive, tensor)) continue;
+    json["weight_map"][name] = archive.files().front().lexically_relative(weights.from).generic_string();
+    changed = true;
+  }
+  if (!changed) return carry_file(from, to);
   json["metadata"]["total_size"] = size;
   write_json(to, json);
 }

@@ -18,7 +18,7 @@ struct WeightFiles {
   const TensorArchive& archive;  ///< of `from`
   const std::vector<TensorChange>& changes;
   BakedDType dtype = BakedDType::keep;
-  std::string temperature;  ///< in the metadata of each file, for those that get to see no other
+  std::string temperature;  ///< in the metadata of each file, for those that get to see no other; empty: none
   /// Called before each file; may throw.
   std::function<void()> before_file;
 };

@@ -54,6 +54,18 @@ std::vector<TokenCount> internal::token_counts(std::span<const TokenizedText> te
   return counts;
 }
 
+/// Where a model has an adapter for each task, a prompt of a task's name is that task's alone.
+void SentenceEncoder::Impl::check_prompt_task(const std::string& prompt_name) const {
+  const ModelParts& parts = settings.parts;
+  const bool is_task = std::find(parts.tasks.begin(), parts.tasks.end(), prompt_name) != parts.tasks.end();
+  if (!is_task || prompt_name == parts.task) return;
+  fail(ErrorCode::invalid_argument,
+       "the prompt \"{}\" belongs to the task of that name, but the model was loaded with the adapter of \"{}\"; load "
+       "it "
+       "with ModelOptions::task \"{}\"",
+       prompt_name, parts.task, prompt_name);
+}
+
 std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) const {
   if (options.prompt && options.prompt_name) {
     fail(ErrorCode::invalid_argument, R"(give either a prompt or a prompt_name, not both ("{}" and "{}"))",
@@ -62,6 +74,7 @@ std::string SentenceEncoder::Impl::resolve_prompt(const EncodeOptions& options) 
   if (options.prompt) return *options.prompt;
   const std::string name = options.prompt_name.value_or(settings.default_prompt_name);
   if (name.empty()) return {};
+  check_prompt_task(name);
   if (auto found = find_prompt(settings, name)) return *found;
   std::string known;
   for (const auto& [known_name, prompt] : settings.prompts) known += (known.empty() ? "" : ", ") + known_name;

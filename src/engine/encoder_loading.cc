@@ -23,8 +23,8 @@ namespace treble {
 namespace {
 
 Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
-  return Tokenizer::from_folder(settings.transformer_folder, {.special_tokens_as_text = options.special_tokens_as_text,
-                                                              .lowercase = settings.lowercase});
+  return Tokenizer::from_folder(settings.parts.transformer, {.special_tokens_as_text = options.special_tokens_as_text,
+                                                             .lowercase = settings.lowercase});
 }
 
 /// Calibration frees half as much memory as the weights take, in pieces that the allocator would keep.
@@ -36,16 +36,16 @@ void give_back_freed_memory() {
 
 }  // namespace
 
-SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_settings,
-                            const std::filesystem::path& folder, Int8Calibration& calibration)
+SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration)
     : settings(std::move(read_settings)),
       pool(options.threads == 0 ? available_threads() : options.threads),
       workers(static_cast<std::size_t>(pool.size())),
-      limit(choose_length(settings.limits, read_encoder_config(settings.transformer_folder))),
+      limit(choose_length(settings.limits, read_encoder_config(settings.parts.weights))),
       lengths(plan_lengths(options, limit)),
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
-      encoder(load_encoder(settings.transformer_folder, lengths, {options.dtype, &pool, &calibration})),
-      modules(ModuleChain::load(folder, encoder.config().hidden_size)),
+      encoder(
+          load_encoder(settings.parts.weights, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
+      modules(ModuleChain::load(settings.parts.folder, encoder.config().hidden_size)),
       tokenizer(loading_tokenizer.get()) {}
 
 /// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a
@@ -75,12 +75,11 @@ void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
 
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   if (options.dtype == ComputeType::automatic) return load_fastest(options);
-  const auto folder = find_model_folder(options.model);
-  check_model_folder(folder);
+  ModelParts parts = find_model_parts(options.model, {options.adapter, options.task});
+  check_model_folder(parts);
   Int8Calibration calibration;
-  auto impl = std::make_unique<Impl>(options, read_model_settings(folder), folder, calibration);
+  auto impl = std::make_unique<Impl>(options, read_model_settings(std::move(parts)), calibration);
   impl->info = describe_model({.options = options,
-                               .folder = folder,
                                .settings = impl->settings,
                                .limit = impl->limit,
                                .lengths = impl->lengths,

@@ -7,6 +7,7 @@
 
 #include "base/json_file.h"
 #include "models/model_location.h"
+#include "models/model_parts.h"
 
 namespace treble {
 
@@ -16,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 17> kModelFileNames = {"added_tokens.json",
+constexpr std::array<std::string_view, 18> kModelFileNames = {"adapter_config.json",
+                                                              "added_tokens.json",
                                                               "chat_template.jinja",
                                                               "chat_template.json",
                                                               "config.json",
@@ -79,5 +81,7 @@ std::vector<ModelFile> model_files(const std::string& model) {
   for (auto& [name, file] : files) result.push_back(std::move(file));
   return result;
 }
+
+std::vector<std::string> model_tasks(const std::string& model) { return find_tasks(model); }
 
 }  // namespace treble

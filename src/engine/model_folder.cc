@@ -124,12 +124,15 @@ std::optional<std::string> find_prompt(const ModelSettings& settings, const std:
   return std::nullopt;
 }
 
-ModelSettings read_model_settings(const fs::path& folder) {
+ModelSettings read_model_settings(ModelParts parts) {
   ModelSettings settings;
-  settings.transformer_folder = transformer_folder(folder);
+  settings.parts = std::move(parts);
+  settings.warnings = settings.parts.warnings;
+  const fs::path& folder = settings.parts.folder;
+  const fs::path& transformer = settings.parts.transformer;
   if (is_there(folder / "modules.json")) {
     read_model_config(folder, settings);
-    SentenceConfig config = read_sentence_config(settings.transformer_folder);
+    SentenceConfig config = read_sentence_config(transformer);
     settings.lowercase = config.lowercase;
     settings.limits.own = std::move(config.own);
     settings.limits.call = std::move(config.call);
@@ -137,8 +140,8 @@ ModelSettings read_model_settings(const fs::path& folder) {
   } else {
     read_plain_folder(folder, settings);
   }
-  read_tokenizer_limit(settings.transformer_folder, settings.limits);
-  read_position_limit(settings.transformer_folder, settings.limits);
+  read_tokenizer_limit(transformer, settings.limits);
+  read_position_limit(settings.parts.weights, settings.limits);
   return settings;
 }
 

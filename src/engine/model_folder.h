@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "engine/length_limit.h"
-#include "models/model_location.h"
+#include "models/model_parts.h"
 #include "treble/similarity.h"
 
 namespace treble::internal {
 
 struct ModelSettings {
-  /// Holds config.json, the weights and the tokenizer: the folder itself, or that of the first module.
-  std::filesystem::path transformer_folder;
+  /// Where everything is.
+  ModelParts parts;
   StatedLimits limits;
   /// sentence_bert_config.json asks for lower-casing before tokenising.
   bool lowercase = false;
@@ -27,7 +27,7 @@ struct ModelSettings {
 
 /// Throws Error{invalid_file, unsupported} naming file and key. A folder without modules.json is a plain transformer to
 /// sentence-transformers, which then reads none of its own files; so does this.
-ModelSettings read_model_settings(const std::filesystem::path& folder);
+ModelSettings read_model_settings(ModelParts parts);
 
 /// The prompt of that name. "query" and "document" are there in every model of sentence-transformers, empty where the
 /// model's files do not say otherwise.

@@ -90,17 +90,6 @@ TEST(FolderFiles, AMissingShardIsNamed) {
   expect_words(model.load_error(), {"not_found: ", "model.safetensors.index.json", "model-00002-of-00003.safetensors"});
 }
 
-TEST(FolderFiles, AnAdapterIsRefusedBesideTheWeightsAndAlone) {
-  for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
-    const ModelCopy model("bert");
-    model.write(file, "{}");
-    expect_words(model.load_error(), {"unsupported: ", file, "PEFT adapter that changes the weights", "merge"});
-    model.erase("model.safetensors");
-    model.erase("config.json");
-    expect_words(model.load_error(), {"unsupported: ", file, "without its base model", "merge"});
-  }
-}
-
 TEST(FolderFiles, AQuantisationIsRefusedByItsName) {
   const std::vector<std::tuple<const char*, json, std::string>> cases = {
       {"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}, "(gptq, 4 bits)"},

@@ -17,12 +17,24 @@ WeightsDType weights_dtype(std::string_view name) {
   return name == "F64" ? WeightsDType::float64 : WeightsDType::float32;
 }
 
+/// As ModelInfo::adapter.
+std::string adapter_name(const ModelParts& parts) {
+  if (!parts.adapter.folder.empty()) return std::filesystem::weakly_canonical(parts.adapter.folder).string();
+  return parts.adapter.task.empty() ? std::string() : "in the weights";
+}
+
+std::string sha256_of(std::string_view text) {
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text.data(), text.size())));
+  return hash.hex_digest();
+}
+
 }  // namespace
 
 ModelInfo describe_model(const LoadedModel& model) {
   ModelInfo info;
   const EncoderConfig& config = model.encoder.config();
-  const auto clean = std::filesystem::weakly_canonical(model.folder);
+  const auto clean = std::filesystem::weakly_canonical(model.settings.parts.folder);
   info.name = std::filesystem::exists(model.options.model) ? clean.filename().string() : model.options.model;
   info.path = clean;
   info.model_type = config.model_type;
@@ -51,6 +63,8 @@ ModelInfo describe_model(const LoadedModel& model) {
     info.state_size = config.state_space.state_size;
   }
   if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
+  info.adapter = adapter_name(model.settings.parts);
+  info.task = model.settings.parts.task;
   info.modules = model.modules.descriptions();
   info.prompts = model.settings.prompts;
   info.default_prompt_name = model.settings.default_prompt_name;
@@ -66,17 +80,24 @@ ModelInfo describe_model(const LoadedModel& model) {
   return info;
 }
 
-ModelFingerprint fingerprint_model(const std::filesystem::path& folder, const std::string& weights_sha256) {
+std::string hash_weights(const ModelParts& parts, const std::vector<std::filesystem::path>& weight_files) {
+  std::string files = sha256_of_files(weight_files);
+  return parts.has_adapter() ? sha256_of(fmt::format("{} weights\n{}", files, adapter_identity(parts))) : files;
+}
+
+ModelFingerprint fingerprint_model(const ModelParts& parts, const std::string& weights_sha256) {
   ModelFingerprint fingerprint;
-  for (const ModelFile& file : model_files(folder.string())) {
+  for (const ModelFile& file : model_files(parts.folder.string())) {
     if (!file.encoder_weights) fingerprint.files[file.name] = sha256_of_files({&file.path, 1});
+  }
+  if (parts.weights != parts.transformer) {
+    const std::filesystem::path config = parts.weights / "config.json";
+    fingerprint.files["base/config.json"] = sha256_of_files({&config, 1});
   }
   fingerprint.files["weights"] = weights_sha256;
   std::string list;
   for (const auto& [name, sha256] : fingerprint.files) list += fmt::format("{} {}\n", sha256, name);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(list.data(), list.size())));
-  fingerprint.sha256 = hash.hex_digest();
+  fingerprint.sha256 = sha256_of(list);
   return fingerprint;
 }
 

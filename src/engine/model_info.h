@@ -15,7 +15,6 @@ namespace treble::internal {
 
 struct LoadedModel {
   const ModelOptions& options;
-  const std::filesystem::path& folder;
   const ModelSettings& settings;
   const LengthLimit& limit;
   const LengthPlan& lengths;
@@ -27,8 +26,11 @@ struct LoadedModel {
 
 ModelInfo describe_model(const LoadedModel& model);
 
-/// Hashes every file that the model in `folder` depends on but its encoder's weights, whose hash is given. Throws
+/// Of the weight files; with an adapter, of that hash and the adapter's identity.
+std::string hash_weights(const ModelParts& parts, const std::vector<std::filesystem::path>& weight_files);
+
+/// Hashes every file that the model depends on but its encoder's weights, whose hash is given. Throws
 /// Error{not_found, io} when a file is gone.
-ModelFingerprint fingerprint_model(const std::filesystem::path& folder, const std::string& weights_sha256);
+ModelFingerprint fingerprint_model(const ModelParts& parts, const std::string& weights_sha256);
 
 }  // namespace treble::internal

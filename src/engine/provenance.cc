@@ -16,13 +16,16 @@ using Json = nlohmann::ordered_json;
 Json describe_model(const SentenceEncoder& encoder) {
   const ModelInfo& model = encoder.info();
   const ModelFingerprint& fingerprint = encoder.fingerprint();
-  return {{"name", model.name},
-          {"path", model.path.string()},
-          {"type", model.model_type},
-          {"weights_dtype", to_string(model.weights_dtype)},
-          {"weights_sha256", encoder.weights_sha256()},
-          {"sha256", fingerprint.sha256},
-          {"files", fingerprint.files}};
+  Json json = {{"name", model.name},
+               {"path", model.path.string()},
+               {"type", model.model_type},
+               {"weights_dtype", to_string(model.weights_dtype)},
+               {"weights_sha256", encoder.weights_sha256()},
+               {"sha256", fingerprint.sha256},
+               {"files", fingerprint.files}};
+  if (!model.adapter.empty()) json["adapter"] = model.adapter;
+  if (!model.task.empty()) json["task"] = model.task;
+  return json;
 }
 
 void add_temperature(const Temperature& temperature, const ModelInfo& model, Json& json) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/fail_about.h"
-#include "base/sha256.h"
 #include "batch/batch_packer.h"
 #include "engine/model_info.h"
 #include "engine/sentence_encoder_impl.h"
@@ -210,13 +209,15 @@ std::vector<TokenCount> SentenceEncoder::count_tokens(std::span<const std::strin
 const ModelInfo& SentenceEncoder::info() const noexcept { return impl_->info; }
 
 const std::string& SentenceEncoder::weights_sha256() const {
-  std::call_once(impl_->hash_once, [this] { impl_->weights_sha256 = sha256_of_files(impl_->encoder.weight_files()); });
+  std::call_once(impl_->hash_once, [this] {
+    impl_->weights_sha256 = hash_weights(impl_->settings.parts, impl_->encoder.weight_files());
+  });
   return impl_->weights_sha256;
 }
 
 const ModelFingerprint& SentenceEncoder::fingerprint() const {
   std::call_once(impl_->fingerprint_once,
-                 [this] { impl_->fingerprint = fingerprint_model(impl_->info.path, weights_sha256()); });
+                 [this] { impl_->fingerprint = fingerprint_model(impl_->settings.parts, weights_sha256()); });
   return impl_->fingerprint;
 }
 

@@ -74,10 +74,10 @@ std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts);
 using namespace internal;
 
 struct SentenceEncoder::Impl {
-  Impl(const ModelOptions& options, ModelSettings read_settings, const std::filesystem::path& folder,
-       Int8Calibration& calibration);
+  Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration);
 
   void calibrate_int8(Int8Calibration& calibration);
+  void check_prompt_task(const std::string& prompt_name) const;
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;

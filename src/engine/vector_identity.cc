@@ -10,10 +10,11 @@ using Json = nlohmann::ordered_json;
 
 /// What two runs may differ in and still give equal vectors: names and places, whose content is hashed, what follows
 /// from the rest, and the history of the run.
-constexpr std::array<const char*, 15> kIrrelevant = {
+constexpr std::array<const char*, 16> kIrrelevant = {
     "/treble",       "/created",     "/inputs",   "/model/name",  "/model/path",
     "/model/sha256", "/temperature", "/state",    "/logit_scale", "/prompt_name",
-    "/dtype_reason", "/similarity",  "/warnings", "/post/file",   "/post/fitted_on_texts"};
+    "/dtype_reason", "/similarity",  "/warnings", "/post/file",   "/post/fitted_on_texts",
+    "/model/adapter"};
 
 void erase(Json& json, const Json::json_pointer& field) {
   if (json.contains(field)) json.at(field.parent_pointer()).erase(field.back());

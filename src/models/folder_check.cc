@@ -10,7 +10,6 @@
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "models/config_keys.h"
-#include "models/model_location.h"
 #include "safetensors/missing_weights.h"
 
 namespace treble::internal {
@@ -20,19 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::json;
-
-/// transformers applies an adapter that lies beside the weights, so leaving it out would give other vectors.
-void refuse_adapters(const fs::path& folder) {
-  constexpr std::array kNames = {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"};
-  for (const char* name : kNames) {
-    if (!is_there(folder / name)) continue;
-    const bool alone = !TensorArchive::is_in(folder);
-    fail_file(folder, ErrorCode::unsupported,
-              "{} is a PEFT adapter {}; Treble applies none: merge it into the base model once with Python, "
-              "PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)",
-              name, alone ? "without its base model" : "that changes the weights beside it");
-  }
-}
 
 std::string method_of(const Json& quantization) {
   if (!quantization.is_object()) return "an unknown method";
@@ -117,19 +103,16 @@ bool has_unfinished_downloads(const fs::path& folder) {
 
 }  // namespace
 
-void check_model_folder(const fs::path& folder) {
+void check_model_folder(const ModelParts& parts) {
   try {
-    const fs::path transformer = transformer_folder(folder);
-    refuse_adapters(folder);
-    refuse_adapters(transformer);
-    check_config(transformer);
-    if (!TensorArchive::is_in(transformer)) {
-      refuse_authors_pickle(transformer);
-      fail_without_weights(transformer);
+    check_config(parts.weights);
+    if (!TensorArchive::is_in(parts.weights)) {
+      refuse_authors_pickle(parts.weights);
+      fail_without_weights(parts.weights);
     }
-    check_tokenizer(transformer);
+    check_tokenizer(parts.transformer);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::not_found || !has_unfinished_downloads(folder)) throw;
+    if (error.code() != ErrorCode::not_found || !has_unfinished_downloads(parts.folder)) throw;
     fail_about(error.file(), error.code(),
                "{} (a download of this model was not finished: there are .incomplete files)", error.what());
   }

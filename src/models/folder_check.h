@@ -1,8 +1,7 @@
 // What a model's folder must and must not hold, looked at before anything in it is read.
 #pragma once
 
-#include <filesystem>
-
+#include "models/model_parts.h"
 #include "safetensors/safetensors.h"
 
 namespace treble::internal {
@@ -12,8 +11,8 @@ namespace treble::internal {
 ///   Error{not_found}    no config.json, no weights but in another format, no tokenizer.json but what it can be made
 ///   of;
 ///                       and whether a download of the Hugging Face cache was not finished
-///   Error{unsupported}  an adapter (PEFT) beside the weights or alone; a quantisation that config.json states
-void check_model_folder(const std::filesystem::path& folder);
+///   Error{unsupported}  a quantisation that config.json states
+void check_model_folder(const ModelParts& parts);
 
 /// Throws Error{unsupported} naming the quantisation when tensors are those of quantised weights (GPTQ, AWQ,
 /// bitsandbytes, MLX, compressed-tensors): without config.json's word for it they would only have odd shapes and types.

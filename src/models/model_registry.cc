@@ -186,13 +186,33 @@ void check_all_read(const WeightLoader& loader, const ModelLayout& layout, const
 
 }  // namespace
 
-ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive) {
+namespace {
+
+/// Every prefix under which some form of the family keeps its encoder; the bare name last.
+std::vector<std::string> prefixes_of(const Family& family) {
+  std::vector<std::string> prefixes;
+  for (const WeightNames& names : family.names) {
+    prefixes.insert(prefixes.end(), names.prefixes.begin(), names.prefixes.end());
+  }
+  prefixes.emplace_back();
+  return prefixes;
+}
+
+}  // namespace
+
+OpenedModel open_model(const std::filesystem::path& folder, const AdapterSource& adapter) {
   const auto json = JsonObject::from_file(folder / "config.json");
-  refuse_quantized(archive);
   const Family family = find_family(json);
-  ModelLayout layout{checked_config(family, json), find_names(archive, family.names, folder.string())};
+  EncoderConfig config = checked_config(family, json);
+  TensorArchive archive = TensorArchive::open_folder(folder);
+  refuse_quantized(archive);
+  merge_task(json, adapter.task, archive);
+  ModelLayout layout{std::move(config), find_names(archive, family.names, folder.string())};
   check_layers(folder, archive, layout);
-  return layout;
+  if (!adapter.folder.empty()) {
+    merge_peft_adapter(adapter.folder, {layout.config.model_type, layout.found, prefixes_of(family)}, archive);
+  }
+  return {std::move(archive), std::move(layout)};
 }
 
 namespace {
@@ -231,13 +251,7 @@ ConstMatrixView output_embeddings(const TensorArchive& archive, const EncoderCon
 }  // namespace
 
 Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& lengths, const LoadOptions& options) {
-  const auto json = JsonObject::from_file(folder / "config.json");
-  const Family family = find_family(json);
-  EncoderConfig read_config = checked_config(family, json);
-  TensorArchive archive = TensorArchive::open_folder(folder);
-  refuse_quantized(archive);
-  const ModelLayout layout{std::move(read_config), find_names(archive, family.names, folder.string())};
-  check_layers(folder, archive, layout);
+  auto [archive, layout] = open_model(folder, options.adapter);
   const EncoderConfig& config = layout.config;
   const FoundNames& found = layout.found;
   const WeightLoader loader(archive, found.prefix, folder.string());

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/json_file.h"
+#include "models/adapter_merge.h"
 #include "models/encoder.h"
 #include "models/weight_loader.h"
 
@@ -21,6 +22,8 @@ struct LoadOptions {
   ThreadPool* pool = nullptr;
   /// Of int8: layers register with it, for a calibration pass after loading (kernels/int8_calibration.h). May be null.
   Int8Calibration* calibration = nullptr;
+  /// Merged into the weights.
+  AdapterSource adapter = {};
 };
 
 /// Reads the weights. Throws Error{invalid_file, not_found} naming file and tensor, Error{invalid_argument} for lengths
@@ -32,8 +35,13 @@ struct ModelLayout {
   EncoderConfig config;
   FoundNames found;
 };
-/// Same errors as load_encoder; `archive` is that of the folder.
-ModelLayout read_layout(const std::filesystem::path& folder, const TensorArchive& archive);
+/// A checkpoint whose tensors read as they are with the adapter.
+struct OpenedModel {
+  TensorArchive archive;
+  ModelLayout layout;
+};
+/// Same errors as load_encoder.
+OpenedModel open_model(const std::filesystem::path& folder, const AdapterSource& adapter = {});
 
 /// "albert, bert, camembert, …".
 std::string supported_model_types();

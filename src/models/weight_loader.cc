@@ -121,7 +121,7 @@ ConstMatrixView WeightLoader::matrix_in_place(const std::string& name, std::int6
                                               AlignedBuffer<float>& owned) const {
   const StoredTensor& tensor = require(name, {rows, cols});
   const auto address = reinterpret_cast<std::uintptr_t>(tensor.bytes.data());
-  if (tensor.dtype == DType::kF32 && address % alignof(float) == 0) {
+  if (tensor.revision == nullptr && tensor.dtype == DType::kF32 && address % alignof(float) == 0) {
     return {reinterpret_cast<const float*>(tensor.bytes.data()), rows, cols};
   }
   owned = matrix(name, rows, cols);

@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <set>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "safetensors/missing_weights.h"
 #include "safetensors/safetensors.h"
 #include "safetensors/shard_index.h"
+#include "safetensors/tensor_revision.h"
 
 namespace treble::internal {
 
@@ -25,7 +28,9 @@ struct TensorArchive::Impl {
   std::map<std::string, StoredTensor, std::less<>> tensors;
   std::vector<fs::path> files;
   std::map<std::string, std::string> metadata;
+  std::vector<TensorArchive> kept;
 
+  StoredTensor& require(const std::string& name);
   void add_file(const fs::path& path);
   void check_index(const fs::path& folder, const fs::path& index,
                    const std::map<std::string, std::string>& shards) const;
@@ -105,6 +110,68 @@ const std::map<std::string, StoredTensor, std::less<>>& TensorArchive::tensors()
 }
 const std::vector<fs::path>& TensorArchive::files() const noexcept { return impl_->files; }
 const std::map<std::string, std::string>& TensorArchive::metadata() const noexcept { return impl_->metadata; }
+
+namespace {
+
+/// A copy of the tensor's revision, to be changed.
+TensorRevision revision_of(const StoredTensor& tensor) {
+  return tensor.revision == nullptr ? TensorRevision{} : *tensor.revision;
+}
+
+[[noreturn]] void fail_shape(const StoredTensor& tensor, const std::string& name, const Factor& factor,
+                             const std::string& wanted) {
+  fail_file(factor.tensor.file, ErrorCode::invalid_file,
+            "tensor \"{}\" is [{}], but {} is [{}] in {} and needs {}; the adapter was made for another model",
+            for_message(factor.name), fmt::join(factor.tensor.shape, ", "), for_message(name),
+            fmt::join(tensor.shape, ", "), tensor.file, wanted);
+}
+
+}  // namespace
+
+StoredTensor& TensorArchive::Impl::require(const std::string& name) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) fail(ErrorCode::internal, "there is no tensor \"{}\" to change", for_message(name));
+  return found->second;
+}
+
+void TensorArchive::add_product(const std::string& name, LowRankProduct product) {
+  StoredTensor& tensor = impl_->require(name);
+  const std::int64_t rows = tensor.shape.empty() ? 1 : tensor.shape.front();
+  const std::int64_t cols = rows == 0 ? 0 : tensor.num_elements() / rows;
+  const std::int64_t rank = product.right ? product.right->rows() : cols;
+  if (product.left.rows() != rows || product.left.cols() != rank) {
+    fail_shape(tensor, name, product.left, fmt::format("{} rows and {} columns", rows, rank));
+  }
+  if (product.right && product.right->cols() != cols) {
+    fail_shape(tensor, name, *product.right, fmt::format("{} columns", cols));
+  }
+  TensorRevision revision = revision_of(tensor);
+  revision.products.push_back(std::move(product));
+  tensor.revision = std::make_shared<const TensorRevision>(std::move(revision));
+}
+
+void TensorArchive::replace(const std::string& name, Factor replacement) {
+  const auto [found, added] = impl_->tensors.try_emplace(name, replacement.tensor);
+  if (added) return;
+  StoredTensor& tensor = found->second;
+  if (tensor.shape != replacement.tensor.shape) fail_shape(tensor, name, replacement, "the same");
+  TensorRevision revision = revision_of(tensor);
+  revision.replacement = std::move(replacement);
+  tensor.revision = std::make_shared<const TensorRevision>(std::move(revision));
+}
+
+void TensorArchive::rename(const std::string& name, const std::string& to) {
+  StoredTensor tensor = impl_->require(name);
+  if (!impl_->tensors.try_emplace(to, tensor).second) {
+    fail_file(tensor.file, ErrorCode::invalid_file, "both tensors \"{}\" and \"{}\" are there, which mean the same",
+              for_message(name), for_message(to));
+  }
+  impl_->tensors.erase(name);
+}
+
+void TensorArchive::erase(const std::string& name) { impl_->tensors.erase(name); }
+
+void TensorArchive::keep(TensorArchive other) { impl_->kept.push_back(std::move(other)); }
 
 TensorArchive::TensorArchive(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TensorArchive::TensorArchive(TensorArchive&&) noexcept = default;

@@ -6,6 +6,7 @@
 #include "base/fail_about.h"
 #include "safetensors/message_text.h"
 #include "safetensors/safetensors.h"
+#include "safetensors/tensor_revision.h"
 
 namespace treble::internal {
 
@@ -65,9 +66,7 @@ void widen_block(DType dtype, const std::byte* from, float* to, std::size_t coun
             out.size(), out[index]);
 }
 
-}  // namespace
-
-void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out) {
+void copy_stored(const StoredTensor& tensor, std::string_view name, std::span<float> out) {
   const DType dtype = tensor.dtype;
   if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64) {
     fail_file(tensor.file, ErrorCode::unsupported, "tensor \"{}\" has dtype {}; weights must be F32, F16, BF16 or F64",
@@ -82,6 +81,25 @@ void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<
     const std::size_t count = std::min(kBlock, out.size() - begin);
     widen_block(dtype, tensor.bytes.data() + begin * size, &out[begin], count);
     if (!all_finite(&out[begin], count)) fail_non_finite(tensor, name, out, begin);
+  }
+}
+
+}  // namespace
+
+void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out) {
+  if (tensor.revision == nullptr) return copy_stored(tensor, name, out);
+  const TensorRevision& revision = *tensor.revision;
+  if (revision.replacement) {
+    copy_as_float(revision.replacement->tensor, revision.replacement->name, out);
+  } else {
+    copy_stored(tensor, name, out);
+  }
+  add_products(revision, out);
+  if (!all_finite(out.data(), out.size())) {
+    fail_file(tensor.file, ErrorCode::invalid_file,
+              "tensor \"{}\" has a NaN or an infinity once its adapter is added; the adapter belongs to another model, "
+              "or is damaged",
+              for_message(name));
   }
 }
 

@@ -30,12 +30,8 @@ constexpr std::string_view kSaveWithPython =
 constexpr std::string_view kOriginal = "fetch model.safetensors of the model it was made from";
 
 // The first that fits is named, so the most telling ones stand first.
-constexpr std::array<OtherFormat, 18> kFormats = {{
+constexpr std::array<OtherFormat, 16> kFormats = {{
     {"model-", ".safetensors", "shards without model.safetensors.index.json", "fetch the index too"},
-    {"adapter_model", ".safetensors", "a PEFT adapter without its base model",
-     "merge it into the base model: PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)"},
-    {"adapter_model", ".bin", "a PEFT adapter without its base model",
-     "merge it into the base model: PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)"},
     {"", ".safetensors", "safetensors under another name",
      "if that file is the whole model, name it model.safetensors"},
     {"pytorch_model", ".bin", "PyTorch's pickle format", kSaveWithPython},

@@ -6,7 +6,7 @@
 namespace treble::internal {
 
 /// Throws Error{not_found} naming the folder, the weights of other formats in it (PyTorch, TensorFlow, Flax, Rust,
-/// GGUF, ONNX, OpenVINO, Core ML, MLX, an adapter, shards without their index) and the way out.
+/// GGUF, ONNX, OpenVINO, Core ML, MLX, shards without their index) and the way out.
 [[noreturn]] void fail_without_weights(const std::filesystem::path& folder);
 
 }  // namespace treble::internal

@@ -17,12 +17,19 @@
 
 namespace treble::internal {
 
+struct TensorRevision;
+struct LowRankProduct;
+struct Factor;
+
 /// A tensor that lies in a mapped file; valid as long as the archive it came from.
 struct StoredTensor {
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;   ///< empty: a scalar
   std::span<const std::byte> bytes;  ///< little-endian, row-major, of no particular alignment: copy, do not cast
   std::string file;                  ///< for messages
+  /// What an adapter makes of it (safetensors/tensor_revision.h); nullptr: `bytes` are all there is. copy_as_float
+  /// applies it, so whoever looks at `bytes` must look at this first.
+  std::shared_ptr<const TensorRevision> revision = nullptr;
 
   /// Product of the shape; an archive has checked that it fits.
   std::int64_t num_elements() const noexcept;
@@ -56,6 +63,18 @@ class TensorArchive {
   /// "__metadata__" of the first file.
   const std::map<std::string, std::string>& metadata() const noexcept;
 
+  /// Adds a product to what copy_as_float gives for a tensor. Throws Error{invalid_file} naming the factor and both
+  /// shapes when it does not fit. The factor's archive must be kept.
+  void add_product(const std::string& name, LowRankProduct product);
+  /// Puts a tensor in the place of one, in its type; adds one that is not there. Throws Error{invalid_file} naming both
+  /// shapes when they differ. The factor's archive must be kept.
+  void replace(const std::string& name, Factor replacement);
+  /// Gives a tensor another name. Throws Error{invalid_file} when the new one is taken.
+  void rename(const std::string& name, const std::string& to);
+  void erase(const std::string& name);
+  /// Owns `other` from now on, whose tensors are part of revisions.
+  void keep(TensorArchive other);
+
   TensorArchive(TensorArchive&&) noexcept;
   TensorArchive& operator=(TensorArchive&&) noexcept;
   ~TensorArchive();
@@ -66,7 +85,8 @@ class TensorArchive {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Widens F32, F16, BF16 (and F64, rounded) to float32, exactly as PyTorch does. `out` has num_elements() floats.
+/// Widens F32, F16, BF16 (and F64, rounded) to float32, exactly as PyTorch does, and applies the tensor's revision in
+/// float32. `out` has num_elements() floats.
 /// Throws Error{unsupported} for other types, Error{invalid_file} naming tensor and index for a NaN or infinity.
 void copy_as_float(const StoredTensor& tensor, std::string_view name, std::span<float> out);
 

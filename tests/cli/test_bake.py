@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,38 @@ class Bake(unittest.TestCase):
         done = treble("embed", "--model", model, *arguments, stdin=TEXTS)
         self.assertEqual(done.returncode, 0, done.stderr)
         return [json.loads(line)["embedding"] for line in done.stdout.splitlines()[1:]]
+
+    def test_an_adapter_is_merged(self) -> None:
+        adapter = Path(ARGUMENTS.golden) / "adapters/bert-all-biases/adapter"
+        output = self.folder / "merged"
+        said = self.bake("--model", self.model(), "--adapter", adapter, "-o", output)
+        self.assertIn(f"merged the adapter {adapter}", said)
+        merged = self.vectors(self.model(), "--adapter", str(adapter))
+        self.assertEqual(self.vectors(output), merged)
+        self.assertNotEqual(self.vectors(self.model()), merged)
+        info = json.loads(treble("info", "--json", "--model", self.model(), "--adapter", adapter).stdout)
+        self.assertEqual(info["adapter"], str(adapter.resolve()))
+        tempered = self.folder / "tempered"
+        self.bake("--model", self.model(), "--adapter", adapter, "-t", "0.5", "-o", tempered)
+        self.assertEqual(self.vectors(tempered), self.vectors(self.model(), "--adapter", str(adapter), "-t", "0.5"))
+        self.assertIn("nothing to bake", self.bake("--model", self.model(), "-o", self.folder / "x", code=64))
+        done = treble("embed", "--model", self.model(), "--adapter", self.folder / "nowhere", stdin=TEXTS)
+        self.assertEqual(done.returncode, 66)
+
+    def test_a_task_is_named_or_is_that_of_the_prompt(self) -> None:
+        model = self.folder / "model"
+        shutil.copytree(self.model(), model)
+        shutil.copytree(Path(ARGUMENTS.golden) / "adapters/bert-all-biases/adapter", model / "adapters/retrieval")
+        (model / "config_sentence_transformers.json").write_text('{"prompts": {"retrieval": "Query: "}}')
+        done = treble("embed", "--model", model, stdin=TEXTS)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("the tasks retrieval, and none was chosen; name one with --task", done.stderr)
+        chosen = self.vectors(model, "--task", "retrieval", "--prompt-name", "retrieval")
+        self.assertEqual(self.vectors(model, "--prompt-name", "retrieval"), chosen)
+        self.assertNotEqual(self.vectors(model, "--task", "none"), self.vectors(model, "--task", "retrieval"))
+        output = self.folder / "baked"
+        self.bake("--model", model, "--task", "retrieval", "-o", output)
+        self.assertEqual(self.vectors(output, "--prompt-name", "retrieval"), chosen)
 
     def test_a_baked_folder_says_so_everywhere(self) -> None:
         output = self.folder / "baked"

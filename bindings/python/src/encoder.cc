@@ -73,8 +73,11 @@ std::int64_t truncated(const std::vector<TokenCount>& counts) {
 }
 
 void load(Encoder* self, const std::string& model, int threads, std::optional<std::int64_t> max_length,
-          const std::string& extension, const std::string& dtype, bool special_tokens_as_text) {
+          const std::string& extension, const std::string& dtype, bool special_tokens_as_text,
+          const std::string& adapter, const std::string& task) {
   const ModelOptions options = {.model = model,
+                                .adapter = adapter,
+                                .task = task,
                                 .threads = threads,
                                 .max_length = max_length,
                                 .extension = parse_extension(extension),
@@ -152,6 +155,8 @@ nb::dict info(const Encoder& self) {
   result["model_type"] = info.model_type;
   result["architecture"] = info.architecture;
   result["weights_dtype"] = to_string(info.weights_dtype);
+  result["adapter"] = info.adapter;
+  result["task"] = info.task;
   result["dtype"] = to_string(info.compute_dtype);
   result["dtype_reason"] = info.dtype_reason;
   result["cpu_isa"] = info.cpu_isa;
@@ -194,7 +199,8 @@ nb::dict info(const Encoder& self) {
 void bind_encoder(nb::module_& module) {
   nb::class_<Encoder>(module, "Encoder", "A loaded model; see treble.SentenceEncoder.")
       .def("__init__", &load, "model"_a, nb::kw_only(), "threads"_a = 0, "max_length"_a = nb::none(),
-           "extension"_a = "none", "dtype"_a = "float32", "special_tokens_as_text"_a = false)
+           "extension"_a = "none", "dtype"_a = "float32", "special_tokens_as_text"_a = false, "adapter"_a = "",
+           "task"_a = "")
       .def("encode", &encode, "texts"_a.none(), "options"_a, "progress"_a = nb::none(),
            "Vectors, [dim] of a str and [count, dim] of an iterable; token counts [count, 2]: in the text, read; how "
            "many "

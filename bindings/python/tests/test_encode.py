@@ -34,6 +34,19 @@ def test_equals_sentence_transformers(family: str) -> None:
         np.testing.assert_allclose(vectors, golden.expected[f"tau={tau}/pooled"], rtol=0, atol=TOLERANCE)
 
 
+def test_an_adapter_equals_peft() -> None:
+    folder = GOLDEN / "adapters/bert-all-biases"
+    expected = read_safetensors(folder / "expected.safetensors")
+    with pytest.warns(treble.TrebleWarning, match="trained on tiny/bert"):
+        encoder = treble.SentenceEncoder(Golden("bert").path, adapter=folder / "adapter")
+    assert encoder.info["adapter"] == str(folder / "adapter")
+    for tau in ("1", "0.7"):
+        vectors = encoder.encode(Golden("bert").texts, temperature=tau)
+        np.testing.assert_allclose(vectors, expected[f"tau={tau}/pooled"], rtol=0, atol=TOLERANCE)
+    with pytest.raises(treble.InvalidArgumentError, match="no adapters for tasks"):
+        treble.SentenceEncoder(Golden("bert").path, task="retrieval")
+
+
 @pytest.mark.parametrize("name", ["all-MiniLM-L6-v2", "bge-small-en-v1.5", "e5-small-v2", "all-mpnet-base-v2"])
 def test_real_model_equals_sentence_transformers(name: str) -> None:
     folder = ROOT / "models" / name

@@ -258,9 +258,21 @@ class Refused(PullTest):
             (self.model / missing).unlink()
             self.refused(69, *words)
             (self.model / missing).write_bytes(kept)
-        (self.model / "adapter_config.json").write_text("{}")
-        self.refused(69, "PEFT adapter", "merge_and_unload")
         self.assertNotIn("model.safetensors", self.hub.fetched())
+        (self.model / "adapter_config.json").write_text("{}")
+        self.refused(69, "PEFT adapter without adapter_model.safetensors")
+
+    def test_an_adapter_and_its_base_model(self) -> None:
+        base = self.pulled()
+        folder = self.folder / "hub/org/adapter"
+        shutil.copytree(GOLDEN / "adapters/bert-all-biases/adapter", folder)
+        config = json.loads((folder / "adapter_config.json").read_text())
+        (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": MODEL}))
+        self.hub.models["org/adapter"] = folder
+        self.pulled("org/adapter")
+        info = json.loads(self.info("org/adapter").stdout)
+        self.assertEqual((info["path"], info["task"]), (str(base.resolve()), None))
+        self.assertTrue(info["adapter"].endswith(self.hub.commit("org/adapter")), info["adapter"])
 
     def test_files_that_make_no_sense(self) -> None:
         (self.model / "modules.json").write_text('{"not": "a list"}')

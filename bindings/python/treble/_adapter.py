@@ -30,6 +30,8 @@ class EncoderOptions(TypedDict, total=False):
     state: StateLike
     dtype: Dtype
     threads: int
+    adapter: str | None
+    task: str | None
     max_length: int | None
     extend: Extension
     temper_position_bias: bool
@@ -130,6 +132,8 @@ def encoder_arguments(encoder: SentenceEncoder) -> dict[str, Any]:
     arguments = {
         "temperature": (None if encoder.temperature.is_identity else plain_temperature(encoder.temperature), None),
         "state": (None if encoder.state.is_identity else plain_state(encoder.state), None),
+        "adapter": (loaded["adapter"] or None, None),
+        "task": (loaded["task"] or None, None),
         "dtype": (loaded["dtype"], "float32"),
         "threads": (loaded["threads"], 0),
         "max_length": (encoder._max_seq_length or loaded["max_length"], None),

@@ -48,6 +48,12 @@ def extension_warnings(info: dict[str, Any]) -> list[str]:
     return []
 
 
+def absolute_folder(adapter: str | os.PathLike[str] | None) -> str:
+    """A folder's absolute path, so that a pickled encoder finds it from another folder; a name as it is."""
+    name = "" if adapter is None else os.fspath(adapter)
+    return os.path.abspath(name) if name and os.path.isdir(name) else name
+
+
 class Model:
     """What all methods of a SentenceEncoder work on."""
 
@@ -57,6 +63,8 @@ class Model:
         *,
         temperature: TemperatureLike = None,
         state: StateLike = None,
+        adapter: str | os.PathLike[str] | None = None,
+        task: str | None = None,
         dtype: Dtype = "float32",
         threads: int = 0,
         max_length: int | None = None,
@@ -74,6 +82,9 @@ class Model:
 
         temperature: of attention, for calls that give none: 0.8, "log:128", a profile; None is the model as trained.
         state: of Mamba-2 models, likewise: "rri:0.9999,0.75", "window:512", "norm:P", a file of norms (docs/state.md).
+        adapter: a PEFT LoRA adapter to merge into the weights: its folder, or a name in the cache. One in the model's
+            folder is merged without being named.
+        task: of a model with an adapter for each task (Jina v3, v5), the one to merge, or "none".
         dtype: of the products with weights; "auto" is the fastest that keeps a mean cosine of 0.9995 to float32.
         threads: 0 is as many as the process may use.
         max_length: longest text in tokens; beyond the model's positions with `extend`.
@@ -93,6 +104,8 @@ class Model:
             "extension": extend,
             "dtype": dtype,
             "special_tokens_as_text": special_tokens_as_text,
+            "adapter": absolute_folder(adapter),
+            "task": task or "",
         }
         # As they were given: what is in memory is pickled itself, for it has no file to be read again.
         self._given_temperature: TemperatureLike = temperature

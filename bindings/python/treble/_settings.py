@@ -24,6 +24,8 @@ class EncoderOptions(TypedDict, total=False):
 
     temperature: TemperatureLike
     state: StateLike
+    adapter: str | None
+    task: str | None
     dtype: Dtype
     max_length: int | None
     extend: Extension
@@ -44,6 +46,8 @@ class EncoderSettings:
     threads: int = 0
     temperature: TemperatureLike = None
     state: StateLike = None
+    adapter: str | None = None
+    task: str | None = None
     dtype: Dtype = "float32"
     max_length: int | None = None
     extend: Extension = "none"
@@ -74,6 +78,8 @@ class EncoderSettings:
             self.model,
             temperature=self.temperature,
             state=self.state,
+            adapter=self.adapter,
+            task=self.task,
             dtype=self.dtype,
             threads=self.threads,
             max_length=self.max_length,

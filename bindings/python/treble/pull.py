@@ -56,7 +56,10 @@ OF_TRANSFORMER = (
     "chat_template.json",
     "model.safetensors",
     "model.safetensors.index.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
 )
+OF_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 OF_MODULE = ("config.json", "model.safetensors")
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.h5", "*.msgpack", "*.gguf", "*.onnx", "*.safetensors")
 ATTEMPTS = 2  # on top of those that huggingface_hub makes by itself
@@ -152,6 +155,8 @@ def select(files: Collection[str], read_json: Any, model: str) -> list[str]:
     names |= _matching(files, transformer, OF_TRANSFORMER)
     for folder in others:
         names |= _matching(files, folder, OF_MODULE) if folder else set()
+    for task in {PurePosixPath(name).parent for name in files if re.fullmatch(r"(.*/)?adapters/[^/]+/[^/]+", name)}:
+        names |= _matching(files, str(task), OF_ADAPTER)
     index = _inside(transformer, "model.safetensors.index.json")
     if index in names and _inside(transformer, "model.safetensors") not in names:
         names |= _shards(read_json(index), transformer, files, f"{model}: {index}")
@@ -182,8 +187,8 @@ def _shards(index: Any, folder: str, files: Collection[str], where: str) -> set[
 def _check_usable(names: set[str], files: Collection[str], folder: str, model: str) -> None:
     """Say before the weights are fetched that the engine would refuse them."""
     if _inside(folder, "adapter_config.json") in files:
-        advice = "apply it in Python with merge_and_unload(), save the model and give its folder"
-        raise PullError(UNSUPPORTED, f"{model} is a PEFT adapter, not a model: {advice}")
+        _check_adapter(names, folder, model)
+        return
     if _inside(folder, "config.json") not in names:
         raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, 'config.json')}: not a transformer model")
     if not any(name.endswith(".safetensors") and _in_folder(name, folder) for name in names):
@@ -194,6 +199,15 @@ def _check_usable(names: set[str], files: Collection[str], folder: str, model: s
     if _inside(folder, "tokenizer.json") not in names:
         advice = "AutoTokenizer.from_pretrained(…).save_pretrained(…) makes one; give that folder"
         raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, 'tokenizer.json')}: {advice}")
+
+
+def _check_adapter(names: set[str], folder: str, model: str) -> None:
+    """An adapter needs no weights beside it; whatever else is missing comes from its base model."""
+    if _inside(folder, "adapter_model.safetensors") not in names:
+        advice = "load it with PEFT, save_pretrained() once and give that folder"
+        raise PullError(UNSUPPORTED, f"{model} is a PEFT adapter without adapter_model.safetensors: {advice}")
+    if not any(name.endswith("model.safetensors") and "adapter" not in name for name in names):
+        print(f"treble: {model} is an adapter; pull its base model too (base_model_name_or_path)", file=sys.stderr)
 
 
 def _in_folder(name: str, folder: str) -> bool:
