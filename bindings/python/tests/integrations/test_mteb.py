@@ -28,6 +28,9 @@ from sklearn.metrics import v_measure_score
 from treble import longembed
 from treble.mteb._items import Clustering, Items, Part, estimate
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "tests"))
+import tiny_mamba2
+
 # Points of 100; the two differ by rounding alone.
 SAME_SCORE = 0.05
 
@@ -337,6 +340,23 @@ def test_registered_models_load_by_name(encoder: treble.mteb.TrebleEncoder) -> N
     assert other.mteb_model_meta.experiment_kwargs["temperature"] == "log:64"
     with pytest.raises(treble.InvalidArgumentError, match="not 0000"):
         treble.mteb.TrebleEncoder(str(mteb_tasks.MODEL), "0000")
+
+
+def test_results_are_kept_apart_by_state(tmp_path: Path) -> None:
+    folder = tiny_mamba2.make_model(tmp_path / "tiny-mamba2")
+    norms = tiny_mamba2.write_norms(tmp_path / "norms.json", 0.05)
+    plain = treble.mteb.TrebleEncoder(str(folder)).mteb_model_meta
+    assert "state" not in plain.experiment_kwargs
+    meta = treble.mteb.register(folder, state=f"norm:{norms}")
+    assert meta.experiment_kwargs["state"] == f"norm:{norms}"
+    assert meta.experiment_name != plain.experiment_name
+    loaded = mteb.get_model(meta.name)
+    text = tiny_mamba2.text(60)
+    expected = treble.SentenceEncoder(folder).encode(text, state="norm:0.05")
+    np.testing.assert_array_equal(loaded.model.encode(text), expected)
+    tiny_mamba2.write_norms(norms, 0.04)
+    with pytest.raises(treble.InvalidArgumentError, match="they have changed"):
+        mteb.get_model(meta.name)
 
 
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
