@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 TREBLE := build/release/bin/treble
 STEP = @printf '\n== %s\n'
 
-.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-server bench-scaling study soak lint \
+.PHONY: demo program test test-integrations differential differential-store bench bench-peers bench-server bench-scaling study state-capacity soak lint \
   fuzz sanitize build setup docs install wheel dist deb container clean
 
 setup:
@@ -101,9 +101,21 @@ study: program
 	@[ -n "$(STUDY_DATA)" ] || { echo "make study: say where the sets are: make study STUDY_DATA=FOLDER" >&2; exit 2; }
 	@tools/fetch_test_models.sh
 	@.venv/bin/python studies/evidence/run.py --data $(STUDY_DATA) $(STUDY_OPTIONS)
-	@[ -x build/study-venv/bin/python ] || { python3 -m venv build/study-venv && \
-	  build/study-venv/bin/pip install --quiet --requirement studies/evidence/requirements.txt; }
+	@$(MAKE) --no-print-directory build/study-venv/bin/python
 	@build/study-venv/bin/python studies/evidence/report.py --markdown docs/evidence-tables.md --plots docs/images
+
+build/study-venv/bin/python:
+	@python3 -m venv build/study-venv
+	@build/study-venv/bin/pip install --quiet --requirement studies/evidence/requirements.txt
+
+## How much a small Mamba-2 remembers and when its state collapses: trains twenty models on one core, about an hour and a half,
+## and continues where it was. studies/state_capacity/README.md
+state-capacity:
+	@tools/setup_golden.sh
+	@.venv-golden/bin/python studies/state_capacity/grid.py
+	@.venv-golden/bin/python studies/state_capacity/measure_model.py
+	@$(MAKE) --no-print-directory build/study-venv/bin/python
+	@build/study-venv/bin/python studies/state_capacity/report.py --plots docs/images
 
 ## Memory over MINUTES of texts of mixed lengths; fails when it grows.
 MINUTES ?= 10

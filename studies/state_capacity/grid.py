@@ -19,6 +19,7 @@ import torch
 from mamba2 import Mamba2, Shape
 from places import BUILD, RESULTS
 from prompts import VOCABULARY, Texts
+from recurrence import Model
 from torch.nn import functional as F
 from train import Recipe, recalled, train
 
@@ -34,14 +35,16 @@ PROBE_LENGTHS = tuple(round(64 * 2 ** (i / 2)) for i in range(17))
 SAMPLES, TEXTS = 40, 8
 LOST = 0.3
 """Longer prompts are not tried once so few keys are recalled."""
-BEYOND = (8, 16)
-"""In training lengths, between which places a text is too long for the model."""
+BEYOND = (8192, 16384)
+"""Between these tokens a text is far beyond every training length."""
+GROWN = (6144, 7168)
+"""And here the state is compared with what it is within the training length."""
 
 
-def recipe(length: int, seed: int) -> Recipe:
+def recipe(length: int, seed: int, first_steps: int) -> Recipe:
     """The first length from random weights, the others from the weights of the one before."""
     first = length == LENGTHS[0]
-    steps, rate = (FIRST_STEPS, 3e-3) if first else (LATER_STEPS, 2e-3)
+    steps, rate = (first_steps, 3e-3) if first else (LATER_STEPS, 2e-3)
     return Recipe(length, steps, TOKENS_PER_STEP // length, rate, seed=seed)
 
 
@@ -56,41 +59,46 @@ def passkeys(model: Mamba2) -> dict[str, float]:
 
 @torch.no_grad()
 def text_losses(model: Mamba2, length: int) -> dict[str, Any]:
-    """Of the same tokens in nats, each text's mean: `long` with all of the text before them, far beyond the training
-    length; `fresh` with at most the training length before them; `within`: of a text's own second half of a training
-    length.
+    """Mean negative log-likelihood of made-up texts in nats. `long`: of each text's tokens far beyond the training
+    length; `fresh`: of the same tokens, each with half to all of a training length before it and no more; `within`: of
+    each text's own second half of a training length.
     """
-    begin, end = (factor * length for factor in BEYOND)
-    tokens = torch.from_numpy(Texts(end + 1).batch(np.random.default_rng([9, length]), TEXTS)[0])
+    begin, end = BEYOND
+    tokens = torch.from_numpy(Texts(end + 1).batch(np.random.default_rng(9), TEXTS)[0])
+    half, long, fresh, within = length // 2, [], [], []
+    for text in tokens:
+        each = token_losses(model, text[None])[0]
+        long.append(each[begin:end].mean().item())
+        within.append(each[half:length].mean().item())
+        segments = text[begin - half :].unfold(0, length + 1, half)
+        fresh.append(token_losses(model, segments)[:, half:].mean().item())
+    return {"long": long, "fresh": fresh, "within": within}
 
-    def each(part: torch.Tensor) -> torch.Tensor:
-        logits = model(part[:, :-1])
-        flat = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), part[:, 1:].reshape(-1), reduction="none")
-        return flat.reshape(len(part), -1)
 
-    # [1, tokens] at a time, for the memory.
-    whole = torch.cat([each(text[None]) for text in tokens])
-    half = length // 2
-    # Segments of a training length, each of which starts half a length after the one before.
-    segments = tokens[:, begin - half :].unfold(1, length + 1, half)
-    fresh = torch.stack([each(text)[:, half:].mean() for text in segments])
-    return {
-        "long": whole[:, begin:end].mean(dim=1).tolist(),
-        "fresh": fresh.tolist(),
-        "within": whole[:, half:length].mean(dim=1).tolist(),
-    }
+def token_losses(model: Mamba2, tokens: torch.Tensor) -> torch.Tensor:
+    """Of all tokens but the first, [texts, tokens - 1]."""
+    logits = model(tokens[:, :-1])
+    return F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")
 
 
 @torch.no_grad()
 def state_growth(model: Mamba2, length: int) -> list[list[float]]:
-    """By layer and head: the variance's maximum after the training length over that within it."""
-    from collapse import growth  # noqa: PLC0415
-    from recurrence import Model  # noqa: PLC0415
-
+    """By layer and head: the state's mean variance far beyond the training length over that of its second half."""
     tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    tokens = Texts(BEYOND[0] * length).batch(np.random.default_rng([10, length]), 2)[0]
-    _, layers = Model(model.shape.config(), tensors).run(tokens, last=1, watch=True)
-    return [growth(layer, length).tolist() for layer in layers]
+    tokens = Texts(GROWN[1], asked_before=0).batch(np.random.default_rng(10), TEXTS // 2)[0]
+    _, layers = Model(model.shape.config(), tensors).run(tokens[:, : GROWN[1]], last=1, watch=True)
+    return [
+        (layer.variance[slice(*GROWN)].mean(axis=0) / layer.variance[length // 2 : length].mean(axis=0)).tolist()
+        for layer in layers
+    ]
+
+
+def answers(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Of the models that were measured, by name."""
+    kept = json.loads(path.read_text()) if path.is_file() else {"settings": settings, "models": {}}
+    if kept["settings"] != settings:
+        raise SystemExit(f"{path}: was made with {kept['settings']}, asked for are {settings}; remove it")
+    return kept["models"]
 
 
 def keep(path: Path, name: str, settings: dict[str, Any], answer: dict[str, Any]) -> None:
@@ -98,13 +106,10 @@ def keep(path: Path, name: str, settings: dict[str, Any], answer: dict[str, Any]
     path.parent.mkdir(parents=True, exist_ok=True)
     with (BUILD / "grid.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = json.loads(path.read_text()) if path.is_file() else {"settings": settings, "models": {}}
-        if kept["settings"] != settings:
-            raise SystemExit(f"{path}: was made with {kept['settings']}, asked for are {settings}; remove it")
-        kept["models"][name] = answer
-        kept["models"] = dict(sorted(kept["models"].items(), key=lambda item: list(map(int, item[0].split("-")))))
+        models = answers(path, settings) | {name: answer}
+        models = dict(sorted(models.items(), key=lambda item: list(map(int, item[0].split("-")))))
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(kept, indent=1) + "\n")
+        part.write_text(json.dumps({"settings": settings, "models": models}, indent=1) + "\n")
         part.replace(path)
 
 
@@ -112,22 +117,24 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--only", nargs="+", type=int, default=STATES, metavar="N", help="fewer state sizes")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--longest", type=int, default=LENGTHS[-1], metavar="T", help="train no further")
+    options.add_argument("--first-steps", type=int, default=FIRST_STEPS, help=f"at {LENGTHS[0]} tokens")
     arguments = options.parse_args()
-    settings = {"steps": [FIRST_STEPS, LATER_STEPS], "tokens_per_step": TOKENS_PER_STEP, "samples": SAMPLES,
-                "texts": TEXTS, "beyond": list(BEYOND), "vocabulary": len(VOCABULARY)}  # fmt: skip
+    settings = {"tokens_per_step": TOKENS_PER_STEP, "samples": SAMPLES, "texts": TEXTS}
+    settings |= {"beyond": list(BEYOND), "grown": list(GROWN), "vocabulary": len(VOCABULARY)}
     path = RESULTS / "grid.json"
     for state in arguments.only:
         weights = None
-        for length in LENGTHS:
+        for length in (length for length in LENGTHS if length <= arguments.longest):
             name = f"{state}-{length}-{arguments.seed}"
             checkpoint = BUILD / "grid" / f"{name}.pt"
-            model = train(Shape(len(VOCABULARY), state, head=64), recipe(length, arguments.seed), checkpoint, weights)
+            plan = recipe(length, arguments.seed, arguments.first_steps)
+            model = train(Shape(len(VOCABULARY), state, head=64), plan, checkpoint, weights)
             weights = model.state_dict()
-            done = json.loads(path.read_text())["models"] if path.is_file() else {}
-            if name in done:
+            if name in answers(path, settings):
                 continue
             answer = {"recalled": passkeys(model), **text_losses(model, length), "growth": state_growth(model, length)}
-            answer["seconds"] = torch.load(checkpoint)["seconds"]
+            answer |= {"steps": plan.steps, "seconds": torch.load(checkpoint)["seconds"]}
             keep(path, name, settings, answer)
             print(name, answer["recalled"], np.round([np.mean(answer[k]) for k in ("within", "fresh", "long")], 3),
                   file=sys.stderr, flush=True)  # fmt: skip

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from collapse import GROWTH
 
 # Of the paper: size of the state in millions, training or text length in thousands of tokens.
 PAPER_FORGET = ((1.1, 1.0), (1.6, 2.0), (2.4, 8.0), (4.8, 16.0), (12.9, 64.0))
 PAPER_RECALL = ((2.4, 4.0), (4.8, 16.0), (12.9, 256.0))
 
 COLLAPSE = 0.05
-"""Nats a token by which a text's past beyond the training length has to make predictions worse to be a collapse."""
+"""Excess in nats a token from which on a model has collapsed."""
 RECALLED = 0.9
 """Share of the passkeys that have to be recalled, at the length and at all shorter ones."""
 
@@ -39,8 +40,8 @@ def paper_recall(millions: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Excess:
-    """How much worse the same tokens are predicted with all of the text before them than with a training length of it,
-    in nats a token: mean over texts and its 95 % interval.
+    """How much worse the same tokens, far beyond the training length, are predicted with all of the text before them
+    than with at most a training length of it, in nats a token: mean over texts and its 95 % interval.
     """
 
     mean: float
@@ -60,14 +61,34 @@ class Excess:
         return self.mean > COLLAPSE
 
 
-def forget_threshold(models: dict[int, dict[str, Any]]) -> int | None:
-    """Of models by training length: the shortest from which on none collapses."""
-    threshold = None
-    for length in sorted(models, reverse=True):
-        if Excess.of(models[length]).collapsed:
-            break
-        threshold = length
-    return threshold
+@dataclass(frozen=True)
+class Bracket:
+    """T_forget is above `above`, 0 where the shortest training length does not collapse, and at most `at_most`, None
+    where even the longest collapses.
+    """
+
+    above: int
+    at_most: int | None
+
+
+def growth(model: dict[str, Any]) -> float:
+    """Of the state's variance, of the layer and head where it is largest."""
+    return max(ratio for layer in model["growth"] for ratio in layer)
+
+
+def forget_threshold(models: dict[int, dict[str, Any]]) -> Bracket:
+    """Of models by training length: between the longest whose predictions collapse and the next."""
+    return _after([length for length, model in models.items() if Excess.of(model).collapsed], models)
+
+
+def growth_threshold(models: dict[int, dict[str, Any]]) -> Bracket:
+    """The same by the state's variance."""
+    return _after([length for length, model in models.items() if growth(model) > GROWTH], models)
+
+
+def _after(collapsed: list[int], models: dict[int, dict[str, Any]]) -> Bracket:
+    longest = max(collapsed, default=0)
+    return Bracket(longest, min((length for length in models if length > longest), default=None))
 
 
 def recall_length(model: dict[str, Any]) -> int:
@@ -127,6 +148,21 @@ def exponential_fit(x: np.ndarray, y: np.ndarray) -> Fit:
         if best is None or fit.residual < best.residual:
             best = fit
     return best
+
+
+def slopes_through(x: np.ndarray, brackets: list[Bracket]) -> tuple[float, float] | None:
+    """The lowest and the highest slope of the lines through all brackets, infinite where nothing limits it; None if
+    there is no such line.
+    """
+    low = np.array([bracket.above or -np.inf for bracket in brackets], float)
+    high = np.array([np.inf if bracket.at_most is None else bracket.at_most for bracket in brackets])
+    bound = 10 * max(length for one in brackets for length in (one.above, one.at_most or 0)) / np.diff(np.sort(x)).min()
+    slopes = np.linspace(-bound, bound, 100_001)[:, None]
+    through = slopes[(low - slopes * x).max(axis=1) < (high - slopes * x).min(axis=1), 0]
+    if not len(through):
+        return None
+    ends = float(through.min()), float(through.max())
+    return tuple(np.sign(end) * np.inf if abs(end) >= bound else end for end in ends)
 
 
 def slope_interval(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -28,7 +28,7 @@ DRAWN = {
     "window:128": "#0f766e",
     "window:256": "#7c3aed",
     "norm:4": "#c2410c",
-    "rri:0.998,1": "#b45309",
+    "rri:0.998,1": "#2563eb",
 }
 
 
@@ -45,19 +45,33 @@ class Grid:
             state, length, seed = map(int, name.split("-"))
             self.seeds[seed][state][length] = model
 
-    def thresholds(self) -> list[tuple[int, int, int | None, int]]:
-        """Seed, state size, T_forget, T_recall."""
+    def chains(self) -> list[tuple[int, int, dict[int, dict[str, Any]]]]:
+        """State size, seed, models by training length."""
         return [
-            (seed, state, laws.forget_threshold(models), laws.recall_threshold(models))
+            (state, seed, dict(sorted(models.items())))
             for seed, states in sorted(self.seeds.items())
             for state, models in sorted(states.items())
         ]
 
-    def points(self, which: int) -> tuple[np.ndarray, np.ndarray]:
-        """Sizes of states and thresholds, of those that were found."""
-        found = [(size_of(row[1]), row[which]) for row in self.thresholds() if row[which]]
-        sizes, values = zip(*found, strict=True) if found else ((), ())
-        return np.array(sizes, float), np.array(values, float)
+    def lengths(self) -> list[int]:
+        return sorted({length for _, _, models in self.chains() for length in models})
+
+    def sizes(self) -> np.ndarray:
+        """Of the chains' states, in thousands."""
+        return np.array([size_of(state) for state, _, _ in self.chains()]) / 1e3
+
+    def brackets(self) -> list[laws.Bracket]:
+        return [laws.forget_threshold(models) for _, _, models in self.chains()]
+
+    def recalls(self, length: int | None = None) -> np.ndarray:
+        """T_recall of the models of one training length, or of any."""
+        return np.array(
+            [
+                laws.recall_threshold(models if length is None else {length: models[length]})
+                for _, _, models in self.chains()
+            ],
+            float,
+        )
 
 
 def size_of(state: int) -> int:
@@ -92,56 +106,60 @@ def growth_table(results: dict[str, Any]) -> str:
 
 def models_table(grid: Grid) -> str:
     rows = []
-    for seed, states in sorted(grid.seeds.items()):
-        for state, models in sorted(states.items()):
-            for length, model in sorted(models.items()):
-                excess = laws.Excess.of(model)
-                rows.append(
-                    [
-                        f"{state}",
-                        f"{seed}",
-                        f"{length}",
-                        f"{np.mean(model['within']):.2f}",
-                        f"{np.mean(model['fresh']):.2f}",
-                        f"{np.mean(model['long']):.2f}",
-                        f"{excess.mean:+.3f} [{excess.low:+.3f}, {excess.high:+.3f}]",
-                        "yes" if excess.collapsed else "no",
-                        f"{max(ratio for layer in model['growth'] for ratio in layer):.1f}",
-                        f"{recalled_at(model, length):.0f}",
-                        f"{laws.recall_length(model) or 'none'}",
-                    ]
-                )
-    head = ["N", "seed", "T", "loss within", "fresh", "long", "excess, nats", "collapses", "variance x"]
-    return table([*head, "recalled at T, %", "recalled up to"], rows)
+    for state, seed, models in grid.chains():
+        for length, model in models.items():
+            excess = laws.Excess.of(model)
+            growth = laws.growth(model)
+            rows.append(
+                [
+                    *(f"{value}" for value in (state, seed, length, model["steps"])),
+                    *(f"{np.mean(model[key]):.2f}" for key in ("within", "fresh", "long")),
+                    f"{excess.mean:+.3f} [{excess.low:+.3f}, {excess.high:+.3f}]",
+                    "yes" if excess.collapsed else "no",
+                    f"{growth:.1f}" if growth < 100 else f"{growth:.0f}",
+                    f"{laws.recall_length(model) or 'none'}",
+                ]
+            )
+    head = ["N", "seed", "T", "steps", "within", "fresh", "long", "excess, nats", "collapses", "growth of the variance"]
+    return table([*head, "recalls up to"], rows)
 
 
-def recalled_at(model: dict[str, Any], length: int) -> float:
-    return 100 * model["recalled"].get(str(length), 0.0)
+def in_words(bracket: laws.Bracket) -> str:
+    if bracket.at_most is None:
+        return f"above {bracket.above}"
+    return f"{bracket.above} to {bracket.at_most}" if bracket.above else f"at most {bracket.at_most}"
 
 
 def thresholds_table(grid: Grid) -> str:
-    rows = [
-        [f"{state}", f"{seed}", f"{size_of(state):,}", f"{forget or 'none up to 1024'}", f"{recall or 'none'}"]
-        for seed, state, forget, recall in grid.thresholds()
-    ]
-    return table(["N", "seed", "N_S", "T_forget", "T_recall"], rows)
+    rows = []
+    for state, seed, models in grid.chains():
+        forget, grown = (in_words(threshold(models)) for threshold in (laws.forget_threshold, laws.growth_threshold))
+        recalls = [f"{laws.recall_length(models[length])}" if length in models else "" for length in grid.lengths()]
+        rows.append([f"{state}", f"{seed}", f"{size_of(state):,}", forget, grown, *recalls])
+    head = ["N", "seed", "N_S", "T_forget by predictions", "by the state's variance"]
+    return table([*head, *(f"recalls up to, T = {length}" for length in grid.lengths())], rows)
 
 
 def fits_table(grid: Grid) -> str:
+    """Sizes are in thousands here and in millions in the paper, lengths in tokens here and in thousands there."""
+    paper_forget, paper_recall = (np.array(points).T for points in (laws.PAPER_FORGET, laws.PAPER_RECALL))
+    first = grid.lengths()[0]
     rows = []
-    paper = [np.array(points).T for points in (laws.PAPER_FORGET, laws.PAPER_RECALL)]
-    for name, which, units in (("T_forget", 2, 0), ("T_recall", 3, 1)):
-        sizes, values = grid.points(which)
-        for source, x, y in (("here", sizes / 1e3, values), ("the paper's points", *paper[units])):
-            if len(set(x)) < 3:
-                rows.append([name, source, f"{len(x)}", "too few points", "", "", "", ""])
-                continue
-            for fit in (laws.linear_fit(x, y), laws.exponential_fit(x, y)):
-                interval = laws.slope_interval(x, y) if fit.kind == "linear" else None
-                rows.append([name, source, f"{len(x)}", fit.kind, ", ".join(f"{p:.4g}" for p in fit.parameters),
-                             "" if interval is None else f"[{interval[0]:.3g}, {interval[1]:.3g}]",
-                             f"{fit.residual:.3g}", f"{fit.explained:.3f}"])  # fmt: skip
-    return table(["law", "of", "points", "fit", "parameters", "95 % of the slope", "residual", "R²"], rows)
+    for name, x, y in (
+        ("T_forget, the paper's points", *paper_forget),
+        ("T_recall, the paper's points", *paper_recall),
+        ("T_recall here, best of all T", grid.sizes(), grid.recalls()),
+        (f"T_recall here, T = {first}", grid.sizes(), grid.recalls(first)),
+    ):
+        for fit in (laws.linear_fit(x, y), laws.exponential_fit(x, y)):
+            interval = laws.slope_interval(x, y) if fit.kind == "linear" else None
+            parameters = ", ".join(f"{parameter:.4g}" for parameter in fit.parameters)
+            slope = "" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
+            rows.append([name, f"{len(x)}", fit.kind, parameters, slope, f"{fit.residual:.3g}", f"{fit.explained:.3f}"])
+    slopes = laws.slopes_through(grid.sizes(), grid.brackets())
+    through = "none goes through all brackets" if slopes is None else f"{slopes[0]:.3g} to {slopes[1]:.3g}"
+    rows.append(["T_forget here", f"{len(grid.brackets())} brackets", "linear", "", through, "", ""])
+    return table(["law", "points", "fit", "parameters", "slope, 95 % or all possible", "residual", "R²"], rows)
 
 
 def tables() -> dict[str, str]:
@@ -158,7 +176,7 @@ def tables() -> dict[str, str]:
 
 def with_tables(text: str, made: dict[str, str]) -> str:
     for name, content in made.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        pattern = re.compile(rf"(<!-- {name} -->\n)(?:(?!<!--).)*(\n<!-- end -->)", re.DOTALL)
         text, found = pattern.subn(lambda match, content=content: match[1] + content + match[2], text)
         if found != 1:
             raise SystemExit(f"README.md: has {found} places for the table {name}, must have 1")
@@ -196,16 +214,21 @@ def draw_control(pyplot: Any, folder: Path) -> None:
 
 def draw_laws(pyplot: Any, folder: Path) -> None:
     grid = Grid(RESULTS / "grid.json")
-    figure, axes = pyplot.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
-    for axis, which, points, law, fitted, name in (
-        (axes[0], 2, laws.PAPER_FORGET, laws.paper_forget, laws.linear_fit, "T_forget"),
-        (axes[1], 3, laws.PAPER_RECALL, laws.paper_recall, laws.exponential_fit, "T_recall"),
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+    for size, bracket in zip(1e3 * grid.sizes(), grid.brackets(), strict=True):
+        low, high = max(bracket.above, 32), bracket.at_most or 2 * bracket.above
+        left.plot([size, size], [low, high], color="#c2410c", linewidth=2)
+        marks = [(high, "_" if bracket.at_most else "^"), *([(low, "_")] if bracket.above else [(low, "v")])]
+        for y, mark in marks:
+            left.plot([size], [y], mark, color="#c2410c", ms=8)
+    left.plot([], [], color="#c2410c", linewidth=2, label="here: between a T that collapses and one that does not")
+    right.plot(1e3 * grid.sizes(), grid.recalls(), "o", color="#c2410c", ms=5, label="here, best of all T")
+    first = grid.lengths()[0]
+    right.plot(1e3 * grid.sizes(), grid.recalls(first), "o", mfc="none", color="#c2410c", label=f"here, T = {first}")
+    for axis, points, law, name in (
+        (left, laws.PAPER_FORGET, laws.paper_forget, "T_forget"),
+        (right, laws.PAPER_RECALL, laws.paper_recall, "T_recall"),
     ):
-        sizes, values = grid.points(which)
-        axis.plot(sizes, values, "o", color="#c2410c", ms=5, label="here")
-        if len(set(sizes)) >= 3:
-            x = np.geomspace(sizes.min(), sizes.max(), 50)
-            axis.plot(x, fitted(sizes, values)(x), color="#c2410c", label=f"here, {fitted(sizes, values).kind} fit")
         paper = np.array(points).T
         x = np.geomspace(0.5, 13, 200)
         y = law(x)
