@@ -70,9 +70,10 @@ def main() -> None:
 
         pooling.write_all(arguments.output / "golden")
     if arguments.part in ("tokenizers", "all"):
-        from golden import tokenizer_settings
+        from golden import tokenizer_settings, vocabulary_files
 
         tokenizer_settings.write_all(arguments.output / "golden")
+        vocabulary_files.write_all(arguments.output / "golden")
     if arguments.part in ("reference", "all"):
         from golden import reference
 

@@ -75,7 +75,7 @@ TEST(FolderFiles, APickleOfMamba2sAuthorsIsSentToItsConverter) {
 }
 
 TEST(FolderFiles, AMissingTokenizerSaysWhatToMakeItOf) {
-  for (const char* file : {"vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer_config.json"}) {
+  for (const char* file : {"tokenizer.model", "spm.model", "tokenizer_config.json"}) {
     const ModelCopy model("bert");
     model.erase("tokenizer.json");
     model.erase("tokenizer_config.json");

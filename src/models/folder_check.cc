@@ -62,10 +62,11 @@ void check_config(const fs::path& folder) {
 }
 
 void check_tokenizer(const fs::path& folder) {
-  if (is_there(folder / "tokenizer.json")) return;
-  constexpr std::array kOthers = {
-      "vocab.txt", "vocab.json",          "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model",
-      "bpe.codes", "sentencepiece.model", "merges.txt",   "tokenizer_config.json"};
+  // The tokenizer can be read from these; where its class reads another one, it says so itself.
+  constexpr std::array kRead = {"tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"};
+  if (std::any_of(kRead.begin(), kRead.end(), [&](const char* name) { return is_there(folder / name); })) return;
+  constexpr std::array kOthers = {"tokenizer.model",     "spm.model",  "bpe.codes",
+                                  "sentencepiece.model", "merges.txt", "tokenizer_config.json"};
   const auto other =
       std::find_if(kOthers.begin(), kOthers.end(), [&](const char* name) { return is_there(folder / name); });
   if (other == kOthers.end()) {

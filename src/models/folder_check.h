@@ -8,8 +8,8 @@ namespace treble::internal {
 
 /// Names what is wrong with a folder as a whole, and the way out, where the first file that could not be read would
 /// only say so of itself:
-///   Error{not_found}    no config.json, no weights but in another format, no tokenizer.json but what it can be made
-///   of;
+///   Error{not_found}    no config.json, no weights but in another format, no tokenizer that can be read but what it
+///   can be made of;
 ///                       and whether a download of the Hugging Face cache was not finished
 ///   Error{unsupported}  a quantisation that config.json states
 void check_model_folder(const ModelParts& parts);

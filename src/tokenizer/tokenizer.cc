@@ -1,7 +1,11 @@
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
+#include <array>
 #include <limits>
+#include <optional>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include "base/fail_about.h"
@@ -89,6 +93,10 @@ class SideFile {
   std::optional<MappedFile> file_;
 };
 
+/// What a tokenizer is read from where there is no tokenizer.json, in the order of TrebleTokSideFiles.
+constexpr std::array<const char*, 5> kVocabularyFiles = {"vocab.txt", "vocab.json", "merges.txt",
+                                                         "sentencepiece.bpe.model", "spiece.model"};
+
 /// About the file beside `name` that `message` begins with.
 [[noreturn]] void fail_beside(const std::string& name, ErrorCode code, const std::string& message) {
   const std::filesystem::path folder = std::filesystem::path(name).parent_path();
@@ -100,7 +108,7 @@ class SideFile {
     case TREBLE_TOK_STATUS_INVALID_ARGUMENT: fail_file(name, ErrorCode::invalid_argument, "{}", message);
     case TREBLE_TOK_STATUS_INVALID_UTF8: fail(ErrorCode::invalid_argument, "{}; give the text as UTF-8", message);
     case TREBLE_TOK_STATUS_INVALID_TOKENIZER:
-      fail_file(name, ErrorCode::invalid_file, "not a usable tokenizer.json: {}; save it again with save_pretrained()",
+      fail_file(name, ErrorCode::invalid_file, "not a usable tokenizer: {}; save it again with save_pretrained()",
                 message);
     case TREBLE_TOK_STATUS_INVALID_SETTINGS: fail_beside(name, ErrorCode::invalid_file, message);
     case TREBLE_TOK_STATUS_UNSUPPORTED: fail_beside(name, ErrorCode::unsupported, message);
@@ -176,26 +184,37 @@ Tokenizer Tokenizer::from_file(const std::filesystem::path& path, const Tokenize
 
 Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, const TokenizerOptions& options) {
   const std::filesystem::path path = folder / "tokenizer.json";
-  const MappedFile file(path);
+  std::error_code error;
+  const bool has_file = std::filesystem::exists(std::filesystem::symlink_status(path, error));
+  const auto beside = [&](const char* name) { return !has_file && std::filesystem::exists(folder / name); };
+  std::optional<MappedFile> file;
+  if (has_file || std::none_of(kVocabularyFiles.begin(), kVocabularyFiles.end(), beside)) file.emplace(path);
   const SideFile config(folder / "config.json");
   const SideFile tokenizer_config(folder / "tokenizer_config.json");
   const SideFile special_tokens_map(folder / "special_tokens_map.json");
   const SideFile added_tokens(folder / "added_tokens.json");
-  const SideFiles files{{config.lent(), tokenizer_config.lent(), special_tokens_map.lent(), added_tokens.lent()}};
-  return load(view_of(file), path.string(), &files, options);
+  std::array<std::optional<SideFile>, kVocabularyFiles.size()> vocabulary;
+  std::array<TrebleTokFile, kVocabularyFiles.size()> lent{};
+  for (std::size_t i = 0; i < lent.size() && !file; ++i) {
+    lent[i] = vocabulary[i].emplace(folder / kVocabularyFiles[i]).lent();
+  }
+  const SideFiles files{{config.lent(), tokenizer_config.lent(), special_tokens_map.lent(), added_tokens.lent(),
+                         lent[0], lent[1], lent[2], lent[3], lent[4]}};
+  return load(file ? std::optional(view_of(*file)) : std::nullopt, path.string(), &files, options);
 }
 
 Tokenizer Tokenizer::from_json(std::string_view json, std::string name, const TokenizerOptions& options) {
   return load(json, std::move(name), nullptr, options);
 }
 
-Tokenizer Tokenizer::load(std::string_view json, std::string name, const SideFiles* files,
+Tokenizer Tokenizer::load(std::optional<std::string_view> json, std::string name, const SideFiles* files,
                           const TokenizerOptions& options) {
   TrebleTokTokenizer* handle = nullptr;
   OwnedBytes error;
   const TrebleTokLoadOptions load{options.special_tokens_as_text, options.lowercase};
-  TrebleTokStatus status = treble_tok_from_bytes(bytes_of(json), json.size(), files == nullptr ? nullptr : &files->lent,
-                                                 &load, &handle, error.out());
+  TrebleTokStatus status =
+      treble_tok_from_bytes(json ? bytes_of(*json) : nullptr, json.value_or("").size(),
+                            files == nullptr ? nullptr : &files->lent, &load, &handle, error.out());
   if (status == TREBLE_TOK_STATUS_PANIC) {
     status = TREBLE_TOK_STATUS_INVALID_TOKENIZER;  // at load, what the crate trips over is in the file
   }

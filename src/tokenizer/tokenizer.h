@@ -76,6 +76,8 @@ class Tokenizer {
 
   /// The tokenizer that `AutoTokenizer.from_pretrained(folder)` of transformers 5.24 gives: tokenizer.json as
   /// config.json, tokenizer_config.json, special_tokens_map.json and added_tokens.json have it (docs/tokenizers.md).
+  /// Without tokenizer.json: as transformers builds it from vocab.txt, vocab.json and merges.txt,
+  /// sentencepiece.bpe.model or spiece.model, whichever the tokenizer class reads.
   /// Throws as from_file, and Error{invalid_file, unsupported} naming the file and the key for settings that contradict
   /// each other or that cannot be followed.
   static Tokenizer from_folder(const std::filesystem::path& folder, const TokenizerOptions& options = {});
@@ -138,7 +140,8 @@ class Tokenizer {
       : handle_(std::move(handle)), name_(std::move(name)) {}
 
   struct SideFiles;
-  static Tokenizer load(std::string_view json, std::string name, const SideFiles* files,
+  /// No `json`: from the vocabulary among the files.
+  static Tokenizer load(std::optional<std::string_view> json, std::string name, const SideFiles* files,
                         const TokenizerOptions& options);
 
   std::unique_ptr<TrebleTokTokenizer, Free> handle_;

@@ -256,11 +256,21 @@ class Refused(PullTest):
         ):
             kept = (self.model / missing).read_bytes()
             (self.model / missing).unlink()
+            (self.model / "vocab.txt").unlink(missing_ok=True)
             self.refused(69, *words)
             (self.model / missing).write_bytes(kept)
         self.assertNotIn("model.safetensors", self.hub.fetched())
         (self.model / "adapter_config.json").write_text("{}")
         self.refused(69, "PEFT adapter without adapter_model.safetensors")
+
+    def test_a_tokenizer_from_before_tokenizer_json(self) -> None:
+        tokenizer = json.loads((self.model / "tokenizer.json").read_text())
+        vocab = tokenizer["model"]["vocab"]
+        (self.model / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(vocab, key=vocab.get)))
+        (self.model / "tokenizer.json").unlink()
+        folder = self.pulled()
+        self.assertTrue((folder / "vocab.txt").exists())
+        self.assertEqual(self.info().returncode, 0)
 
     def test_an_adapter_and_its_base_model(self) -> None:
         base = self.pulled()

@@ -51,6 +51,8 @@ OF_TRANSFORMER = (
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "sentence_*_config.json",
     "chat_template.jin*",
     "chat_template.json",
@@ -59,6 +61,8 @@ OF_TRANSFORMER = (
     "adapter_config.json",
     "adapter_model.safetensors",
 )
+# Where there is no tokenizer.json.
+VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spiece.model")
 OF_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 OF_MODULE = ("config.json", "model.safetensors")
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.h5", "*.msgpack", "*.gguf", "*.onnx", "*.safetensors")
@@ -153,6 +157,8 @@ def select(files: Collection[str], read_json: Any, model: str) -> list[str]:
     transformer, others = folders[0], folders[1:]
     names = {name for name in OF_MODEL if name in files}
     names |= _matching(files, transformer, OF_TRANSFORMER)
+    if _inside(transformer, "tokenizer.json") not in names:
+        names |= _matching(files, transformer, VOCABULARIES)
     for folder in others:
         names |= _matching(files, folder, OF_MODULE) if folder else set()
     for task in {PurePosixPath(name).parent for name in files if re.fullmatch(r"(.*/)?adapters/[^/]+/[^/]+", name)}:
@@ -196,7 +202,7 @@ def _check_usable(names: set[str], files: Collection[str], folder: str, model: s
         there = f"weights there: {', '.join(found[:5]) or 'none'}"
         advice = "load it with transformers, save_pretrained() once and give that folder"
         raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, 'model.safetensors')} ({there}): {advice}")
-    if _inside(folder, "tokenizer.json") not in names:
+    if not names & {_inside(folder, name) for name in ("tokenizer.json", *VOCABULARIES)}:
         advice = "AutoTokenizer.from_pretrained(…).save_pretrained(…) makes one; give that folder"
         raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, 'tokenizer.json')}: {advice}")
 

@@ -60,6 +60,16 @@ typedef struct {
   TrebleTokFile special_tokens_map;
   // added_tokens.json.
   TrebleTokFile added_tokens;
+  // vocab.txt; this and what follows is read where there is no tokenizer.json.
+  TrebleTokFile vocab_txt;
+  // vocab.json.
+  TrebleTokFile vocab_json;
+  // merges.txt.
+  TrebleTokFile merges;
+  // sentencepiece.bpe.model.
+  TrebleTokFile sentencepiece_bpe;
+  // spiece.model.
+  TrebleTokFile spiece;
 } TrebleTokSideFiles;
 
 // How a tokenizer is loaded.
@@ -133,7 +143,8 @@ void treble_tok_bytes_free(TrebleTokBytes bytes);
 const char *treble_tok_crate_version(void);
 
 // Loads the bytes of a tokenizer.json: with `files`, as `AutoTokenizer.from_pretrained` of transformers 5.24 loads the
-// folder; with a null pointer, as the file stands. Padding, truncation and BPE dropout stored in it are ignored.
+// folder; with a null pointer, as the file stands. With `files` and a null `json`, a tokenizer of their vocabulary, as
+// transformers makes it of a folder without tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
 // On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 //
 // # Safety

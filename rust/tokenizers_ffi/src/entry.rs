@@ -6,6 +6,7 @@ use crate::guard::{guarded, with_status};
 use crate::load::{TrebleTokLoadOptions, TrebleTokTokenizer};
 use crate::side_files::SideFiles;
 use crate::status::{Failure, TrebleTokStatus};
+use crate::vocabulary_files::VocabularyFiles;
 
 /// # Safety
 /// `pointer` is null or valid for as long as the result is used.
@@ -49,6 +50,16 @@ pub struct TrebleTokSideFiles {
     pub special_tokens_map: TrebleTokFile,
     /// added_tokens.json.
     pub added_tokens: TrebleTokFile,
+    /// vocab.txt; this and what follows is read where there is no tokenizer.json.
+    pub vocab_txt: TrebleTokFile,
+    /// vocab.json.
+    pub vocab_json: TrebleTokFile,
+    /// merges.txt.
+    pub merges: TrebleTokFile,
+    /// sentencepiece.bpe.model.
+    pub sentencepiece_bpe: TrebleTokFile,
+    /// spiece.model.
+    pub spiece: TrebleTokFile,
 }
 
 impl TrebleTokSideFiles {
@@ -67,12 +78,20 @@ impl TrebleTokSideFiles {
             tokenizer_config: bytes(&self.tokenizer_config, "tokenizer_config.json")?,
             special_tokens_map: bytes(&self.special_tokens_map, "special_tokens_map.json")?,
             added_tokens: bytes(&self.added_tokens, "added_tokens.json")?,
+            vocabulary: VocabularyFiles {
+                vocab_txt: bytes(&self.vocab_txt, "vocab.txt")?,
+                vocab_json: bytes(&self.vocab_json, "vocab.json")?,
+                merges: bytes(&self.merges, "merges.txt")?,
+                sentencepiece_bpe: bytes(&self.sentencepiece_bpe, "sentencepiece.bpe.model")?,
+                spiece: bytes(&self.spiece, "spiece.model")?,
+            },
         })
     }
 }
 
 /// Loads the bytes of a tokenizer.json: with `files`, as `AutoTokenizer.from_pretrained` of transformers 5.24 loads the
-/// folder; with a null pointer, as the file stands. Padding, truncation and BPE dropout stored in it are ignored.
+/// folder; with a null pointer, as the file stands. With `files` and a null `json`, a tokenizer of their vocabulary, as
+/// transformers makes it of a folder without tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
 /// On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 ///
 /// # Safety
@@ -91,8 +110,12 @@ pub unsafe extern "C" fn treble_tok_from_bytes(
         // SAFETY: the caller's promise.
         let slot = unsafe { out(tokenizer, "tokenizer") }?;
         *slot = std::ptr::null_mut();
-        // SAFETY: the caller's promise.
-        let bytes = unsafe { borrow(json, json_len, "json") }?;
+        let bytes = if json.is_null() && !files.is_null() {
+            None
+        } else {
+            // SAFETY: the caller's promise.
+            Some(unsafe { borrow(json, json_len, "json") }?)
+        };
         // SAFETY: the caller's promise.
         let files = match unsafe { files.as_ref() } {
             // SAFETY: the caller's promise.

@@ -17,11 +17,13 @@ mod load;
 mod loading;
 mod models;
 mod rebuild;
+mod sentence_piece;
 mod side_files;
 mod status;
 mod steps;
 mod token;
 mod vocabulary;
+mod vocabulary_files;
 mod window;
 
 pub use bytes::{TrebleTokBytes, treble_tok_bytes_free};

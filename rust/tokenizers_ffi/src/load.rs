@@ -7,6 +7,7 @@ use crate::loading::{FileParts, Loading};
 use crate::side_files::{Settings, SideFiles, object_from};
 use crate::status::{Failure, invalid};
 use crate::vocabulary::Vocabulary;
+use crate::vocabulary_files;
 use serde_json::{Map, Value};
 use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
@@ -46,25 +47,53 @@ const fn assert_shareable<T: Send + Sync>() {}
 const _: () = assert_shareable::<TrebleTokTokenizer>();
 
 impl TrebleTokTokenizer {
-    /// `files`: what stands beside tokenizer.json; None takes tokenizer.json as it stands. Padding, truncation and BPE
+    /// `files`: what stands beside tokenizer.json; None takes tokenizer.json as it stands. Without a `json` the tokenizer is
+    /// built from the vocabulary among the files. Padding, truncation and BPE
     /// dropout stored in it are ignored, the side of truncation excepted.
     pub(crate) fn load(
-        json: &[u8],
+        json: Option<&[u8]>,
         files: Option<SideFiles>,
         options: TrebleTokLoadOptions,
     ) -> Result<Self, Failure> {
+        let (files, json) = match (files, json) {
+            (Some(files), None) => return Self::from_vocabulary(&files, options),
+            (files, json) => (files, json.unwrap_or_default()),
+        };
         let Some(files) = files else {
             let tokenizer = serde_json::from_slice(json).map_err(invalid)?;
             return Self::finish(tokenizer, options, false, Vec::new());
         };
         let parts: FileParts = serde_json::from_slice(json).map_err(invalid)?;
-        let settings = Settings::read(&files, &parts.added_tokens)?;
+        let settings = Settings::read(&files, Some(&parts.added_tokens))?;
         let class = classes::choose(&names(&files, json)?)?;
-        let mut loading = Loading {
+        let loading = Loading {
             parts,
             settings,
             class,
+            from_vocabulary: false,
         };
+        Self::complete(loading, json, options)
+    }
+
+    /// Without tokenizer.json.
+    fn from_vocabulary(files: &SideFiles, options: TrebleTokLoadOptions) -> Result<Self, Failure> {
+        let class = classes::choose(&names(files, b"")?)?.ok_or_else(vocabulary_files::no_class)?;
+        let mut settings = Settings::read(files, None)?;
+        let json = vocabulary_files::tokenizer_json(class, &files.vocabulary, &mut settings)?;
+        let loading = Loading {
+            parts: serde_json::from_str(&json).map_err(invalid)?,
+            settings,
+            class: Some(class),
+            from_vocabulary: true,
+        };
+        Self::complete(loading, json.as_bytes(), options)
+    }
+
+    fn complete(
+        mut loading: Loading,
+        json: &[u8],
+        options: TrebleTokLoadOptions,
+    ) -> Result<Self, Failure> {
         let tokenizer = loading.tokenizer(json)?;
         let as_text = loading
             .settings

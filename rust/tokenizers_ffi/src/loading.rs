@@ -34,6 +34,8 @@ pub(crate) struct Loading<'a> {
     pub(crate) parts: FileParts<'a>,
     pub(crate) settings: Settings,
     pub(crate) class: Option<Class>,
+    /// tokenizer.json was made here, of a vocabulary, and says nothing else.
+    pub(crate) from_vocabulary: bool,
 }
 
 impl Loading<'_> {
@@ -56,7 +58,9 @@ impl Loading<'_> {
         }
         if let Some(class) = self.class {
             self.close(class, &named, &mut tokenizer)?;
-            self.warn_of_differences(class, &tokenizer)?;
+            if !self.from_vocabulary {
+                self.warn_of_differences(class, &tokenizer)?;
+            }
         }
         self.warn_of_ends(&named, &tokenizer)?;
         self.warn_of_moved_tokens(&tokenizer);
@@ -119,7 +123,11 @@ impl Loading<'_> {
             .iter()
             .filter(|(key, value)| specific(key, value));
         for (key, value) in auto.chain(&self.settings.model_specific) {
-            named.push((key.clone(), Token::from_value(value, key)?));
+            let token = Token::from_value(value, key)?;
+            match named.iter_mut().find(|(name, _)| name == key) {
+                Some((_, earlier)) => *earlier = token,
+                None => named.push((key.clone(), token)),
+            }
         }
         Ok(named)
     }

@@ -3,6 +3,7 @@
 
 use crate::status::{Failure, invalid};
 use crate::token::{Token, added_token};
+use crate::vocabulary_files::VocabularyFiles;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use tokenizers::AddedToken;
@@ -25,6 +26,8 @@ pub struct SideFiles<'a> {
     pub tokenizer_config: Option<&'a [u8]>,
     pub special_tokens_map: Option<&'a [u8]>,
     pub added_tokens: Option<&'a [u8]>,
+    /// Read where there is no tokenizer.json.
+    pub vocabulary: VocabularyFiles<'a>,
 }
 
 /// The arguments that a tokenizer class of transformers would be called with.
@@ -67,8 +70,8 @@ fn is_falsy(value: &Value) -> bool {
 }
 
 impl Settings {
-    /// `added_tokens` are those of tokenizer.json.
-    pub fn read(files: &SideFiles, added_tokens: &[Value]) -> Result<Self, Failure> {
+    /// `added_tokens` are those of tokenizer.json; None: there is no such file.
+    pub fn read(files: &SideFiles, added_tokens: Option<&[Value]>) -> Result<Self, Failure> {
         let mut settings = Settings {
             values: object_from(files.tokenizer_config, "tokenizer_config.json")?,
             added: BTreeMap::new(),
@@ -76,24 +79,28 @@ impl Settings {
             asked_ends: Vec::new(),
             warnings: Vec::new(),
         };
-        settings.drop_what_the_file_decides()?;
+        settings.drop_what_the_file_decides(added_tokens.is_some())?;
         settings.rename_additional();
         settings.collect_model_specific()?;
         let by_content = match settings.values.remove("added_tokens_decoder") {
             Some(decoder) => settings.take_decoder(&decoder)?,
-            None => settings.take_legacy_files(files, added_tokens)?,
+            None => settings.take_legacy_files(files, added_tokens.unwrap_or_default())?,
         };
         settings.name_added_tokens(&by_content);
         Ok(settings)
     }
 
-    /// With a tokenizer.json, transformers 5 leaves the ends of a text to its post_processor.
-    fn drop_what_the_file_decides(&mut self) -> Result<(), Failure> {
+    /// With a tokenizer.json, transformers 5 leaves the ends of a text to its post_processor. Without one, the classes that
+    /// have no post-processor of their own heed these two.
+    fn drop_what_the_file_decides(&mut self, has_file: bool) -> Result<(), Failure> {
         self.values.remove("tokenizer_class");
         for (key, token) in [
             ("add_bos_token", "bos_token"),
             ("add_eos_token", "eos_token"),
         ] {
+            if !has_file {
+                continue;
+            }
             if let Some(Value::Bool(asked)) = self.values.remove(key) {
                 self.asked_ends.push((token, asked));
             }
