@@ -115,12 +115,12 @@ void ServeCommand::add_model_options() {
       ->group(group);
   add_list(command, group, "--temperature-profile", profiles_,
            "A calibrated profile that requests may name as match:NAME; may be repeated", "NAME=FILE");
-  add(command, group, "--adapter", adapters_,
-      "PEFT LoRA adapter to merge into the weights; repeatable, one a model, '' for none", "DIR");
-  add(command, group, "--task", tasks_,
-      "Of a model with an adapter for each task: whose to merge, or none; repeatable, one a model [as "
-      "--default-prompt-name, if that is a task]",
-      "NAME");
+  add_list(command, group, "--adapter", adapters_,
+           "PEFT LoRA adapter to merge into the weights; repeatable, one a model, '' for none", "DIR");
+  add_list(command, group, "--task", tasks_,
+           "Of a model with an adapter for each task: whose to merge, or none; repeatable, one a model [as "
+           "--default-prompt-name, if that is a task]",
+           "NAME");
   add(command, group, "--dtype", dtype_, "float32, bfloat16, int8 or auto [float32]", "TYPE");
   add(command, group, "--threads", model_.threads, "Threads of each model [all CPUs allowed to the process]", "N");
   add(command, group, "--max-length", model_.max_length, "Longest text in tokens [as the model specifies]", "N");

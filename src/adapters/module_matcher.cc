@@ -18,11 +18,11 @@ bool matches_whole(const PeftConfig& config, const std::string& expression, cons
   try {
     boost::smatch found;
     const bool matched = boost::regex_match(path, found, boost::regex(expression, boost::regex::perl));
-    if (groups != nullptr) *groups = std::move(found);
+    if (groups != nullptr) groups->swap(found);
     return matched;
   } catch (const std::runtime_error& error) {
     fail_file(config.file, ErrorCode::unsupported,
-              "the expression \"{:.200}\" cannot be matched with \"{:.100}\": {:.200}", expression, path, error.what());
+              R"(the expression "{:.200}" cannot be matched with "{:.100}": {:.200})", expression, path, error.what());
   }
 }
 
@@ -40,7 +40,7 @@ template <typename Value>
 Value first_match(const PeftConfig& config, const std::vector<std::pair<std::string, Value>>& pattern,
                   const std::string& path, Value fallback) {
   for (const auto& [name, value] : pattern) {
-    if (matches_whole(config, "(.*\\.)?(" + name + ")", path)) return value;
+    if (matches_whole(config, R"((.*\.)?()" + name + ")", path)) return value;
   }
   return fallback;
 }
@@ -61,14 +61,14 @@ bool ModuleMatcher::is_in_layers(const std::string& path) const {
   if (!config_.layers_pattern.empty()) {
     patterns.clear();
     for (const std::string& name : config_.layers_pattern) {
-      patterns.push_back("(?:|.*?\\.)(?:" + name + ")\\.(\\d+)\\..*");
+      patterns.push_back(R"((?:|.*?\.)(?:)" + name + R"()\.(\d+)\..*)");
     }
   }
   for (const std::string& pattern : patterns) {
     boost::smatch groups;
     if (!matches_whole(config_, pattern, path, &groups)) continue;
     // The expression of a pattern may have groups of its own; the number is the last.
-    const std::string number = groups[groups.size() - 1].str();
+    const std::string number = groups[static_cast<int>(groups.size()) - 1].str();
     constexpr std::size_t kDigits = 9;
     return number.size() <= kDigits && std::find(layers.begin(), layers.end(), std::stoll(number)) != layers.end();
   }

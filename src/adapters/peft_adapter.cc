@@ -46,7 +46,7 @@ class Reader {
   void take(const std::string& name, const StoredTensor& tensor);
   void take_whole(const std::string& path, Factor tensor);
   void finish(const std::string& module, ModuleFactors& factors);
-  void check_rank(const std::string& module, const Factor& factor, std::int64_t rank) const;
+  void check_rank(const Factor& factor, std::int64_t found, std::int64_t rank) const;
   bool is_allowed_bias(const std::string& module) const;
 
   PeftAdapter& adapter_;
@@ -92,8 +92,7 @@ void Reader::take_whole(const std::string& path, Factor tensor) {
   adapter_.replacements.emplace(plain, std::move(tensor));
 }
 
-void Reader::check_rank(const std::string& module, const Factor& factor, std::int64_t rank) const {
-  const std::int64_t found = &factor == &*factors_.at(module).left ? factor.cols() : factor.rows();
+void Reader::check_rank(const Factor& factor, std::int64_t found, std::int64_t rank) const {
   if (found == rank) return;
   fail_file(file_, ErrorCode::invalid_file, "tensor \"{}\" has rank {}, {} says {} for this module",
             for_message(factor.name), found, kPeftConfigFile, rank);
@@ -111,8 +110,8 @@ void Reader::finish(const std::string& module, ModuleFactors& factors) {
               for_message(module), kPeftConfigFile);
   }
   const std::int64_t rank = matcher_.rank(module);
-  check_rank(module, *factors.left, rank);
-  check_rank(module, *factors.right, rank);
+  check_rank(*factors.left, factors.left->cols(), rank);
+  check_rank(*factors.right, factors.right->rows(), rank);
   const auto scale = static_cast<float>(matcher_.scale(module));
   ModuleProducts& products = adapter_.products[module];
   products.weight = LowRankProduct{std::move(*factors.left), std::move(factors.right), scale};

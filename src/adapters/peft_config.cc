@@ -84,7 +84,7 @@ std::vector<std::pair<std::string, Value>> read_pattern(const JsonObject& json, 
   if (value == nullptr || value->empty()) return pattern;
   if (!value->is_object()) fail_at(json, ErrorCode::invalid_file, "\"{}\" must be an object", key);
   for (const auto& [name, number] : ordered.at(key).items()) {
-    const std::string what = fmt::format("\"{}\" of \"{:.100}\"", key, name);
+    const std::string what = fmt::format(R"("{}" of "{:.100}")", key, name);
     const bool fits = std::is_same_v<Value, double> ? number.is_number() : number.is_number_integer();
     if (!fits) fail_at(json, ErrorCode::invalid_file, "{} must be a number", what);
     if constexpr (std::is_same_v<Value, double>) {

@@ -95,6 +95,7 @@ Provenance provenance_of(const std::string& model, const Source& source, const T
 /// Names of the tensors that change: of the temperature, then the others that an adapter has part in.
 std::vector<std::string> changed_names(const std::vector<TensorChange>& changes, const TensorArchive& archive) {
   std::vector<std::string> names;
+  names.reserve(changes.size());
   for (const TensorChange& change : changes) names.push_back(change.name);
   const std::set<std::string, std::less<>> scaled(names.begin(), names.end());
   for (const auto& [name, tensor] : archive.tensors()) {

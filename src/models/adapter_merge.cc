@@ -66,7 +66,7 @@ void Merger::check_family() const {
 std::optional<std::string> Merger::find_tensor(const std::string& path) const {
   for (const std::string& prefix : base_.prefixes) {
     if (!path.starts_with(prefix)) continue;
-    const std::string name = base_.found.prefix + path.substr(prefix.size());
+    std::string name = base_.found.prefix + path.substr(prefix.size());
     if (archive_.find(name) != nullptr) return name;
   }
   if (archive_.find(path) != nullptr) return path;
@@ -93,7 +93,7 @@ void Merger::merge_products() {
     }
     const std::string own = name->starts_with(base_.found.prefix) ? name->substr(base_.found.prefix.size()) : *name;
     if (!trained_prefix_ && path.ends_with(own)) trained_prefix_ = path.substr(0, path.size() - own.size());
-    archive_.add_product(*name, std::move(*products.weight));
+    archive_.add_product(*name, std::move(products.weight).value());
     merged_.insert(*name);
     if (!products.bias) continue;
     const auto bias = find_tensor(module + ".bias");
@@ -186,7 +186,7 @@ Factor slice(const TensorArchive& archive, const std::string& name, std::size_t 
   const StoredTensor* stored = archive.find(name);
   if (stored == nullptr) fail(ErrorCode::invalid_file, "the weights lack the tensor {}", for_message(name));
   constexpr std::size_t kDimensions = 3;
-  if (stored->shape.size() != kDimensions || stored->shape.front() != static_cast<std::int64_t>(tasks)) {
+  if (stored->shape.size() != kDimensions || std::cmp_not_equal(stored->shape.front(), tasks)) {
     fail_file(stored->file, ErrorCode::invalid_file,
               "tensor {} is [{}]; the factors of {} tasks have three dimensions, the first of them the tasks",
               for_message(name), fmt::join(stored->shape, ", "), tasks);

@@ -163,7 +163,7 @@ void TensorArchive::replace(const std::string& name, Factor replacement) {
 void TensorArchive::rename(const std::string& name, const std::string& to) {
   StoredTensor tensor = impl_->require(name);
   if (!impl_->tensors.try_emplace(to, tensor).second) {
-    fail_file(tensor.file, ErrorCode::invalid_file, "both tensors \"{}\" and \"{}\" are there, which mean the same",
+    fail_file(tensor.file, ErrorCode::invalid_file, R"(both tensors "{}" and "{}" are there, which mean the same)",
               for_message(name), for_message(to));
   }
   impl_->tensors.erase(name);
