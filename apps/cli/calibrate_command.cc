@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "command_line.h"
+#include "fail.h"
 #include "file_roles.h"
 #include "progress.h"
 #include "read_texts.h"
@@ -20,19 +21,29 @@ constexpr const char* kCalibrateExamples =
     R"(At every length, each layer's logit scale is chosen so that its attention spreads (or filters) as at the reference
 length. The texts must be as long as the longest of --lengths; they need no labels.
 
+--state-norms is for models with states (Mamba-2): of each head the largest Frobenius norm that its state has within the
+training length, the median over the texts. The texts must be as long as the training length.
+
 Examples:
   export TREBLE_MODEL=models/all-MiniLM-L6-v2
   treble calibrate --lengths 64,128,256 corpus.jsonl -o profile.json
-  treble embed -t match:profile.json corpus.jsonl -o tempered.npy)";
+  treble embed -t match:profile.json corpus.jsonl -o tempered.npy
+  treble calibrate -m models/mamba2 --state-norms --training-length 128 \
+    long.jsonl -o norms.json
+  treble inspect -m models/mamba2 --training-length 128 \
+    --state norm:norms.json long.jsonl)";
 
 constexpr std::size_t kMaxMisses = 12;
 /// A scale below this is a change of direction and not the rounding of the search.
 constexpr double kFlatter = 0.995;
 
-void draw_progress(const treble::Progress& progress) {
-  say("\r{:3} % (layer {} of {}){}", 100 * progress.done / progress.total, progress.done, progress.total,
+void draw_progress(const treble::Progress& progress, const char* step) {
+  say("\r{:3} % ({} {} of {}){}", 100 * progress.done / progress.total, step, progress.done, progress.total,
       progress.done == progress.total ? "\r\x1b[K" : "");
 }
+
+void draw_layers(const treble::Progress& progress) { draw_progress(progress, "layer"); }
+void draw_texts(const treble::Progress& progress) { draw_progress(progress, "text"); }
 
 /// A row a layer, a column a length; of several heads their range.
 std::string scales_table(const TemperatureProfile& profile) {
@@ -52,6 +63,17 @@ std::string scales_table(const TemperatureProfile& profile) {
     }
   }
   return out + "\n";
+}
+
+/// A row a layer: the smallest and the largest of its heads.
+std::string norms_table(const StateNorms& norms) {
+  std::string out =
+      "largest norm of the states within the training length\n  layer       smallest head   largest head\n";
+  for (std::size_t layer = 0; layer < norms.max_norms.size(); ++layer) {
+    const auto [low, high] = std::minmax_element(norms.max_norms[layer].begin(), norms.max_norms[layer].end());
+    out += fmt::format("  {:<5}{:>20.4g}{:>15.4g}\n", layer, *low, *high);
+  }
+  return out;
 }
 
 /// A line for each place where the reference was out of reach; the profile holds the nearest scale.
@@ -91,11 +113,18 @@ std::string flattening(const TemperatureProfile& profile) {
 }  // namespace
 
 void CalibrateCommand::add_to(CLI::App& app) {
-  command_ = app.add_subcommand("calibrate", "Make a temperature profile from unlabelled texts");
+  command_ = app.add_subcommand("calibrate", "Make a temperature profile, or norms of states, from unlabelled texts");
   const std::string group = "Calibrate";
-  command_->add_option("-o,--output", output_, "The profile to write; - is stdout")
+  command_->add_option("-o,--output", output_, "The profile or norms to write; - is stdout")
       ->type_name("FILE.json")
       ->required()
+      ->group(group);
+  command_->add_flag("--state-norms", state_norms_, "Of Mamba-2: norms of its states, for --state norm:FILE.json")
+      ->group(group);
+  command_
+      ->add_option("--training-length", training_length_,
+                   "With --state-norms, tokens of the texts it was trained on [the limit that its files state]")
+      ->type_name("N")
       ->group(group);
   command_->add_option("--match", match_, "What to keep equal over lengths [entropy]")
       ->type_name("entropy|filter-rate")
@@ -114,9 +143,9 @@ void CalibrateCommand::add_to(CLI::App& app) {
       ->delimiter(',')
       ->group(group);
   command_->add_flag("--per-head", options_.per_head, "A scale for each head of a layer")->group(group);
-  command_->add_option("--sample", options_.sample, "Maximum number of texts [8]")->type_name("N")->group(group);
+  command_->add_option("--sample", sample_, "Maximum number of texts [8, of norms 64]")->type_name("N")->group(group);
   command_->add_option("--seed", options_.seed, "Of the sample [1]")->type_name("N")->group(group);
-  command_->add_flag("--force", force_, "Overwrite an existing profile")->group(group);
+  command_->add_flag("--force", force_, "Overwrite an existing file")->group(group);
   model_.add_to(*command_);
   input_.add_to(*command_);
   command_->footer(kCalibrateExamples);
@@ -134,27 +163,73 @@ Existing CalibrateCommand::check_output(const InputPlan& plan) const {
   return existing;
 }
 
+/// Options that say something of one kind of file alone are not for the other.
+void CalibrateCommand::check_mode() const {
+  const std::vector<const char*> others = state_norms_
+                                              ? std::vector{"--match", "--reference-length", "--lengths", "--per-head"}
+                                              : std::vector{"--training-length"};
+  for (const char* other : others) {
+    if (command_->count(other) == 0) continue;
+    fail(ErrorCode::invalid_argument, "{} {}", other,
+         state_norms_ ? "is for a temperature profile, not for --state-norms" : "needs --state-norms");
+  }
+}
+
+void CalibrateCommand::write(const std::string& json, const std::string& table, const std::string& remarks,
+                             Existing existing) const {
+  if (output_ == "-") {
+    say(table + remarks);
+    print_out(json);
+    return;
+  }
+  write_whole_file(output_, json, existing);
+  say(remarks);
+  print_out(table);
+}
+
+void CalibrateCommand::make_profile(const SentenceEncoder& encoder, const std::vector<std::string_view>& texts,
+                                    Existing existing) const {
+  CalibrateOptions options = options_;
+  options.match = match_ == "filter-rate" ? CalibrationTarget::filter_rate : CalibrationTarget::entropy;
+  options.sample = sample_.value_or(options.sample);
+  if (is_interactive(STDERR_FILENO)) options.progress = draw_layers;
+  const Calibration result = calibrate(encoder, texts, options);
+  std::string remarks = misses(result.unreached, options.per_head) + flattening(result.profile);
+  if (output_ != "-") {
+    remarks += fmt::format("done: {} from {}; use it with --temperature match:{}\n", output_,
+                           counted(result.texts, "text"), output_);
+  }
+  write(to_json(result.profile), scales_table(result.profile), remarks, existing);
+}
+
+void CalibrateCommand::make_state_norms(const SentenceEncoder& encoder, const std::vector<std::string_view>& texts,
+                                        Existing existing) const {
+  StateNormsOptions options;
+  options.training_length = training_length_;
+  options.sample = sample_.value_or(options.sample);
+  options.seed = options_.seed;
+  if (is_interactive(STDERR_FILENO)) options.progress = draw_texts;
+  const StateNorms norms = calibrate_state_norms(encoder, texts, options);
+  std::string remarks;
+  if (output_ != "-") {
+    remarks = fmt::format("done: {} from {} of {} tokens; use it with --state norm:{}\n", output_,
+                          counted(norms.texts, "text"), norms.tokens, output_);
+  }
+  write(to_json(norms), norms_table(norms), remarks, existing);
+}
+
 int CalibrateCommand::run() const {
+  check_mode();
   input_.check_given();
   const InputPlan plan = input_.plan();
   const Existing existing = check_output(plan);
   const SentenceEncoder encoder = model_.load();
   const AllTexts texts = read_all_texts(plan, input_.resolve());
-  CalibrateOptions options = options_;
-  options.match = match_ == "filter-rate" ? CalibrationTarget::filter_rate : CalibrationTarget::entropy;
-  if (is_interactive(STDERR_FILENO)) options.progress = draw_progress;
-  const Calibration result = calibrate(encoder, texts.views, options);
-  const bool to_stdout = output_ == "-";
-  const std::string remarks = misses(result.unreached, options.per_head) + flattening(result.profile);
-  if (to_stdout) {
-    say(scales_table(result.profile) + remarks);
-    print_out(to_json(result.profile));
-    return 0;
+  if (state_norms_) {
+    make_state_norms(encoder, texts.views, existing);
+  } else {
+    make_profile(encoder, texts.views, existing);
   }
-  write_whole_file(output_, to_json(result.profile), existing);
-  say(remarks);
-  say("done: {} from {}; use it with --temperature match:{}\n", output_, counted(result.texts, "text"), output_);
-  print_out(scales_table(result.profile));
   return 0;
 }
 

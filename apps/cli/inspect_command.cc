@@ -14,8 +14,9 @@ namespace treble::cli {
 namespace {
 
 constexpr const char* kInspectExamples =
-    R"(The untouched model (temperature 1) is always measured beside the temperatures given. The input is read once and may be
-larger than memory; at most --sample texts of each length are kept and embedded.
+    R"(The untouched model (temperature 1) is always measured beside the temperatures given. Models with states (Mamba-2) have no
+attention: state controls take the temperatures' place, and the states themselves are looked at over the tokens read. The
+input is read once and may be larger than memory; at most --sample texts of each length are kept and embedded.
 
 Examples:
   export TREBLE_MODEL=models/all-MiniLM-L6-v2
@@ -23,7 +24,9 @@ Examples:
   treble inspect --temperature 0.9 --temperature 0.8 corpus.jsonl
   treble inspect -t 0.8 --json - notes/ | python3 -m json.tool
   treble inspect -t 0.8 --labels label --html classes.html labelled.jsonl
-  treble inspect --temperature 0.8 --html report.html corpus.jsonl)";
+  treble inspect --temperature 0.8 --html report.html corpus.jsonl
+  treble inspect -m models/mamba2 --training-length 128 --state window:128 \
+    --state rri:0.9999,0.75 --html states.html long.jsonl)";
 
 /// Ids come as JSON; people know them without the quotes.
 std::string plain_id(const std::string& id) {
@@ -32,6 +35,7 @@ std::string plain_id(const std::string& id) {
 }
 
 constexpr std::int64_t kLabelSample = 2000;
+constexpr std::string_view kNormFile = "norm:";
 
 /// "0,5" or "none".
 std::vector<std::int64_t> parse_layers(const std::string& text) {
@@ -63,6 +67,18 @@ void InspectCommand::add_to(CLI::App& app) {
       ->type_name("T")
       ->take_all()
       ->allow_extra_args(false)
+      ->group(group);
+  command_
+      ->add_option("--state", states_,
+                   "Of Mamba-2, a state control to compare: rri:A,B, window:R, norm:P or norm:FILE; may be repeated")
+      ->type_name("CONTROL")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->group(group);
+  command_
+      ->add_option("--training-length", options_.training_length,
+                   "Of Mamba-2, tokens of the texts it was trained on [the limit that its files state]")
+      ->type_name("N")
       ->group(group);
   command_
       ->add_option("--post", posts_,
@@ -121,6 +137,7 @@ InspectOptions InspectCommand::resolve() const {
   InspectOptions options = options_;
   options.encode = encode_.resolve();
   for (const auto& text : temperatures_) options.temperatures.push_back(Temperature::parse(text));
+  for (const auto& text : states_) options.states.push_back(StateControl::parse(text));
   for (const auto& text : posts_) options.posts.push_back(PostSpec::parse(text));
   if (!layers_.empty() && layers_ != "all") options.layers = parse_layers(layers_);
   if (!queries_.empty()) options.queries = read_queries(queries_);
@@ -149,6 +166,11 @@ void InspectCommand::check_output(const InputPlan& plan) const {
   roles.reads(queries_, "--queries");
   roles.reads_model(model_.options.model);
   for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
+  for (const std::string& control : states_) {
+    if (control.starts_with(kNormFile) && control.ends_with(".json")) {
+      roles.reads(control.substr(kNormFile.size()), "--state");
+    }
+  }
   output_.check(std::move(roles));
 }
 

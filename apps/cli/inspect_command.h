@@ -32,6 +32,7 @@ class InspectCommand {
   InputArguments input_;
   InspectOptions options_;
   std::vector<std::string> temperatures_;
+  std::vector<std::string> states_;
   std::vector<std::string> posts_;
   ReportOutput output_;
   std::string layers_;

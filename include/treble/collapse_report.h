@@ -19,6 +19,8 @@
 #include "treble/post_transform.h"
 #include "treble/progress.h"
 #include "treble/sentence_encoder.h"
+#include "treble/state_control.h"
+#include "treble/state_report.h"
 
 namespace treble {
 
@@ -38,10 +40,16 @@ using InspectSource = std::function<bool(InspectText&)>;
 struct InspectOptions {
   /// The temperatures to compare; the untouched model (tau = 1) is always measured first.
   std::vector<Temperature> temperatures = {};
+  /// The same for models with states (Mamba-2), which have no attention for a temperature to act on: state controls to
+  /// compare with none.
+  std::vector<StateControl> states = {};
+  /// Tokens of the texts that a model with states was trained on, at least 1: growth of its states is judged against
+  /// it. Unset: the limit that the model's own files state; where they state none, nothing is said of growth.
+  std::optional<std::int64_t> training_length = {};
   /// Fitted steps behind the untouched model, each a column of its own: fitted on every other text of the sample and
   /// measured on the rest (docs/transforms.md).
   std::vector<PostSpec> posts = {};
-  /// Everything else about encoding; its temperature field is ignored.
+  /// Everything else about encoding; its temperature and its state control are ignored.
   EncodeOptions encode = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
@@ -53,9 +61,10 @@ struct InspectOptions {
   std::uint64_t seed = 1;  ///< of the samples and the bootstrap
   /// Bootstrap resamples of texts for the intervals.
   int bootstrap = 1000;
-  /// Which layers (from 0) to probe; unset: all; empty: none. Probing costs a matrix of tokens² a head.
+  /// Which layers (from 0) to probe; unset: all; empty: none. Probing costs a matrix of tokens² a head; of states,
+  /// numbers alone are kept.
   std::optional<std::vector<std::int64_t>> layers = {};
-  /// Texts of each cut length that are probed.
+  /// Texts of each cut length that are probed; of a model with states, also the longest sampled texts, read whole.
   std::int64_t probe_texts = 4;
   /// Neighbours of a text, for hubness and the map.
   std::int64_t neighbors = 10;
@@ -66,8 +75,9 @@ struct InspectOptions {
   /// classes keep their shares), are measured by class, in `layers` and the final vectors: treble/class_collapse.h.
   /// Unset: labels are not looked at.
   std::optional<std::int64_t> label_sample = {};
-  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "probing layers", "encoding labelled
-  /// texts", "measuring classes" (steps: texts, each once for each setting and length, counted over all of them).
+  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "probing layers", "probing states",
+  /// "encoding labelled texts", "measuring classes" (steps: texts, each once for each setting and length, counted over
+  /// all of them).
   ProgressCallback progress = {};
   /// Heard after every chunk of texts that is read, and between micro-batches; ends the call with Error{interrupted}.
   std::stop_token stop = {};
@@ -182,11 +192,14 @@ struct CollapseReport {
   std::string provenance;
   std::string baked_temperature;  ///< in the weights before anything is measured; empty: none
   std::string verdict;            ///< two or three sentences for people
-  /// What the columns are: the temperatures' written forms, the first "1", the untouched model; then the fitted steps,
-  /// for which there is neither attention nor tokens nor a place on the map.
+  /// What the columns are: the temperatures' written forms, the first "1", the untouched model; of a model with states
+  /// the state controls', the first "none". Then the fitted steps, for which there is neither attention nor tokens nor
+  /// a place on the map.
   std::vector<std::string> settings;
   std::int64_t num_temperatures = 0;                       ///< how many of them are temperatures
   std::vector<std::string> temperatures_canonical;         ///< of each temperature: Temperature::canonical
+  std::int64_t num_states = 0;                             ///< how many of them are state controls
+  std::vector<std::string> states_canonical;               ///< of each state control: StateControl::canonical
   std::int64_t texts = 0;                                  ///< of the input
   std::int64_t truncated_texts = 0;                        ///< longer than the model reads; they count by what was read
   std::int64_t max_length = 0;                             ///< tokens the model reads at most
@@ -210,12 +223,14 @@ struct CollapseReport {
   std::vector<TokenEstimate> tokens;   ///< of each layer, at each length and setting
   TextMap map;                         ///< of the sampled texts
   std::optional<ClassReport> classes;  ///< of the labelled texts; unset where labels are not looked at
+  std::optional<StateReport> states;   ///< unset for models without states, and where no layer is probed
   std::int64_t sample = 0;             ///< as asked
   std::uint64_t seed = 0;              ///< as asked
 };
 
 /// Measures. Deterministic for a seed. Memory holds the samples, not the input: at most `sample` texts a bucket and a
-/// cut length. Throws what SentenceEncoder::encode throws, and Error{invalid_argument} for options out of range.
+/// cut length. Throws what SentenceEncoder::encode throws, Error{invalid_argument} for options out of range, and
+/// Error{unsupported} before anything is read for a temperature without attention or a state control without states.
 TREBLE_API CollapseReport inspect_collapse(const SentenceEncoder& encoder, const InspectSource& texts,
                                            const InspectOptions& options);
 

@@ -26,6 +26,7 @@
 #include "treble/sentence_encoder.h"
 #include "treble/similarity.h"
 #include "treble/state_control.h"
+#include "treble/state_report.h"
 #include "treble/sweep.h"
 #include "treble/temperature.h"
 #include "treble/temperature_profile.h"

@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include "diagnostics/state_growth.h"
+
 namespace treble::internal {
 
 namespace {
@@ -28,13 +30,18 @@ std::string_view about_temperature(const CollapseReport& report) {
 
 }  // namespace
 
-std::vector<std::string> collapse_advice(const CollapseReport& report, bool has_attention) {
+std::vector<std::string> collapse_advice(const CollapseReport& report) {
   std::vector<std::string> advice;
   const double unread = report.text_tokens > 0
                             ? 1 - static_cast<double>(report.read_tokens) / static_cast<double>(report.text_tokens)
                             : 0;
   if (unread >= kSubstantialShare) advice.push_back(about_unread(report, unread));
-  if (has_attention && report.findings.compared) advice.emplace_back(about_temperature(report));
+  if (report.num_states > 0) {
+    const auto of_states = state_advice(report);
+    advice.insert(advice.end(), of_states.begin(), of_states.end());
+  } else if (report.findings.compared) {
+    advice.emplace_back(about_temperature(report));
+  }
   return advice;
 }
 

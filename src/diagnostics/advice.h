@@ -9,7 +9,7 @@
 namespace treble::internal {
 
 /// The decision table of docs/evidence.md, for these texts: a sentence each without a full stop. After
-/// `report.findings`. `has_attention`: that a temperature could act on.
-std::vector<std::string> collapse_advice(const CollapseReport& report, bool has_attention);
+/// `report.findings`.
+std::vector<std::string> collapse_advice(const CollapseReport& report);
 
 }  // namespace treble::internal

@@ -110,6 +110,8 @@ Json form(const std::optional<Interval>& interval) {
   return {{"value", number(interval->value)}, {"low", number(interval->low)}, {"high", number(interval->high)}};
 }
 
+Json whole_or_null(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(); }
+
 Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
 Json form(const ClassEstimate& e) {
@@ -131,6 +133,45 @@ Json form(const ClassEstimate& e) {
           {"accuracy", form(e.accuracy)},
           {"probe_accuracy", form(e.probe_accuracy)},
           {"agreement", form(e.agreement)}};
+}
+
+Json form(const std::optional<StateGrowth>& growth) {
+  if (!growth) return {};
+  return {{"trained_variance", number(growth->trained_variance)},
+          {"largest", number(growth->largest)},
+          {"last", number(growth->last)},
+          {"collapse", whole_or_null(growth->collapse)}};
+}
+
+Json form(const StateHead& head) {
+  const auto curve = [&](double StateEstimate::* measure) {
+    return array(head.at, [&](const StateEstimate& estimate) { return number(estimate.*measure); });
+  };
+  return {{"setting", head.setting},
+          {"layer", head.layer},
+          {"head", head.head},
+          {"mean", curve(&StateEstimate::mean)},
+          {"variance", curve(&StateEstimate::variance)},
+          {"rms", curve(&StateEstimate::rms)},
+          {"retention", curve(&StateEstimate::retention)},
+          {"growth", form(head.growth)}};
+}
+
+Json form(const StateLayer& layer) {
+  return {{"setting", layer.setting},
+          {"layer", layer.layer},
+          {"worst_head", layer.worst_head},
+          {"growth", form(layer.growth)}};
+}
+
+Json form(const StateFinding& finding) {
+  return {{"setting", finding.setting},
+          {"layer", finding.layer},
+          {"head", finding.head},
+          {"worst", form(finding.worst)},
+          {"maximum", form(finding.maximum)},
+          {"collapse", whole_or_null(finding.collapse)},
+          {"collapsed_heads", finding.collapsed_heads}};
 }
 
 template <typename T>
@@ -171,6 +212,18 @@ Json form(const ClassMap& map) {
           {"texts", array(map.texts, text)}};
 }
 
+Json form(const std::optional<StateReport>& report) {
+  if (!report) return {};
+  return {{"positions", report->positions},
+          {"texts", report->texts},
+          {"training_length", whole_or_null(report->training_length)},
+          {"training_length_source", text_or_null(report->training_length_source)},
+          {"longest_text", report->longest_text},
+          {"findings", list(report->findings)},
+          {"layers", list(report->layers)},
+          {"heads", list(report->heads)}};
+}
+
 Json form(const std::optional<ClassReport>& report) {
   if (!report) return {};
   const auto size = [](const ClassSize& one) -> Json { return {{"label", one.label}, {"texts", one.texts}}; };
@@ -205,6 +258,8 @@ std::string to_json(const CollapseReport& report) {
       {"settings", report.settings},
       {"num_temperatures", report.num_temperatures},
       {"temperatures_canonical", report.temperatures_canonical},
+      {"num_states", report.num_states},
+      {"states_canonical", report.states_canonical},
       {"texts", report.texts},
       {"truncated_texts", report.truncated_texts},
       {"max_length", report.max_length},
@@ -227,7 +282,8 @@ std::string to_json(const CollapseReport& report) {
       {"map",
        {{"explained", array(report.map.explained, [](const auto& shares) { return array(shares, number); })},
         {"texts", list(report.map.texts)}}},
-      {"classes", form(report.classes)}};
+      {"classes", form(report.classes)},
+      {"states", form(report.states)}};
   return internal::json_text(json);
 }
 

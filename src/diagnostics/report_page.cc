@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "base/fail.h"
 #include "base/json_text.h"
@@ -70,11 +72,39 @@ void shorten_map(Json& map) {
   }
 }
 
+/// Heads whose curves a page holds of each setting: more of them, and it holds the worst of each layer alone.
+constexpr std::size_t kMaxHeads = 64;
+
+/// Leaves the heads that are the worst of their layer under some setting.
+void shorten_states(Json& states) {
+  const auto heads = states.find("heads");
+  const auto layers = states.find("layers");
+  if (heads == states.end() || layers == states.end() || !heads->is_array() || !layers->is_array()) return;
+  const auto place = [](const Json& row, const char* head) {
+    return std::pair(row.value("layer", Json()), row.value(head, Json()));
+  };
+  std::set<std::pair<Json, Json>> all;
+  std::set<std::pair<Json, Json>> worst;
+  for (const Json& head : *heads) {
+    if (head.is_object()) all.insert(place(head, "head"));
+  }
+  if (all.size() <= kMaxHeads) return;
+  for (const Json& layer : *layers) {
+    if (layer.is_object()) worst.insert(place(layer, "worst_head"));
+  }
+  Json left = Json::array();
+  for (Json& head : *heads) {
+    if (head.is_object() && worst.contains(place(head, "head"))) left.push_back(std::move(head));
+  }
+  *heads = std::move(left);
+}
+
 /// Leaves what the page draws. Nothing is expected to be there: a report may come from a file.
 void shorten(Json& report) {
   for (Json* of : {&report, member(report, "classes")}) {
     if (Json* map = of == nullptr ? nullptr : member(*of, "map")) shorten_map(*map);
   }
+  if (Json* states = member(report, "states")) shorten_states(*states);
   const auto attention = report.find("attention");
   if (attention == report.end() || !attention->is_array()) return;
   Json means = Json::array();

@@ -63,5 +63,26 @@ TEST(ReportPage, RefusesOtherThings) {
   }
 }
 
+TEST(ReportPage, OfManyHeadsTheWorstOfEachLayerAreLeft) {
+  nlohmann::json heads = nlohmann::json::array();
+  nlohmann::json layers = nlohmann::json::array();
+  for (int setting = 0; setting < 2; ++setting) {
+    for (int layer = 0; layer < 10; ++layer) {
+      for (int head = 0; head < 10; ++head) {
+        heads.push_back({{"setting", setting}, {"layer", layer}, {"head", head}, {"variance", {0.5}}});
+      }
+      layers.push_back({{"setting", setting}, {"layer", layer}, {"worst_head", 3 + setting}});
+    }
+  }
+  nlohmann::json report = {{"kind", "inspect"}, {"states", {{"heads", heads}, {"layers", layers}}}};
+  const nlohmann::json left = embedded(report_page(report.dump()))["states"]["heads"];
+  EXPECT_EQ(left.size(), 40U) << "of each layer the worst under either setting, under both";
+  for (const auto& head : left) EXPECT_TRUE(head["head"] == 3 || head["head"] == 4);
+  report["states"]["heads"] = nlohmann::json(heads.begin(), heads.begin() + 20);
+  EXPECT_EQ(embedded(report_page(report.dump()))["states"]["heads"].size(), 20U) << "few heads stay all";
+  report["states"]["heads"] = 3;
+  EXPECT_EQ(embedded(report_page(report.dump()))["states"]["heads"], 3);
+}
+
 }  // namespace
 }  // namespace treble::internal

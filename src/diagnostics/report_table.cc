@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "diagnostics/state_table.h"
 #include "treble/collapse_report.h"
 
 namespace treble {
@@ -312,6 +313,7 @@ std::string to_table(const CollapseReport& report) {
   append_geometry(report, out);
   append_hubness(report, out);
   append_layers(report, out);
+  out += state_table(report);
   append_classes(report, out);
   return out;
 }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "diagnostics/state_growth.h"
+
 namespace treble::internal {
 
 namespace {
@@ -100,12 +102,14 @@ std::string about_cut_lengths(const CollapseReport& report) {
                      report.cut_lengths.back());
 }
 
-std::string about_temperatures(const CollapseReport& report) {
+std::string about_settings(const CollapseReport& report) {
   if (!report.findings.compared) return {};
   std::string text;
   for (std::size_t t = 1; t < report.settings.size(); ++t) {
     const Row& row = report.bucket_cosine[t];
-    const char* how = std::cmp_less(t, report.num_temperatures) ? "At temperature" : "After";
+    const char* how = std::cmp_less(t, report.num_temperatures) ? "At temperature"
+                      : std::cmp_less(t, report.num_states)     ? "Under state control"
+                                                                : "After";
     text += fmt::format(" {} {} the longer ones are at {:.3f}, the shorter ones at {:.3f}.", how, report.settings[t],
                         row[report.findings.long_bucket].mean, row[report.findings.short_bucket].mean);
   }
@@ -145,7 +149,8 @@ CollapseFindings find_collapse(const CollapseReport& report) {
 }
 
 std::string describe_collapse(const CollapseReport& report) {
-  return about_buckets(report) + about_cuts(report) + about_cut_lengths(report) + about_temperatures(report);
+  return about_buckets(report) + about_cuts(report) + about_cut_lengths(report) + about_settings(report) +
+         describe_states(report);
 }
 
 }  // namespace treble::internal

@@ -11,7 +11,8 @@ namespace treble::internal {
 CollapseFindings find_collapse(const CollapseReport& report);
 
 /// A few sentences after `report.findings`: how much more alike long texts are than short ones, how much of that
-/// cutting the same texts explains, and what each temperature changes. Says so when intervals overlap, or when there
+/// cutting the same texts explains, and what each temperature or state control changes; and whether states
+/// grow beyond the training length. Says so when intervals overlap, or when there
 /// are too few texts to say anything.
 std::string describe_collapse(const CollapseReport& report);
 

@@ -77,9 +77,11 @@ class Calibrator {
   Calibrator(const SentenceEncoder& encoder, std::span<const std::string_view> texts, CalibrateOptions options)
       : encoder_(encoder), options_(std::move(options)), num_layers_(encoder.info().num_layers) {
     if (encoder.info().tempered_layers == 0) {
-      fail(ErrorCode::unsupported,
-           "calibrate: {} ({}) has no attention layer that a temperature acts on, so there is no profile to make",
-           encoder.info().name, encoder.info().model_type);
+      fail(ErrorCode::unsupported, "calibrate: {} has no attention layer that a temperature acts on{}",
+           encoder.info().name,
+           EncoderAccess::is_recurrent(encoder) ? "; norms of its states are made with --state-norms "
+                                                  "(calibrate_state_norms)"
+                                                : "");
     }
     if (options_.lengths.empty()) {
       for (const std::int64_t length : kUsualLengths) {

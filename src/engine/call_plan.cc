@@ -91,8 +91,9 @@ std::int64_t SentenceEncoder::Impl::resolve_max_length(const EncodeOptions& opti
 void SentenceEncoder::Impl::check_temperature(const EncodeOptions& options) const {
   options.temperature.check_fits(encoder.config().num_layers, encoder.config().num_heads);
   if (options.temperature.is_identity() || encoder.tempered_layers() > 0) return;
-  fail(ErrorCode::unsupported, "temperature {} would change nothing: {} has no attention layer that it acts on",
-       options.temperature.to_string(), info.name);
+  fail(ErrorCode::unsupported, "temperature {} would change nothing: {} has no attention layer that it acts on{}",
+       options.temperature.to_string(), info.name,
+       encoder.is_recurrent() ? "; what acts on its states is a state control such as window:512" : "");
 }
 
 void SentenceEncoder::Impl::check_state_control(const EncodeOptions& options) const {

@@ -121,27 +121,34 @@ void EncoderAccess::observe(const SentenceEncoder& encoder, std::span<const Toke
   }
 }
 
+bool EncoderAccess::is_recurrent(const SentenceEncoder& encoder) { return encoder.impl_->encoder.is_recurrent(); }
+
+std::optional<StatedLimit> EncoderAccess::stated_limit(const SentenceEncoder& encoder) {
+  const LengthLimit& limit = encoder.impl_->limit;
+  if (!limit.stated) return std::nullopt;
+  return StatedLimit{limit.tokens, limit.source};
+}
+
 void EncoderAccess::observe_states(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
-                                   const EncodeOptions& options, AttentionObserver& observer) {
+                                   const EncodeOptions& options, std::span<AttentionObserver* const> observers) {
   SentenceEncoder::Impl& model = *encoder.impl_;
   model.check_state_control(options);
-  for (const auto& text : texts) {
-    const auto batch = pack_batches({&text, 1}, {});
+  model.pool.parallel_for(std::ssize(texts), [&](std::int64_t text, int slot) {
+    EncodeWorker& own = model.workers[static_cast<std::size_t>(slot)];
+    const auto at = static_cast<std::size_t>(text);
+    const auto batch = pack_batches(texts.subspan(at, 1), {});
     RecurrentState state;
     state.total_tokens = batch.front().total_tokens();
     for (const PackedBatch& segment : segments_of(batch.front())) {
       check_stop(options.stop, "observing");
-      model.pool.run([&](int slot) {
-        EncodeWorker& own = model.workers[static_cast<std::size_t>(slot)];
-        model.encoder.run({.execution = Execution(own.kernels),
-                           .workspace = own.layers,
-                           .state_controls = {&options.state, 1},
-                           .carried = &state,
-                           .observer = &observer},
-                          segment);
-      });
+      model.encoder.run({.execution = Execution(own.kernels),
+                         .workspace = own.layers,
+                         .state_controls = {&options.state, 1},
+                         .carried = &state,
+                         .observer = observers[at]},
+                        segment);
     }
-  }
+  });
 }
 
 const Encoder& EncoderAccess::encoder(const SentenceEncoder& encoder) { return encoder.impl_->encoder; }

@@ -11,6 +11,7 @@
 
 #include "batch/packed_batch.h"
 #include "engine/layer_vectors.h"
+#include "engine/length_limit.h"
 #include "layers/attention_observer.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenized_text.h"
@@ -142,10 +143,17 @@ struct EncoderAccess {
   static void observe(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
                       const EncodeOptions& options, AttentionObserver& observer);
 
-  /// The same in segments, so that memory does not grow with the texts; of recurrent models alone. Hidden states are
-  /// shown a segment at a time.
+  /// Has states: StateControl acts on it, and observe_states shows them.
+  static bool is_recurrent(const SentenceEncoder& encoder);
+
+  /// The limit that the model's files state, whatever it was loaded for; nothing where they state none.
+  static std::optional<StatedLimit> stated_limit(const SentenceEncoder& encoder);
+
+  /// As `observe`, of recurrent models alone: in segments, so that memory does not grow with the texts, and several
+  /// texts at a time, each on one thread with an observer of its own, observers[text]. Hidden states are shown a
+  /// segment at a time.
   static void observe_states(const SentenceEncoder& encoder, std::span<const TokenizedText> texts,
-                             const EncodeOptions& options, AttentionObserver& observer);
+                             const EncodeOptions& options, std::span<AttentionObserver* const> observers);
 
   /// For the engine's own classes.
   static const Encoder& encoder(const SentenceEncoder& encoder);

@@ -1,4 +1,4 @@
-// The collapse inspection: samples, encodes at every temperature, measures.
+// The collapse inspection: samples, encodes at every temperature or under every state control, measures.
 #include <algorithm>
 #include <numeric>
 #include <optional>
@@ -13,6 +13,7 @@
 #include "diagnostics/verdict.h"
 #include "engine/class_inspection.h"
 #include "engine/encoder_access.h"
+#include "engine/state_inspection.h"
 #include "engine/text_map.h"
 #include "engine/text_sample.h"
 #include "engine/vector_measures.h"
@@ -50,12 +51,10 @@ std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>&
 
 class Inspection {
  public:
-  Inspection(const SentenceEncoder& encoder, const InspectOptions& options) : encoder_(encoder), options_(options) {
+  Inspection(const SentenceEncoder& encoder, const InspectOptions& options)
+      : encoder_(encoder), options_(options), recurrent_(EncoderAccess::is_recurrent(encoder)) {
     check_options();
-    temperatures_.emplace_back();
-    for (const auto& temperature : options_.temperatures) {
-      if (!temperature.is_identity()) temperatures_.push_back(temperature);
-    }
+    choose_settings();
     layers_.resize(static_cast<std::size_t>(encoder_.info().num_layers));
     std::iota(layers_.begin(), layers_.end(), 0);
     if (options_.layers) layers_ = *options_.layers;
@@ -66,25 +65,49 @@ class Inspection {
     start_report();
     if (options_.label_sample) {
       classes_.emplace(encoder_, options_, sample_, layers_);
-      work_ += temperatures_.size() * classes_->steps();
+      work_ += settings_.size() * classes_->steps();
+    }
+    if (recurrent_ && !layers_.empty()) {
+      states_.emplace(encoder_, options_, encode_options(0), texts_, layers_);
+      work_ += settings_.size() * static_cast<std::size_t>(states_->steps());
     }
     TextMapBuilder map(texts_, options_.neighbors);
-    for (std::size_t t = 0; t < temperatures_.size(); ++t) {
+    for (std::size_t t = 0; t < settings_.size(); ++t) {
       measure_sample(t, map);
       measure_cuts(t);
       probe_layers(t);
+      if (states_) states_->measure(encode_options(t), [this](auto steps) { advance("probing states", steps); });
       if (classes_) classes_->measure(encode_options(t), [this](auto stage, auto steps) { advance(stage, steps); });
     }
     measure_posts();
     if (classes_) report_.classes = classes_->take(report_.settings);
+    if (states_) report_.states = states_->take();
     report_.map = map.take();
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
-    report_.advice = collapse_advice(report_, encoder_.info().tempered_layers > 0);
+    report_.advice = collapse_advice(report_);
     return std::move(report_);
   }
 
  private:
+  /// How the model is run.
+  struct Setting {
+    Temperature temperature;
+    StateControl state;
+  };
+
+  /// The untouched model first; what would change nothing is refused.
+  void choose_settings() {
+    settings_.emplace_back();
+    for (const auto& temperature : options_.temperatures) {
+      if (!temperature.is_identity()) settings_.push_back({temperature, {}});
+    }
+    for (const auto& state : options_.states) {
+      if (!state.is_identity()) settings_.push_back({{}, state});
+    }
+    for (std::size_t t = 1; t < settings_.size(); ++t) encoder_.validate(encode_options(t));
+  }
+
   void check_options() const {
     const auto at_least = [](const char* field, std::int64_t value, std::int64_t min) {
       if (value < min) fail(ErrorCode::invalid_argument, "{} must be at least {}, got {}", field, min, value);
@@ -94,6 +117,11 @@ class Inspection {
     at_least("probe_texts", options_.probe_texts, 1);
     at_least("neighbors", options_.neighbors, 1);
     at_least("label_sample (labelled texts)", options_.label_sample.value_or(2), 2);
+    at_least("training_length (tokens)", options_.training_length.value_or(1), 1);
+    if (options_.training_length && !recurrent_) {
+      fail(ErrorCode::unsupported, "training_length {}: {} has no states to judge by it, only Mamba-2 models have",
+           *options_.training_length, encoder_.info().name);
+    }
     for (const std::int64_t layer : options_.layers.value_or(std::vector<std::int64_t>{})) {
       if (layer < 0 || layer >= encoder_.info().num_layers) {
         fail(ErrorCode::invalid_argument, "layer {} does not exist: {} has layers 0 to {}", layer, encoder_.info().name,
@@ -104,7 +132,9 @@ class Inspection {
 
   void start_report() {
     report_.model = encoder_.info().name;
-    report_.provenance = provenance_json(encoder_, options_.encode);
+    EncodeOptions untouched = options_.encode;
+    untouched.state = {};
+    report_.provenance = provenance_json(encoder_, untouched);
     report_.baked_temperature = encoder_.info().baked_temperature;
     report_.texts = sample_.texts;
     report_.truncated_texts = sample_.truncated_texts;
@@ -119,11 +149,16 @@ class Inspection {
     const auto& asked = options_.cut_lengths;
     report_.shortest_cut_asked = asked.empty() ? 0 : *std::min_element(asked.begin(), asked.end());
     report_.cut_texts = static_cast<std::int64_t>(sample_.cuts.size());
-    for (const auto& temperature : temperatures_) {
-      report_.settings.push_back(temperature.to_string());
-      report_.temperatures_canonical.push_back(temperature.canonical());
+    for (const Setting& setting : settings_) {
+      report_.settings.push_back(recurrent_ ? setting.state.to_string() : setting.temperature.to_string());
+      if (recurrent_) {
+        report_.states_canonical.push_back(setting.state.canonical());
+      } else {
+        report_.temperatures_canonical.push_back(setting.temperature.canonical());
+      }
     }
-    report_.num_temperatures = static_cast<std::int64_t>(temperatures_.size());
+    report_.num_temperatures = std::ssize(report_.temperatures_canonical);
+    report_.num_states = std::ssize(report_.states_canonical);
     for (auto& bucket : sample_.by_bucket) {
       std::move(bucket.begin(), bucket.end(), std::back_inserter(texts_));
       ends_.push_back(static_cast<std::int64_t>(texts_.size()));
@@ -132,12 +167,13 @@ class Inspection {
     const auto lengths = report_.cut_lengths.size();
     const auto probed =
         layers_.empty() ? 0 : std::min(sample_.cuts.size(), static_cast<std::size_t>(options_.probe_texts));
-    work_ = temperatures_.size() * (texts_.size() + options_.queries.size() + lengths * (sample_.cuts.size() + probed));
+    work_ = settings_.size() * (texts_.size() + options_.queries.size() + lengths * (sample_.cuts.size() + probed));
   }
 
   EncodeOptions encode_options(std::size_t t) const {
     EncodeOptions encode = options_.encode;
-    encode.temperature = temperatures_[t];
+    encode.temperature = settings_[t].temperature;
+    encode.state = settings_[t].state;
     encode.progress = {};
     encode.stop = options_.stop;
     // Cutting is the point here, or has been counted in the report.
@@ -247,14 +283,16 @@ class Inspection {
 
   const SentenceEncoder& encoder_;
   const InspectOptions& options_;
-  std::vector<Temperature> temperatures_;
+  bool recurrent_;
+  std::vector<Setting> settings_;
   std::vector<std::int64_t> layers_;
   TextSample sample_;
   std::vector<SampledText> texts_;  ///< the buckets' samples, one after the other
   std::vector<std::int64_t> ends_;  ///< of the buckets in texts_
   Spectrum axes_;                   ///< of the untouched model
   std::optional<ClassInspection> classes_;
-  /// At temperature 1, kept for the fitted steps.
+  std::optional<StateInspection> states_;
+  /// Of the untouched model, kept for the fitted steps.
   Embeddings untouched_;
   std::vector<Embeddings> untouched_cuts_;  ///< [cut length]
   Embeddings untouched_queries_;

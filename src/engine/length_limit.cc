@@ -51,6 +51,7 @@ LengthLimit choose_length(const StatedLimits& stated, const EncoderConfig& confi
   if (limit.tokens <= table) return chosen;
   if (!config.learned_positions) {
     chosen.source = "Treble's maximum, as the model has no limit";
+    chosen.stated = false;
     return chosen;
   }
   chosen.source = "the position table";

@@ -36,6 +36,7 @@ std::optional<StatedLimit> read_limit(const JsonObject& json, const char* key);
 struct LengthLimit {
   std::int64_t tokens = 0;
   std::string source;
+  bool stated = true;  ///< by the model's files; false: Treble's own maximum
   /// What max_length may be raised to without an extension.
   std::int64_t position_limit = 0;
   /// Where the stated limit goes beyond the position table: how many tokens more a text may have if that many of its

@@ -30,6 +30,10 @@ class AttentionObserver {
   /// At the end of every kScanChunk tokens of a text and at its end; state-space layers alone have states.
   virtual void on_state(std::int64_t /*layer*/, const StateSample& /*sample*/) {}
 
+  /// True: on_state after every token instead, of texts read in segments and without a window. The scan then goes
+  /// token by token, whose vectors may differ by 1e-5.
+  virtual bool sees_every_token() const { return false; }
+
   /// The hidden states [total_tokens, hidden] after `layer` blocks; 0: after the embeddings.
   virtual void on_hidden_states(std::int64_t layer, const PackedBatch& batch, ConstMatrixView hidden) = 0;
 };

@@ -25,13 +25,15 @@ MatrixView rows_in(AlignedBuffer<float>& buffer, std::int64_t rows, std::int64_t
 /// Hands the states of one scan to the observer of the pass.
 class StateRelay final : public ScanObserver {
  public:
-  /// `first` is the batch's number of the scan's first sequence; `window` is of its only sequence, or null.
-  StateRelay(const LayerCall& call, std::int64_t layer, const ScanInputs& scan, std::int64_t first,
+  /// `first` is the batch's number of the scan's first sequence; `before` are tokens of the call before the scan's
+  /// first one; `window` is of its only sequence, or null.
+  StateRelay(const LayerCall& call, std::int64_t layer, const ScanInputs& scan, std::int64_t first, std::int64_t before,
              const StateWindow* window)
       : call_(call),
         layer_(layer),
         scan_(scan),
         first_(first),
+        before_(before + (call.carried == nullptr ? 0 : call.carried->tokens)),
         window_(window),
         seen_((scan.offsets.size() - 1) * static_cast<std::size_t>(scan.num_heads)),
         sums_(seen_.size()) {}
@@ -39,7 +41,7 @@ class StateRelay final : public ScanObserver {
   void on_state(std::int64_t sequence, std::int64_t head, std::int64_t tokens, ConstMatrixView state) override {
     StateSample sample{.sequence = first_ + sequence, .head = head, .tokens = tokens, .state = state};
     sample.log_retention = log_retention(sequence, head, tokens);
-    if (call_.carried != nullptr) sample.tokens += call_.carried->tokens;
+    sample.tokens += before_;
     std::vector<float> windowed;
     if (window_ != nullptr) {
       windowed = window_->state(head, tokens);
@@ -58,7 +60,7 @@ class StateRelay final : public ScanObserver {
     const double a = scan_.a[static_cast<std::size_t>(head)];
     for (std::int64_t& token = seen_[at]; token < tokens; ++token) {
       // The first token's own step is how much of it is taken in, not how much is kept.
-      const bool first = token == 0 && (call_.carried == nullptr || call_.carried->tokens == 0);
+      const bool first = token == 0 && before_ == 0;
       if (!first) sums_[at] += a * scan_.step.row(begin + token)[head] + scan_.log_retain;
     }
     if (call_.carried == nullptr) return sums_[at];
@@ -73,6 +75,7 @@ class StateRelay final : public ScanObserver {
   std::int64_t layer_;
   const ScanInputs& scan_;
   std::int64_t first_;
+  std::int64_t before_;  ///< tokens of the text before the scan
   const StateWindow* window_;
   std::vector<std::int64_t> seen_;  ///< [sequences, heads]: tokens
   std::vector<double> sums_;        ///< [sequences, heads]: of ln α
@@ -107,6 +110,22 @@ std::span<float> carried_values(LayerState* state, std::vector<float> LayerState
   if (state == nullptr) return {};
   (state->*member).resize(static_cast<std::size_t>(size));
   return state->*member;
+}
+
+/// The scan of one sequence whose states are shown after every token.
+void scan_by_token(const LayerCall& call, std::int64_t layer, const ScanInputs& inputs, std::span<float> states,
+                   MatrixView y) {
+  constexpr std::array<std::int64_t, 2> kOneToken = {0, 1};
+  ScanInputs one = inputs;
+  one.offsets = kOneToken;
+  for (std::int64_t token = 0; token < y.rows; ++token) {
+    one.x = inputs.x.row_range(token, token + 1);
+    one.b = inputs.b.row_range(token, token + 1);
+    one.c = inputs.c.row_range(token, token + 1);
+    one.step = inputs.step.row_range(token, token + 1);
+    StateRelay relay(call, layer, one, 0, token, nullptr);
+    selective_scan(call.execution, one, states, y.row_range(token, token + 1), &relay);
+  }
 }
 
 /// The window of a sequence, where it is shorter than the text.
@@ -192,10 +211,14 @@ void StateSpaceLayer::scan(const LayerCall& call, std::int64_t layer, const Part
   LayerState* const state = carried_state(call, layer);
   std::optional<StateWindow> window;
   if (part.window) window.emplace(inputs, channels, *part.window, state);
-  StateRelay relay(call, layer, inputs, part.first, window ? &*window : nullptr);
   const MatrixView rows = y.row_range(begin, end);
-  selective_scan(call.execution, inputs, carried_values(state, &LayerState::scan, inputs.state_values()), rows,
-                 call.observer == nullptr ? nullptr : &relay);
+  const std::span<float> states = carried_values(state, &LayerState::scan, inputs.state_values());
+  if (call.observer != nullptr && call.observer->sees_every_token() && !states.empty() && !window) {
+    scan_by_token(call, layer, inputs, states, rows);
+    return;
+  }
+  StateRelay relay(call, layer, inputs, part.first, 0, window ? &*window : nullptr);
+  selective_scan(call.execution, inputs, states, rows, call.observer == nullptr ? nullptr : &relay);
   if (window) window->subtract(call.execution, call.workspace.lagged, rows);
 }
 

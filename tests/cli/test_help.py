@@ -17,6 +17,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import growing_states
+
 ARGUMENTS = argparse.Namespace(treble="", golden="")
 COMMANDS = ("embed", "inspect", "sweep", "calibrate", "fit", "collapse-model", "passkey", "bake", "info", "pull")
 MODEL = "models/all-MiniLM-L6-v2"
@@ -108,6 +111,10 @@ class Examples(Folder):
         corpus = "".join(json.dumps({"_id": f"d{i}", "text": text}) + "\n" for i, text in enumerate(lines_of(90, 50)))
         self.write("corpus.jsonl", corpus)
         self.write("scifact/corpus.jsonl", corpus)
+        growing_states.write_model(self.folder / "models" / "mamba2")
+        lengths = (30, 200, 700, 800)
+        texts = [json.dumps({"text": growing_states.text_of(length, i)}) for i, length in enumerate(lengths)]
+        self.write("long.jsonl", "".join(f"{text}\n" for text in texts))
         labelled = "".join(json.dumps({"text": t, "label": i % 3}) + "\n" for i, t in enumerate(lines_of(60, 9)))
         self.write("labelled.jsonl", labelled)
         with gzip.open(self.folder / "papers.jsonl.gz", "wt") as file:
@@ -162,6 +169,7 @@ class Examples(Folder):
         self.run_examples("inspect")
         self.assertTrue((self.folder / "report.html").exists())
         self.assertTrue((self.folder / "classes.html").exists())
+        self.assertTrue((self.folder / "states.html").exists())
 
     def test_sweep(self) -> None:
         self.run_examples("sweep")

@@ -127,12 +127,12 @@ class State(unittest.TestCase):
     def test_inspect_has_no_attention_and_the_state_asked_for(self) -> None:
         texts = [tiny_mamba2.text(4 + i % 60, first=i) for i in range(60)]
         body = {"inputs": texts, "bootstrap": 10, "cut_lengths": [8, 16], "model": "held"}
-        for fields, state in (({}, None), ({"state": "window:16"}, "window:16")):
+        for fields, settings in (({}, ["none"]), ({"state": "window:16"}, ["none", "window:16"])):
             answer = self.server.post("/inspect", {**body, **fields})
             self.assertEqual(answer.status, 200, answer.body)
             report = answer.json()
             self.assertEqual(report["attention"], [])
-            self.assertEqual(report["provenance"].get("state"), state)
+            self.assertEqual(report["settings"], settings)
         self.assertEqual(self.server.post("/inspect", {**body, "temperatures": [0.8]}).status, 501)
 
     def test_openapi_describes_it(self) -> None:

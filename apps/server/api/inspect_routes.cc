@@ -90,8 +90,9 @@ InspectOptions read_inspect_options(const JsonBody& body, const Api& api, const 
   InspectOptions options;
   options.encode = read_encode_options(body, api, model);
   options.encode.temperature = {};
-  // Measured is the model as trained, or what the request asks for; not the server's default.
-  if (body.find("state") == nullptr) options.encode.state = {};
+  // Measured is the model as trained, and beside it what the request asks for; not the server's default.
+  if (body.find("state") != nullptr && !options.encode.state.is_identity()) options.states = {options.encode.state};
+  options.encode.state = {};
   const auto read = [&](const Json& value) { return read_temperature(value, "temperatures", api.options()); };
   options.temperatures = read_settings<Temperature>(body, "temperatures", read);
   if (const Json* one = body.find("temperature")) {

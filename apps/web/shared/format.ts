@@ -21,6 +21,16 @@ export function whole(value: Maybe): string {
   return isNumber(value) ? WHOLE.format(value) : NONE;
 }
 
+/** Three digits of any size: 0.00123, 4.56, 1.2e+7. */
+export function compact(value: Maybe): string {
+  if (!isNumber(value)) return NONE;
+  const text =
+    Math.abs(value) >= 1e5
+      ? Math.abs(value).toExponential(1)
+      : String(Number(Math.abs(value).toPrecision(3)));
+  return value < 0 ? MINUS + text : text;
+}
+
 export function percent(value: Maybe, digits = 0): string {
   return isNumber(value) ? `${(100 * value).toFixed(digits)}\u00a0%` : NONE;
 }

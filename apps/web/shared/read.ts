@@ -32,6 +32,11 @@ function dropEmptyBuckets(report: InspectReport): void {
 function readInspect(report: InspectReport): void {
   report.attention = report.attention?.filter(Boolean) ?? null;
   report.tokens = report.tokens?.filter(Boolean) ?? null;
+  if (report.states) {
+    report.states.heads = report.states.heads?.filter(Boolean) ?? null;
+    report.states.layers = report.states.layers?.filter(Boolean) ?? null;
+    report.states.findings = report.states.findings?.filter(Boolean) ?? null;
+  }
   if (report.classes) report.classes.estimates = report.classes.estimates?.filter(Boolean) ?? null;
   dropEmptyBuckets(report);
 }

@@ -126,6 +126,55 @@ export interface ClassReport {
   } | null;
 }
 
+/** How a variance goes on beyond the training length, as multiples of its largest within it. */
+export interface StateGrowth {
+  trained_variance?: Maybe;
+  largest?: Maybe;
+  last?: Maybe;
+  /** Tokens at the first position where it is a collapse. */
+  collapse?: Maybe;
+}
+
+/** A measure each position; report_page() leaves the worst heads of the layers where there are many. */
+export interface StateHead {
+  setting: number;
+  layer: number;
+  head: number;
+  mean?: Maybe[] | null;
+  variance?: Maybe[] | null;
+  rms?: Maybe[] | null;
+  retention?: Maybe[] | null;
+  growth?: StateGrowth | null;
+}
+
+export interface StateLayer {
+  setting: number;
+  layer: number;
+  worst_head?: Maybe;
+  growth?: StateGrowth | null;
+}
+
+export interface StateFinding {
+  setting: number;
+  layer?: Maybe;
+  head?: Maybe;
+  worst?: StateGrowth | null;
+  maximum?: StateGrowth | null;
+  collapse?: Maybe;
+  collapsed_heads?: Maybe;
+}
+
+export interface StateReport {
+  positions?: Maybe[] | null;
+  texts?: Maybe[] | null;
+  training_length?: Maybe;
+  training_length_source?: string | null;
+  longest_text?: Maybe;
+  findings?: (StateFinding | null)[] | null;
+  layers?: (StateLayer | null)[] | null;
+  heads?: (StateHead | null)[] | null;
+}
+
 type Table<T> = ((T | null)[] | null)[] | null;
 
 export interface InspectReport {
@@ -156,6 +205,9 @@ export interface InspectReport {
   tokens?: Tokens[] | null;
   map?: { explained?: (Maybe[] | null)[] | null; texts?: MapText[] | null } | null;
   classes?: ClassReport | null;
+  /** Above 0: a model with states, which has no attention. */
+  num_states?: Maybe;
+  states?: StateReport | null;
 }
 
 export interface Interval {

@@ -193,6 +193,48 @@ export function classReport({
   };
 }
 
+/** The states of `layers` layers of `heads` heads, for InspectReport.states; head 0 of the untouched model collapses. */
+export function stateReport({ settings = ["none", "window:128"], layers = 3, heads = 2 } = {}) {
+  const positions = Array.from({ length: 30 }, (_, i) => 64 * (i + 1));
+  const grows = (setting, head) => setting === 0 && head === 0;
+  const growth = (setting, head) => ({
+    trained_variance: 0.5,
+    largest: grows(setting, head) ? 225 : 1.25,
+    last: grows(setting, head) ? 225 : 1.25,
+    collapse: grows(setting, head) ? 448 : null,
+  });
+  const each = (make) =>
+    settings.flatMap((_, s) => Array.from({ length: layers }, (_, layer) => make(s, layer)).flat());
+  const curve = (setting, layer, head) => ({
+    setting,
+    layer,
+    head,
+    mean: positions.map((tokens) => 0.01 * Math.sin(tokens)),
+    variance: positions.map((tokens) => (grows(setting, head) ? (tokens / 128) ** 2 / 2 : 0.5 + layer / 10)),
+    rms: positions.map((tokens) => (grows(setting, head) ? tokens / 180 : 0.7)),
+    retention: positions.map((tokens) => (setting > 0 && tokens > 128 ? 0 : Math.exp(-tokens / 100))),
+    growth: growth(setting, head),
+  });
+  return {
+    positions,
+    texts: positions.map((_, i) => (i < 20 ? 4 : 1)),
+    training_length: 128,
+    training_length_source: "asked for",
+    longest_text: 1950,
+    findings: settings.map((_, setting) => ({
+      setting,
+      layer: 0,
+      head: 0,
+      worst: growth(setting, 0),
+      maximum: growth(setting, 0),
+      collapse: setting === 0 ? 448 : null,
+      collapsed_heads: setting === 0 ? layers : 0,
+    })),
+    layers: each((setting, layer) => ({ setting, layer, worst_head: 0, growth: growth(setting, 0) })),
+    heads: each((setting, layer) => Array.from({ length: heads }, (_, head) => curve(setting, layer, head))),
+  };
+}
+
 export function collapseModelReport(change) {
   const collapse = (nc1) => ({ within: 2 * nc1, between: 2, nc1_traces: nc1, nc1, nc2: 0.3, nc3: 0.1 });
   const report = {

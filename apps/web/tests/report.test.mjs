@@ -28,6 +28,7 @@ import {
   HOSTILE,
   inspectReport,
   spoiled,
+  stateReport,
   sweepReport,
 } from "./fixtures.mjs";
 
@@ -303,6 +304,90 @@ describe("the page of reports", { concurrency: 2 }, () => {
       await page.locator("details.numbers summary").first().click();
       await openTables(page);
       assert.match(await page.locator("details.numbers table").first().innerText(), /128 tokens.*from 0.%/s);
+    });
+  });
+
+  /** A report of a model with states. */
+  const withStates = (states, settings = ["none", "window:128"]) =>
+    inspectReport({
+      ...SMALL,
+      settings,
+      change: (report) =>
+        Object.assign(report, { attention: [], num_temperatures: 0, num_states: settings.length, states }),
+    });
+
+  test("whatever is missing of states, the page stands", madeUp, async () => {
+    const reports = [["no states", withStates(null)]];
+    for (const [key, value] of Object.entries(stateReport())) {
+      const others = Array.isArray(value) ? [[], value.map(() => null)] : [];
+      for (const other of [undefined, null, ...others]) {
+        reports.push([`${key}: ${JSON.stringify(other)}`, withStates({ ...stateReport(), [key]: other })]);
+      }
+    }
+    const bare = ({ setting, layer, head }) => ({ setting, layer, head, growth: null });
+    reports.push(["curves gone", withStates({ ...stateReport(), heads: stateReport().heads.map(bare) })]);
+    assert.ok(reports.length >= 25);
+    await assertStanding(reports);
+  });
+
+  test("states over position: growth by layer, the training length, one head at a time", madeUp, async () => {
+    const many = withStates(stateReport({ layers: 24, heads: 4 }));
+    const [few, large] = pagesOf([withStates(stateReport()), many]);
+    await open(few, {}, async (page) => {
+      await assertDrawn(page, 10);
+      const text = await page.innerText("main");
+      assert.match(
+        text,
+        /none: collapse from token 448 on, up to 225 times; window:128: no collapse, at most 1.25 times/,
+      );
+      assert.match(text, /Training length\s+128 tokens \(asked for\)/);
+      assert.doesNotMatch(
+        text,
+        /What attention lets through|How widely attention spreads|NaN|undefined|Infinity/,
+      );
+      const growth = page.locator("section", {
+        has: page.getByText("Do states grow beyond the training length?"),
+      });
+      assert.equal(await growth.locator("figure").count(), 2, "a panel a setting");
+      assert.equal(await growth.locator("svg .line:not(.swatch .line)").count(), 2 * 3, "a line a layer");
+      assert.equal(await growth.locator("figure line.reference").count(), 2, "the training length in both");
+      const places = await growth
+        .locator("figure line.reference")
+        .evaluateAll((all) =>
+          all.map((line) => [
+            line.getAttribute("x1") === line.getAttribute("x2"),
+            Number(line.getAttribute("x1")),
+          ]),
+        );
+      assert.ok(places.every(([upright, x]) => upright && x > 40));
+      await point(page, growth.locator("figure").first().locator(".mark").last());
+      assert.match(
+        await page.textContent(".tip"),
+        /none, layer \d, head 0, [\d,]+ tokens: variance .*times its maximum within/,
+      );
+      const one = page.locator("section", { has: page.getByText("The state of one head") });
+      assert.equal(await one.locator("figure").count(), 4, "variance, rms, mean, retention");
+      assert.match(
+        await one.locator("svg[role=group]").first().getAttribute("aria-label"),
+        /layer 0, head 0/,
+      );
+      await one.locator("select").selectOption({ label: "layer 2, head 1" });
+      await twoFrames(page);
+      assert.match(
+        await one.locator("svg[role=group]").first().getAttribute("aria-label"),
+        /layer 2, head 1/,
+      );
+      await assertDrawn(page, 10);
+      await assertAccessible(page);
+      await openTables(page);
+      assert.equal(await growth.locator("tbody tr").count(), 2 * 3);
+      assert.match(await growth.locator("tbody").innerText(), /448/);
+      assert.ok((await minContrast(page)).ratio >= 4.5);
+    });
+    await open(large, { width: 360, colorScheme: "dark" }, async (page) => {
+      await assertDrawn(page, 10);
+      assert.ok((await overflow(page)) <= 0);
+      assert.equal(await page.locator(".picker option").count(), 24, "the worst head of each layer");
     });
   });
 

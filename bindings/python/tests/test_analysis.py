@@ -6,12 +6,17 @@ import json
 import pickle
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import treble
+from golden_models import ROOT
 from treble import cli
+
+sys.path.insert(0, str(ROOT / "tests"))
+import growing_states
 
 pytestmark = pytest.mark.filterwarnings("ignore::treble.TruncationWarning")
 
@@ -46,6 +51,25 @@ def test_inspect_equals_the_program(encoder: treble.SentenceEncoder, corpus: lis
     assert report.bucket_cosine[1][0].mean == expected["bucket_cosine"][1][0]["mean"]
     assert report.buckets[0].max_tokens == 16
     assert report.verdict in str(report)
+
+
+def test_states_equal_the_program(tmp_path: Path) -> None:
+    model = treble.SentenceEncoder(growing_states.write_model(tmp_path / "model"), threads=2)
+    texts = [growing_states.text_of(length, i) for i, length in enumerate((30, 700, 900, 1500))]
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+    report = model.inspect(texts, states=["window:128", "rri:0.99,0.75"], training_length=128, bootstrap=20)
+    options = "--bootstrap 20 --training-length 128 --state window:128 --state rri:0.99,0.75 --json -"
+    expected = json.loads(program("inspect", "-m", model._path, *options.split(), str(tmp_path / "texts.txt")))
+    assert report.states == expected["states"]
+    assert report.settings == ["none", "window:128", "rri:0.99,0.75"]
+    assert report.states["findings"][0]["collapse"] is not None
+    assert report.states["findings"][1]["collapse"] is None
+    with pytest.raises(treble.UnsupportedError, match=r"temperature 0\.8 would change nothing"):
+        model.inspect(texts, 0.8)
+    with pytest.raises(treble.InvalidArgumentError, match="rri:A,B"):
+        model.inspect(texts, states=["0.8"])
+    with pytest.raises(TypeError, match="give a list"):
+        model.inspect(texts, states="window:128")
 
 
 def test_classes_equal_the_program(encoder: treble.SentenceEncoder, corpus: list[str], tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ class AnalysisMethods(Model):
         texts: Iterable[str] | Iterable[tuple[str, str]],
         temperatures: Temperatures = (),
         *,
+        states: Sequence[str] = (),
+        training_length: int | None = None,
         posts: Sequence[str] = (),
         queries: Sequence[str] = (),
         query_prompt_name: str | None = None,
@@ -110,6 +112,9 @@ class AnalysisMethods(Model):
 
         texts: any iterable of texts or of (id, text), read once; no more than the samples are held.
         temperatures: to compare with the untouched model, which is always measured.
+        states: of models with states (Mamba-2), which take no temperature: state controls to compare ("window:512").
+        training_length: tokens of the texts that such a model was trained on; its states are judged by it. None is the
+        limit that its own files state, and where they state none, nothing is said of growth (InspectReport.states).
         posts: fitted steps to measure after the untouched model ("centring", "whitening:64", ...).
         queries: does a longer text score higher with them?
         labels: the class of each text, None for those without one; read once beside `texts`. How far have classes drawn
@@ -122,6 +127,10 @@ class AnalysisMethods(Model):
             _many(temperatures),
             list(posts),
         )
+        if isinstance(states, str):
+            raise TypeError("states is one str; give a list of state controls")
+        options.set_states([str(control) for control in states])
+        options.training_length = training_length
         options.queries = list(queries)
         options.query_prompt_name = query_prompt_name
         options.label_sample = None if labels is None else label_sample

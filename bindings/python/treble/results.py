@@ -124,7 +124,7 @@ class InspectReport(Report):
 
     @property
     def settings(self) -> list[str]:
-        """The columns: temperatures, of which "1" is the first, then fitted steps."""
+        """The columns: temperatures, "1" first, or state controls, "none" first; then fitted steps."""
         return list(self._dict["settings"])
 
     @property
@@ -157,6 +157,12 @@ class InspectReport(Report):
         """Of labelled texts, as in the JSON (docs/neural-collapse.md); None where no labels were given."""
         classes: dict[str, Any] | None = self._dict["classes"]
         return classes
+
+    @property
+    def states(self) -> dict[str, Any] | None:
+        """Of a model with states, as in the JSON (docs/diagnostics.md); None for other models."""
+        states: dict[str, Any] | None = self._dict["states"]
+        return states
 
     def to_pandas(self) -> Any:
         """A DataFrame with a row for each setting and length: mean cosines in buckets and of texts cut to a length."""

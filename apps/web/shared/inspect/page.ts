@@ -9,6 +9,7 @@ import { classMap } from "./class_map";
 import { classSections } from "./classes";
 import { entropy, filterRate, tokenCosine, tokenDifferences } from "./layers";
 import { textMap } from "./map";
+import { stateGrowth, stateOfHead, trainingLength } from "./states";
 
 function mood(report: InspectReport): "good" | "bad" | "plain" {
   if (!report.findings?.compared) return "plain";
@@ -66,6 +67,7 @@ function measured(report: InspectReport, settings: string[]): HTMLElement {
     ["Settings", listed(settings.map(settingName))],
     ["Texts", whole(report.texts)],
     ["Labels", report.classes ? labels(report.classes) : undefined],
+    ["Training length", trainingLength(report)],
     ["Truncated texts", cut],
     ["Sample", `at most ${whole(report.sample)} texts of each length, seed ${report.seed ?? "–"}`],
   ]);
@@ -78,7 +80,12 @@ function whatToDo(report: InspectReport): HTMLElement | undefined {
 
 export function inspectPage(report: InspectReport): Page {
   const settings = (report.settings ?? []).map((name) => name ?? "–");
+  const withStates = isNumber(report.num_states) && report.num_states > 0;
+  const inside = withStates
+    ? [stateGrowth(report, settings), stateOfHead(report, settings)]
+    : [filterRate(report, settings), entropy(report, settings)];
   const sections = [
+    ...(withStates ? inside : []),
     cosineByLength(report, settings),
     cosineByCut(report, settings),
     ...classSections(report, settings),
@@ -88,8 +95,7 @@ export function inspectPage(report: InspectReport): Page {
     hubness(report, settings),
     querySlope(report, settings),
     geometry(report, settings),
-    filterRate(report, settings),
-    entropy(report, settings),
+    ...(withStates ? [] : inside),
     tokenDifferences(report, settings),
     tokenCosine(report, settings),
   ];

@@ -26,6 +26,8 @@ export interface Line {
   dashed?: boolean;
   /** Marks without a line between them. */
   loose?: boolean;
+  /** A class in place of the setting's: the line is none that the legend hides. */
+  colour?: string;
 }
 
 export interface LinePlot {
@@ -40,12 +42,14 @@ export interface LinePlot {
   include?: number[];
   /** A value to compare with: a dotted line. */
   reference?: number;
+  /** The same of the horizontal axis, upright. */
+  referenceX?: number;
   height?: number;
   /** Values are shares: an axis from 0 to 1. */
   share?: boolean;
   /** What the ticks of the vertical axis say. */
   yFormat?: (value: number) => string;
-  /** Vertical range shared by several plots. */
+  /** Vertical range shared by several plots; of a logarithmic axis both ends are above 0. */
   range?: [number, number];
   /** No marks at the points, for lines of hundreds; each `every`th one can still be reached. */
   markEvery?: number;
@@ -81,6 +85,7 @@ function padded([low, high]: [number, number], share: number): [number, number] 
 
 function xScale(plot: LinePlot, area: Area): Scale {
   const all = plot.lines.flatMap((line) => line.points.map((point) => point.x));
+  if (plot.referenceX !== undefined) all.push(plot.referenceX);
   const ends: [number, number] = [Math.min(...all), Math.max(...all)];
   const inset = plot.xTicks && !plot.markEvery ? 22 : 6;
   const pixels = [area.left + inset, area.width - area.right - inset];
@@ -103,8 +108,9 @@ function yScale(plot: LinePlot, area: Area): Scale {
     const values = numbers(plot.lines.flatMap((line) => line.points.map((point) => point.y))).filter(
       (v) => v > 0,
     );
+    const [low, high] = plot.range ?? [Math.min(...values), Math.max(...values)];
     return scaleLog()
-      .domain([Math.min(...values) / 1.2, Math.max(...values) * 1.2])
+      .domain([low / 1.2, high * 1.2])
       .range(pixels);
   }
   if (plot.share && range[0] >= 0 && range[1] <= 1) return scaleLinear().domain([0, 1]).range(pixels);
@@ -113,19 +119,22 @@ function yScale(plot: LinePlot, area: Area): Scale {
   return scaleLinear().domain(domain).range(pixels).nice(5);
 }
 
-/** Of a logarithmic axis the powers of ten. */
+/** Of a logarithmic axis the powers of ten; where it has fewer than two of them, twice and five times these besides. */
 function yTicks(plot: LinePlot, scale: Scale): Tick[] {
   const format = plot.yFormat ?? scale.tickFormat(5);
-  const isPower = (value: number): boolean => Math.abs(Math.log10(value) % 1) < 1e-9;
-  return scale
-    .ticks(5)
-    .filter((value) => !plot.logY || isPower(value))
-    .map((value) => ({ at: scale(value), label: format(value) }));
+  const all = scale.ticks(5);
+  const isOneOf = (value: number, leading: number[]): boolean =>
+    leading.some(
+      (digit) => Math.abs(Math.log10(value / digit) - Math.round(Math.log10(value / digit))) < 1e-9,
+    );
+  const powers = all.filter((value) => isOneOf(value, [1]));
+  const shown = powers.length > 1 ? powers : all.filter((value) => isOneOf(value, [1, 2, 5]));
+  return (plot.logY ? shown : all).map((value) => ({ at: scale(value), label: format(value) }));
 }
 
 /** One setting's line, band and marks. */
 function drawLine(line: Line, row: number, plot: LinePlot, x: Scale, y: Scale, marks: Mark[]): SVGGElement {
-  const group = svg("g", { class: settingClass(line.setting) });
+  const group = svg("g", { class: line.colour ?? settingClass(line.setting) });
   const known = line.points.filter((point) => drawable(plot, point));
   const path = lineShape<Point>(
     (point) => x(point.x),
@@ -175,6 +184,11 @@ function draw(plot: LinePlot, width: number): SVGSVGElement {
   if (plot.reference !== undefined) {
     const at = y(plot.reference);
     root.append(svg("line", { class: "reference", x1: area.left, x2: width - area.right, y1: at, y2: at }));
+  }
+  if (plot.referenceX !== undefined) {
+    const at = x(plot.referenceX);
+    const [top, bottom] = [area.top, area.height - area.bottom];
+    root.append(svg("line", { class: "reference", x1: at, x2: at, y1: top, y2: bottom }));
   }
   const marks: Mark[] = [];
   // The untouched model lies on top.
