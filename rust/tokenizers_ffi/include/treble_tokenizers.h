@@ -37,7 +37,7 @@ typedef struct TrebleTokTokenizer TrebleTokTokenizer;
 // Give it to `treble_tok_bytes_free` once; a null `data` needs no freeing.
 typedef struct {
   // The first byte, or null when `len` is 0.
-  uint8_t* data;
+  uint8_t *data;
   // How many bytes.
   size_t len;
 } TrebleTokBytes;
@@ -45,7 +45,7 @@ typedef struct {
 // A file's content, lent by the caller; null where there is no such file.
 typedef struct {
   // The first byte.
-  const uint8_t* data;
+  const uint8_t *data;
   // How many bytes.
   size_t len;
 } TrebleTokFile;
@@ -114,24 +114,24 @@ typedef struct {
 // otherwise; those of details are null unless asked for. Give the encoding to `treble_tok_encoding_free` once.
 typedef struct {
   // Token ids, cut to the limit. Null when `len` is 0.
-  const uint32_t* ids;
+  const uint32_t *ids;
   // Tokens in the result.
   size_t len;
   // Tokens that the whole text has, special tokens included: more than `len` exactly if it was cut.
   size_t num_tokens;
   // Detail: 1 for tokens that the post-processor added, 0 for tokens of the text (also a literal "[SEP]").
-  const uint8_t* special_mask;
+  const uint8_t *special_mask;
   // Detail: where each token comes from.
-  const TrebleTokSpan* spans;
+  const TrebleTokSpan *spans;
   // Detail: token strings end to end, UTF-8; token i ends before byte `token_ends[i]`.
-  const uint8_t* token_bytes;
+  const uint8_t *token_bytes;
   // Detail: see `token_bytes`.
-  const size_t* token_ends;
+  const size_t *token_ends;
 } TrebleTokEncoding;
 
 #ifdef __cplusplus
 extern "C" {
-#endif  // __cplusplus
+#endif // __cplusplus
 
 // Frees bytes that a call of this library returned. Must not be called twice on the same bytes.
 //
@@ -140,37 +140,40 @@ extern "C" {
 void treble_tok_bytes_free(TrebleTokBytes bytes);
 
 // The version of the `tokenizers` crate, NUL-terminated; lives for ever.
-const char* treble_tok_crate_version(void);
+const char *treble_tok_crate_version(void);
 
 // Loads the bytes of a tokenizer.json: with `files`, as `AutoTokenizer.from_pretrained` of transformers 5.24 loads the
 // folder; with a null pointer, as the file stands. With `files` and a null `json`, a tokenizer of their vocabulary, as
-// transformers makes it of a folder without tokenizer.json. Padding, truncation and BPE dropout stored in it are
-// ignored. On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
+// transformers makes it of a folder without tokenizer.json. Padding, truncation and BPE dropout stored in it are ignored.
+// On success `*tokenizer` is a handle for `treble_tok_free`; otherwise it is null.
 //
 // # Safety
 // `json` points to `json_len` bytes; `files` is null or readable, with the bytes it points to; `options` is readable;
 // `tokenizer` is writable; `error` is null or writable.
-TrebleTokStatus treble_tok_from_bytes(const uint8_t* json, size_t json_len, const TrebleTokSideFiles* files,
-                                      const TrebleTokLoadOptions* options, TrebleTokTokenizer** tokenizer,
-                                      TrebleTokBytes* error);
+TrebleTokStatus treble_tok_from_bytes(const uint8_t *json,
+                                      size_t json_len,
+                                      const TrebleTokSideFiles *files,
+                                      const TrebleTokLoadOptions *options,
+                                      TrebleTokTokenizer **tokenizer,
+                                      TrebleTokBytes *error);
 
 // Sentences, one a line, on where the files disagree and what was done; the caller frees them.
 //
 // # Safety
 // `tokenizer` is a live handle.
-TrebleTokBytes treble_tok_warnings(const TrebleTokTokenizer* tokenizer);
+TrebleTokBytes treble_tok_warnings(const TrebleTokTokenizer *tokenizer);
 
 // Whether the model's own way of cutting a long text drops its start (`truncation_side: left`).
 //
 // # Safety
 // `tokenizer` is a live handle.
-bool treble_tok_cuts_at_start(const TrebleTokTokenizer* tokenizer);
+bool treble_tok_cuts_at_start(const TrebleTokTokenizer *tokenizer);
 
 // Frees a handle; null is allowed. No other thread may be using it.
 //
 // # Safety
 // `tokenizer` is null or a handle that was not freed before.
-void treble_tok_free(TrebleTokTokenizer* tokenizer);
+void treble_tok_free(TrebleTokTokenizer *tokenizer);
 
 // Encodes one text. Any number of threads may call this on one handle.
 // On success `*encoding` is for `treble_tok_encoding_free`; otherwise it is null.
@@ -178,58 +181,68 @@ void treble_tok_free(TrebleTokTokenizer* tokenizer);
 // # Safety
 // `tokenizer` is a live handle; `text` points to `text_len` bytes; `options` is readable; `encoding` is writable;
 // `error` is null or writable.
-TrebleTokStatus treble_tok_encode(const TrebleTokTokenizer* tokenizer, const uint8_t* text, size_t text_len,
-                                  const TrebleTokEncodeOptions* options, TrebleTokEncoding** encoding,
-                                  TrebleTokBytes* error);
+TrebleTokStatus treble_tok_encode(const TrebleTokTokenizer *tokenizer,
+                                  const uint8_t *text,
+                                  size_t text_len,
+                                  const TrebleTokEncodeOptions *options,
+                                  TrebleTokEncoding **encoding,
+                                  TrebleTokBytes *error);
 
 // Frees an encoding and every array in it; null is allowed.
 //
 // # Safety
 // `encoding` is null or came from `treble_tok_encode` and was not freed before.
-void treble_tok_encoding_free(TrebleTokEncoding* encoding);
+void treble_tok_encoding_free(TrebleTokEncoding *encoding);
 
 // Turns ids back into text, as the tokenizer's decoder does; ids without a token are left out.
 //
 // # Safety
 // `tokenizer` is a live handle; `ids` points to `ids_len` ids; `text` is writable; `error` is null or writable.
-TrebleTokStatus treble_tok_decode(const TrebleTokTokenizer* tokenizer, const uint32_t* ids, size_t ids_len,
-                                  bool skip_special_tokens, TrebleTokBytes* text, TrebleTokBytes* error);
+TrebleTokStatus treble_tok_decode(const TrebleTokTokenizer *tokenizer,
+                                  const uint32_t *ids,
+                                  size_t ids_len,
+                                  bool skip_special_tokens,
+                                  TrebleTokBytes *text,
+                                  TrebleTokBytes *error);
 
 // True, and `*id` set, if the vocabulary (added tokens included) has the token.
 //
 // # Safety
 // `tokenizer` is a live handle; `token` points to `token_len` bytes; `id` is writable.
-bool treble_tok_token_to_id(const TrebleTokTokenizer* tokenizer, const uint8_t* token, size_t token_len, uint32_t* id);
+bool treble_tok_token_to_id(const TrebleTokTokenizer *tokenizer,
+                            const uint8_t *token,
+                            size_t token_len,
+                            uint32_t *id);
 
 // True, and `*token` set (the caller frees it), if the vocabulary (added tokens included) has the id.
 //
 // # Safety
 // `tokenizer` is a live handle; `token` is writable.
-bool treble_tok_id_to_token(const TrebleTokTokenizer* tokenizer, uint32_t id, TrebleTokBytes* token);
+bool treble_tok_id_to_token(const TrebleTokTokenizer *tokenizer, uint32_t id, TrebleTokBytes *token);
 
 // True if `id` is an added token that the file marks as special.
 //
 // # Safety
 // `tokenizer` is a live handle.
-bool treble_tok_is_special(const TrebleTokTokenizer* tokenizer, uint32_t id);
+bool treble_tok_is_special(const TrebleTokTokenizer *tokenizer, uint32_t id);
 
 // Tokens in the vocabulary, added tokens included. Ids may have holes: see `treble_tok_max_token_id`.
 //
 // # Safety
 // `tokenizer` is a live handle.
-size_t treble_tok_vocab_size(const TrebleTokTokenizer* tokenizer);
+size_t treble_tok_vocab_size(const TrebleTokTokenizer *tokenizer);
 
 // The largest id in the vocabulary, added tokens included; 0 for an empty one. Copies the vocabulary: for use at load.
 //
 // # Safety
 // `tokenizer` is a live handle.
-uint32_t treble_tok_max_token_id(const TrebleTokTokenizer* tokenizer);
+uint32_t treble_tok_max_token_id(const TrebleTokTokenizer *tokenizer);
 
 // Special tokens that are added to a single text.
 //
 // # Safety
 // `tokenizer` is a live handle.
-size_t treble_tok_num_special_tokens(const TrebleTokTokenizer* tokenizer);
+size_t treble_tok_num_special_tokens(const TrebleTokTokenizer *tokenizer);
 
 #ifdef __cplusplus
 }  // extern "C"
