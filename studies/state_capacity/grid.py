@@ -12,13 +12,14 @@ import argparse
 import fcntl
 import json
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from mamba2 import Mamba2, Shape
 from places import BUILD, RESULTS
-from prompts import VOCABULARY, Texts
+from prompts import DIGITS, IDS, VOCABULARY, Texts
 from recurrence import Model
 from torch.nn import functional as F
 from train import Recipe, recalled, train
@@ -37,6 +38,7 @@ LOST = 0.3
 """Longer prompts are not tried once so few keys are recalled."""
 BEYOND = (8192, 16384)
 """Between these tokens a text is far beyond every training length."""
+OCTAVES = tuple(64 * 2**i for i in range(9))
 GROWN = (6144, 7168)
 """And here the state is compared with what it is within the training length."""
 
@@ -61,18 +63,23 @@ def passkeys(model: Mamba2) -> dict[str, float]:
 def text_losses(model: Mamba2, length: int) -> dict[str, Any]:
     """Mean negative log-likelihood of made-up texts in nats. `long`: of each text's tokens far beyond the training
     length; `fresh`: of the same tokens, each with half to all of a training length before it and no more; `within`: of
-    each text's own second half of a training length.
+    each text's own second half of a training length; `octaves`: of all texts between the tokens of OCTAVES. `digits`:
+    the probability that the first text's far tokens were given to be digits.
     """
     begin, end = BEYOND
     tokens = torch.from_numpy(Texts(end + 1).batch(np.random.default_rng(9), TEXTS)[0])
-    half, long, fresh, within = length // 2, [], [], []
+    half, long, fresh, within, octaves = length // 2, [], [], [], []
     for text in tokens:
         each = token_losses(model, text[None])[0]
         long.append(each[begin:end].mean().item())
+        octaves.append([each[first:last].mean().item() for first, last in pairwise(OCTAVES)])
         within.append(each[half:length].mean().item())
         segments = text[begin - half :].unfold(0, length + 1, half)
         fresh.append(token_losses(model, segments)[:, half:].mean().item())
-    return {"long": long, "fresh": fresh, "within": within}
+    far = model(tokens[:1, :end])[0, begin:].softmax(-1).mean(0)
+    digits = sum(far[IDS[digit]].item() for digit in DIGITS)
+    averages = {"octaves": np.mean(octaves, axis=0).tolist(), "digits": digits}
+    return {"long": long, "fresh": fresh, "within": within, **averages}
 
 
 def token_losses(model: Mamba2, tokens: torch.Tensor) -> torch.Tensor:

@@ -124,6 +124,16 @@ def models_table(grid: Grid) -> str:
     return table([*head, "recalls up to"], rows)
 
 
+def octaves_table(grid: Grid) -> str:
+    rows = [
+        [f"{state}", f"{length}", *(f"{loss:.2f}" for loss in model["octaves"]), f"{100 * model['digits']:.1f}"]
+        for state, _, models in grid.chains()
+        for length, model in models.items()
+    ]
+    ends = [f"to {64 * 2 ** (i + 1):,}" for i in range(len(rows[0]) - 3)]
+    return table(["N", "T", "loss from 64 " + ends[0], *ends[1:], "digits, %"], rows)
+
+
 def in_words(bracket: laws.Bracket) -> str:
     if bracket.at_most is None:
         return f"above {bracket.above}"
@@ -169,6 +179,7 @@ def tables() -> dict[str, str]:
         "controls": controls_table(passkey),
         "growth": growth_table(passkey),
         "models": models_table(grid),
+        "octaves": octaves_table(grid),
         "thresholds": thresholds_table(grid),
         "fits": fits_table(grid),
     }
