@@ -72,8 +72,10 @@ def shown(answer: Answer) -> str:
     """The command, with the folders of this machine left out."""
 
     def place(part: str) -> str:
+        if part.startswith("match:"):
+            return f"match:build/study/profiles/{answer.model}/{part.rpartition('/')[2]}"
         for name, instead in ((answer.model, "models"), (answer.data, "DATA")):
-            if f"/{name}" in part and not part.startswith("match:"):
+            if f"/{name}" in part:
                 return f"{instead}/{name}{part.rpartition(f'/{name}')[2]}"
         return part
 
