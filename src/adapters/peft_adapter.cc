@@ -1,5 +1,7 @@
 #include "adapters/peft_adapter.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -127,7 +129,7 @@ bool Reader::is_allowed_bias(const std::string& module) const {
 bool is_embedding(std::string_view module) {
   constexpr std::array<std::string_view, 4> kNames = {"embed_tokens", "lm_head", "word_embeddings", "shared"};
   return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view name) {
-    return module == name || module.ends_with("." + std::string(name));
+    return module == name || module.ends_with(fmt::format(".{}", name));
   });
 }
 
