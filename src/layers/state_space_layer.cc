@@ -16,7 +16,7 @@ namespace treble::internal {
 namespace {
 
 /// A thread gets at least that many rows of cheap work.
-constexpr std::int64_t kMinRowsPerThread = 16;
+constexpr std::int64_t kMinGatedRows = 16;
 
 MatrixView rows_in(AlignedBuffer<float>& buffer, std::int64_t rows, std::int64_t cols) {
   return {buffer.ensure(static_cast<std::size_t>(rows * cols)), rows, cols};
@@ -224,7 +224,7 @@ void StateSpaceLayer::scan(const LayerCall& call, std::int64_t layer, const Part
 
 /// y ← gated norm of y · silu(z).
 void StateSpaceLayer::gate(const LayerCall& call, ConstMatrixView z, MatrixView y) const {
-  call.execution.for_ranges(y.rows, kMinRowsPerThread, [&](std::int64_t begin, std::int64_t end, int) {
+  call.execution.for_ranges(y.rows, kMinGatedRows, [&](std::int64_t begin, std::int64_t end, int) {
     const MatrixView rows = y.row_range(begin, end);
     activate_gated(Activation::silu, z.row_range(begin, end), rows, rows);
   });
