@@ -95,7 +95,7 @@ std::string to_table(const PasskeyReport& report) {
       "{}: passkeys of {} digits found in prompts of so many tokens, percent of {} prompts a column; depth 0 is the "
       "beginning\n",
       report.model, report.digits, report.samples);
-  for (const PasskeyMap& map : report.maps) out += "\n" + map_table(map);
+  for (const PasskeyMap& map : report.maps) out += fmt::format("\n{}", map_table(map));
   return out;
 }
 
