@@ -271,7 +271,7 @@ TEST(StateInspection, LayersAreChosenAndWhatDoesNotApplyIsRefused) {
   options.training_length.reset();
   options.states = {StateControl::parse("window:9")};
   EXPECT_NE(message_of([&] { inspect(bert, {"a"}, options); }, ErrorCode::unsupported)
-                .find("state control window:9 would change nothing"),
+                .find("state control window:9 (EncodeOptions::state) would change nothing"),
             std::string::npos);
   EXPECT_FALSE(inspect(bert, {"a"}, {}).states);
 }
