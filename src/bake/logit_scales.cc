@@ -24,6 +24,7 @@ LogitScales::LogitScales(const Temperature& temperature, const EncoderConfig& co
   check_constant(temperature);
   for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
     std::vector<double> heads;
+    heads.reserve(static_cast<std::size_t>(config.num_heads));
     for (std::int64_t head = 0; head < config.num_heads; ++head) {
       heads.push_back(temperature.logit_scale(layer, head, 1));
     }

@@ -33,11 +33,12 @@ void append_row(const StateReport& states, const StateLayer& layer, std::string&
   const auto ratio = [](const std::optional<StateGrowth>& growth, double StateGrowth::* value) {
     return growth ? fmt::format("{:.3g}", *growth.*value) : std::string("-");
   };
-  const bool collapses = head.growth && head.growth->collapse;
-  out += fmt::format("  {:<8}{:<6}{:<14}{:<13.3g}{:<11}{:<11}{:<12}{}\n", layer.layer, head.head,
-                     collapses ? fmt::format("{}", *head.growth->collapse) : std::string("-"), head.at.back().variance,
-                     ratio(head.growth, &StateGrowth::last), ratio(head.growth, &StateGrowth::largest),
-                     retention(head, trained), retention(head, states.positions.size() - 1));
+  std::string collapse = "-";
+  if (head.growth && head.growth->collapse) collapse = std::to_string(head.growth->collapse.value());
+  out += fmt::format("  {:<8}{:<6}{:<14}{:<13.3g}{:<11}{:<11}{:<12}{}\n", layer.layer, head.head, collapse,
+                     head.at.back().variance, ratio(head.growth, &StateGrowth::last),
+                     ratio(head.growth, &StateGrowth::largest), retention(head, trained),
+                     retention(head, states.positions.size() - 1));
 }
 
 std::string range_of_texts(const StateReport& states) {

@@ -26,18 +26,19 @@ std::string times(double ratio) {
 std::string place(const StateFinding& finding) { return fmt::format("layer {}, head {}", finding.layer, finding.head); }
 
 std::string trained(const StateReport& states) {
-  return fmt::format("within the {} tokens of training", whole(*states.training_length));
+  return fmt::format("within the {} tokens of training", whole(states.training_length.value_or(0)));
 }
 
 std::string about_untouched(const StateReport& states) {
   const StateFinding& finding = states.findings.front();
+  const StateGrowth worst = finding.worst.value_or(StateGrowth{});
   if (!finding.collapse) {
     return fmt::format(" States stay within {} their maximum variance {}, up to {} tokens ({}): no state collapse",
-                       times(finding.worst->largest), trained(states), whole(states.positions.back()), place(finding));
+                       times(worst.largest), trained(states), whole(states.positions.back()), place(finding));
   }
   return fmt::format(
       " States grow from token {} on ({}: variance up to {} its maximum {}; {} of {} heads go beyond {:.0f} times)",
-      whole(*finding.collapse), place(finding), times(finding.worst->largest), trained(states), finding.collapsed_heads,
+      whole(*finding.collapse), place(finding), times(worst.largest), trained(states), finding.collapsed_heads,
       std::count_if(states.heads.begin(), states.heads.end(), [](const StateHead& head) { return head.setting == 0; }),
       kStateCollapseRatio);
 }
@@ -54,9 +55,13 @@ std::string about_control(const std::string& name, const StateFinding& finding) 
 /// The compared control under which states grow least; nothing where none was compared or all collapse.
 const StateFinding* best_control(const StateReport& states) {
   const StateFinding* best = nullptr;
+  double least = 0;
   for (const StateFinding& finding : states.findings) {
     if (finding.setting == 0 || !finding.worst || finding.collapse) continue;
-    if (best == nullptr || finding.worst->largest < best->worst->largest) best = &finding;
+    if (best == nullptr || finding.worst->largest < least) {
+      best = &finding;
+      least = finding.worst->largest;
+    }
   }
   return best;
 }
@@ -79,13 +84,13 @@ std::string describe_states(const CollapseReport& report) {
     return fmt::format(
         " Whether states grow beyond the {} tokens of training cannot be told: the longest text that was looked at has "
         "{} tokens.",
-        whole(*states.training_length), whole(states.longest_text));
+        whole(states.training_length.value_or(0)), whole(states.longest_text));
   }
   if (!can_be_judged(states)) {
     return fmt::format(
         " Whether states grow beyond the {} tokens of training cannot be told: no position within them was looked at, "
         "or the states there are zeros.",
-        whole(*states.training_length));
+        whole(states.training_length.value_or(0)));
   }
   std::string text = about_untouched(states);
   for (std::size_t s = 1; s < states.findings.size(); ++s)
@@ -100,7 +105,7 @@ std::vector<std::string> state_advice(const CollapseReport& report) {
     return {"Say how long the texts were that the model was trained on: --training-length N"};
   if (!can_be_judged(states)) {
     return {fmt::format("Give texts longer than the {} tokens of training: states grow beyond them, if they do",
-                        whole(*states.training_length))};
+                        whole(states.training_length.value_or(0)))};
   }
   if (!states.findings.front().collapse)
     return {"Nothing here asks for a state control: stay with none, the model as trained"};

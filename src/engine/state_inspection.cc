@@ -61,6 +61,7 @@ void StateInspection::measure(const EncodeOptions& encode, const std::function<v
     const auto texts = std::span<const TokenizedText>(texts_).subspan(begin, std::min(together, texts_.size() - begin));
     std::vector<StateProbe> probes(texts.size(), StateProbe(place_));
     std::vector<AttentionObserver*> observers;
+    observers.reserve(probes.size());
     for (StateProbe& probe : probes) observers.push_back(&probe);
     EncoderAccess::observe_states(encoder_, texts, encode, observers);
     for (const StateProbe& probe : probes) sum.add(probe);

@@ -47,7 +47,7 @@ class StateRelay final : public ScanObserver {
       windowed = window_->state(head, tokens);
       sample.state = ConstMatrixView(windowed.data(), state.rows, state.cols);
       const auto window = call_.state_control_of(sample.sequence).window();
-      if (sample.tokens > *window) sample.log_retention = -std::numeric_limits<double>::infinity();
+      if (sample.tokens > window.value_or(0)) sample.log_retention = -std::numeric_limits<double>::infinity();
     }
     call_.observer->on_state(layer_, sample);
   }

@@ -56,7 +56,7 @@ double read_limit(const JsonObject& json, const char* key, const nlohmann::json&
   if (value.is_object() && value.contains("__float__")) return read_limit(json, key, value.at("__float__"));
   if (value.is_number()) return value.get<double>();
   if (value == "Infinity" || value == "inf") return std::numeric_limits<double>::infinity();
-  fail_at(json, ErrorCode::invalid_file, "\"{}\" has {:.60}; its two entries must be numbers or \"Infinity\"", key,
+  fail_at(json, ErrorCode::invalid_file, R"("{}" has {:.60}; its two entries must be numbers or "Infinity")", key,
           value.dump());
 }
 
