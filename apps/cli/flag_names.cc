@@ -23,6 +23,7 @@ constexpr auto kFlags = std::to_array<FieldAndFlag>({{"BakeOptions::dtype", "--d
                                                      {"EncodeOptions::prompt_name", "--prompt-name"},
                                                      {"EncodeOptions::prompt", "--prompt"},
                                                      {"EncodeOptions::dimensions", "--dimensions"},
+                                                     {"EncodeOptions::state", "--state"},
                                                      {"PasskeyOptions::lengths", "--lengths"},
                                                      {"PasskeyOptions::samples", "--samples"},
                                                      {"PasskeyOptions::rows", "--rows"},
