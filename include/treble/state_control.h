@@ -42,7 +42,7 @@ TREBLE_API void write_state_norms(const std::filesystem::path& path, const State
 ///
 ///   written as     does
 ///   none           nothing: the model as trained
-///   rri:A,B        retain and insert less: α_t ← A α_t, B_t ← B · B_t; 0 < A ≤ 1, B > 0 (the paper: 0.9999,0.75)
+///   rri:A,B        retain and insert less: α_t ← A α_t, B_t ← B · B_t; 0 < A ≤ 1, 0 < B ≤ 1e6 (the paper: 0.9999,0.75)
 ///   window:R       the state holds the last R ≥ 1 tokens alone: h_t − (∏ α over the window) h_{t−R}
 ///   norm:P         after each step, a head's state of a larger Frobenius norm than P > 0 is scaled down to it
 ///   norm:FILE      likewise, with a P for each layer and head (treble calibrate --state-norms); FILE ends in .json

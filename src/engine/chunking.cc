@@ -1,11 +1,11 @@
 #include "treble/chunking.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
 #include "base/fail_about.h"
+#include "base/number_text.h"
 #include "base/stop.h"
 #include "base/utf8.h"
 #include "engine/encoder_access.h"
@@ -128,9 +128,8 @@ ChunkOptions ChunkOptions::parse(std::string_view text) {
   bool good = options.late || name == "chunk-mean" || name == "chunk-max";
   options.aggregate = name == "chunk-max" ? ChunkAggregate::max : ChunkAggregate::mean;
   if (good && colon != std::string_view::npos) {
-    const std::string_view number = text.substr(colon + 1);
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), options.max_tokens);
-    good = error == std::errc() && end == number.data() + number.size() && options.max_tokens > 0;
+    options.max_tokens = number_in<std::int64_t>(text.substr(colon + 1)).value_or(0);
+    good = options.max_tokens > 0;
   }
   if (!good || (options.late && options.max_tokens == 0)) {
     fail(ErrorCode::invalid_argument, "\"{:.100}\": write chunk-mean[:N], chunk-max[:N] or late-chunk:N", text);

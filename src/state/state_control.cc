@@ -2,13 +2,13 @@
 
 #include <fmt/ranges.h>
 
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <span>
 #include <utility>
 
 #include "base/fail_about.h"
+#include "base/number_text.h"
 #include "base/sha256.h"
 #include "state/norms_check.h"
 
@@ -34,13 +34,11 @@ constexpr const char* kForms = "none, rri:A,B such as rri:0.9999,0.75, window:R,
   fail(ErrorCode::invalid_argument, "state control \"{:.200}\" is not understood; write {}", text, kForms);
 }
 
-/// Whole text or nothing; independent of the locale.
 template <typename Number>
 Number number_of(std::string_view part, std::string_view text) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-  if (error != std::errc() || end != part.data() + part.size()) fail_form(text);
-  return value;
+  const auto value = number_in<Number>(part);
+  if (!value) fail_form(text);
+  return *value;
 }
 
 }  // namespace
@@ -64,7 +62,8 @@ StateControl StateControl::parse(std::string_view text) {
     settings.retain = number_of<double>(rest.substr(0, comma), text);
     settings.insert = number_of<double>(rest.substr(comma + 1), text);
     if (!(settings.retain > 0 && settings.retain <= 1 && settings.insert > 0 && settings.insert <= 1e6)) {
-      fail(ErrorCode::invalid_argument, "state control \"{}\": A must be above 0 and at most 1, B above 0", text);
+      fail(ErrorCode::invalid_argument,
+           "state control \"{}\": A must be above 0 and at most 1, B above 0 and at most 1e6", text);
     }
     if (settings.retain == 1 && settings.insert == 1) return {};
   } else if (kind == "window") {

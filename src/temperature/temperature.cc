@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "base/fail_about.h"
+#include "base/number_text.h"
 #include "base/sha256.h"
 #include "temperature/profile_check.h"
 
@@ -134,12 +134,9 @@ constexpr const char* kForms =
   fail(ErrorCode::invalid_argument, "temperature \"{:.200}\" is not understood; write {}", text, kForms);
 }
 
-/// Whole text or nothing; independent of the locale.
 std::optional<double> read_number(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
+  const auto value = number_in<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 double number_of(std::string_view part, std::string_view text) {

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 
 #include "base/fail.h"
+#include "base/number_text.h"
 #include "treble/post_transform.h"
 
 namespace treble {
@@ -34,10 +34,8 @@ PostSpec PostSpec::parse(std::string_view text) {
   if (kind == kNames.size()) refuse(text);
   spec.kind = static_cast<PostKind>(kind);
   if (colon == std::string_view::npos) return spec;
-  const std::string_view number = text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), spec.components);
-  const bool whole = error == std::errc() && end == number.data() + number.size();
-  if (!whole || spec.components < 1 || spec.components > kMaxComponents || !takes_components(spec.kind)) refuse(text);
+  spec.components = number_in<std::int64_t>(text.substr(colon + 1)).value_or(0);
+  if (spec.components < 1 || spec.components > kMaxComponents || !takes_components(spec.kind)) refuse(text);
   return spec;
 }
 

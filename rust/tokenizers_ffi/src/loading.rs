@@ -171,17 +171,7 @@ impl Loading<'_> {
 
     /// T5's `<extra_id_0>` and so on, unless the given tokens have them.
     fn sentinels(&self, given: Option<Vec<Token>>) -> Result<Vec<Token>, Failure> {
-        let count = match self.settings.values.get("extra_ids") {
-            None => 100,
-            Some(value) => value
-                .as_u64()
-                .filter(|count| *count <= 1 << 20)
-                .ok_or_else(|| {
-                    Failure::settings(format!(
-                        "tokenizer_config.json: extra_ids is {value}, it must be a small number"
-                    ))
-                })?,
-        };
+        let count = self.settings.extra_ids()?;
         let mut tokens = given.unwrap_or_default();
         let present = tokens
             .iter()

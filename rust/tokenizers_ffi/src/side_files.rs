@@ -307,6 +307,21 @@ impl Settings {
         }
     }
 
+    /// How many `<extra_id_…>` tokens T5 has.
+    pub fn extra_ids(&self) -> Result<u64, Failure> {
+        match self.values.get("extra_ids") {
+            None => Ok(100),
+            Some(value) => value
+                .as_u64()
+                .filter(|count| *count <= 1 << 20)
+                .ok_or_else(|| {
+                    Failure::settings(format!(
+                        "tokenizer_config.json: extra_ids is {value}, it must be a whole number of at most 1048576"
+                    ))
+                }),
+        }
+    }
+
     /// True or false under `key`; None where it is absent or null.
     pub fn flag(&self, key: &str) -> Result<Option<bool>, Failure> {
         match self.values.get(key) {

@@ -108,17 +108,7 @@ fn unigram(class: Class, model: &Model, settings: &Settings) -> Result<Value, Fa
         }
         Class::T5 => {
             vocab.extend(own(0));
-            let count = match settings.values.get("extra_ids") {
-                None => 100,
-                Some(value) => value
-                    .as_u64()
-                    .filter(|count| *count <= 1 << 20)
-                    .ok_or_else(|| {
-                        Failure::settings(format!(
-                            "tokenizer_config.json: extra_ids is {value}, it must be a small number"
-                        ))
-                    })?,
-            };
+            let count = settings.extra_ids()?;
             vocab.extend(
                 (0..count)
                     .rev()
