@@ -31,6 +31,8 @@ constexpr auto kFlags = std::to_array<FieldAndFlag>({{"BakeOptions::dtype", "--d
                                                      {"PasskeyOptions::new_tokens", "--new-tokens"},
                                                      {"PasskeyOptions::prompt.passkey", "--passkey"},
                                                      {"PasskeyOptions::prompt.filler", "--filler"},
+                                                     {"PasskeyOptions::prompt.prefix", "--prefix"},
+                                                     {"PerplexityOptions::sentence", "--filler"},
                                                      {"PasskeyOptions::prompt.question", "--question"},
                                                      {"PerplexityOptions::tokens", "--tokens"},
                                                      {"SweepOptions::baselines", "--post"},

@@ -43,7 +43,9 @@ void PasskeyCommand::add_to(CLI::App& app) {
   command_->add_option("--samples", options_.samples, "Prompts of each length, the passkey deeper in each [200]")
       ->type_name("N")
       ->group(group);
-  command_->add_option("--rows", options_.rows, "Rows of the map [10]")->type_name("N")->group(group);
+  command_->add_option("--rows", options_.rows, "Rows of the map, at most --samples [10]")
+      ->type_name("N")
+      ->group(group);
   command_
       ->add_option("--perplexity", perplexity_,
                    "In place of passkeys: perplexity by position of a prompt of newlines, or of one sentence over and "
@@ -128,7 +130,10 @@ void PasskeyCommand::measure_perplexity(const SentenceEncoder& encoder,
   options.tokens = tokens_;
   options.controls = controls;
   options.sentence = options_.prompt.filler;
+  WorkProgress progress;
+  options.progress = [&progress](const treble::Progress& p) { progress.update({p.stage, p.done, p.total}); };
   const PerplexityReport report = perplexity_by_position(encoder, options);
+  progress.clear();
   output_.write(to_json(report), to_table(report));
 }
 

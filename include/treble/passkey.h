@@ -30,13 +30,14 @@ struct PasskeyPrompt {
 
 /// What to try.
 struct PasskeyOptions {
-  /// Of prompts, in tokens, each at least prefix + question + one filler; a prompt has as many fillers as fit. Empty:
-  /// 256, 512, … 8192.
+  /// Of prompts, in tokens, each from prefix + question + one filler to 16,777,216; a prompt has as many fillers as
+  /// fit. Empty: 256, 512, … 8192.
   std::vector<std::int64_t> lengths = {};
-  std::int64_t samples = 200;   ///< prompts of each length; sample i has the passkey at depth (i + 0.5) / samples
-  std::int64_t rows = 10;       ///< of the map: samples in equal shares by depth
-  std::int64_t digits = 5;      ///< of a key, 1 to 18
-  std::int64_t new_tokens = 5;  ///< that the model may answer with, each the most likely one
+  std::int64_t samples = 200;  ///< prompts of each length; sample i has the passkey at depth (i + 0.5) / samples
+  /// Of the map: samples in equal shares by depth. Unset: 10, or as many as there are samples.
+  std::optional<std::int64_t> rows = {};
+  std::int64_t digits = 5;                  ///< of a key, 1 to 18
+  std::int64_t new_tokens = 5;              ///< that the model may answer with, each the most likely one
   std::vector<StateControl> controls = {};  ///< besides the model as trained
   PasskeyPrompt prompt = {};
   std::uint64_t seed = 0;  ///< of the keys
@@ -49,7 +50,7 @@ struct PasskeyOptions {
 /// The prompts of one length.
 struct PasskeyColumn {
   std::int64_t length = 0;                 ///< asked for, in tokens
-  std::int64_t tokens = 0;                 ///< of the prompts, the passkey in place of one filler
+  std::int64_t tokens = 0;                 ///< of the first prompt, the passkey in place of one filler
   std::int64_t fillers = 0;                ///< places where the passkey may be
   std::vector<std::int64_t> right = {};    ///< [rows], the beginning first: answers that hold the key
   std::vector<std::int64_t> samples = {};  ///< [rows]
@@ -89,7 +90,7 @@ TREBLE_API std::string to_string(RepetitivePrompt prompt);
 
 struct PerplexityOptions {
   RepetitivePrompt prompt = RepetitivePrompt::newlines;
-  std::int64_t tokens = 8192;               ///< of the prompt, at least 2
+  std::int64_t tokens = 8192;               ///< of the prompt, 2 to 16,777,216
   std::vector<StateControl> controls = {};  ///< besides the model as trained
   std::string sentence = PasskeyPrompt{}.filler;
   /// Stage "perplexity"; steps are tokens of all readings.

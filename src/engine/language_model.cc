@@ -43,15 +43,22 @@ double loss_of(std::span<const float> logits, std::int32_t token) {
 
 LanguageModel::LanguageModel(const SentenceEncoder& encoder) : encoder_(encoder), head_(head_of(encoder)) {}
 
-std::vector<std::int32_t> LanguageModel::tokenize(std::string_view text) const {
+std::vector<std::int32_t> LanguageModel::tokenize(std::string_view text, std::string_view what) const {
   TokenizationOptions options;
   options.add_special_tokens = false;
   options.prompt = "";
-  std::vector<std::int32_t> ids;
-  const auto tokens = EncoderAccess::tokenize_whole(encoder_, {&text, 1}, options);
-  for (const Token& token : tokens.front()) ids.push_back(token.id);
-  return ids;
+  try {
+    const auto tokens = EncoderAccess::tokenize_whole(encoder_, {&text, 1}, options);
+    std::vector<std::int32_t> ids;
+    ids.reserve(tokens.front().size());
+    for (const Token& token : tokens.front()) ids.push_back(token.id);
+    return ids;
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", what, error.what()));
+  }
 }
+
+std::int64_t LanguageModel::max_tokens() const { return EncoderAccess::encoder(encoder_).config().practical_limit(); }
 
 std::string LanguageModel::decode(std::span<const std::int32_t> ids) const {
   return EncoderAccess::decode(encoder_, ids, true);

@@ -28,8 +28,10 @@ class LanguageModel {
   /// Throws Error{unsupported} for a model that has no states or no head.
   explicit LanguageModel(const SentenceEncoder& encoder);
 
-  /// Without special tokens. Throws Error{invalid_argument}.
-  std::vector<std::int32_t> tokenize(std::string_view text) const;
+  /// Without special tokens; `what` is the text's name in messages. Throws Error{invalid_argument}.
+  std::vector<std::int32_t> tokenize(std::string_view text, std::string_view what) const;
+  /// Of a text.
+  std::int64_t max_tokens() const;
   std::string decode(std::span<const std::int32_t> ids) const;
 
   /// body(index, worker) on the model's threads.

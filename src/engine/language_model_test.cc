@@ -87,8 +87,8 @@ TEST(LanguageModel, ScoresUnderControlsAreThoseOfTheTwin) {
 TEST(LanguageModel, TokenByTokenIsAsAtOnce) {
   const SentenceEncoder encoder = load();
   const LanguageModel model(encoder);
-  const auto ids =
-      model.tokenize("The passkey is 48213. Remember it. The grass is green. What is the passkey? The passkey is");
+  const auto ids = model.tokenize(
+      "The passkey is 48213. Remember it. The grass is green. What is the passkey? The passkey is", "text");
   for (const char* written : {"none", "window:9", "rri:0.99,0.9", "norm:3"}) {
     const auto control = StateControl::parse(written);
     Reading at_once;
@@ -117,7 +117,8 @@ TEST(LanguageModel, ModelsWithoutStatesAreRefused) {
 TEST(SegmentedTexts, HaveTheVectorsOfTheWhole) {
   const auto encoder = load(1);
   const auto two = load(2);
-  const std::vector<std::int32_t> pattern = LanguageModel(encoder).tokenize("The sky is blue. The sun is yellow.");
+  const std::vector<std::int32_t> pattern =
+      LanguageModel(encoder).tokenize("The sky is blue. The sun is yellow.", "text");
   TokenIds ids;
   while (ids.size() < 5000) ids.insert(ids.end(), pattern.begin(), pattern.end());
   const std::vector<TokenIds> lists = {ids, TokenIds(ids.begin(), ids.begin() + 40),

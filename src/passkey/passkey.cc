@@ -18,6 +18,10 @@ using namespace internal;
 
 namespace {
 
+constexpr const char* kPasskeyField = "PasskeyOptions::prompt.passkey";
+/// Of the map, where nobody asks for another number.
+constexpr std::int64_t kRows = 10;
+
 /// The parts of the prompts as tokens.
 struct Parts {
   std::vector<std::int32_t> prefix;
@@ -42,6 +46,8 @@ void check_range(const char* name, std::int64_t value, std::int64_t min, std::in
   fail(ErrorCode::invalid_argument, "PasskeyOptions::{} is {}, it must be between {} and {}", name, value, min, max);
 }
 
+std::int64_t rows_of(const PasskeyOptions& options) { return options.rows.value_or(std::min(kRows, options.samples)); }
+
 /// All prompts of one control.
 class Prompts {
  public:
@@ -53,15 +59,16 @@ class Prompts {
     PasskeyColumn column;
     column.length = length;
     column.fillers = fillers(length);
-    column.right.resize(static_cast<std::size_t>(options_.rows));
-    column.samples.resize(static_cast<std::size_t>(options_.rows));
+    const std::int64_t rows = rows_of(options_);
+    column.right.resize(static_cast<std::size_t>(rows));
+    column.samples.resize(static_cast<std::size_t>(rows));
     std::vector<char> right(static_cast<std::size_t>(options_.samples));
     const std::int64_t shares = std::min<std::int64_t>(model_.threads(), options_.samples);
     model_.for_each(shares, [&](std::int64_t share, int worker) {
       answer(worker, column.fillers, options_.samples * share / shares, options_.samples * (share + 1) / shares, right);
     });
     for (std::int64_t sample = 0; sample < options_.samples; ++sample) {
-      const auto row = static_cast<std::size_t>(sample * options_.rows / options_.samples);
+      const auto row = static_cast<std::size_t>(sample * rows / options_.samples);
       column.right[row] += right[static_cast<std::size_t>(sample)] != 0 ? 1 : 0;
       ++column.samples[row];
     }
@@ -84,7 +91,7 @@ class Prompts {
   }
 
   std::vector<std::int32_t> passkey(const std::string& key) const {
-    return model_.tokenize(replace_all(options_.prompt.passkey, "{key}", key));
+    return model_.tokenize(replace_all(options_.prompt.passkey, "{key}", key), kPasskeyField);
   }
 
   /// Samples [begin, end): deeper and deeper, so that what stands before the passkey is read once. Where the text is
@@ -151,7 +158,7 @@ class Steps {
 
 void check_options(const PasskeyOptions& options) {
   check_range("samples", options.samples, 1, 1'000'000);
-  check_range("rows", options.rows, 1, options.samples);
+  check_range("rows", rows_of(options), 1, options.samples);
   check_range("digits", options.digits, 1, 18);
   check_range("new_tokens", options.new_tokens, 1, 1000);
   if (options.prompt.passkey.find("{key}") == std::string::npos) {
@@ -160,11 +167,15 @@ void check_options(const PasskeyOptions& options) {
   }
 }
 
-std::vector<std::int64_t> lengths_of(const PasskeyOptions& options, const Parts& parts) {
+std::vector<std::int64_t> lengths_of(const LanguageModel& model, const PasskeyOptions& options, const Parts& parts) {
   std::vector<std::int64_t> lengths = options.lengths;
   if (lengths.empty()) lengths = {256, 512, 1024, 2048, 4096, 8192};
   const auto min = std::ssize(parts.prefix) + std::ssize(parts.filler) + std::ssize(parts.question);
   for (const std::int64_t length : lengths) {
+    if (length > model.max_tokens()) {
+      fail(ErrorCode::invalid_argument, "PasskeyOptions::lengths has {}, a prompt may have up to {} tokens", length,
+           model.max_tokens());
+    }
     if (length >= min) continue;
     fail(ErrorCode::invalid_argument,
          "PasskeyOptions::lengths has {}; prefix, one filler and question are {} tokens long together, a prompt cannot "
@@ -176,7 +187,11 @@ std::vector<std::int64_t> lengths_of(const PasskeyOptions& options, const Parts&
 }
 
 Parts parts_of(const LanguageModel& model, const PasskeyPrompt& prompt) {
-  Parts parts{model.tokenize(prompt.prefix), model.tokenize(prompt.filler), model.tokenize(prompt.question)};
+  Parts parts{model.tokenize(prompt.prefix, "PasskeyOptions::prompt.prefix"),
+              model.tokenize(prompt.filler, "PasskeyOptions::prompt.filler"),
+              model.tokenize(prompt.question, "PasskeyOptions::prompt.question")};
+  // What is wrong with it shows before the first prompt is read.
+  model.tokenize(prompt.passkey, kPasskeyField);
   for (const auto& [name, part] : {std::pair("filler", &parts.filler), std::pair("question", &parts.question)}) {
     if (part->empty()) fail(ErrorCode::invalid_argument, "PasskeyOptions::prompt.{} has no tokens", name);
   }
@@ -189,7 +204,7 @@ PasskeyReport passkey(const SentenceEncoder& encoder, const PasskeyOptions& opti
   check_options(options);
   const LanguageModel model(encoder);
   const Parts parts = parts_of(model, options.prompt);
-  const auto lengths = lengths_of(options, parts);
+  const auto lengths = lengths_of(model, options, parts);
   std::vector<StateControl> controls = {{}};
   controls.insert(controls.end(), options.controls.begin(), options.controls.end());
   for (const StateControl& control : controls) control.check_fits(encoder.info().num_layers, encoder.info().num_heads);

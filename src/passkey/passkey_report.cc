@@ -92,8 +92,8 @@ std::string to_json(const PerplexityReport& report) {
 
 std::string to_table(const PasskeyReport& report) {
   std::string out = fmt::format(
-      "{}: passkeys of {} digits found in prompts of so many tokens, percent of {} prompts a column; depth 0 is the "
-      "beginning\n",
+      "{}: passkeys of {} digits found, percent of {} prompts; a column a length in tokens, a row a depth (0: the "
+      "beginning)\n",
       report.model, report.digits, report.samples);
   for (const PasskeyMap& map : report.maps) out += fmt::format("\n{}", map_table(map));
   return out;

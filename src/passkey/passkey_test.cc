@@ -73,6 +73,8 @@ TEST(Passkey, BadOptionsAreNamed) {
   PasskeyOptions options;
   options.lengths = {20};
   EXPECT_NE(message(options).find("PasskeyOptions::lengths has 20"), std::string::npos) << message(options);
+  options.lengths = {1 << 25};
+  EXPECT_NE(message(options).find("lengths has 33554432, a prompt may have up to 16777216"), std::string::npos);
   options = {.samples = 0};
   EXPECT_NE(message(options).find("samples is 0"), std::string::npos);
   options = {.samples = 5, .rows = 6};
@@ -83,8 +85,17 @@ TEST(Passkey, BadOptionsAreNamed) {
   options.prompt.passkey = "no place for it";
   EXPECT_NE(message(options).find("has no {key}"), std::string::npos);
   options = {};
+  options.prompt.question = "\xff";
+  EXPECT_NE(message(options).find("prompt.question: "), std::string::npos);
+  options = {};
   options.prompt.filler = "";
   EXPECT_NE(message(options).find("prompt.filler has no tokens"), std::string::npos);
+}
+
+TEST(Passkey, FewSamplesHaveAsManyRows) {
+  const auto encoder = load();
+  const PasskeyReport report = passkey(encoder, {.lengths = {128}, .samples = 3});
+  EXPECT_EQ(report.maps[0].columns[0].samples, (std::vector<std::int64_t>{1, 1, 1}));
 }
 
 TEST(Passkey, HearsAStopAndReportsEveryPrompt) {
@@ -126,8 +137,10 @@ TEST(Perplexity, GrowsBeyondTheTrainingLengthAndStaysInAWindow) {
   EXPECT_EQ(end.end, 4096);
   EXPECT_GT(end.perplexity[0], 1.5 * within.perplexity[0]);
   EXPECT_LT(end.perplexity[1], 1.2 * within.perplexity[1]);
-  options.tokens = 1;
-  EXPECT_THROW(perplexity_by_position(encoder, options), Error);
+  for (const std::int64_t tokens : {1, 1 << 25}) {
+    options.tokens = tokens;
+    EXPECT_THROW(perplexity_by_position(encoder, options), Error);
+  }
 }
 
 TEST(Passkey, ReportsAreJsonTablesAndPages) {

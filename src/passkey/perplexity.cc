@@ -18,7 +18,7 @@ constexpr std::size_t kStepTokens = 2048;
 
 std::vector<std::int32_t> prompt_ids(const LanguageModel& model, const PerplexityOptions& options) {
   const std::string text = options.prompt == RepetitivePrompt::newlines ? "\n" : options.sentence;
-  const auto part = model.tokenize(text);
+  const auto part = model.tokenize(text, "PerplexityOptions::sentence");
   if (part.empty()) {
     fail(ErrorCode::invalid_argument, "the {} prompt has no tokens in this model's vocabulary",
          to_string(options.prompt));
@@ -57,10 +57,11 @@ std::string to_string(RepetitivePrompt prompt) {
 }
 
 PerplexityReport perplexity_by_position(const SentenceEncoder& encoder, const PerplexityOptions& options) {
-  if (options.tokens < 2) {
-    fail(ErrorCode::invalid_argument, "PerplexityOptions::tokens is {}, it must be at least 2", options.tokens);
-  }
   const LanguageModel model(encoder);
+  if (options.tokens < 2 || options.tokens > model.max_tokens()) {
+    fail(ErrorCode::invalid_argument, "PerplexityOptions::tokens is {}, it must be between 2 and {}", options.tokens,
+         model.max_tokens());
+  }
   const auto ids = prompt_ids(model, options);
   std::vector<StateControl> controls = {{}};
   controls.insert(controls.end(), options.controls.begin(), options.controls.end());

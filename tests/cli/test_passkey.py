@@ -18,12 +18,17 @@ from pathlib import Path
 ARGUMENTS = argparse.Namespace(treble="", tests="")
 
 
-def treble(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def treble(*arguments: str | bytes | Path) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     model = Path(ARGUMENTS.tests) / "data" / "state-passkey" / "model"
     command = [ARGUMENTS.treble, "passkey", *([] if "--model" in arguments else ["--model", model]), *arguments]
     return subprocess.run(
-        [str(one) for one in command], text=True, capture_output=True, timeout=120, check=False, env=dict(os.environ)
+        [one if isinstance(one, bytes) else str(one) for one in command],
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env=dict(os.environ),
     )
 
 
@@ -69,6 +74,8 @@ class Passkey(unittest.TestCase):
         bert = Path(ARGUMENTS.tests) / "golden" / "bert" / "model"
         for arguments, code, message in (
             (("--lengths", "20"), 64, "--lengths has 20"),
+            (("--lengths", "99999999999"), 64, "--lengths has 99999999999"),
+            (("--filler", b"\xff"), 64, "--filler: "),
             (("--samples", "0"), 64, "--samples is 0"),
             (("--passkey", "none"), 64, '--passkey "none" has no {key}'),
             (("--state", "window"), 64, "write none, rri:A,B"),
@@ -77,6 +84,7 @@ class Passkey(unittest.TestCase):
             (("--tokens", "9"), 64, "--tokens is of --perplexity"),
             (("--perplexity", "newlines", "--seed", "1"), 64, "--seed means nothing with --perplexity"),
             (("--perplexity", "newlines", "--tokens", "1"), 64, "--tokens is 1"),
+            (("--perplexity", "newlines", "--tokens", "99999999999"), 64, "--tokens is 99999999999"),
             (("--model", str(bert)), 69, "this is for Mamba-2 models"),
         ):
             done = treble(*arguments)
