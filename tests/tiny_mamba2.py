@@ -30,7 +30,7 @@ CONFIG = {
 
 
 def text(words: int, first: int = 1) -> str:
-    """So many tokens of the model."""
+    """A text of `words` tokens."""
     return " ".join(f"w{1 + (first + 7 * i + i * i) % (VOCABULARY - 1)}" for i in range(words))
 
 
@@ -111,12 +111,17 @@ def write_modules(folder: Path) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
 
 
+def write_plain(folder: Path, tensors: dict[str, tuple[tuple[int, ...], list[float]]]) -> None:
+    """A Hugging Face folder without modules: no limit is stated, texts are read whole."""
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    write_safetensors(folder / "model.safetensors", tensors)
+    write_tokenizer(folder)
+
+
 def make_model(folder: Path) -> Path:
     """A complete sentence-transformers folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    write_safetensors(folder / "model.safetensors", weights())
-    write_tokenizer(folder)
+    write_plain(folder, weights())
     write_modules(folder)
     return folder
 

@@ -60,11 +60,6 @@ void make_options(InspectOptions* self, const EncodeOptions& encode, std::vector
   for (const std::string& post : posts) self->posts.push_back(PostSpec::parse(post));
 }
 
-void set_states(InspectOptions& self, const std::vector<std::string>& written) {
-  self.states.clear();
-  for (const std::string& control : written) self.states.push_back(StateControl::parse(control));
-}
-
 }  // namespace
 
 void bind_inspect(nb::module_& module) {
@@ -82,7 +77,7 @@ void bind_inspect(nb::module_& module) {
       .def_rw("query_prompt_name", &InspectOptions::query_prompt_name, nb::arg().none())
       .def_rw("label_sample", &InspectOptions::label_sample, nb::arg().none())
       .def_rw("training_length", &InspectOptions::training_length, nb::arg().none())
-      .def("set_states", &set_states, "written"_a, "State controls in their written form.");
+      .def_rw("states", &InspectOptions::states);
   module.def("inspect", &inspect, "encoder"_a, "texts"_a, "options"_a, "progress"_a = nb::none(),
              "The report as JSON and as a table. `texts`: an iterator of (id, text, label).");
   module.def(

@@ -70,6 +70,30 @@ void bind_calibrate(nb::module_& module) {
   module.def("calibrate", &run_calibrate, "encoder"_a, "texts"_a.none(), "options"_a, "progress"_a = nb::none());
 }
 
+StateNorms run_state_norms(const Encoder& self, nb::handle texts, const StateNormsOptions& options,
+                           nb::handle progress) {
+  const SentenceEncoder& encoder = self.get();
+  const Texts given(texts);
+  Watch watch(progress);
+  StateNormsOptions watched = options;
+  watched.progress = watch.callback();
+  const nb::gil_scoped_release released;
+  return calibrate_state_norms(encoder, given.views(), watched);
+}
+
+void bind_state_norms(nb::module_& module) {
+  nb::class_<StateNormsOptions>(module, "StateNormsOptions", "See treble.SentenceEncoder.calibrate_state_norms.")
+      .def(
+          "__init__",
+          [](StateNormsOptions* self, const EncodeOptions& encode) { new (self) StateNormsOptions{.encode = encode}; },
+          "encode"_a)
+      .def_rw("training_length", &StateNormsOptions::training_length, nb::arg().none())
+      .def_rw("sample", &StateNormsOptions::sample)
+      .def_rw("seed", &StateNormsOptions::seed);
+  module.def("calibrate_state_norms", &run_state_norms, "encoder"_a, "texts"_a.none(), "options"_a,
+             "progress"_a = nb::none());
+}
+
 BakeReport run_bake(const std::string& model, const std::filesystem::path& output, const Temperature& temperature,
                     const std::string& dtype, bool temper_position_bias, bool force, nb::handle progress) {
   if (dtype != "keep" && dtype != "float32") {
@@ -135,6 +159,7 @@ void bind_transform(nb::module_& module) {
 
 void bind_temperature_makers(nb::module_& module) {
   bind_calibrate(module);
+  bind_state_norms(module);
   bind_bake(module);
 }
 

@@ -68,8 +68,17 @@ def test_states_equal_the_program(tmp_path: Path) -> None:
         model.inspect(texts, 0.8)
     with pytest.raises(treble.InvalidArgumentError, match="rri:A,B"):
         model.inspect(texts, states=["0.8"])
-    with pytest.raises(TypeError, match="give a list"):
-        model.inspect(texts, states="window:128")
+    norms = model.calibrate_state_norms(texts, training_length=128)
+    assert (norms.tokens, norms.texts, len(norms.max_norms)) == (128, 3, growing_states.LAYERS)
+    norms.write(tmp_path / "norms.json")
+    held = [
+        model.inspect(texts, states=norm, training_length=128, bootstrap=20).states["findings"][1]["worst"]["largest"]
+        for norm in (norms, f"norm:{tmp_path / 'norms.json'}")
+    ]
+    assert held[0] == held[1] < report.states["findings"][0]["worst"]["largest"]
+    with pytest.raises(treble.InvalidArgumentError, match="training length"):
+        model.calibrate_state_norms(texts)
+    assert model.inspect(texts, states="window:128", bootstrap=20).settings == ["none", "window:128"]
 
 
 def test_classes_equal_the_program(encoder: treble.SentenceEncoder, corpus: list[str], tmp_path: Path) -> None:

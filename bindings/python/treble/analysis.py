@@ -23,6 +23,8 @@ from treble._treble import (
     PostFitter,
     PostTransform,
     StateControl,
+    StateNorms,
+    StateNormsOptions,
     SweepData,
     SweepOptions,
     Temperature,
@@ -49,6 +51,8 @@ def _many(temperatures: Temperatures) -> list[Temperature]:
 
 def _many_states(states: States) -> list[StateControl]:
     """One control of the state or several."""
+    if states is None:
+        return []
     if isinstance(states, Sequence) and not isinstance(states, str):
         return [to_state(one) for one in states]
     return [to_state(states)]
@@ -89,7 +93,7 @@ class AnalysisMethods(Model):
         texts: Iterable[str] | Iterable[tuple[str, str]],
         temperatures: Temperatures = (),
         *,
-        states: Sequence[str] = (),
+        states: States = (),
         training_length: int | None = None,
         posts: Sequence[str] = (),
         queries: Sequence[str] = (),
@@ -112,7 +116,8 @@ class AnalysisMethods(Model):
 
         texts: any iterable of texts or of (id, text), read once; no more than the samples are held.
         temperatures: to compare with the untouched model, which is always measured.
-        states: of models with states (Mamba-2), which take no temperature: state controls to compare ("window:512").
+        states: of models with states (Mamba-2), which take no temperature: controls of the state to compare, written
+        ("window:512") or norms.
         training_length: tokens of the texts that such a model was trained on; its states are judged by it. None is the
         limit that its own files state, and where they state none, nothing is said of growth (InspectReport.states).
         posts: fitted steps to measure after the untouched model ("centring", "whitening:64", ...).
@@ -127,9 +132,7 @@ class AnalysisMethods(Model):
             _many(temperatures),
             list(posts),
         )
-        if isinstance(states, str):
-            raise TypeError("states is one str; give a list of state controls")
-        options.set_states([str(control) for control in states])
+        options.states = _many_states(states)
         options.training_length = training_length
         options.queries = list(queries)
         options.query_prompt_name = query_prompt_name
@@ -239,6 +242,27 @@ class AnalysisMethods(Model):
         with progress_bar(show_progress_bar, unit="layer") as report:
             found = _treble.calibrate(self._encoder, texts, options, report)
         return Calibrated(found.profile, found.texts, list(found.unreached))
+
+    def calibrate_state_norms(
+        self,
+        texts: Iterable[str],
+        *,
+        training_length: int | None = None,
+        sample: int = 64,
+        seed: int = 1,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        show_progress_bar: bool | None = None,
+    ) -> StateNorms:
+        """The largest norms that the states of a Mamba-2 model have within its training length, to use as a `state`.
+
+        training_length: tokens of the texts that the model was trained on; None is the limit that its own files state.
+        texts: at least that long; of up to `sample` of them that many tokens are read.
+        """
+        options = StateNormsOptions(self._options(temperature=1, state="none", prompt_name=prompt_name, prompt=prompt))
+        options.training_length, options.sample, options.seed = training_length, sample, seed
+        with progress_bar(show_progress_bar, unit="text") as report:
+            return _treble.calibrate_state_norms(self._encoder, texts, options, report)
 
     def bake(
         self,
