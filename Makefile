@@ -102,7 +102,7 @@ study: program
 	@tools/fetch_test_models.sh
 	@.venv/bin/python studies/evidence/run.py --data $(STUDY_DATA) $(STUDY_OPTIONS)
 	@$(MAKE) --no-print-directory build/study-venv/bin/python
-	@build/study-venv/bin/python studies/evidence/report.py --markdown docs/evidence-tables.md --plots docs/images
+	@build/study-venv/bin/python studies/evidence/report.py --keep --markdown docs/evidence-tables.md --plots docs/images
 
 build/study-venv/bin/python:
 	@python3 -m venv build/study-venv

@@ -13,7 +13,7 @@ mpl.use("Agg")
 from matplotlib import pyplot
 
 if TYPE_CHECKING:
-    from report import Answer
+    from answers import Answer
 
 INKS = ("#475569", "#c2410c", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#2563eb")
 TITLES = {
@@ -74,7 +74,7 @@ def lengths(answers: list[Answer], target: Path) -> None:
                 means = [mean["mean"] for mean in report["cut_cosine"][report["settings"].index(name)]]
                 left.plot(report["cut_lengths"], means, style, color=ink, label=answer.data if name == "1" else None)
     powers_of_two(left)
-    left.set_xlabel("the same texts cut at so many tokens")
+    left.set_xlabel("tokens at which the same texts are cut")
     left.set_ylabel("mean pairwise cosine")
     left.set_title("as trained; dashed: temperature 0.8", fontsize=10)
     left.legend(fontsize=8, frameon=False)

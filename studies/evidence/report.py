@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tables and plots of what run.py has measured so far.
 
-  python3 studies/evidence/report.py [--out build/study] [--markdown docs/evidence-tables.md] [--plots docs/images]
+  python3 studies/evidence/report.py [--out build/study] [--keep] [--markdown docs/evidence-tables.md]
+      [--plots docs/images]
 
 Numbers are those of the program's answers; only means and medians over sets are computed here. Plots need matplotlib.
 """
@@ -9,17 +10,16 @@ Numbers are those of the program's answers; only means and medians over sets are
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import shlex
 import statistics
 import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from answers import KEPT, Answer, brief, keep, read_answers, shown
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -29,25 +29,8 @@ COST = "cost-"
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
-@dataclass
-class Answer:
-    """Of one job."""
-
-    model: str
-    data: str
-    job: str
-    command: str
-    cpu_seconds: float
-    peak_mib: float
-    report: dict[str, Any]
-
-    @property
-    def points(self) -> float:
-        return self.report["settings"][0]["value"] * 100
-
-
-def read_answers(out: Path, study: dict[str, Any]) -> list[Answer]:
-    """In the order of the study: models, then sets as they are named there, then jobs."""
+def in_order(answers: list[Answer], study: dict[str, Any]) -> list[Answer]:
+    """Of the study's models and jobs, in its order: models, then sets as they are named there, then jobs."""
     models, jobs = list(study["models"]), list(study["jobs"])
     names = list(dict.fromkeys(name for group in study["sets"].values() for name in group))
 
@@ -58,28 +41,7 @@ def read_answers(out: Path, study: dict[str, Any]) -> list[Answer]:
         )
         return models.index(answer.model), names.index(name), length, answer.job
 
-    answers = []
-    for path in (out / "results").glob("*/*/*.json"):
-        kept = json.loads(path.read_text())
-        model, data, job = path.parts[-3], path.parts[-2], path.stem
-        if model in models and job in jobs:
-            measured = (kept["cpu_seconds"], kept["peak_mib"])
-            answers.append(Answer(model, data, job, kept["command"], *measured, kept["report"]))
-    return sorted(answers, key=place)
-
-
-def shown(answer: Answer) -> str:
-    """The command, with the folders of this machine left out."""
-
-    def place(part: str) -> str:
-        if part.startswith("match:"):
-            return f"match:build/study/profiles/{answer.model}/{part.rpartition('/')[2]}"
-        for name, instead in ((answer.model, "models"), (answer.data, "DATA")):
-            if f"/{name}" in part:
-                return f"{instead}/{name}{part.rpartition(f'/{name}')[2]}"
-        return part
-
-    return shlex.join(place(part) for part in shlex.split(answer.command))
+    return sorted((answer for answer in answers if answer.model in models and answer.job in jobs), key=place)
 
 
 def signed(value: float) -> str:
@@ -99,9 +61,9 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def most_chosen(answer: Answer) -> str:
-    chosen = answer.report["chosen"]
-    name = max(set(chosen), key=chosen.count)
-    return f"{short(name)} ({chosen.count(name)} of {len(chosen)})"
+    report = brief(answer.report)
+    name, folds = next(iter(report["chosen"].items()))
+    return f"{short(name)} ({folds} of {report['folds']})"
 
 
 def short(name: str) -> str:
@@ -310,14 +272,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "study")
     parser.add_argument("--study", type=Path, default=HERE / "study.toml")
+    parser.add_argument("--keep", action="store_true", help=f"write {KEPT} beside the study: what tables are made from")
     parser.add_argument("--markdown", type=Path, help="default: stdout")
     parser.add_argument("--plots", type=Path, help="folder for pictures; needs matplotlib")
     arguments = parser.parse_args()
     study = tomllib.loads(arguments.study.read_text())
-    answers = read_answers(arguments.out, study)
+    kept = arguments.study.parent / KEPT
+    answers = in_order(read_answers(arguments.out, kept), study)
     if not answers:
-        print(f"no answers in {arguments.out}; run studies/evidence/run.py first", file=sys.stderr)
+        print(f"no answers in {arguments.out} or {kept}; run studies/evidence/run.py first", file=sys.stderr)
         return 1
+    if arguments.keep:
+        keep(answers, kept)
     text = write_markdown(answers)
     if arguments.plots:
         from plots import draw  # noqa: PLC0415

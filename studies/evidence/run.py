@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the study: every job of study.toml is one command of `treble`, and its answer is kept as it came.
 
-  python3 studies/evidence/run.py --data DATA [--out build/study] [--only REGEX] [--minutes N] [--list]
+  python3 studies/evidence/run.py --data DATA [--out build/study] [--only REGEX] [--minutes N] [--again] [--list]
 
-DATA holds the sets as folders or as NAME.tar.xz, each with meta.json. A job that is done is not done again; what was
-interrupted continues from the vectors that it kept. The order is that of study.toml, the small models first.
+DATA holds the sets as folders or as NAME.tar.xz, each with meta.json. A job whose answer is in build/study or in
+answers.jsonl is not done again; what was interrupted continues from the vectors that it kept. The order is that of
+study.toml, the small models first.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from answers import KEPT, read_kept
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -218,12 +221,18 @@ def main() -> int:
     parser.add_argument("--treble", default=os.environ.get("TREBLE", "build/release/bin/treble"))
     parser.add_argument("--only", type=re.compile, help="jobs whose MODEL/SET/JOB matches")
     parser.add_argument("--minutes", type=float, help="begin no job after so long")
+    parser.add_argument("--again", action="store_true", help=f"also those whose answers {KEPT} has")
     parser.add_argument("--list", action="store_true", help="say which jobs there are, and run none")
     arguments = parser.parse_args()
     study = tomllib.loads(arguments.study.read_text())
     jobs = all_jobs(study, arguments.models, arguments.data, arguments.out)
     jobs = [job for job in jobs if not arguments.only or arguments.only.search(str(job.place))]
-    waiting = [job for job in jobs if not (arguments.out / "results" / job.place).is_file()]
+    kept = set() if arguments.again else {answer.place for answer in read_kept(arguments.study.parent / KEPT)}
+    waiting = [
+        job
+        for job in jobs
+        if (job.model, job.data, job.name) not in kept and not (arguments.out / "results" / job.place).is_file()
+    ]
     print(f"{len(jobs)} jobs, {len(waiting)} to do", flush=True)
     failed = 0
     begin = time.monotonic()

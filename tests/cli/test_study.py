@@ -151,6 +151,22 @@ class Study(unittest.TestCase):
         self.assertIn("1 jobs, 0 to do", self.run_study("--only", "short").stdout)
         self.assertEqual(kept.stat().st_mtime_ns, before)
 
+    def test_kept_answers_go_on_elsewhere(self) -> None:
+        only = ("--only", "graded|short|longer/(collapse|cost)")
+        self.assertEqual(self.run_study(*only).returncode, 0)
+        tables = self.script("report.py", "--keep")
+        self.assertIn("| graded | Spearman |", tables.stdout)
+        shutil.rmtree(self.out / "results")
+        self.assertIn("5 jobs, 0 to do", self.run_study(*only).stdout)
+        kept = self.folder / "answers.jsonl"
+        self.assertEqual(len(kept.read_text().splitlines()), 5)
+        self.assertLess(kept.stat().st_size, 20_000)
+        again = self.script("report.py", "--keep")
+        self.assertEqual(again.stdout, tables.stdout)
+        # What is measured anew takes the kept one's place.
+        self.assertIn("1 jobs, 1 to do", self.run_study("--only", "graded", "--again").stdout)
+        self.assertEqual(self.script("report.py").stdout, tables.stdout)
+
     def test_a_job_that_fails_is_said_and_the_others_go_on(self) -> None:
         shutil.rmtree(self.data / "longer" / "qrels")
         done = self.run_study("--only", "longer/temperature|short")
