@@ -6,7 +6,7 @@
 
 namespace treble::internal {
 
-/// States are shown every so many tokens: kScanChunk of the scan.
+/// Tokens between the states that are shown: kScanChunk of the scan.
 constexpr std::int64_t kStateStep = 64;
 
 /// Multiples of kStateStep up to `longest`, at most `max_count`: all where there are no more, else every one of the

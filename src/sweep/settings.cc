@@ -14,7 +14,7 @@ using namespace internal;
 namespace {
 
 constexpr std::array kTemperatures = {"0.95", "0.9", "0.85", "0.8", "0.7", "0.6", "log:64", "log:128"};
-/// The setting of arXiv 2410.07145, and windows: texts of up to so many tokens keep their vectors.
+/// The setting of arXiv 2410.07145, and windows: texts no longer than the window keep their vectors.
 constexpr std::array kStates = {"rri:0.9999,0.75", "window:512", "window:2048"};
 constexpr std::array kBaselines = {"centring", "whitening", "all-but-the-top", "length-direction"};
 

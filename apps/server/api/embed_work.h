@@ -26,7 +26,7 @@ struct Inputs {
 /// A text, texts, token ids, or lists of token ids. Throws ApiError{invalid_argument, empty_input, batch_too_large}.
 Inputs read_inputs(const JsonBody& body, const char* field, std::int64_t max_count);
 
-/// Throws ApiError{empty_input, batch_too_large} unless a list of inputs may have so many.
+/// Throws ApiError{empty_input, batch_too_large} unless `count` is a number of inputs that one request may have.
 void check_count(std::size_t count, const char* field, std::int64_t max_count);
 
 /// Input `index` of `field`, a text that is not empty. Throws ApiError{invalid_argument, empty_input}.

@@ -218,7 +218,7 @@ constexpr const char* kEncodeFields = R"json({
   "truncate": {"type": ["boolean", "null"], "description": "Cut inputs beyond the limit (and say how much) rather than refuse them. Default: --auto-truncate."},
   "truncation_direction": {"type": ["string", "null"], "enum": ["Left", "Right", "left", "right", null], "description": "What is dropped. Default: as the model says."},
   "normalize": {"type": ["boolean", "null"], "description": "Vectors of length 1. Default: true for vectors, as TEI has it; as the model says for /similarity and /inspect."},
-  "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Keep only so many (Matryoshka)."},
+  "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Leading dimensions to keep (Matryoshka)."},
   "max_length": {"type": ["integer", "null"], "minimum": 1, "description": "Longest input in tokens, up to the model's limit."}
 })json";
 
