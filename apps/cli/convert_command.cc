@@ -12,8 +12,8 @@ namespace {
 
 constexpr const char* kConvertExamples =
     R"help(PyTorch's files (pytorch_model.bin, its shards, *.pt, *.pth; of modules such as 2_Dense too) are read as data, without PyTorch:
-nothing in them is run. Of a GGUF file (F32, F16, BF16, Q8_0; BERT, DistilBERT, XLM-R, Jina v2, Nomic) config.json,
-tokenizer.json and modules.json are made as well. What was converted and what was left out is written to standard error, the folder to standard
+nothing in them is run. Of a GGUF file (F32, F16, BF16, Q8_0; BERT, DistilBERT, XLM-R, Jina v2, Nomic; RoBERTa,
+Qwen 3 and EmbeddingGemma with --tokenizer) config.json, modules.json and the tokenizer are made as well. What was converted and what was left out is written to standard error, the folder to standard
 output. Values stay as they are: no temperature is applied (treble bake does that). Needs Python with the package numpy.
 
 Examples:
@@ -33,6 +33,11 @@ void ConvertCommand::add_to(CLI::App& app) {
   command_->add_option("--pooling", pooling_, "Of a GGUF file that states none")
       ->type_name("mean|cls|last")
       ->check(one_of({"mean", "cls", "last"}));
+  command_
+      ->add_option(
+          "--tokenizer", tokenizer_,
+          "tokenizer.json of the original, or its folder: for GGUF files of RoBERTa, Qwen 3 and EmbeddingGemma")
+      ->type_name("FILE");
   command_->add_flag("--force", force_, "Replace an output that exists");
   command_->footer(kConvertExamples);
 }
@@ -44,6 +49,7 @@ int ConvertCommand::run() const {
   std::vector<std::string> arguments;
   if (!output_.empty()) arguments.insert(arguments.end(), {"--output", output_});
   if (!pooling_.empty()) arguments.insert(arguments.end(), {"--pooling", pooling_});
+  if (!tokenizer_.empty()) arguments.insert(arguments.end(), {"--tokenizer", tokenizer_});
   if (in_place_) arguments.emplace_back("--in-place");
   if (force_) arguments.emplace_back("--force");
   arguments.insert(arguments.end(), {"--", source_});

@@ -18,6 +18,7 @@ class ConvertCommand {
   std::string source_;
   std::string output_;
   std::string pooling_;
+  std::string tokenizer_;
   bool in_place_ = false;
   bool force_ = false;
 };

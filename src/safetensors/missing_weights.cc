@@ -44,9 +44,9 @@ constexpr std::array<OtherFormat, 16> kFormats = {{
     {"pytorch_model", ".bin.index.json", "an index of PyTorch's pickles",
      "fetch the files that it names too, then `treble convert {folder} --in-place`"},
     {"", ".gguf", "the GGUF format of llama.cpp",
-     "`treble convert {folder}/{file} -o NEW-FOLDER` makes a model's folder of it where it holds a BERT-type embedder "
-     "in "
-     "F32, F16, BF16 or Q8_0; otherwise fetch model.safetensors of the model it was made from"},
+     "`treble convert {folder}/{file} -o NEW-FOLDER` makes a model's folder of it where it holds an embedder of BERT's "
+     "form, Qwen 3 or EmbeddingGemma in F32, F16, BF16 or Q8_0; otherwise fetch model.safetensors of the model it was "
+     "made from"},
     {"tf_model", ".h5", "TensorFlow's format",
      "fetch pytorch_model.bin and `treble convert` it, or convert this with transformers 4: "
      "AutoModel.from_pretrained(…, from_tf=True).save_pretrained(…)"},

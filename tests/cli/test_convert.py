@@ -190,6 +190,16 @@ class Gguf(Folder):
             for one, other in zip(ours, theirs, strict=True):
                 self.assertLessEqual(max(abs(a - b) for a, b in zip(one, other, strict=True)), 1e-6)
 
+    def test_with_the_tokenizer_of_the_original(self) -> None:
+        source = Path(ARGUMENTS.golden) / "convert" / "qwen3-f32.gguf"
+        self.refused(69, "convert", source, "-o", "new", words="give it by --tokenizer")
+        self.refused(65, "convert", source, "-o", "new", "--tokenizer", self.golden("bert"), words="token 0 is ")
+        self.done("convert", source, "-o", "new", "--tokenizer", self.golden("qwen3") / "tokenizer.json")
+        self.assertEqual(self.rows(self.folder / "new"), self.rows(self.golden("qwen3")))
+        source = Path(ARGUMENTS.golden) / "convert" / "gemma3-text-f32.gguf"
+        done = self.done("convert", source, "-o", "gemma", "--tokenizer", self.golden("gemma3-text"))
+        self.assertIn("2_Dense/model.safetensors of gemma3-text-f32.gguf: 1 tensors", done.stderr)
+
     def test_what_the_engine_advises_works(self) -> None:
         model = self.folder / "download"
         model.mkdir()

@@ -116,6 +116,9 @@ MODELS = {
     "nomic-bert": (gguf.MODEL_ARCH.NOMIC_BERT, "nomic-bert", ("f32",)),
     "jina-bert-v2": (gguf.MODEL_ARCH.JINA_BERT_V2, "jina-bert-v2", ("f32",)),
     "xlm-roberta": (gguf.MODEL_ARCH.BERT, "bert", ("f32",)),
+    "roberta": (gguf.MODEL_ARCH.BERT, "bert", ("f32",)),
+    "qwen3": (gguf.MODEL_ARCH.QWEN3, "qwen3", ("f32",)),
+    "gemma3-text": (gguf.MODEL_ARCH.GEMMA_EMBEDDING, "gemma-embedding", ("f32",)),
 }
 POSITIONS = "embeddings.position_embeddings.weight"
 AS_STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -126,6 +129,9 @@ def _vocabulary(writer: gguf.GGUFWriter, model: Path, rows: int) -> None:
     tokenizer = json.loads((model / "tokenizer.json").read_text())
     if tokenizer["model"]["type"] == "Unigram":
         _sentence_piece(writer, tokenizer)
+        return
+    if tokenizer["model"]["type"] == "BPE":
+        _pairs(writer, tokenizer)
         return
     control = {token["id"] for token in tokenizer["added_tokens"] if token["special"]}
     tokens, types = [], []
@@ -172,6 +178,24 @@ def _sentence_piece(writer: gguf.GGUFWriter, tokenizer: dict[str, Any]) -> None:
     writer.add_mask_token_id(ids["<mask>"])
 
 
+def _pairs(writer: gguf.GGUFWriter, tokenizer: dict[str, Any]) -> None:
+    """Byte-level BPE, or Gemma's SentencePiece with bytes."""
+    added = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    vocabulary = {**tokenizer["model"]["vocab"], **added}
+    tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
+    is_gemma = tokenizer["model"]["byte_fallback"]
+    writer.add_tokenizer_model("llama" if is_gemma else "gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([token.encode() for token in tokens])
+    if is_gemma:
+        writer.add_token_scores([-float(i) for i in range(len(tokens))])
+    else:
+        pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]]
+        writer.add_token_merges(pairs)
+    writer.add_token_types([gguf.TokenType.CONTROL if token in added else gguf.TokenType.NORMAL for token in tokens])
+    writer.add_pad_token_id(next(added[token] for token in ("<pad>", "<|endoftext|>") if token in added))
+
+
 def _metadata(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     def of(*keys: str) -> Any:
         return next(config[key] for key in keys if key in config)
@@ -181,10 +205,19 @@ def _metadata(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_feed_forward_length(of("intermediate_size", "n_inner"))
     writer.add_block_count(of("num_hidden_layers", "n_layer"))
     writer.add_head_count(of("num_attention_heads", "n_head"))
-    writer.add_layer_norm_eps(of("layer_norm_eps", "layer_norm_epsilon"))
-    writer.add_causal_attention(False)
-    writer.add_pooling_type(gguf.PoolingType.MEAN)
-    writer.add_token_type_count(config["type_vocab_size"])
+    writer.add_pooling_type(gguf.PoolingType.LAST if config["model_type"] == "qwen3" else gguf.PoolingType.MEAN)
+    if "rms_norm_eps" in config:
+        writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+        writer.add_head_count_kv(config["num_key_value_heads"])
+        writer.add_key_length(config["head_dim"])
+        writer.add_value_length(config["head_dim"])
+        writer.add_rope_freq_base(config["rope_theta"])
+    else:
+        writer.add_layer_norm_eps(of("layer_norm_eps", "layer_norm_epsilon"))
+        writer.add_causal_attention(False)
+        writer.add_token_type_count(config["type_vocab_size"])
+    if config.get("sliding_window"):
+        writer.add_sliding_window(config["sliding_window"])
     if "rotary_emb_base" in config:
         writer.add_rope_freq_base(float(config["rotary_emb_base"]))
 
@@ -207,14 +240,17 @@ def _write_gguf(path: Path, model: Path, arch: Any, prefix: str, kind: Any, *, s
     config = json.loads((model / "config.json").read_text())
     tensors = load_file(model / "model.safetensors")
     # Positions before the first that is used are not stored, nor counted.
-    unused = config["pad_token_id"] + 1 if config["model_type"] == "xlm-roberta" else 0
+    unused = config["pad_token_id"] + 1 if config["model_type"] in ("roberta", "xlm-roberta") else 0
     if unused:
         config["max_position_embeddings"] -= unused
         tensors[POSITIONS][:unused] = 0
     writer = gguf.GGUFWriter(path, prefix)
     _metadata(writer, config)
-    _vocabulary(writer, model, len(tensors["embeddings.word_embeddings.weight"]))
-    names = gguf.get_tensor_name_map(arch, 2)
+    _vocabulary(writer, model, config["vocab_size"])
+    names = gguf.get_tensor_name_map(arch, 3)
+    for number in (2, 3):
+        if (dense := model / f"{number}_Dense" / "model.safetensors").exists():
+            writer.add_tensor(f"dense_{number}.weight", load_file(dense)["linear.weight"].numpy())
     expected: Expected = {}
     for name, tensor in tensors.items():
         parts = {name: tensor.float()}
@@ -226,7 +262,11 @@ def _write_gguf(path: Path, model: Path, arch: Any, prefix: str, kind: Any, *, s
                 for side, half in zip("wv", halves, strict=True)
             }
         for part, values in parts.items():
-            stored = names.get_name(part, try_suffixes=(".weight", ".bias"))
+            if config["model_type"] == "gemma3_text" and part.endswith("norm.weight"):
+                values = values + 1  # noqa: PLW2901 - the gain itself
+                tensor = values - 1  # noqa: PLW2901 - what float32 leaves of it
+            known = (names.get_name(f"{root}{part}", try_suffixes=(".weight", ".bias")) for root in ("", "model."))
+            stored = next((one for one in known if one is not None), None)
             assert stored is not None, part
             small = values.dim() == 1
             if name == POSITIONS:

@@ -27,6 +27,22 @@ def original(name: str) -> Path:
     return GOLDEN / name.removesuffix(".gguf").rsplit("-", 1)[0].removesuffix("-split") / "model"
 
 
+def options(name: str) -> dict[str, Any]:
+    """The vocabularies of some need the original's tokenizer.json."""
+    return {"tokenizer": original(name)} if name.startswith(("roberta", "qwen3", "gemma3")) else {}
+
+
+def as_llama_cpp_has_it(name: str, folder: Path) -> Path:
+    """The original with what llama.cpp takes for granted of its architecture: of EmbeddingGemma two numbers."""
+    if not name.startswith("gemma3"):
+        return original(name)
+    shutil.copytree(original(name), folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"query_pre_attn_scalar": config["head_dim"], "layer_types": ["sliding_attention"] * 3}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
 def metadata_value(value: Any) -> bytes:
     """Type and value as the container has them."""
     if isinstance(value, bytes):
@@ -109,25 +125,26 @@ def refused(path: Path, words: str, **options: Any) -> None:
 
 @pytest.mark.parametrize("name", GGUF_FILES)
 def test_every_tensor_is_what_llama_cpps_reader_says(name: str, tmp_path: Path) -> None:
-    convert(CONVERT / name, tmp_path / "out")
+    convert(CONVERT / name, tmp_path / "out", **options(name))
     assert hashes(tmp_path / "out" / "model.safetensors") == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", GGUF_FILES)
 def test_the_tokenizer_is_the_models_own(name: str, tmp_path: Path) -> None:
-    convert(CONVERT / name, tmp_path / "out")
+    convert(CONVERT / name, tmp_path / "out", **options(name))
     ours, theirs = (json.loads((path / "tokenizer.json").read_text()) for path in (tmp_path / "out", original(name)))
     assert ours == theirs
 
 
 @pytest.mark.parametrize("name", GGUF_FILES)
 def test_vectors_are_those_of_the_model_it_was_made_of(name: str, tmp_path: Path) -> None:
-    convert(CONVERT / name, tmp_path / "out")
+    convert(CONVERT / name, tmp_path / "out", **options(name))
     # The position of <pad>, a word in one of the texts, is not in the file; it is zeros in models that were trained.
     cases = json.loads((original(name).parent / "cases.json").read_text())["texts"]
     texts = [one for one in cases if "<pad>" not in one]
     assert len(texts) > 5
-    ours, theirs = (treble.SentenceEncoder(path, max_length=64) for path in (tmp_path / "out", original(name)))
+    reference = as_llama_cpp_has_it(name, tmp_path / "original")
+    ours, theirs = (treble.SentenceEncoder(path, max_length=64) for path in (tmp_path / "out", reference))
     for temperature in (1.0, 0.7):
         difference = float(
             np.abs(
@@ -205,7 +222,7 @@ def test_other_quantisations_are_refused_by_name(kind: int, name: str, tmp_path:
     [
         (
             {"general.architecture": "llama"},
-            "general.architecture is llama; bert, jina-bert-v2, nomic-bert are converted",
+            "general.architecture is llama; bert, gemma-embedding, jina-bert-v2, nomic-bert, qwen3 are conv",
         ),
         ({"general.architecture": None}, "general.architecture is None"),
         ({"general.type": "adapter"}, "is general.type adapter"),
@@ -223,8 +240,9 @@ def test_other_quantisations_are_refused_by_name(kind: int, name: str, tmp_path:
         ({"bert.attention.causal": True}, "attention.causal is true"),
         (
             {"tokenizer.ggml.model": "gpt2"},
-            "tokenizer.ggml.model is gpt2; of bert, bert and t5 are made into a tokenizer",
+            "no tokenizer.json is made of its vocabulary .tokenizer.ggml.model gpt2.; .* --tokenizer",
         ),
+        ({"tokenizer.ggml.model": "llama"}, "tokenizer.ggml.model is llama; of bert, bert, t5, gpt2 are known"),
         ({"tokenizer.ggml.model": None}, "tokenizer.ggml.model is None"),
         ({"tokenizer.ggml.model": "t5"}, "6 tokens, but not as many tokenizer.ggml.scores"),
         ({"tokenizer.ggml.model": "t5", "tokenizer.ggml.scores": [float("nan")] * 6}, "scores is nan"),
@@ -309,6 +327,38 @@ def test_pooling_is_asked_for_where_the_file_says_none(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "1_Pooling" / "config.json").read_text())["pooling_mode_lasttoken"] is True
     shutil.rmtree(tmp_path / "out")
     refused(made(tmp_path), "its pooling is cls, --pooling says mean", pooling="mean")
+
+
+@pytest.mark.parametrize("name", ["qwen3-f32.gguf", "gemma3-text-f32.gguf", "roberta-f32.gguf"])
+def test_a_tokenizer_must_be_that_of_the_file(name: str, tmp_path: Path) -> None:
+    source, output = CONVERT / name, tmp_path / "out"
+
+    def refused_with(tokenizer: Path | None, words: str) -> None:
+        with pytest.raises(ConvertError, match=words):
+            convert(source, output, tokenizer=tokenizer)
+        assert not output.exists()
+
+    refused_with(None, "no tokenizer.json is made of its vocabulary .*--tokenizer")
+    refused_with(tmp_path, "tokenizer.json: not there")
+    refused_with(GOLDEN / "bert" / "model", r"tokenizer.json: token 0 is .*, in .*; give the tokenizer of the model")
+    own = json.loads((original(name) / "tokenizer.json").read_text())
+    changed = tmp_path / "tokenizer.json"
+    token = next(token for token, number in own["model"]["vocab"].items() if number == 200)
+    vocabulary = {("x y z" if one == token else one): number for one, number in own["model"]["vocab"].items()}
+    changed.write_text(json.dumps({**own, "model": {**own["model"], "vocab": vocabulary}}))
+    refused_with(changed, "token 200 is x y z, in ")
+    changed.write_text(json.dumps({**own, "model": {**own["model"], "vocab": {**vocabulary, "more": 99999}}}))
+    refused_with(changed, "token 99999 is there, but .* has")
+    for content in ("[]", "{}", '{"model": {"vocab": {"a": "b"}}}', "{"):
+        changed.write_text(content)
+        refused_with(changed, "tokenizer.json: ")
+    convert(source, output, tokenizer=original(name) / "tokenizer.json")
+    assert (output / "tokenizer.json").read_bytes() == (original(name) / "tokenizer.json").read_bytes()
+
+
+def test_a_given_tokenizer_may_stand_for_wordpiece_too(tmp_path: Path) -> None:
+    convert(CONVERT / "bert-f32.gguf", tmp_path / "out", tokenizer=GOLDEN / "bert" / "model")
+    assert (tmp_path / "out" / "tokenizer_config.json").exists()
 
 
 def test_the_vocabulary_in_all_its_forms(tmp_path: Path) -> None:

@@ -450,7 +450,7 @@ def test_where_the_output_may_lie(tmp_path: Path) -> None:
         ({"output": tmp_path / "photos"}, "exists already"),
         ({"output": tmp_path / "photos", "force": True}, "not the folder of a model"),
         ({"output": tmp_path / "no" / "n"}, "there is no folder"),
-        ({"output": tmp_path / "n", "pooling": "mean"}, "--pooling is for GGUF"),
+        ({"output": tmp_path / "n", "pooling": "mean"}, "--pooling and --tokenizer are for GGUF"),
         ({"output": tmp_path / "n", "pooling": "max"}, 'is "max"'),
     ):
         with pytest.raises(ConvertError, match=words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .conversion import Report, Written, convert
 from .errors import FAILED_IO, INTERRUPTED, ConvertError
@@ -13,7 +14,7 @@ from .errors import FAILED_IO, INTERRUPTED, ConvertError
 def say(report: Report) -> None:
     """What was done, to standard error."""
     for written in report.written:
-        _say_written(written)
+        _say_written(written, report.folder)
     if report.copied:
         print(f"treble: {report.copied} other files copied as they are", file=sys.stderr)
     for text in report.left_out:
@@ -22,13 +23,11 @@ def say(report: Report) -> None:
         print(f"treble: {text}", file=sys.stderr)
 
 
-def _say_written(written: Written) -> None:
+def _say_written(written: Written, folder: Path) -> None:
     dtypes = ", ".join(f"{count} {kind}" for kind, count in written.dtypes.items())
     sources = ", ".join(written.sources) if len(written.sources) < 4 else f"{len(written.sources)} shards"
-    print(
-        f"treble: {written.path.name} of {sources}: {written.tensors} tensors ({dtypes}), {written.bytes} bytes",
-        file=sys.stderr,
-    )
+    what = f"{written.tensors} tensors ({dtypes}), {written.bytes} bytes"
+    print(f"treble: {written.path.relative_to(folder)} of {sources}: {what}", file=sys.stderr)
     for text in written.left_out:
         print(f"treble: left out of it {text}", file=sys.stderr)
 
@@ -41,9 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--in-place", action="store_true", help="write model.safetensors beside pytorch_model.bin")
     parser.add_argument("--force", action="store_true", help="replace what is there")
     parser.add_argument("--pooling", metavar="MODE", help="mean, cls or last, for GGUF files that state none")
+    parser.add_argument("--tokenizer", metavar="FILE", help="the original's tokenizer.json, for GGUF files")
     given = parser.parse_args(arguments)
     try:
-        report = convert(given.source, given.output, in_place=given.in_place, force=given.force, pooling=given.pooling)
+        report = convert(
+            given.source,
+            given.output,
+            in_place=given.in_place,
+            force=given.force,
+            pooling=given.pooling,
+            tokenizer=given.tokenizer,
+        )
     except ConvertError as error:
         print(f"treble: error: {error}", file=sys.stderr)
         return error.exit_code

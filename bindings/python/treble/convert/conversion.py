@@ -56,13 +56,15 @@ def convert(
     in_place: bool = False,
     force: bool = False,
     pooling: str | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Write model.safetensors (and, of a GGUF file, all that belongs to a model) of weights in other formats.
 
     `source` is a model's folder with pytorch_model.bin, its shards, *.pt or *.pth, a .gguf file, or a folder that holds
     one. The result is a new folder `output`, complete or not at all, or with `in_place` lies beside the pickles.
     `force` replaces what is there, a folder only if it is a model's. `pooling` (mean, cls, last) is for GGUF files
-    that state none. Raises ConvertError, OSError.
+    that state none, `tokenizer` (the original's tokenizer.json, or its folder) for those of whose vocabulary none is
+    made. Raises ConvertError, OSError.
     """
     from_path = Path(source)
     if (output is None) != in_place:
@@ -72,22 +74,28 @@ def convert(
     gguf, plan = _what(from_path, anew=in_place and force)
     if gguf is not None and in_place:
         raise ConvertError(f"{gguf}: a GGUF file becomes a whole folder; name it with -o FOLDER", WRONG_USE)
-    if gguf is None and pooling is not None:
-        raise ConvertError(f"{from_path}: --pooling is for GGUF files; here modules.json says it", WRONG_USE)
+    if gguf is None and (pooling, tokenizer) != (None, None):
+        raise ConvertError(f"{from_path}: --pooling and --tokenizer are for GGUF files", WRONG_USE)
     if output is None:
         return _in_place(from_path, plan, force=force)
     with new_folder(Path(output), from_path, force=force) as staged:
         report = Report(Path(output))
         if gguf is not None:
-            _write_gguf(read_gguf_model(gguf, pooling), staged, report)
-            return report
-        report.left_out += plan.left_out
-        for path in plan.copied:
-            (staged / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(from_path / path, staged / path)
-            report.copied += 1
-        _convert_pickles(from_path, plan, staged, report)
+            _write_gguf(read_gguf_model(gguf, pooling, None if tokenizer is None else Path(tokenizer)), staged, report)
+        else:
+            _copy(from_path, plan, staged, report)
+            _convert_pickles(from_path, plan, staged, report)
+        for written in report.written:
+            written.path = report.folder / written.path.relative_to(staged)
         return report
+
+
+def _copy(folder: Path, plan: FolderPlan, target: Path, report: Report) -> None:
+    report.left_out += plan.left_out
+    report.copied = len(plan.copied)
+    for path in plan.copied:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / path, target / path)
 
 
 def _what(source: Path, *, anew: bool) -> tuple[Path | None, FolderPlan]:
@@ -210,13 +218,18 @@ def _write(path: Path, tensors: Mapping[str, Tensor], sources: list[Path], left_
 
 def _write_gguf(model: GgufModel, folder: Path, report: Report) -> None:
     for name, value in model.files.items():
-        _write_json(folder / name, value)
+        _write_file(folder / name, value)
     written = _write(folder / OUTPUT, model.tensors, [model.source.path], [])
+    for path, tensor in model.dense.items():
+        report.written.append(_write(folder / path / OUTPUT, {"linear.weight": tensor}, [model.source.path], []))
     types = ", ".join(f"{count} {kind}" for kind, count in sorted(model.source.types.items()))
-    report.written.append(written)
+    report.written.insert(0, written)
     report.notes += [f"tensors in the file: {types}", *model.notes]
 
 
-def _write_json(path: Path, value: Any) -> None:
+def _write_file(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(value, bytes):
+        path.write_bytes(value)
+        return
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

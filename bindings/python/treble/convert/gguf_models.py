@@ -44,7 +44,6 @@ NOMIC_LAYER = {
 }
 TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 POSITIONS = "embeddings.position_embeddings.weight"
-WORDS = "embeddings.word_embeddings.weight"
 
 
 class Reader:
@@ -54,8 +53,11 @@ class Reader:
         self.file = file
         self.path = file.path
         self.architecture = file.metadata.get("general.architecture")
-        self.padding_id = 0
+        self.padding_id: int | None = None
         self.used: set[str] = set()
+        self.left_out: list[str] = []
+        self.dense: dict[str, Tensor] = {}
+        """Weights of Dense modules, by their folder."""
         self.tensors: dict[str, Tensor] = {}
 
     def size(self, key: str, *, default: int | None = None) -> int:
@@ -70,6 +72,23 @@ class Reader:
             raise ConvertError(f"{self.path}: {self.architecture}.{key} is {shown(value)}; it must be a number above 0")
         # 1e-12 is stored as the float32 that is nearest to it.
         return float(str(np.float32(value)))
+
+    def layers(self) -> int:
+        """How many there are."""
+        layers, tensors = self.size("block_count"), self.file.tensors
+        if layers > len(tensors):
+            raise ConvertError(f"{self.path}: {self.architecture}.block_count is {layers}, with {len(tensors)} tensors")
+        return layers
+
+    def hidden(self) -> int:
+        """How wide they are; the table of tokens must be as wide."""
+        hidden = self.size("embedding_length")
+        words = self.file.tensors.get("token_embd.weight")
+        if words is not None and (len(words.shape) != 2 or words.shape[1] != hidden):
+            raise ConvertError(
+                f"{self.path}: token_embd.weight has the shape {list(words.shape)}, but embedding_length is {hidden}"
+            )
+        return hidden
 
     def take(self, name: str, target: str, *, default: Tensor | None = None) -> None:
         tensor = self.file.tensors.get(name, default)
@@ -103,19 +122,14 @@ class Reader:
 
 
 def _sizes(reader: Reader) -> dict[str, Any]:
-    """What config.json says of every BERT-type model."""
-    layers, tensors = reader.size("block_count"), reader.file.tensors
-    if layers > len(tensors):
-        raise ConvertError(f"{reader.path}: {reader.architecture}.block_count is {layers}, with {len(tensors)} tensors")
-    hidden = reader.size("embedding_length")
-    words = tensors["token_embd.weight"].shape if "token_embd.weight" in tensors else (0, hidden)
-    if len(words) != 2 or words[1] != hidden:
+    """What config.json says of every model of this form."""
+    if reader.file.metadata.get(f"{reader.architecture}.attention.causal", False):
         raise ConvertError(
-            f"{reader.path}: token_embd.weight has the shape {list(words)}, but embedding_length is {hidden}"
+            f"{reader.path}: {reader.architecture}.attention.causal is true; that is not known", UNSUPPORTED
         )
     return {
-        "hidden_size": hidden,
-        "num_hidden_layers": layers,
+        "hidden_size": reader.hidden(),
+        "num_hidden_layers": reader.layers(),
         "num_attention_heads": reader.size("attention.head_count"),
         "intermediate_size": reader.size("feed_forward_length"),
         "max_position_embeddings": reader.size("context_length"),
@@ -130,7 +144,7 @@ def _token_types(reader: Reader, hidden: int) -> int:
     return shape[0] if shape else 0
 
 
-def _bert(reader: Reader) -> dict[str, Any]:
+def bert(reader: Reader) -> dict[str, Any]:
     sizes = _sizes(reader)
     types = _token_types(reader, sizes["hidden_size"])
     reader.take("position_embd.weight", POSITIONS)
@@ -145,20 +159,27 @@ def _bert(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _xlm_roberta(reader: Reader) -> dict[str, Any]:
+def _roberta(reader: Reader) -> dict[str, Any]:
     """Stored as a bert whose positions begin with the first that is used, the one after the padding token's."""
-    config = _bert(reader)
+    config = bert(reader)
     positions = reader.tensors[POSITIONS]
     if len(positions.shape) != 2 or positions.shape[1] != config["hidden_size"]:
         raise ConvertError(f"{reader.path}: position_embd.weight has the shape {list(positions.shape)}")
+    if type(reader.padding_id) is not int or not 0 <= reader.padding_id < 1 << 16:
+        raise ConvertError(f"{reader.path}: the padding token has the number {shown(reader.padding_id)}")
     unused = reader.padding_id + 1
     reader.tensors[POSITIONS] = Stacked([Filled((unused, config["hidden_size"]), positions.dtype), positions])
-    return {
-        **config,
-        "architectures": ["XLMRobertaModel"],
-        "model_type": "xlm-roberta",
-        "max_position_embeddings": config["max_position_embeddings"] + unused,
-    }
+    return {**config, "max_position_embeddings": config["max_position_embeddings"] + unused}
+
+
+def xlm_roberta(reader: Reader) -> dict[str, Any]:
+    """With a SentencePiece vocabulary."""
+    return {**_roberta(reader), "architectures": ["XLMRobertaModel"], "model_type": "xlm-roberta"}
+
+
+def roberta(reader: Reader) -> dict[str, Any]:
+    """With a byte-level vocabulary."""
+    return {**_roberta(reader), "architectures": ["RobertaModel"], "model_type": "roberta"}
 
 
 def _join_halves(reader: Reader, layer: int) -> None:
@@ -174,7 +195,7 @@ def _join_halves(reader: Reader, layer: int) -> None:
     reader.tensors[f"{JINA_LAYER['ffn_up'].format(layer)}.weight"] = Stacked(found)
 
 
-def _jina_bert_v2(reader: Reader) -> dict[str, Any]:
+def jina_bert_v2(reader: Reader) -> dict[str, Any]:
     sizes = _sizes(reader)
     types = _token_types(reader, sizes["hidden_size"])
     for layer in range(sizes["num_hidden_layers"]):
@@ -191,7 +212,7 @@ def _jina_bert_v2(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _nomic_bert(reader: Reader) -> dict[str, Any]:
+def nomic_bert(reader: Reader) -> dict[str, Any]:
     sizes = _sizes(reader)
     types = _token_types(reader, sizes["hidden_size"])
     without_bias = ("token_embd", "attn_qkv", "attn_output", "ffn_up", "ffn_gate", "ffn_down")
@@ -222,12 +243,3 @@ def _nomic_bert(reader: Reader) -> dict[str, Any]:
         "use_rms_norm": False,
         "type_vocab_size": types,
     }
-
-
-# By general.architecture and tokenizer.ggml.model.
-ARCHITECTURES = {
-    ("bert", "bert"): _bert,
-    ("bert", "t5"): _xlm_roberta,
-    ("jina-bert-v2", "bert"): _jina_bert_v2,
-    ("nomic-bert", "bert"): _nomic_bert,
-}

@@ -123,6 +123,25 @@ class Stacked:
 
 
 @dataclass(frozen=True)
+class Shifted:
+    """A tensor of float32 with a number added to every value."""
+
+    tensor: Tensor
+    amount: float
+    dtype: str = "F32"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As before."""
+        return self.tensor.shape
+
+    def blocks(self) -> Iterator[Array]:
+        """The sums."""
+        for block in self.tensor.blocks():
+            yield block.reshape(-1).view(np.uint8).view("<f4") + np.float32(self.amount)
+
+
+@dataclass(frozen=True)
 class Filled:
     """A tensor of zeros."""
 

@@ -46,6 +46,15 @@ class Unigram:
         self.charsmap = _charsmap(path, metadata.get("tokenizer.ggml.precompiled_charsmap", []))
         self.prefix = "always" if metadata.get("tokenizer.ggml.add_space_prefix", True) else "never"
 
+    @property
+    def padding_id(self) -> int:
+        """That of the padding token."""
+        return self.ids[self.special["pad_token"]]
+
+    def files(self, max_length: int) -> dict[str, Any]:
+        """tokenizer.json and tokenizer_config.json."""
+        return {"tokenizer.json": self.tokenizer_json(), "tokenizer_config.json": self.tokenizer_config(max_length)}
+
     def tokenizer_json(self) -> dict[str, Any]:
         """As transformers makes it of an XLM-R vocabulary."""
         bos, eos = self.special["bos_token"], self.special["eos_token"]

@@ -15,16 +15,18 @@ FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": F
 class Vocabulary(Protocol):
     """A tokenizer of a file's metadata."""
 
-    ids: dict[str, int]
-    special: dict[str, str]
-    """Tokens by their part: pad_token, unk_token, …"""
-
-    def tokenizer_json(self) -> dict[str, Any]:
-        """As transformers makes it of such a vocabulary."""
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """Each token's number."""
         ...
 
-    def tokenizer_config(self, max_length: int) -> dict[str, Any]:
-        """tokenizer_config.json beside it."""
+    @property
+    def padding_id(self) -> int | None:
+        """That of the padding token, where there is one."""
+        ...
+
+    def files(self, max_length: int) -> dict[str, Any]:
+        """tokenizer.json and tokenizer_config.json as transformers makes them of such a vocabulary: JSON, or bytes."""
         ...
 
     def notes(self) -> list[str]:

@@ -40,6 +40,15 @@ class WordPiece:
         self.lowercase = not any(piece != piece.lower() for piece in plain)
         """The file does not say: a vocabulary without a capital letter can only be read in lower case."""
 
+    @property
+    def padding_id(self) -> int:
+        """That of the padding token."""
+        return self.ids[self.special["pad_token"]]
+
+    def files(self, max_length: int) -> dict[str, Any]:
+        """tokenizer.json and tokenizer_config.json."""
+        return {"tokenizer.json": self.tokenizer_json(), "tokenizer_config.json": self.tokenizer_config(max_length)}
+
     def tokenizer_json(self) -> dict[str, Any]:
         """As transformers makes it of a BERT vocabulary."""
         cls, sep = self.special["cls_token"], self.special["sep_token"]
