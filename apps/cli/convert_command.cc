@@ -53,7 +53,7 @@ int ConvertCommand::run() const {
   if (in_place_) arguments.emplace_back("--in-place");
   if (force_) arguments.emplace_back("--force");
   arguments.insert(arguments.end(), {"--", source_});
-  return run_python_script({"convert", {"numpy"}, arguments});
+  return run_python_script({"convert/__main__.py", {"numpy"}, arguments});
 }
 
 }  // namespace treble::cli

@@ -144,6 +144,19 @@ class Pickles(Folder):
         self.refused(69, "convert", model, "-o", "other", words="it calls os.system")
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["bert", "new"])
 
+    def test_a_disk_that_is_full(self) -> None:
+        model = self.pickled("bert")
+        command = f"ulimit -f 8; exec {shlex.quote(ARGUMENTS.treble)} convert {shlex.quote(str(model))} --in-place"
+        done = subprocess.run(
+            ["bash", "-c", command],
+            text=True, capture_output=True, timeout=300, check=False,
+            env={**os.environ, "TREBLE_PYTHON": ARGUMENTS.python, "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 74, done.stderr)
+        self.assertIn("model.safetensors", done.stderr)
+        self.assertFalse((model / "model.safetensors").exists())
+        self.assertEqual([path.name for path in model.iterdir() if path.name.startswith(".")], [])
+
     def test_an_interpreter_without_numpy_is_named(self) -> None:
         empty = self.folder / "python"
         empty.write_text("#!/bin/sh\nexit 1\n")

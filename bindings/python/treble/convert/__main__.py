@@ -1,4 +1,4 @@
-"""Run as `python -m treble.convert`, or as the folder itself: `python …/convert`."""
+"""Run as `python -m treble.convert`, or as a file: `python …/convert/__main__.py`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 def load_alone(name: str = "treble_convert") -> None:
     """This folder as a package of its own, without the one that it is part of."""
     here = Path(__file__).resolve().parent
-    # Beside the package's other folders lies one that is called torch.
-    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != here]
     spec = importlib.util.spec_from_file_location(name, here / "__init__.py", submodule_search_locations=[str(here)])
     assert spec is not None
     assert spec.loader is not None
@@ -24,6 +22,8 @@ def load_alone(name: str = "treble_convert") -> None:
 if __name__ == "__main__":
     package = __package__
     if not package:
+        # Modules of this folder are not to be found under their bare names.
+        sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).resolve().parent]
         try:
             import numpy  # noqa: F401
         except ImportError as missing:

@@ -212,6 +212,9 @@ def _write(path: Path, tensors: Mapping[str, Tensor], sources: list[Path], left_
         written = write_safetensors(path, tensors, {"format": "pt", "converted_from": ", ".join(names[:8])})
     except ConvertError as error:
         raise ConvertError(f"{place}: {error}", error.exit_code) from error
+    except OSError as error:
+        # A full disk has no name of a file.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     dtypes = dict(sorted(Counter(tensor.dtype for tensor in tensors.values()).items()))
     return Written(path, names, len(tensors), dtypes, written, left_out)
 
