@@ -3,7 +3,7 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, variants, mamba2, adapters, pooling, tokenizers, reference or all.
+PART is tiny, families, variants, mamba2, adapters, pooling, tokenizers, convert, reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -28,7 +28,18 @@ OFFLINE = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
-    parts = ("tiny", "families", "variants", "mamba2", "adapters", "pooling", "tokenizers", "reference", "all")
+    parts = (
+        "tiny",
+        "families",
+        "variants",
+        "mamba2",
+        "adapters",
+        "pooling",
+        "tokenizers",
+        "convert",
+        "reference",
+        "all",
+    )
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("names", nargs="*", help="with `families`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
@@ -74,6 +85,10 @@ def main() -> None:
 
         tokenizer_settings.write_all(arguments.output / "golden")
         vocabulary_files.write_all(arguments.output / "golden")
+    if arguments.part in ("convert", "all"):
+        from golden import convert_files
+
+        convert_files.write_all(arguments.output / "golden")
     if arguments.part in ("reference", "all"):
         from golden import reference
 

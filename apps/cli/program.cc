@@ -12,6 +12,7 @@
 #include "calibrate_command.h"
 #include "collapse_model_command.h"
 #include "command_line.h"
+#include "convert_command.h"
 #include "embed_command.h"
 #include "fit_command.h"
 #include "help_formatter.h"
@@ -88,6 +89,7 @@ int run_program(int argc, const char* const* argv) {
   InfoCommand info;
   ServeCommand serve;
   PullCommand pull;
+  ConvertCommand convert;
   ReferenceCommand reference;
   embed.add_to(app);
   inspect.add_to(app);
@@ -100,6 +102,7 @@ int run_program(int argc, const char* const* argv) {
   info.add_to(app);
   serve.add_to(app);
   pull.add_to(app);
+  convert.add_to(app);
   reference.add_to(app);
   try {
     auto arguments = prepare_arguments(app, argc, argv);
@@ -126,6 +129,7 @@ int run_program(int argc, const char* const* argv) {
   if (bake.chosen()) return bake.run();
   if (serve.chosen()) return serve.run();
   if (pull.chosen()) return pull.run();
+  if (convert.chosen()) return convert.run();
   if (reference.chosen()) return reference.run(app);
   return info.run();
 }

@@ -102,10 +102,11 @@ fs::path find_script(const std::string& name) {
   fs::path path = prefix / name;
   if (!fs::exists(path, error)) path = prefix / "share" / "treble" / name;
   if (!fs::exists(path, error)) {
+    const fs::path script(name);
     fail(ErrorCode::not_found,
          "{} is missing; install Treble again, or run `python3 -m treble.{}` where Treble's Python "
          "package is installed",
-         path.string(), fs::path(name).stem().string());
+         path.string(), (script.has_parent_path() ? script.parent_path() : script.stem()).string());
   }
   return path;
 }

@@ -9,7 +9,7 @@
 namespace treble::cli {
 
 struct PythonScript {
-  std::string file;                  ///< under share/treble beside the program's folder: "bake_onnx.py"
+  std::string file;  ///< under share/treble beside the program's folder: "bake_onnx.py"; "convert/__main__.py"
   std::vector<std::string> modules;  ///< that the interpreter must be able to import
   std::vector<std::string> arguments;
   std::string interpreter = {};  ///< by find_python; empty: it is looked for

@@ -161,10 +161,10 @@ PeftAdapter read_peft_adapter(const fs::path& folder) {
   if (!is_there(file)) {
     const bool pickled = is_there(folder / "adapter_model.bin");
     fail_file(folder, ErrorCode::not_found, "no {}{}", kPeftWeightsFile,
-              pickled
-                  ? ", only adapter_model.bin (PyTorch's pickle format, which can run code when read); save it once "
-                    "with PEFT: PeftModel.from_pretrained(…).save_pretrained(…)"
-                  : "; fetch the adapter again");
+              pickled ? fmt::format(", only adapter_model.bin (PyTorch's pickle format, which can run code when read); "
+                                    "`treble convert {} --in-place` makes one of it and runs none",
+                                    folder.string())
+                      : std::string("; fetch the adapter again"));
   }
   PeftAdapter adapter{std::move(config), TensorArchive::open_file(file), {}, {}};
   Reader(adapter, file).read();

@@ -46,12 +46,16 @@ TEST(FolderFiles, ALinkToNowhereIsNeverTakenForAMissingFile) {
 
 TEST(FolderFiles, OtherFormatsAreNamedWithTheWayOut) {
   const std::vector<std::pair<const char*, std::vector<std::string>>> cases = {
-      {"pytorch_model.bin", {"pytorch_model.bin", "save_pretrained"}},
-      {"tf_model.h5", {"TensorFlow", "from_tf=True"}},
-      {"flax_model.msgpack", {"Flax", "from_flax=True"}},
-      {"bert-q4_k_m.gguf", {"GGUF", "model.safetensors of the model it was made from"}},
-      {"onnx/model.onnx", {"onnx/model.onnx", "ONNX"}},
-      {"openvino/openvino_model.xml", {"OpenVINO"}},
+      {"pytorch_model.bin", {"pytorch_model.bin", "pickle", "`treble convert ", " --in-place`"}},
+      {"pytorch_model-00001-of-00002.bin", {"pytorch_model-00001-of-00002.bin", "pickle", "`treble convert "}},
+      {"pytorch_model.bin.index.json", {"pytorch_model.bin.index.json", "fetch the files that it names too"}},
+      {"model.pth", {"model.pth", "pickle", "`treble convert "}},
+      {"last.ckpt", {"last.ckpt", "training checkpoint", "`treble convert "}},
+      {"tf_model.h5", {"TensorFlow", "from_tf=True", "pytorch_model.bin and `treble convert`"}},
+      {"flax_model.msgpack", {"Flax", "from_flax=True", "pytorch_model.bin and `treble convert`"}},
+      {"bert-q4_k_m.gguf", {"GGUF", "/bert-q4_k_m.gguf -o NEW-FOLDER`", "model.safetensors of the model"}},
+      {"onnx/model.onnx", {"onnx/model.onnx", "an ONNX export", "pytorch_model.bin and `treble convert` it"}},
+      {"openvino/openvino_model.xml", {"OpenVINO", "fetch model.safetensors"}},
       {"model-00001-of-00002.safetensors", {"shards without model.safetensors.index.json"}},
       {"bert.safetensors", {"another name", "name it model.safetensors"}}};
   for (const auto& [file, words] : cases) {
@@ -65,13 +69,34 @@ TEST(FolderFiles, OtherFormatsAreNamedWithTheWayOut) {
   }
 }
 
+TEST(FolderFiles, AllFilesOfOtherFormatsAreNamedAndTheEasiestWayOut) {
+  const ModelCopy model("bert");
+  model.erase("model.safetensors");
+  for (const char* file : {"onnx/model.onnx", "onnx/model_O4.onnx", "openvino/openvino_model.xml", "tf_model.h5",
+                           "bert-f16.gguf", "bert-q8_0.gguf"}) {
+    model.write(file, "x");
+  }
+  expect_words(model.load_error(), {"only bert-f16.gguf, bert-q8_0.gguf, tf_model.h5, onnx/model.onnx and 2 more. ",
+                                    "bert-f16.gguf: the GGUF format"});
+  model.write("pytorch_model.bin", "x");
+  expect_words(model.load_error(), {"only pytorch_model.bin, bert-f16.gguf", "pytorch_model.bin: PyTorch's pickle",
+                                    "`treble convert " + model.path().string() + " --in-place`"});
+}
+
+TEST(FolderFiles, ADenseModuleInAnotherFormatIsSentToItsConverter) {
+  const ModelCopy model("gemma3-text");
+  model.erase("2_Dense/model.safetensors");
+  model.write("2_Dense/pytorch_model.bin", "x");
+  expect_words(model.load_error(), {"not_found: ", "pytorch_model.bin", "/2_Dense --in-place`"});
+}
+
 TEST(FolderFiles, APickleOfMamba2sAuthorsIsSentToItsConverter) {
   const ModelCopy model("bert");
   model.erase("model.safetensors");
   model.write("pytorch_model.bin", "x");
   model.write("config.json", R"({"d_model": 16, "n_layer": 2, "ssm_cfg": {"layer": "Mamba2"}})");
   expect_words(model.load_error(),
-               {"not_found: ", "pytorch_model.bin", "tools/convert_mamba2.py " + model.path().string()});
+               {"not_found: ", "pytorch_model.bin", "`treble convert " + model.path().string() + " --in-place`"});
 }
 
 TEST(FolderFiles, AMissingTokenizerSaysWhatToMakeItOf) {

@@ -9,7 +9,6 @@
 #include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
-#include "models/config_keys.h"
 #include "safetensors/missing_weights.h"
 
 namespace treble::internal {
@@ -79,17 +78,6 @@ void check_tokenizer(const fs::path& folder) {
             *other, folder.string());
 }
 
-/// Mamba-2's authors publish pickles that transformers cannot load, so its save_pretrained is no way out.
-void refuse_authors_pickle(const fs::path& folder) {
-  if (!is_there(folder / "pytorch_model.bin")) return;
-  const auto config = JsonObject::from_file(folder / "config.json");
-  if (!config.contains("ssm_cfg") || model_type_of(config) != "mamba2") return;
-  fail_file(folder, ErrorCode::not_found,
-            "no model.safetensors, only pytorch_model.bin (PyTorch's pickle format, which can run code when read); "
-            "convert it once with Treble's tools/convert_mamba2.py {}",
-            folder.string());
-}
-
 bool has_unfinished_downloads(const fs::path& folder) {
   // snapshots/<commit> has its files in ../../blobs; a download to a folder of one's own keeps them inside.
   const std::array places = {folder / ".." / ".." / "blobs", folder / ".cache" / "huggingface" / "download"};
@@ -107,10 +95,7 @@ bool has_unfinished_downloads(const fs::path& folder) {
 void check_model_folder(const ModelParts& parts) {
   try {
     check_config(parts.weights);
-    if (!TensorArchive::is_in(parts.weights)) {
-      refuse_authors_pickle(parts.weights);
-      fail_without_weights(parts.weights);
-    }
+    if (!TensorArchive::is_in(parts.weights)) fail_without_weights(parts.weights);
     check_tokenizer(parts.transformer);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found || !has_unfinished_downloads(parts.folder)) throw;

@@ -152,7 +152,7 @@ TEST_F(Safetensors, PrefersTheSingleFile) {
 TEST_F(Safetensors, NamesWhatAFolderLacks) {
   expect_folder_error(ErrorCode::not_found, {folder_.string(), "neither"});
   write_text("pytorch_model.bin", "");
-  expect_folder_error(ErrorCode::not_found, {"pytorch_model.bin", "convert it once"});
+  expect_folder_error(ErrorCode::not_found, {"pytorch_model.bin", "`treble convert "});
 }
 
 TEST_F(Safetensors, RefusesAnIndexThatLies) {

@@ -1,5 +1,7 @@
 #include "safetensors/missing_weights.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -21,30 +23,37 @@ struct OtherFormat {
   std::string_view prefix;
   std::string_view suffix;
   std::string_view kind;
-  std::string_view way_out;
+  std::string_view way_out;  ///< {folder} and {file} stand for these
 };
 
-constexpr std::string_view kSaveWithPython =
-    "which can run code when read; convert it once with Python: load the model with transformers and save it with "
-    "save_pretrained(…)";
-constexpr std::string_view kOriginal = "fetch model.safetensors of the model it was made from";
+constexpr std::string_view kPickle = "PyTorch's pickle format, which can run code when read";
+constexpr std::string_view kConvertPickle =
+    "`treble convert {folder} --in-place` (or -o NEW-FOLDER) makes model.safetensors of it and runs none";
+constexpr std::string_view kOriginal =
+    "fetch model.safetensors, or pytorch_model.bin and `treble convert` it, of the model it was made from";
 
-// The first that fits is named, so the most telling ones stand first.
+// The first that fits is named, so the most telling ones stand first, and those that need no other program.
 constexpr std::array<OtherFormat, 16> kFormats = {{
     {"model-", ".safetensors", "shards without model.safetensors.index.json", "fetch the index too"},
     {"", ".safetensors", "safetensors under another name",
      "if that file is the whole model, name it model.safetensors"},
-    {"pytorch_model", ".bin", "PyTorch's pickle format", kSaveWithPython},
-    {"pytorch_model", ".bin.index.json", "PyTorch's pickle format", kSaveWithPython},
-    {"", ".pt", "PyTorch's pickle format", kSaveWithPython},
-    {"", ".pth", "PyTorch's pickle format", kSaveWithPython},
-    {"", ".ckpt", "a training checkpoint", kSaveWithPython},
+    {"pytorch_model", ".bin", kPickle, kConvertPickle},
+    {"", ".pt", kPickle, kConvertPickle},
+    {"", ".pth", kPickle, kConvertPickle},
+    {"", ".ckpt", "a training checkpoint of PyTorch", kConvertPickle},
+    {"pytorch_model", ".bin.index.json", "an index of PyTorch's pickles",
+     "fetch the files that it names too, then `treble convert {folder} --in-place`"},
+    {"", ".gguf", "the GGUF format of llama.cpp",
+     "`treble convert {folder}/{file} -o NEW-FOLDER` makes a model's folder of it where it holds an embedder of BERT's "
+     "form, Qwen 3 or EmbeddingGemma in F32, F16, BF16 or Q8_0; otherwise fetch model.safetensors of the model it was "
+     "made from"},
     {"tf_model", ".h5", "TensorFlow's format",
-     "convert it once with transformers 4: AutoModel.from_pretrained(…, from_tf=True).save_pretrained(…)"},
+     "fetch pytorch_model.bin and `treble convert` it, or convert this with transformers 4: "
+     "AutoModel.from_pretrained(…, from_tf=True).save_pretrained(…)"},
     {"flax_model", ".msgpack", "Flax's format",
-     "convert it once with transformers 4: AutoModel.from_pretrained(…, from_flax=True).save_pretrained(…)"},
+     "fetch pytorch_model.bin and `treble convert` it, or convert this with transformers 4: "
+     "AutoModel.from_pretrained(…, from_flax=True).save_pretrained(…)"},
     {"rust_model", ".ot", "rust-bert's format", kOriginal},
-    {"", ".gguf", "the GGUF format of llama.cpp", kOriginal},
     {"", ".onnx", "an ONNX export", kOriginal},
     {"openvino_model", ".xml", "an OpenVINO export", kOriginal},
     {"", ".mlpackage", "a Core ML export", kOriginal},
@@ -70,17 +79,40 @@ bool fits(const OtherFormat& format, const std::string& path) {
   return name.starts_with(format.prefix) && name.ends_with(format.suffix);
 }
 
+/// "a, b and 3 more".
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 4;
+  const std::size_t shown = std::min(names.size(), kShown);
+  std::string list;
+  for (std::size_t i = 0; i < shown; ++i) {
+    list += fmt::format("{}{}", i == 0 ? "" : ", ", for_message(names[i]));
+  }
+  return names.size() > shown ? fmt::format("{} and {} more", list, names.size() - shown) : list;
+}
+
+std::string way_out(const OtherFormat& format, const fs::path& folder, const std::string& file) {
+  return fmt::format(fmt::runtime(format.way_out), fmt::arg("folder", folder.string()),
+                     fmt::arg("file", for_message(file)));
+}
+
 }  // namespace
 
 void fail_without_weights(const fs::path& folder) {
   const auto names = file_names(folder);
+  std::vector<std::string> found;
+  const OtherFormat* first = nullptr;
   for (const OtherFormat& format : kFormats) {
-    const auto found = std::find_if(names.begin(), names.end(), [&](const auto& name) { return fits(format, name); });
-    if (found == names.end()) continue;
-    fail_file(folder, ErrorCode::not_found, "no model.safetensors, only {} ({}); {}", for_message(*found), format.kind,
-              format.way_out);
+    for (const std::string& name : names) {
+      if (!fits(format, name) || std::find(found.begin(), found.end(), name) != found.end()) continue;
+      if (first == nullptr) first = &format;
+      found.push_back(name);
+    }
   }
-  fail_file(folder, ErrorCode::not_found, "neither model.safetensors nor model.safetensors.index.json is there");
+  if (first == nullptr) {
+    fail_file(folder, ErrorCode::not_found, "neither model.safetensors nor model.safetensors.index.json is there");
+  }
+  fail_file(folder, ErrorCode::not_found, "no model.safetensors, only {}. {}: {}; {}", list_of(found),
+            for_message(found.front()), first->kind, way_out(*first, folder, found.front()));
 }
 
 }  // namespace treble::internal

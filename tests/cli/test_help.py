@@ -21,7 +21,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import growing_states
 
 ARGUMENTS = argparse.Namespace(treble="", golden="")
-COMMANDS = ("embed", "inspect", "sweep", "calibrate", "fit", "collapse-model", "passkey", "bake", "info", "pull")
+COMMANDS = (
+    "embed",
+    "inspect",
+    "sweep",
+    "calibrate",
+    "fit",
+    "collapse-model",
+    "passkey",
+    "bake",
+    "info",
+    "pull",
+    "convert",
+)
 MODEL = "models/all-MiniLM-L6-v2"
 
 

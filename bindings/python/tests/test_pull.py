@@ -249,7 +249,7 @@ class Refused(PullTest):
         for missing, words in (
             (
                 "model.safetensors",
-                ("no model.safetensors", "weights there: onnx/model.onnx, pytorch_model.bin", "save"),
+                ("no model.safetensors", "weights there: onnx/model.onnx, pytorch_model.bin", "`treble convert "),
             ),
             ("tokenizer.json", ("no tokenizer.json", "AutoTokenizer")),
             ("config.json", ("no config.json", "not a transformer")),

@@ -32,7 +32,7 @@ profile: treble.TemperatureProfile = encoder.calibrate(["a"]).profile
 def files(folder: Path) -> list[Path]:
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    return [*(PACKAGE / name for name in OURS), program]
+    return [*(PACKAGE / name for name in OURS), *sorted((PACKAGE / "convert").glob("*.py")), program]
 
 
 def test_mypy(tmp_path: Path) -> None:

@@ -201,6 +201,8 @@ def _check_usable(names: set[str], files: Collection[str], folder: str, model: s
         found = sorted(name for name in files if any(fnmatch.fnmatchcase(name, p) for p in OTHER_WEIGHTS))
         there = f"weights there: {', '.join(found[:5]) or 'none'}"
         advice = "load it with transformers, save_pretrained() once and give that folder"
+        if any(name.endswith((".bin", ".gguf")) for name in found):
+            advice = f"fetch it by `hf download {model} --local-dir FOLDER`, then `treble convert FOLDER -o NEW-FOLDER`"
         raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, 'model.safetensors')} ({there}): {advice}")
     if not names & {_inside(folder, name) for name in ("tokenizer.json", *VOCABULARIES)}:
         advice = "AutoTokenizer.from_pretrained(…).save_pretrained(…) makes one; give that folder"
