@@ -25,8 +25,6 @@ class Planner {
   void add_projection(const std::string& stem, std::int64_t outs, bool bias, const std::vector<double>& rows);
   bool has(const std::string& name) const { return archive_.find(found_.prefix + name) != nullptr; }
 
-  std::int64_t width() const { return config_.num_heads * config_.head_width(); }
-
   const EncoderConfig& config_;
   const FoundNames& found_;
   const TensorArchive& archive_;
@@ -104,7 +102,7 @@ void Planner::add_query_norm(std::int64_t group, const std::vector<double>& head
          "have temperatures of their own; bake one temperature a layer",
          config_.model_type);
   }
-  const std::int64_t size = config_.head_width();
+  const std::int64_t size = config_.heads_of(config_.is_local(group)).width;
   const std::string stem = stem_of(found_.names.query_norm, group);
   const std::vector<double> rows(static_cast<std::size_t>(size), heads.front());
   const std::string gain =
@@ -127,19 +125,20 @@ void Planner::add_group(std::int64_t group) {
     return;
   }
   const WeightNames& names = found_.names;
-  const auto rows = repeat_each(heads, config_.head_width());
+  const HeadSizes sizes = config_.heads_of(config_.is_local(group));
+  const std::int64_t width = config_.num_heads * sizes.width;
+  const auto rows = repeat_each(heads, sizes.width);
   if (names.qkv.empty()) {
-    add_projection(stem_of(names.query, group), width(), config_.qkv_bias, rows);
+    add_projection(stem_of(names.query, group), width, config_.qkv_bias, rows);
   } else {
-    const std::int64_t kv_width = config_.kv_heads() * config_.head_width();
-    add_projection(stem_of(names.qkv, group), width() + 2 * kv_width, config_.qkv_bias, rows);
+    add_projection(stem_of(names.qkv, group), width + 2 * sizes.kv_heads * sizes.width, config_.qkv_bias, rows);
   }
   // Content→position is a product with the queries, which are scaled by now. With share_key position→content goes
   // through the same projection; without it, through one of its own.
   const DisentangledConfig& relative = config_.disentangled;
   if (!relative.enabled || !relative.position_to_content || relative.share_key) return;
   const std::string stem = stem_of(names.position_query, group);
-  add_projection(stem, width(), true, rows);
+  add_projection(stem, width, true, rows);
 }
 
 std::vector<TensorChange> Planner::take() {

@@ -45,7 +45,7 @@ SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_sett
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
       encoder(
           load_encoder(settings.parts.weights, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
-      modules(ModuleChain::load(settings.parts.folder, encoder.config().hidden_size)),
+      modules(ModuleChain::load(settings.parts.folder, encoder.config().output_width())),
       tokenizer(loading_tokenizer.get()) {}
 
 /// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a

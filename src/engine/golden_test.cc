@@ -171,12 +171,38 @@ INSTANTIATE_TEST_SUITE_P(Families, GoldenModel, ::testing::ValuesIn(golden_model
 
 TEST(GoldenFamilies, AreAllThere) {
   const auto models = golden_models();
-  for (const char* family :
-       {"bert",          "roberta",    "xlm-roberta",    "camembert",        "distilbert", "mpnet",
-        "bert-bf16",     "bert-f16",   "bert-sharded",   "bert-gelu-new",    "bert-relu",  "t5",
-        "t5-gated-gelu", "nomic-bert", "jina-bert-v2",   "modernbert",       "gte-new",    "albert",
-        "electra",       "deberta-v2", "deberta-v3",     "gemma3-text",      "qwen3",      "qwen2",
-        "mistral",       "llama",      "bert-masked-lm", "roberta-masked-lm"}) {
+  for (const char* family : {"bert",
+                             "roberta",
+                             "xlm-roberta",
+                             "camembert",
+                             "distilbert",
+                             "mpnet",
+                             "bert-bf16",
+                             "bert-f16",
+                             "bert-sharded",
+                             "bert-gelu-new",
+                             "bert-relu",
+                             "t5",
+                             "t5-gated-gelu",
+                             "nomic-bert",
+                             "jina-bert-v2",
+                             "modernbert",
+                             "gte-new",
+                             "albert",
+                             "electra",
+                             "deberta-v2",
+                             "deberta-v3",
+                             "gemma3-text",
+                             "qwen3",
+                             "qwen2",
+                             "mistral",
+                             "llama",
+                             "bert-masked-lm",
+                             "roberta-masked-lm",
+                             "eurobert",
+                             "ultrabert",
+                             "jina-embeddings-v3",
+                             "embedding-gemma2-text"}) {
     EXPECT_NE(std::find(models.begin(), models.end(), family), models.end()) << family;
   }
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 
+#include "base/fail.h"
 #include "engine/encoder_access.h"
 #include "engine/sentence_encoder_impl.h"
 
@@ -61,6 +62,13 @@ LayerVectors EncoderAccess::room_for_layers(const SentenceEncoder& encoder, cons
 void EncoderAccess::encode_layers(const SentenceEncoder& encoder, const LayerCallTexts& call,
                                   const EncodeOptions& options, LayerVectors& out) {
   SentenceEncoder::Impl& model = *encoder.impl_;
+  const EncoderConfig& config = model.encoder.config();
+  if (config.output_width() != config.hidden_size) {
+    fail(ErrorCode::unsupported,
+         "the layers of a {} model give {} numbers a token, but its pooling works on the {} that a projection makes of "
+         "the last one's, so its layers have no vectors to compare",
+         config.model_type, config.hidden_size, config.output_width());
+  }
   const CallPlan plan = model.plan(options);
   const auto tokenized = model.tokenize(call.texts, plan);
   const auto batches = pack_batches(tokenized, plan_batches(options, model.pool.size(), Batching::repeatable));

@@ -140,11 +140,12 @@ TEST_P(Variants, RefuseOtherNumbersOfLayers) {
                                                  : "num_hidden_layers";
   if (GetParam() == "albert") GTEST_SKIP() << "its layers share their weights, so any number of them fits";
   const auto tensors = make_tensors(variant);
-  const std::int64_t stored = variant.at("config").at(key).get<std::int64_t>();
+  Json& config = variant["config"].contains("text_config") ? variant["config"]["text_config"] : variant["config"];
+  const std::int64_t stored = config.at(key).get<std::int64_t>();
   for (const std::int64_t expected : {stored + 1, stored - 1}) {
     if (expected == 0) continue;
-    variant["config"][key] = expected;
-    variant["config"].erase("layer_types");
+    config[key] = expected;
+    config.erase("layer_types");
     write_model(scratch() / "model", variant, tensors);
     try {
       load_encoder(scratch() / "model", {kMaxTokens});
@@ -160,7 +161,8 @@ TEST_P(Variants, RefuseOtherNumbersOfLayers) {
 INSTANTIATE_TEST_SUITE_P(Golden, Variants,
                          testing::Values("bert", "roberta", "electra", "albert", "mpnet", "distilbert", "deberta-v2",
                                          "t5", "mt5", "umt5", "llama", "mistral", "qwen2", "qwen3", "gemma3_text",
-                                         "modernbert", "nomic_bert", "gte"),
+                                         "modernbert", "nomic_bert", "gte", "eurobert", "ultrabert",
+                                         "jina_embeddings_v3", "embedding_gemma2_text", "embedding_gemma2"),
                          [](const auto& family) {
                            std::string name = family.param;
                            std::replace(name.begin(), name.end(), '-', '_');

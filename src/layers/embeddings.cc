@@ -40,6 +40,8 @@ void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, 
 }
 
 std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
+  const auto& placeholders = parts_.placeholders.ids;
+  if (std::find(placeholders.begin(), placeholders.end(), id) != placeholders.end()) id = parts_.placeholders.read_as;
   if (id < 0 || id >= parts_.word_embeddings.rows) {
     fail_text(text, ErrorCode::invalid_file,
               "tokenizer.json gave it the token id {}, but {} has {} rows: the tokenizer is another model's, or the "

@@ -16,6 +16,12 @@
 
 namespace treble::internal {
 
+/// Token ids that stand for something else than text (an image), and are read as another token where there is none.
+struct PlaceholderTokens {
+  std::vector<std::int32_t> ids = {};
+  std::int32_t read_as = 0;
+};
+
 /// projection(norm(scale · word embedding + position + token type)), all but the word embedding being optional.
 class EmbeddingLayer {
  public:
@@ -26,6 +32,7 @@ class EmbeddingLayer {
     /// File and tensor of the word embeddings, for messages.
     std::string word_embeddings_source = {};
     float scale = 1;
+    PlaceholderTokens placeholders = {};
     /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
     /// empty for models without learned positions.
     AlignedBuffer<float> positions;

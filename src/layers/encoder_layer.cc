@@ -41,6 +41,12 @@ MatrixView EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixVi
   add_sublayer(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, kept, y); }, rows);
   const ConstMatrixView input = sublayer_input(call, parts_.feed_forward_norms, rows);
   add_sublayer(call, parts_.feed_forward_norms, [&](MatrixView y) { parts_.feed_forward.run(call, input, y); }, rows);
+  if (parts_.per_layer_input) parts_.per_layer_input->run(call, keep_rows(kept, call.inputs), rows);
+  if (parts_.scale != 1.0F) {
+    for (std::int64_t row = 0; row < rows.rows; ++row) {
+      for (float& value : rows.row_span(row)) value *= parts_.scale;
+    }
+  }
   return rows;
 }
 

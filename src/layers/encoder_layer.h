@@ -1,11 +1,14 @@
-// One transformer block: the attention and feed-forward sublayers, each with its residual and the norms around it.
+// One transformer block: the attention and feed-forward sublayers, each with its residual and the norms around it, and
+// in some models a third sublayer for per-layer inputs.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "layers/feed_forward.h"
 #include "layers/norm.h"
+#include "layers/per_layer_input.h"
 #include "layers/self_attention.h"
 
 namespace treble::internal {
@@ -17,6 +20,8 @@ class EncoderLayer {
     BlockNorms attention_norms;
     FeedForward feed_forward;
     BlockNorms feed_forward_norms;
+    std::optional<PerLayerInput> per_layer_input = {};
+    float scale = 1;  ///< of the block's result
   };
 
   /// The output layers of both sublayers accumulate exactly where their norms have nothing inside.

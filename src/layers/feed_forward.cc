@@ -1,17 +1,9 @@
 #include "layers/feed_forward.h"
 
-#include <algorithm>
-
 #include "kernels/activation_ops.h"
+#include "layers/row_chunks.h"
 
 namespace treble::internal {
-
-namespace {
-
-/// A thread gets at least that many rows.
-constexpr std::int64_t kMinRowsPerThread = 8;
-
-}  // namespace
 
 /// Up and down projection of some rows.
 template <typename T>
@@ -42,21 +34,10 @@ void FeedForward::run_chunk(const Execution& execution, ConstMatrixView x, Align
 }
 
 void FeedForward::run(const LayerCall& call, ConstMatrixView x, MatrixView y) const {
-  auto& buffers = call.workspace.intermediate;
-  buffers.resize(std::max(buffers.size(), static_cast<std::size_t>(call.execution.threads())));
-  if (Linear::splits_outputs(call.execution, x.rows)) {
-    run_chunk(call.execution, x, buffers.front(), y);
-    return;
-  }
-  // Few enough rows at a time for the wide intermediate ones to stay close to the core.
-  const std::int64_t chunk = parts_.up.typical_rows();
-  call.execution.for_ranges(x.rows, kMinRowsPerThread, [&](std::int64_t begin, std::int64_t end, int worker) {
-    const Execution own = call.execution.on_thread(worker);
-    for (std::int64_t first = begin; first < end; first += chunk) {
-      const std::int64_t last = std::min(end, first + chunk);
-      run_chunk(own, x.row_range(first, last), buffers[static_cast<std::size_t>(worker)], y.row_range(first, last));
-    }
-  });
+  for_row_chunks(call, parts_.up, x.rows,
+                 [&](const Execution& execution, std::int64_t begin, std::int64_t end, AlignedBuffer<float>& buffer) {
+                   run_chunk(execution, x.row_range(begin, end), buffer, y.row_range(begin, end));
+                 });
 }
 
 }  // namespace treble::internal

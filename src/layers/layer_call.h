@@ -22,6 +22,8 @@ namespace treble::internal {
 struct LayerWorkspace {
   AlignedBuffer<float> hidden;      ///< [total_tokens, hidden]
   AlignedBuffer<float> embedded;    ///< [total_tokens, embedding size], where that is not the hidden size
+  AlignedBuffer<float> inputs;      ///< [total_tokens, hidden], the embeddings, of a model with per-layer inputs
+  AlignedBuffer<float> output;      ///< [total_tokens, output width], of a model that projects its last hidden states
   AlignedBuffer<float> normed;      ///< [total_tokens, hidden], the input of a pre-norm sublayer
   AlignedBuffer<float> result;      ///< [total_tokens, hidden], the output of a sublayer with a norm inside
   AlignedBuffer<float> windows;     ///< [total_tokens, kernel · hidden], of a convolution
@@ -34,7 +36,7 @@ struct LayerWorkspace {
   AlignedBuffer<float> steps;       ///< [total_tokens, heads]
   AlignedBuffer<float> scanned;     ///< [total_tokens, heads · head_dim]
   AlignedBuffer<float> lagged;      ///< the same of what has left a window
-  /// One a thread: a few rows of the feed-forward network's width.
+  /// One a thread: a few rows of the feed-forward network's width, or of the per-layer inputs'.
   std::vector<AlignedBuffer<float>> intermediate;
 };
 
@@ -52,6 +54,8 @@ struct LayerCall {
   std::span<const Temperature> temperatures;
   bool temper_position_bias = true;
   PositionBiasView position_bias;
+  /// [total_tokens, hidden]: the embeddings; of models with per-layer inputs alone.
+  MatrixView inputs;
   AttentionObserver* observer = nullptr;
   /// One a sequence, or one for all.
   std::span<const StateControl> state_controls;

@@ -105,6 +105,9 @@ void SelfAttention::attend(const LayerCall& call, std::int64_t layer, MatrixView
   const std::int64_t qk_width = width + shape.num_kv_heads * shape.head_dim;
   if (parts_.query_norm) normalize_heads(call.execution, parts_.query_norm, shape.head_dim, qkv.col_range(0, width));
   if (parts_.key_norm) normalize_heads(call.execution, parts_.key_norm, shape.head_dim, qkv.col_range(width, qk_width));
+  if (parts_.value_norm) {
+    normalize_heads(call.execution, parts_.value_norm, shape.head_dim, qkv.col_range(qk_width, qkv.cols));
+  }
   if (parts_.rotary != nullptr) parts_.rotary->rotate(call.execution, call.batch, qkv.col_range(0, qk_width));
   AttentionInputs attention_inputs = inputs(call, qkv);
   std::unique_ptr<LogitBias> logit_bias;

@@ -37,13 +37,15 @@ class SelfAttention {
   struct Parts {
     AttentionShape shape;
     /// hidden → (num_heads + 2 · num_kv_heads) · head_dim: queries, keys, values side by side. In bfloat16 only where
-    /// supports_bf16_attention and neither QK-norm nor rotary positions change them; `output` then reads bfloat16.
+    /// supports_bf16_attention and neither norms of the heads nor rotary positions change them; `output` then reads
+    /// bfloat16.
     Linear qkv;
     /// num_heads · head_dim → hidden.
     Linear output;
     /// Of each head, before the rotation; missing in most models (QK-norm; Henry et al., arXiv 2010.04245).
     Norm query_norm = {};
     Norm key_norm = {};
+    Norm value_norm = {};
     /// Owned by the encoder; nullptr: this layer does not rotate.
     const RotaryTable* rotary = nullptr;
     std::shared_ptr<const LogitBiasSource> logit_bias = nullptr;

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "models/known_names.h"
+#include "safetensors/message_text.h"
 
 namespace treble::internal {
 
@@ -76,6 +78,15 @@ EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& 
   config.activation = read_activation(json, "hidden_act", defaults.activation);
   config.norm_eps = json.number("layer_norm_eps").value_or(defaults.norm_eps);
   return config;
+}
+
+void warn_of_unknown_keys(const JsonObject& json, const std::string& model_type, EncoderConfig& config) {
+  std::vector<std::string> unknown = json.unread_keys();
+  std::erase_if(unknown, [&](const std::string& key) { return is_harmless_key(model_type, key); });
+  if (unknown.empty()) return;
+  for (std::string& key : unknown) key = for_message(key);
+  config.warnings.push_back(
+      fmt::format("{}: unknown to a {} model, ignored: {}", json.origin(), model_type, fmt::join(unknown, ", ")));
 }
 
 std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::int64_t num_layers) {

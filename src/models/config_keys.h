@@ -66,6 +66,10 @@ struct BertDefaults {
 /// Sizes, activation and norm eps under BERT's keys, learned positions.
 EncoderConfig read_bert_like_config(const JsonObject& json, const BertDefaults& defaults = {});
 
+/// A warning naming the keys of `json` that nothing has asked for, unless they are known to change nothing in a model
+/// of this type.
+void warn_of_unknown_keys(const JsonObject& json, const std::string& model_type, EncoderConfig& config);
+
 /// Which layers have a local window: "layer_types" ("sliding_attention"), if the config has it.
 std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::int64_t num_layers);
 

@@ -1,5 +1,6 @@
 #include "models/encoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/fail.h"
@@ -7,6 +8,14 @@
 namespace treble::internal {
 
 Encoder::Encoder(Parts parts) : parts_(std::move(parts)) {}
+
+MatrixView Encoder::project_output(const EncoderCall& call, ConstMatrixView hidden) const {
+  const std::int64_t width = parts_.output_projection->out_features();
+  const MatrixView output(call.workspace.output.ensure(static_cast<std::size_t>(hidden.rows * width)), hidden.rows,
+                          width);
+  parts_.output_projection->run(call.execution, hidden, output);
+  return output;
+}
 
 ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) const {
   const std::int64_t width = parts_.config.hidden_size;
@@ -34,6 +43,7 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
                        .temperatures = temperatures,
                        .temper_position_bias = call.temper_position_bias,
                        .position_bias = {},
+                       .inputs = {},
                        .observer = call.observer,
                        .state_controls = controls,
                        .carried = call.carried};
@@ -43,6 +53,11 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
   const std::vector<PositionBias>& biases = parts_.position_bias;
   parts_.embeddings.run(layer_call, hidden);
   observe(0);
+  if (parts_.config.per_layer_width > 0) {
+    const std::int64_t values = tokens * width;
+    layer_call.inputs = {call.workspace.inputs.ensure(static_cast<std::size_t>(values)), tokens, width};
+    std::copy_n(hidden.data, values, layer_call.inputs.data);
+  }
   if (parts_.convolution) parts_.convolution->gather(layer_call, hidden);
   const std::int64_t num_layers = parts_.config.num_layers;
   for (std::int64_t layer = 0; layer < num_layers; ++layer) {
@@ -56,6 +71,7 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
         std::visit([&](const auto& block) { return block.run(layer_call, layer, hidden, kept); }, parts_.groups[group]);
     if (layer == 0 && parts_.convolution) parts_.convolution->run(layer_call, hidden);
     if (last && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
+    if (last && parts_.output_projection) hidden = project_output(call, hidden);
     observe(layer + 1);
   }
   if (call.carried != nullptr) call.carried->tokens += tokens;

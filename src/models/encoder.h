@@ -77,6 +77,7 @@ class Encoder {
     std::vector<AnyLayer> groups;
     std::optional<TokenConvolution> convolution;
     Norm final_norm;
+    std::optional<Linear> output_projection;
     std::int64_t num_parameters = 0;
     std::string weights_dtype;
     /// Of recurrent models that predict the next token: [vocabulary, hidden], the word embeddings or a head of its own.
@@ -86,10 +87,9 @@ class Encoder {
 
   explicit Encoder(Parts parts);
 
-  /// The hidden states of the last layer, [total_tokens, hidden] or [kept_tokens, hidden]; they live in the workspace
-  /// until its next use.
-  /// Throws Error{invalid_argument} for tokens outside the vocabulary or texts beyond the positions, Error{internal}
-  /// for another number of temperatures.
+  /// The hidden states of the last layer, [total_tokens, output width] or [kept_tokens, output width]; they live in the
+  /// workspace until its next use. Throws Error{invalid_argument} for tokens outside the vocabulary or texts beyond the
+  /// positions, Error{internal} for another number of temperatures.
   ConstMatrixView run(const EncoderCall& call, const PackedBatch& batch) const;
 
   /// Whether a call may ask for some tokens only.
@@ -108,6 +108,8 @@ class Encoder {
   const std::vector<std::filesystem::path>& weight_files() const noexcept { return parts_.archive.files(); }
 
  private:
+  MatrixView project_output(const EncoderCall& call, ConstMatrixView hidden) const;
+
   Parts parts_;
 };
 

@@ -51,6 +51,12 @@ Norm EncoderBuilder::final_norm() const {
   return config_.final_norm ? norm(names_.final_norm, config_.hidden_size) : Norm{};
 }
 
+std::optional<Linear> EncoderBuilder::output_projection() const {
+  if (config_.output_size == 0) return std::nullopt;
+  return linear({names_.output_projection}, {config_.output_size}, config_.hidden_size, false,
+                {.type = type_, .calibration = calibration_});
+}
+
 std::optional<TokenConvolution> EncoderBuilder::convolution() const {
   const std::int64_t kernel = config_.convolution_kernel;
   const std::int64_t width = config_.hidden_size;
@@ -109,6 +115,7 @@ EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   parts.word_embeddings = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
   parts.word_embeddings_source = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
+  parts.placeholders = config_.placeholders;
   // States have no positions that could end; what a text is cut to is the engine's.
   parts.max_tokens = config_.state_space.enabled ? config_.practical_limit() : lengths_.max_tokens;
   add_positions(parts);
@@ -139,7 +146,7 @@ std::vector<PositionBias> EncoderBuilder::position_bias() const {
 RotaryTable EncoderBuilder::rotary(bool local) const {
   RotaryConfig rotary = local && config_.local_rotary ? *config_.local_rotary : config_.rotary;
   if (rotary.base == 0) return {};
-  const std::int64_t dim = config_.head_width();
+  const std::int64_t dim = config_.heads_of(local).width;
   const std::int64_t trained = lengths_.trained(config_);
   const RotaryConfig as_trained = rotary;
   if (changes_rotary_base(lengths_.extension)) {
@@ -176,14 +183,15 @@ Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::
   return {ConstMatrixView(weight.data(), out, in), bias_values, options};
 }
 
-Linear EncoderBuilder::qkv(std::int64_t group, bool rotates) const {
-  const std::int64_t width = config_.num_heads * config_.head_width();
-  const std::int64_t kv_width = config_.kv_heads() * config_.head_width();
+Linear EncoderBuilder::qkv(std::int64_t group, bool local, bool rotates) const {
+  const HeadSizes heads = config_.heads_of(local);
+  const std::int64_t width = config_.num_heads * heads.width;
+  const std::int64_t kv_width = heads.kv_heads * heads.width;
   // Nothing reads queries, keys and values but the attention itself.
-  const bool untouched = !rotates && !config_.qk_norm && !config_.disentangled.enabled;
+  const bool untouched = !rotates && !config_.qk_norm && !config_.value_norm && !config_.disentangled.enabled;
   const Linear::Options options = {
       .type = type_,
-      .bfloat16_output = untouched && supports_bf16_activations(type_) && supports_bf16_attention(config_.head_width()),
+      .bfloat16_output = untouched && supports_bf16_activations(type_) && supports_bf16_attention(heads.width),
       .calibration = calibration_};
   if (!names_.qkv.empty()) {
     return linear({name_of(names_.qkv, group)}, {width + 2 * kv_width}, config_.hidden_size, config_.qkv_bias, options);
@@ -222,11 +230,11 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
 }
 
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
-  const std::int64_t head_dim = config_.head_width();
+  const auto [head_dim, kv_heads] = config_.heads_of(local);
   const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
   AttentionShape shape;
   shape.num_heads = config_.num_heads;
-  shape.num_kv_heads = config_.kv_heads();
+  shape.num_kv_heads = kv_heads;
   shape.head_dim = head_dim;
   const int terms =
       1 + (config_.disentangled.content_to_position ? 1 : 0) + (config_.disentangled.position_to_content ? 1 : 0);
@@ -240,12 +248,17 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
   shape.bfloat16 = type_ != ComputeType::float32;
   SelfAttention::Parts parts{
       .shape = shape,
-      .qkv = qkv(group, rotary != nullptr),
+      .qkv = qkv(group, local, rotary != nullptr),
       .output = linear({name_of(names_.attention_output, group)}, {config_.hidden_size}, config_.num_heads * head_dim,
                        config_.output_bias, {.accumulate = accumulate, .type = type_, .calibration = calibration_})};
   if (config_.qk_norm) {
     parts.query_norm = norm(name_of(names_.query_norm, group), head_dim);
     parts.key_norm = norm(name_of(names_.key_norm, group), head_dim);
+  }
+  if (config_.value_norm) {
+    parts.value_norm = {.kind = NormKind::rms,
+                        .gain = std::vector<float>(static_cast<std::size_t>(head_dim), 1.0F),
+                        .eps = static_cast<float>(config_.norm_eps)};
   }
   parts.rotary = rotary;
   if (config_.disentangled.enabled) parts.logit_bias = disentangled(group);
@@ -262,6 +275,23 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
   options.activation = config_.activation;
   Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias, options);
   return FeedForward({std::move(up), std::move(down)});
+}
+
+PerLayerInput EncoderBuilder::per_layer_input(std::int64_t group) const {
+  const std::int64_t width = config_.per_layer_width;
+  AlignedBuffer<float> signal = loader_.matrix_rows(names_.per_layer_signal + ".weight", config_.num_layers * width,
+                                                    config_.hidden_size, group * width, width);
+  // The norm that follows has an eps, so the scale matters.
+  const float scale = 1.0F / std::sqrt(static_cast<float>(config_.hidden_size));
+  for (std::int64_t i = 0; i < width * config_.hidden_size; ++i) signal.data()[i] *= scale;
+  const Linear::Options options{.type = type_, .calibration = calibration_};
+  return PerLayerInput(
+      {.signal = Linear(ConstMatrixView(signal.data(), width, config_.hidden_size), {}, options),
+       .signal_norm = norm(names_.per_layer_signal_norm, width),
+       .gate = linear({name_of(names_.per_layer_gate, group)}, {width}, config_.hidden_size, false, options),
+       .activation = config_.activation,
+       .output = linear({name_of(names_.per_layer_output, group)}, {config_.hidden_size}, width, false, options),
+       .result_norm = norm(name_of(names_.per_layer_result_norm, group), config_.hidden_size)});
 }
 
 /// a = −exp(A_log): [heads].
@@ -326,8 +356,12 @@ AnyLayer EncoderBuilder::layer(std::int64_t group, bool local, const RotaryTable
   if (group > 0 || config_.first_attention_norm) {
     attention_norms = block_norms(name_of(names_.attention_norm, group), result(names_.attention_result_norm));
   }
-  return EncoderLayer({attention(group, local, rotary), std::move(attention_norms), feed_forward(group),
-                       block_norms(name_of(names_.feed_forward_norm, group), result(names_.feed_forward_result_norm))});
+  EncoderLayer::Parts parts{
+      attention(group, local, rotary), std::move(attention_norms), feed_forward(group),
+      block_norms(name_of(names_.feed_forward_norm, group), result(names_.feed_forward_result_norm))};
+  if (config_.per_layer_width > 0) parts.per_layer_input.emplace(per_layer_input(group));
+  if (config_.layer_scale) parts.scale = loader_.vector(name_of(names_.layer_scale, group), 1).front();
+  return EncoderLayer(std::move(parts));
 }
 
 std::int64_t EncoderBuilder::position_span() const {

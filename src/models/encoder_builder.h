@@ -27,6 +27,8 @@ class EncoderBuilder {
   /// The rotary table is that of the layer's kind, nullptr for none.
   AnyLayer layer(std::int64_t group, bool local, const RotaryTable* rotary) const;
   Norm final_norm() const;
+  /// After the final norm, where the model has one.
+  std::optional<Linear> output_projection() const;
   /// The convolution beside block 0, where the model has one.
   std::optional<TokenConvolution> convolution() const;
 
@@ -35,11 +37,12 @@ class EncoderBuilder {
   BlockNorms block_norms(const std::string& stem, const std::string& result_stem) const;
   Linear linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs, std::int64_t in,
                 bool bias, const Linear::Options& options) const;
-  Linear qkv(std::int64_t group, bool rotates) const;
+  Linear qkv(std::int64_t group, bool local, bool rotates) const;
   Linear::Options intermediate_options() const;
   Linear gate_up(std::int64_t group) const;
   SelfAttention attention(std::int64_t group, bool local, const RotaryTable* rotary) const;
   FeedForward feed_forward(std::int64_t group) const;
+  PerLayerInput per_layer_input(std::int64_t group) const;
   std::shared_ptr<const LogitBiasSource> disentangled(std::int64_t group) const;
   std::vector<float> project_positions(const std::string& stem, const std::vector<float>& table) const;
   std::int64_t position_span() const;

@@ -41,11 +41,17 @@ std::string describe_norm(const EncoderConfig& config) {
   return fmt::format("{} {}, eps {:g}", kind, place, config.norm_eps);
 }
 
+std::string describe_heads(const EncoderConfig& config, const HeadSizes& heads) {
+  if (heads.kv_heads == config.num_heads) return fmt::format("{}", heads.width);
+  return fmt::format("{} on {} key-value heads", heads.width, heads.kv_heads);
+}
+
 std::string describe_attention(const EncoderConfig& config) {
   std::string text = fmt::format("{}, {} heads of {}", config.causal ? "causal" : "bidirectional", config.num_heads,
-                                 config.head_width());
-  if (config.kv_heads() != config.num_heads) text += fmt::format(" on {} key-value heads", config.kv_heads());
-  if (config.qk_norm) text += ", queries and keys normalised";
+                                 describe_heads(config, config.heads_of(false)));
+  if (config.local_heads) text += fmt::format(" (of {} in local layers)", describe_heads(config, *config.local_heads));
+  if (config.qk_norm)
+    text += config.value_norm ? ", queries, keys and values normalised" : ", queries and keys normalised";
   if (config.disentangled.enabled) text += ", disentangled";
   const auto local = std::count(config.window.layers.begin(), config.window.layers.end(), true);
   if (local > 0) {
@@ -97,6 +103,13 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
   if (config.convolution_kernel > 0) {
     switches.emplace_back("convolution", fmt::format("over {} tokens beside block 0, {}", config.convolution_kernel,
                                                      activation_name(config.convolution_activation)));
+  }
+  if (config.per_layer_width > 0) {
+    switches.emplace_back("per-layer inputs",
+                          fmt::format("{} wide, projected from the embeddings", config.per_layer_width));
+  }
+  if (config.output_size > 0) {
+    switches.emplace_back("output", fmt::format("projected from {} to {}", config.hidden_size, config.output_size));
   }
   if (config.layer_groups() != config.num_layers) {
     switches.emplace_back("layers",

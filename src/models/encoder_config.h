@@ -9,6 +9,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "layers/embeddings.h"
 #include "layers/norm.h"
 #include "layers/position_bias.h"
 #include "layers/rotary_scaling.h"
@@ -51,6 +52,12 @@ struct StateSpaceConfig {
   double max_step = 0;  ///< of Δ after softplus
 };
 
+/// Key-value heads, and how wide all heads are.
+struct HeadSizes {
+  std::int64_t width = 0;
+  std::int64_t kv_heads = 0;
+};
+
 struct EncoderConfig {
   std::string model_type;
   std::string architecture;
@@ -62,9 +69,10 @@ struct EncoderConfig {
   std::int64_t num_layers = 0;
   /// Layers that have weights of their own; the others repeat them group-wise (ALBERT). 0: all.
   std::int64_t num_layer_groups = 0;
-  std::int64_t num_heads = 0;     ///< of attention, or of the states
-  std::int64_t num_kv_heads = 0;  ///< 0: as many as heads
-  std::int64_t head_dim = 0;      ///< 0: hidden_size / num_heads
+  std::int64_t num_heads = 0;                 ///< of attention, or of the states
+  std::int64_t num_kv_heads = 0;              ///< 0: as many as heads
+  std::int64_t head_dim = 0;                  ///< 0: hidden_size / num_heads
+  std::optional<HeadSizes> local_heads = {};  ///< of layers with a local window; unset: as in all others
   std::int64_t intermediate_size = 0;
 
   /// Positions the model was trained with. For models that have no limit of their own, their config's figure, or
@@ -90,6 +98,7 @@ struct EncoderConfig {
 
   std::int64_t num_token_types = 0;  ///< 0: the family has none
   double embedding_scale = 1;
+  PlaceholderTokens placeholders = {};
   bool embedding_norm = true;
 
   NormKind norm_kind = NormKind::layer;
@@ -99,6 +108,7 @@ struct EncoderConfig {
   bool first_attention_norm = true;  ///< false: block 0 has no norm before its attention (ModernBERT)
   bool final_norm = false;
   bool qk_norm = false;
+  bool value_norm = false;  ///< of each head's values, RMS without a gain
   double norm_eps = 1e-12;
 
   double qk_scale = 0;  ///< 0: 1 / sqrt(head_dim)
@@ -111,12 +121,24 @@ struct EncoderConfig {
   bool up_bias = true;
   bool down_bias = true;
 
+  /// Every block ends with a third sublayer that is gated by a projection, this wide, of the embeddings (the per-layer
+  /// inputs of Gemma 3n and its followers, without a table of their own). 0: none.
+  std::int64_t per_layer_width = 0;
+  bool layer_scale = false;      ///< a stored number multiplies what a block gives
+  std::int64_t output_size = 0;  ///< width of a projection after the final norm; 0: none
+
   /// What is odd about config.json but harmless; for people, each a sentence.
   std::vector<std::string> warnings = {};
 
   std::int64_t embedding_width() const noexcept { return embedding_size > 0 ? embedding_size : hidden_size; }
   std::int64_t head_width() const noexcept { return head_dim > 0 ? head_dim : hidden_size / num_heads; }
   std::int64_t kv_heads() const noexcept { return num_kv_heads > 0 ? num_kv_heads : num_heads; }
+  /// Of layers with or without a local window.
+  HeadSizes heads_of(bool local) const noexcept {
+    return local && local_heads ? *local_heads : HeadSizes{head_width(), kv_heads()};
+  }
+  /// Width of the hidden states that are pooled.
+  std::int64_t output_width() const noexcept { return output_size > 0 ? output_size : hidden_size; }
   std::int64_t layer_groups() const noexcept { return num_layer_groups > 0 ? num_layer_groups : num_layers; }
   /// Whose weights a layer has: ⌊layer / (layers / groups)⌋ in floating point, as transformers divides.
   std::int64_t group_of(std::int64_t layer) const noexcept {

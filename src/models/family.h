@@ -18,10 +18,18 @@ struct Family {
   std::vector<WeightNames> names;
   /// For families that share a model_type: whether this config is one of theirs. nullptr: all are.
   bool (*claims)(const JsonObject& json) = nullptr;
+  /// Whether read_config obeys "per_layer_config" or refuses it; for all other families it is refused.
+  bool reads_layer_configs = false;
 };
 
 /// The names that transformers' own NomicBERT and GTE share: Llama's, with norms after each half.
 WeightNames native_gated_names(const std::vector<std::string>& prefixes);
+
+/// Gemma 3's, which its followers share.
+WeightNames gemma_names(const std::vector<std::string>& prefixes);
+
+/// Llama's own, which EuroBERT and UltraBERT share.
+WeightNames llama_names(const std::vector<std::string>& prefixes);
 
 Family bert_family();
 Family roberta_family();
@@ -34,10 +42,14 @@ Family t5_family();  ///< T5, mT5
 Family umt5_family();
 Family nomic_bert_family();
 Family jina_bert_family();
+Family jina_v3_family();
 Family gte_new_family();
 Family modernbert_family();
 Family gemma3_family();
+Family embedding_gemma2_family();
 Family llama_family();  ///< Llama, Mistral, Qwen 2, Qwen 3
+Family eurobert_family();
+Family ultrabert_family();
 Family mamba2_family();
 
 }  // namespace treble::internal

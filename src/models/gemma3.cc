@@ -82,9 +82,9 @@ EncoderConfig read_gemma3_config(const JsonObject& json) {
 
 }  // namespace
 
-Family gemma3_family() {
+WeightNames gemma_names(const std::vector<std::string>& prefixes) {
   WeightNames names;
-  names.prefixes = {"model.", "language_model.model."};
+  names.prefixes = prefixes;
   names.word_embeddings = "embed_tokens";
   names.final_norm = "norm";
   names.query = "layers.{}.self_attn.q_proj";
@@ -100,7 +100,11 @@ Family gemma3_family() {
   names.down = "layers.{}.mlp.down_proj";
   names.feed_forward_norm = "layers.{}.pre_feedforward_layernorm";
   names.feed_forward_result_norm = "layers.{}.post_feedforward_layernorm";
-  return {{"gemma3_text"}, read_gemma3_config, {names}};
+  return names;
+}
+
+Family gemma3_family() {
+  return {{"gemma3_text"}, read_gemma3_config, {gemma_names({"model.", "language_model.model."})}};
 }
 
 }  // namespace treble::internal

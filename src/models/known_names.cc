@@ -142,6 +142,8 @@ struct FamilyNames {
   std::string_view model_type;
   std::vector<std::string_view> keys;
   std::vector<std::string_view> tensors;
+  /// Of what is not text.
+  std::vector<std::string_view> towers = {};
 };
 
 /// Patterns: "x.*" and "*.x" match what begins or ends so.
@@ -154,9 +156,10 @@ const std::vector<FamilyNames>& family_names() {
       {"jina_bert", {"alibi_starting_size", "hidden_act"}, {"cls.*", "pooler.*", "classifier.*", "qa_outputs.*"}},
       {"roberta", {}, {"lm_head.*", "pooler.*", "classifier.*", "qa_outputs.*"}},
       {"xlm-roberta",
-       {},
+       {"lora_prompts", "matryoshka_dimensions", "truncate_dim", "use_flash_attn", "use_reentrant"},
        {"lm_head.*", "pooler.*", "classifier.*", "qa_outputs.*", "colbert_linear.*", "sparse_linear.*"}},
       {"camembert", {}, {"lm_head.*", "pooler.*", "classifier.*", "qa_outputs.*"}},
+      {"jina_embeddings_v3", {}, {"lm_head.*", "pooler.*", "classifier.*", "qa_outputs.*"}},
       {"distilbert",
        {"sinusoidal_pos_embds"},
        {"vocab_transform.*", "vocab_layer_norm.*", "vocab_projector.*", "pre_classifier.*", "classifier.*",
@@ -205,7 +208,21 @@ const std::vector<FamilyNames>& family_names() {
       {"gemma3_text",
        {"_sliding_window_pattern", "sliding_window_pattern", "cache_implementation", "final_logit_softcapping"},
        {"lm_head.*", "score.*"}},
+      {"embedding_gemma2",
+       {"vision_config", "audio_config", "boi_token_id", "eoi_token_id", "boa_token_id", "eoa_token_index",
+        "eoa_token_id"},
+       {},
+       {"vision_tower.*", "embed_vision.*", "audio_tower.*", "embed_audio.*"}},
+      {"embedding_gemma2_text",
+       {"sliding_window_pattern", "global_head_dim", "num_global_key_value_heads", "cache_implementation"},
+       {}},
       {"llama", {"max_window_layers", "sliding_window", "use_sliding_window", "layer_types"}, {"lm_head.*", "score.*"}},
+      {"eurobert",
+       {"classifier_pooling", "clf_pooling", "hidden_dropout", "bos_token", "eos_token", "mask_token", "pad_token"},
+       {"lm_head.*", "dense.*", "classifier.*"}},
+      {"ultrabert",
+       {"classifier_pooling", "prediction_head_size", "sliding_window", "attention_windows", "rope_theta"},
+       {"head.*", "cls.*", "classifier.*", "qa_outputs.*"}},
       {"mamba2",
        {"chunk_size", "fused_add_norm", "rescale_prenorm_residual", "residual_in_fp32", "attn_cfg", "tie_embeddings",
         "time_step_floor", "time_step_max", "time_step_min", "time_step_rank", "intermediate_size", "layer_types"},
@@ -257,7 +274,16 @@ bool is_harmless_tensor(std::string_view model_type, std::string_view prefix, st
   const FamilyNames* family = names_of(model_type);
   if (family == nullptr) return false;
   const std::string_view own = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
-  return matches_any(family->tensors, name) || matches_any(family->tensors, own);
+  return matches_any(family->tensors, name) || matches_any(family->tensors, own) ||
+         is_of_another_tower(model_type, name);
+}
+
+bool is_of_another_tower(std::string_view model_type, std::string_view name) {
+  const FamilyNames* family = names_of(model_type);
+  if (family == nullptr) return false;
+  // The whole may stand behind a head's prefix.
+  return matches_any(family->towers, name) ||
+         (name.starts_with("model.") && matches_any(family->towers, name.substr(std::string_view("model.").size())));
 }
 
 }  // namespace treble::internal

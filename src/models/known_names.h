@@ -15,4 +15,7 @@ bool is_harmless_key(std::string_view model_type, std::string_view key);
 /// the file, `prefix` what stands before the encoder's own names.
 bool is_harmless_tensor(std::string_view model_type, std::string_view prefix, std::string_view name);
 
+/// Whether a tensor belongs to a tower for images or sounds, beside the one for text.
+bool is_of_another_tower(std::string_view model_type, std::string_view name);
+
 }  // namespace treble::internal

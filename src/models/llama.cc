@@ -94,6 +94,12 @@ EncoderConfig read_llama_config(const JsonObject& json) {
   config.qk_norm = model_type == "qwen3";
   // gte-Qwen2 and its like attend both ways and say so here.
   config.causal = json.boolean("is_causal").value_or(true);
+  if (config.causal && json.boolean("use_bidirectional_attention").value_or(false)) {
+    fail_at(json, ErrorCode::unsupported,
+            "\"use_bidirectional_attention\" is true, which transformers does not know in a {} model: it would attend "
+            "causally, the model's own code perhaps both ways; write \"is_causal\": false for the latter",
+            model_type);
+  }
   read_biases(json, model_type, config);
   config.activation = read_activation(json, "hidden_act", "silu");
   config.gated = true;
@@ -103,9 +109,9 @@ EncoderConfig read_llama_config(const JsonObject& json) {
 
 }  // namespace
 
-Family llama_family() {
+WeightNames llama_names(const std::vector<std::string>& prefixes) {
   WeightNames names;
-  names.prefixes = {"model."};
+  names.prefixes = prefixes;
   names.word_embeddings = "embed_tokens";
   names.final_norm = "norm";
   names.query = "layers.{}.self_attn.q_proj";
@@ -119,7 +125,9 @@ Family llama_family() {
   names.up = "layers.{}.mlp.up_proj";
   names.down = "layers.{}.mlp.down_proj";
   names.feed_forward_norm = "layers.{}.post_attention_layernorm";
-  return {{"llama", "mistral", "qwen2", "qwen3"}, read_llama_config, {names}};
+  return names;
 }
+
+Family llama_family() { return {{"llama", "mistral", "qwen2", "qwen3"}, read_llama_config, {llama_names({"model."})}}; }
 
 }  // namespace treble::internal

@@ -19,11 +19,12 @@ namespace treble::internal {
 namespace {
 
 std::vector<Family> families() {
-  // JinaBERT before BERT, whose model_type it uses.
-  return {jina_bert_family(),  bert_family(),    roberta_family(),    distilbert_family(),
-          mpnet_family(),      electra_family(), albert_family(),     deberta_v2_family(),
-          t5_family(),         umt5_family(),    nomic_bert_family(), gte_new_family(),
-          modernbert_family(), gemma3_family(),  llama_family(),      mamba2_family()};
+  // Jina's before BERT and XLM-R, whose model_type they use.
+  return {jina_bert_family(),  jina_v3_family(),    bert_family(),      roberta_family(),
+          distilbert_family(), mpnet_family(),      electra_family(),   albert_family(),
+          deberta_v2_family(), t5_family(),         umt5_family(),      nomic_bert_family(),
+          gte_new_family(),    modernbert_family(), gemma3_family(),    embedding_gemma2_family(),
+          llama_family(),      eurobert_family(),   ultrabert_family(), mamba2_family()};
 }
 
 Family find_family(const JsonObject& json) {
@@ -52,6 +53,13 @@ void check_sizes(const JsonObject& json, const EncoderConfig& config) {
   check_range(json, "the number of attention heads", config.num_heads, 1, 4096);
   check_range(json, "the number of key-value heads", config.kv_heads(), 1, config.num_heads);
   check_range(json, "the width of a head", config.head_dim, 0, 4096);
+  check_range(json, "the width of per-layer inputs", config.per_layer_width, 0, std::int64_t{1} << 16);
+  check_range(json, "the width of the output", config.output_size, 0, std::int64_t{1} << 16);
+  if (config.local_heads) {
+    check_range(json, "the number of key-value heads of local layers", config.local_heads->kv_heads, 1,
+                config.num_heads);
+    check_range(json, "the width of a head of local layers", config.local_heads->width, 1, 4096);
+  }
   check_range(json, "the intermediate size", config.intermediate_size, 1, std::int64_t{1} << 20);
   check_range(json, "the number of positions", config.num_positions, 1, std::int64_t{1} << 24);
   check_range(json, "the position of the first token", config.position_offset, 0, config.num_positions - 1);
@@ -63,13 +71,15 @@ void check_divisions(const JsonObject& json, const EncoderConfig& config) {
     fail_at(json, ErrorCode::invalid_file, "the hidden size {} is not a multiple of the {} attention heads",
             config.hidden_size, config.num_heads);
   }
-  if (config.num_heads % config.kv_heads() != 0) {
-    fail_at(json, ErrorCode::invalid_file, "{} attention heads cannot share {} key-value heads evenly",
-            config.num_heads, config.kv_heads());
-  }
-  if (config.rotary.base > 0 && config.head_width() % 2 != 0) {
-    fail_at(json, ErrorCode::invalid_file, "rotary positions need heads of even width, these have {}",
-            config.head_width());
+  for (const bool local : {false, true}) {
+    const HeadSizes heads = config.heads_of(local);
+    if (config.num_heads % heads.kv_heads != 0) {
+      fail_at(json, ErrorCode::invalid_file, "{} attention heads cannot share {} key-value heads evenly",
+              config.num_heads, heads.kv_heads);
+    }
+    if (config.rotary.base > 0 && heads.width % 2 != 0) {
+      fail_at(json, ErrorCode::invalid_file, "rotary positions need heads of even width, these have {}", heads.width);
+    }
   }
 }
 
@@ -98,29 +108,20 @@ void check_positions(const JsonObject& json, const EncoderConfig& config) {
 }
 
 /// Settings that change what every family computes, and that none can follow.
-void refuse_other_computations(const JsonObject& json) {
-  for (const char* key : {"pruned_heads", "per_layer_config", "quantization", "quantization_config"}) {
+void refuse_other_computations(const JsonObject& json, const Family& family) {
+  for (const std::string_view key : {"pruned_heads", "per_layer_config", "quantization", "quantization_config"}) {
     const nlohmann::json* value = json.find(key);
-    if (value == nullptr || value->empty()) continue;
+    if (value == nullptr || value->empty() || (key == "per_layer_config" && family.reads_layer_configs)) continue;
     fail_at(json, ErrorCode::unsupported, "\"{}\" is {:.120}; only models without it are supported", key,
             value->dump());
   }
 }
 
-void warn_of_unknown_keys(const JsonObject& json, EncoderConfig& config) {
-  std::vector<std::string> unknown = json.unread_keys();
-  std::erase_if(unknown, [&](const std::string& key) { return is_harmless_key(config.model_type, key); });
-  if (unknown.empty()) return;
-  for (std::string& key : unknown) key = for_message(key);
-  config.warnings.push_back(fmt::format("{}: unknown to a {} model, ignored: {}", json.origin(), config.model_type,
-                                        fmt::join(unknown, ", ")));
-}
-
 EncoderConfig checked_config(const Family& family, const JsonObject& json) {
-  refuse_other_computations(json);
+  refuse_other_computations(json, family);
   EncoderConfig config = family.read_config(json);
   config.model_type = model_type_of(json);
-  warn_of_unknown_keys(json, config);
+  warn_of_unknown_keys(json, config.model_type, config);
   const nlohmann::json* architectures = json.find("architectures");
   if (architectures != nullptr && architectures->is_array() && !architectures->empty() &&
       architectures->front().is_string()) {
@@ -159,6 +160,22 @@ void check_layers(const std::filesystem::path& folder, const TensorArchive& arch
   fail_file(folder, ErrorCode::invalid_file,
             "the weights hold {} layers, config.json asks for {}; the two belong to different models", stored,
             expected);
+}
+
+/// Of a model that reads more than text.
+void warn_of_other_towers(const TensorArchive& archive, EncoderConfig& config) {
+  std::int64_t tensors = 0;
+  std::int64_t parameters = 0;
+  for (const auto& [name, tensor] : archive.tensors()) {
+    if (!is_of_another_tower(config.model_type, name)) continue;
+    ++tensors;
+    parameters += tensor.num_elements();
+  }
+  if (tensors == 0) return;
+  config.warnings.push_back(
+      fmt::format("only the text tower is loaded; left out are the towers for images and sounds ({} tensors, {} "
+                  "parameters)",
+                  tensors, parameters));
 }
 
 /// A tensor that nobody read is a part of the model that is not computed, unless it is known to be none.
@@ -209,6 +226,7 @@ OpenedModel open_model(const std::filesystem::path& folder, const AdapterSource&
   merge_task(json, adapter.task, archive);
   ModelLayout layout{std::move(config), find_names(archive, family.names, folder.string())};
   check_layers(folder, archive, layout);
+  warn_of_other_towers(archive, layout.config);
   if (!adapter.folder.empty()) {
     merge_peft_adapter(adapter.folder, {layout.config.model_type, layout.found, prefixes_of(family)}, archive);
   }
@@ -266,15 +284,19 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   auto convolution = builder.convolution();
   auto position_bias = builder.position_bias();
   Norm final_norm = builder.final_norm();
+  auto output_projection = builder.output_projection();
   check_all_read(loader, layout, folder);
   std::int64_t num_parameters = 0;
-  for (const auto& [name, tensor] : archive.tensors()) num_parameters += tensor.num_elements();
+  for (const auto& [name, tensor] : archive.tensors()) {
+    if (!is_of_another_tower(config.model_type, name)) num_parameters += tensor.num_elements();
+  }
   std::string dtype = loader.dtype(found.names.word_embeddings + ".weight");
   AlignedBuffer<float> head;
   const ConstMatrixView outputs = output_embeddings(archive, config, embeddings.words(), folder.string(), head);
   return Encoder({config, std::move(archive), std::move(words), std::move(embeddings), std::move(position_bias),
                   std::move(rotary), std::move(local_rotary), std::move(groups), std::move(convolution),
-                  std::move(final_norm), num_parameters, std::move(dtype), outputs, std::move(head)});
+                  std::move(final_norm), std::move(output_projection), num_parameters, std::move(dtype), outputs,
+                  std::move(head)});
 }
 
 }  // namespace treble::internal

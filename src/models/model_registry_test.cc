@@ -48,16 +48,31 @@ TEST(EncoderConfigDefaults, AreThoseOfTransformers) {
     std::int64_t vocab, hidden, layers, heads, intermediate, positions;
   };
   const std::vector<Case> cases = {
-      {"bert", 30522, 768, 12, 12, 3072, 512},         {"roberta", 50265, 768, 12, 12, 3072, 512},
-      {"xlm-roberta", 30522, 768, 12, 12, 3072, 512},  {"camembert", 30522, 768, 12, 12, 3072, 512},
-      {"electra", 30522, 256, 12, 4, 1024, 512},       {"albert", 30000, 4096, 12, 64, 16384, 512},
-      {"distilbert", 30522, 768, 6, 12, 3072, 512},    {"mpnet", 30527, 768, 12, 12, 3072, 512},
-      {"deberta-v2", 128100, 1536, 24, 24, 6144, 512}, {"t5", 32128, 512, 6, 8, 2048, 131072},
-      {"mt5", 250112, 512, 8, 6, 1024, 131072},        {"umt5", 250112, 512, 8, 6, 1024, 131072},
-      {"modernbert", 50368, 768, 22, 12, 1152, 8192},  {"gemma3_text", 262208, 2304, 26, 8, 9216, 131072},
-      {"llama", 32000, 4096, 32, 32, 11008, 2048},     {"mistral", 32000, 4096, 32, 32, 14336, 131072},
-      {"qwen2", 151936, 4096, 32, 32, 22016, 32768},   {"qwen3", 151936, 4096, 32, 32, 22016, 32768},
-      {"nomic_bert", 30528, 768, 12, 12, 3072, 2048},  {"gte", 250048, 768, 12, 12, 3072, 8192},
+      {"bert", 30522, 768, 12, 12, 3072, 512},
+      {"roberta", 50265, 768, 12, 12, 3072, 512},
+      {"xlm-roberta", 30522, 768, 12, 12, 3072, 512},
+      {"camembert", 30522, 768, 12, 12, 3072, 512},
+      {"electra", 30522, 256, 12, 4, 1024, 512},
+      {"albert", 30000, 4096, 12, 64, 16384, 512},
+      {"distilbert", 30522, 768, 6, 12, 3072, 512},
+      {"mpnet", 30527, 768, 12, 12, 3072, 512},
+      {"deberta-v2", 128100, 1536, 24, 24, 6144, 512},
+      {"t5", 32128, 512, 6, 8, 2048, 131072},
+      {"mt5", 250112, 512, 8, 6, 1024, 131072},
+      {"umt5", 250112, 512, 8, 6, 1024, 131072},
+      {"modernbert", 50368, 768, 22, 12, 1152, 8192},
+      {"gemma3_text", 262208, 2304, 26, 8, 9216, 131072},
+      {"llama", 32000, 4096, 32, 32, 11008, 2048},
+      {"mistral", 32000, 4096, 32, 32, 14336, 131072},
+      {"qwen2", 151936, 4096, 32, 32, 22016, 32768},
+      {"qwen3", 151936, 4096, 32, 32, 22016, 32768},
+      {"nomic_bert", 30528, 768, 12, 12, 3072, 2048},
+      {"gte", 250048, 768, 12, 12, 3072, 8192},
+      {"eurobert", 128256, 768, 12, 12, 3072, 8192},
+      {"ultrabert", 32000, 4096, 32, 32, 11008, 32768},
+      {"jina_embeddings_v3", 250002, 1024, 24, 16, 4096, 8194},
+      {"embedding_gemma2_text", 262144, 512, 24, 4, 2048, 262144},
+      {"embedding_gemma2", 262144, 512, 24, 4, 2048, 262144},
   };
   for (const Case& expected : cases) {
     SCOPED_TRACE(expected.model_type);
@@ -89,6 +104,34 @@ TEST(EncoderConfigDefaults, OfSingleSwitches) {
   EXPECT_EQ(gemma.local_rotary.value().base, 1e4);
   EXPECT_TRUE(gemma.is_local(4));
   EXPECT_FALSE(gemma.is_local(5));
+  EXPECT_EQ(read(R"("model_type": "jina_embeddings_v3")").rotary.base, 20000);
+  EXPECT_EQ(read(R"("model_type": "jina_embeddings_v3")").num_token_types, 1);
+  EXPECT_EQ(read(R"("model_type": "eurobert")").norm_eps, 1e-5);
+  EXPECT_EQ(read(R"("model_type": "eurobert")").kv_heads(), 12);
+  const EncoderConfig ultra = read(R"("model_type": "ultrabert")");
+  EXPECT_EQ(ultra.rotary.base, 2560000);
+  EXPECT_EQ(ultra.local_rotary.value().base, 1e4);
+  EXPECT_EQ(ultra.window.left, 128);
+  EXPECT_EQ(ultra.window.right, 128);
+  EXPECT_TRUE(ultra.is_local(1));
+  EXPECT_FALSE(ultra.is_local(2));
+}
+
+TEST(EncoderConfigDefaults, OfEmbeddingGemma2) {
+  const EncoderConfig config = read(R"("model_type": "embedding_gemma2")");
+  EXPECT_EQ(config.heads_of(false).width, 512);
+  EXPECT_EQ(config.heads_of(false).kv_heads, 1);
+  EXPECT_EQ(config.heads_of(true).width, 256);
+  EXPECT_EQ(config.heads_of(true).kv_heads, 2);
+  EXPECT_EQ(config.window.left, 512);
+  EXPECT_EQ(config.window.right, 512);
+  EXPECT_TRUE(config.is_local(4));
+  EXPECT_FALSE(config.is_local(5));
+  EXPECT_EQ(config.rotary.base, 1e6);
+  EXPECT_EQ(config.local_rotary.value().base, 1e4);
+  EXPECT_EQ(config.per_layer_width, 512);
+  EXPECT_EQ(config.output_width(), 768);
+  EXPECT_EQ(config.placeholders.ids, (std::vector<std::int32_t>{258880, 258884, 258881}));
 }
 
 /// Values that would divide by zero, shift by a negative number or ask for absurd memory.
@@ -120,6 +163,35 @@ TEST(EncoderConfigChecks, SizesAndPatternsBeforeTheirUse) {
       R"("model_type": "deberta-v2", "num_attention_heads": 0)",
       R"("model_type": "deberta-v2", "relative_attention": true, "position_buckets": 1)",
       R"("model_type": "deberta-v2", "relative_attention": true, "position_buckets": 8, "max_relative_positions": 5)",
+      R"("model_type": "embedding_gemma2_text", "sliding_window_pattern": 0)",
+      R"("model_type": "embedding_gemma2_text", "sliding_window": -1)",
+      R"("model_type": "embedding_gemma2_text", "head_dim": 0)",
+      R"("model_type": "embedding_gemma2_text", "head_dim": 7)",
+      R"("model_type": "embedding_gemma2_text", "global_head_dim": 7)",
+      R"("model_type": "embedding_gemma2_text", "global_head_dim": 99999)",
+      R"("model_type": "embedding_gemma2_text", "num_global_key_value_heads": 3)",
+      R"("model_type": "embedding_gemma2_text", "num_global_key_value_heads": 0)",
+      R"("model_type": "embedding_gemma2_text", "hidden_size_per_layer_input": 0)",
+      R"("model_type": "embedding_gemma2_text", "hidden_size_per_layer_input": 999999)",
+      R"("model_type": "embedding_gemma2_text", "embedding_dim": 0)",
+      R"("model_type": "embedding_gemma2_text", "per_layer_config": {"24": {"head_dim": 8}})",
+      R"("model_type": "embedding_gemma2_text", "per_layer_config": {"-1": {"head_dim": 8}})",
+      R"("model_type": "embedding_gemma2_text", "per_layer_config": {"x": {"head_dim": 8}})",
+      R"("model_type": "embedding_gemma2_text", "per_layer_config": {"2": 8})",
+      R"("model_type": "embedding_gemma2_text", "per_layer_config": {"2": {"head_dim": 0}})",
+      R"("model_type": "embedding_gemma2_text", "per_layer_config": [8])",
+      R"("model_type": "embedding_gemma2", "text_config": 5)",
+      R"("model_type": "embedding_gemma2", "text_config": {"head_dim": 7})",
+      R"("model_type": "ultrabert", "attention_windows": [8])",
+      R"("model_type": "ultrabert", "attention_windows": 8)",
+      R"("model_type": "ultrabert", "num_hidden_layers": 1, "attention_windows": [-8])",
+      R"("model_type": "ultrabert", "num_hidden_layers": 1, "attention_windows": [1e300])",
+      R"("model_type": "ultrabert", "rope_theta": 10000.0)",
+      R"("model_type": "ultrabert", "num_hidden_layers": 1, "rope_theta": [0])",
+      R"("model_type": "eurobert", "num_key_value_heads": 5)",
+      R"("model_type": "eurobert", "head_dim": 7)",
+      R"("model_type": "xlm-roberta", "position_embedding_type": "rotary")",
+      R"("model_type": "xlm-roberta", "position_embedding_type": "rotary", "rotary_emb_base": 0)",
       R"("model_type": "llama", "num_attention_heads": 0)",
       R"("model_type": "llama", "num_key_value_heads": 5)",
       R"("model_type": "llama", "num_key_value_heads": -1)",
@@ -153,6 +225,16 @@ TEST(EncoderConfigChecks, RefuseWhatIsComputedOtherwise) {
       {R"("model_type": "llama", "rope_scaling": {"type": "ntk", "factor": 2})", {"ntk"}},
       {R"("model_type": "llama", "partial_rotary_factor": 0.5)", {"partial_rotary_factor", "0.5"}},
       {R"("model_type": "llama", "rope_parameters": {"full_attention": {}})", {"by layer type", "llama"}},
+      {R"("model_type": "llama", "use_bidirectional_attention": true)", {"use_bidirectional_attention", "is_causal"}},
+      {R"("model_type": "qwen3", "use_bidirectional_attention": true)", {"use_bidirectional_attention", "qwen3"}},
+      {R"("model_type": "embedding_gemma2_text", "per_layer_config": {"5": {"intermediate_size": 8}})",
+       {"per_layer_config: layer 5", "intermediate_size", "head_dim"}},
+      {R"("model_type": "embedding_gemma2_text", "per_layer_config": {"5": {"head_dim": 128}})", {"layer 11", "128"}},
+      {R"("model_type": "embedding_gemma2_text", "rope_scaling": {"type": "linear", "factor": 2})", {"rope_scaling"}},
+      {R"("model_type": "ultrabert", "rope_scaling": {"type": "linear", "factor": 2})", {"rope_scaling"}},
+      {R"("model_type": "ultrabert", "num_hidden_layers": 2, "attention_windows": [8, 9])", {"8", "9"}},
+      {R"("model_type": "ultrabert", "num_hidden_layers": 2, "rope_theta": [80.0, 90.0])", {"rope_theta", "80", "90"}},
+      {R"("model_type": "nomic_bert", "n_embd": 768, "rotary_emb_fraction": 1, "num_experts": 8)", {"num_experts"}},
       {R"("model_type": "deberta-v2", "embedding_size": 128)", {"embedding_size", "128", "1536"}},
       {R"("model_type": "deberta-v2", "attention_head_size": 32)", {"attention_head_size", "32", "64"}},
       {R"("model_type": "nomic_bert", "n_embd": 768, "rotary_emb_fraction": 0.5)", {"rotary_emb_fraction", "0.5"}},

@@ -25,8 +25,12 @@ void require_published_form(const JsonObject& json) {
     fail_at(json, ErrorCode::unsupported, "\"rotary_emb_fraction\" is {} (0 where it is absent); only 1 is supported",
             fraction);
   }
-  if (json.number("rotary_emb_scale_base").value_or(0) != 0 || json.integer("num_experts").value_or(0) > 0) {
-    fail_at(json, ErrorCode::unsupported, R"("rotary_emb_scale_base" and "num_experts" are not supported)");
+  if (const double base = json.number("rotary_emb_scale_base").value_or(0); base != 0) {
+    fail_at(json, ErrorCode::unsupported, "\"rotary_emb_scale_base\" is {}; only null is supported", base);
+  }
+  if (const std::int64_t experts = json.integer("num_experts").value_or(0); experts > 0) {
+    fail_at(json, ErrorCode::unsupported,
+            "\"num_experts\" is {}: a mixture of experts (nomic-embed-text-v2-moe) is not supported", experts);
   }
 }
 

@@ -85,10 +85,11 @@ void read_yarn(const JsonObject& scaling, const EncoderConfig& config, bool by_l
   }
 }
 
-void read_longrope(const JsonObject& scaling, const EncoderConfig& config, RotaryConfig& rotary) {
+void read_longrope(const JsonObject& scaling, const EncoderConfig& config, std::int64_t head_width,
+                   RotaryConfig& rotary) {
   rotary.scaling = RotaryScaling::longrope;
-  rotary.short_factors = read_factors(scaling, "short_factor", config.head_width() / 2);
-  rotary.long_factors = read_factors(scaling, "long_factor", config.head_width() / 2);
+  rotary.short_factors = read_factors(scaling, "short_factor", head_width / 2);
+  rotary.long_factors = read_factors(scaling, "long_factor", head_width / 2);
   rotary.factor = factor_or_stretch(scaling, config, rotary.original_positions);
   if (rotary.original_positions <= 1) {
     fail_at(scaling, ErrorCode::invalid_file, "\"original_max_position_embeddings\" is {}, longrope needs more than 1",
@@ -130,6 +131,7 @@ struct RotaryReader {
   std::optional<double> original_positions;  ///< of config.json itself
   bool fixed_ntk = false;
   bool by_layer = false;
+  bool local = false;  ///< of layers with a local window
 
   RotaryConfig read(const JsonObject& scaling, std::vector<std::string>& warnings) const;
   void read_kind(const JsonObject& scaling, const std::string& kind, RotaryConfig& rotary) const;
@@ -152,7 +154,7 @@ void RotaryReader::read_kind(const JsonObject& scaling, const std::string& kind,
   } else if (kind == "yarn") {
     read_yarn(scaling, config, by_layer, rotary);
   } else if (kind == "longrope") {
-    read_longrope(scaling, config, rotary);
+    read_longrope(scaling, config, config.heads_of(local).width, rotary);
   } else if (kind == "llama3") {
     read_llama3(scaling, rotary);
   } else if (kind == "ntk" && fixed_ntk) {
@@ -216,6 +218,7 @@ void read_rotary_by_layer(const JsonObject& json, const RotaryLayerKeys& keys, E
   reader.original_positions.reset();
   reader.by_layer = true;
   const auto read = [&](const char* layer_type, bool scales, const char* base_key, double base) {
+    reader.local = layer_type == kLocal;
     Json object = object_of(parameters, layer_type);
     if (scales) object.update(scaling);
     set_default(object, "rope_theta", json.number(base_key).value_or(base));

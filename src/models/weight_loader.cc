@@ -117,6 +117,24 @@ void WeightLoader::read_matrix(const std::string& name, std::int64_t rows, std::
   TensorArchive::release(tensor);
 }
 
+AlignedBuffer<float> WeightLoader::matrix_rows(const std::string& name, std::int64_t rows, std::int64_t cols,
+                                               std::int64_t first, std::int64_t count) const {
+  StoredTensor part = require(name, {rows, cols});
+  if (part.revision != nullptr) {
+    const AlignedBuffer<float> whole = matrix(name, rows, cols);
+    AlignedBuffer<float> values(static_cast<std::size_t>(count * cols));
+    std::copy_n(whole.data() + first * cols, count * cols, values.data());
+    return values;
+  }
+  const std::size_t row_bytes = part.bytes.size() / static_cast<std::size_t>(rows);
+  part.bytes =
+      part.bytes.subspan(static_cast<std::size_t>(first) * row_bytes, static_cast<std::size_t>(count) * row_bytes);
+  part.shape.front() = count;
+  AlignedBuffer<float> values(static_cast<std::size_t>(count * cols));
+  copy_as_float(part, prefix_ + name, {values.data(), static_cast<std::size_t>(count * cols)});
+  return values;
+}
+
 ConstMatrixView WeightLoader::matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,
                                               AlignedBuffer<float>& owned) const {
   const StoredTensor& tensor = require(name, {rows, cols});

@@ -42,6 +42,9 @@ class WeightLoader {
   AlignedBuffer<float> matrix(const std::string& name, std::int64_t rows, std::int64_t cols) const;
   /// The same into room of rows · cols floats.
   void read_matrix(const std::string& name, std::int64_t rows, std::int64_t cols, float* out) const;
+  /// `count` rows of such a tensor from `first` on.
+  AlignedBuffer<float> matrix_rows(const std::string& name, std::int64_t rows, std::int64_t cols, std::int64_t first,
+                                   std::int64_t count) const;
   /// A Conv1d's weight [out, in, kernel] as the matrix [out, kernel · in] of a Linear over windows.
   AlignedBuffer<float> convolution(const std::string& name, std::int64_t out, std::int64_t in,
                                    std::int64_t kernel) const;

@@ -49,6 +49,15 @@ struct WeightNames {
   bool gate_first = true;
   std::string down;
 
+  /// The sublayer of per-layer inputs: `per_layer_signal` holds the rows of all layers, its norm is one for all.
+  std::string per_layer_signal;
+  std::string per_layer_signal_norm;
+  std::string per_layer_gate;
+  std::string per_layer_output;
+  std::string per_layer_result_norm;
+  std::string layer_scale;        ///< a whole name
+  std::string output_projection;  ///< after the final norm
+
   /// Of a state-space layer, in place of attention and feed-forward network; its norm is `attention_norm`. Step bias,
   /// decay and skip are whole names.
   std::string state_input;

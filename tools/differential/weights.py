@@ -24,7 +24,7 @@ SHARD_BYTES = 40_000
 
 BASES = (
     *("bert.", "roberta.", "distilbert.", "mpnet.", "electra.", "albert.", "deberta.", "model."),
-    *("nomic_bert.", "gte.", "new.", "transformer."),
+    *("nomic_bert.", "gte.", "new.", "transformer.", "language_model.", "ultrabert."),
 )
 
 

@@ -117,6 +117,19 @@ def _old_gemma(config: Config) -> Config:
     )
 
 
+def _old_ultrabert(config: Config) -> Config:
+    """The keys of UltraBERT's published configuration: windows and rotary bases layer by layer."""
+    local = [layer == "sliding_attention" for layer in config["layer_types"]]
+    bases = {True: "sliding_attention", False: "full_attention"}
+    return _changed(
+        config,
+        ("rope_parameters", "layer_types", "sliding_window"),
+        attention_windows=[config["sliding_window"] if one else None for one in local],
+        rope_theta=[config["rope_parameters"][bases[one]]["rope_theta"] for one in local],
+        architectures=["UltrabertForMaskedLM"],
+    )
+
+
 NOMIC: Config = {
     "model_type": "nomic_bert",
     "architectures": ["NomicBertModel"],
@@ -369,6 +382,77 @@ FAMILIES: tuple[Family, ...] = (
         embedding_std=0.12,
     ),
     Family(
+        "jina-embeddings-v3",
+        223,
+        tiny_tokenizers.xlm_roberta,
+        {
+            "model_type": "jina_embeddings_v3",
+            **BERT_KEYS,
+            "max_position_embeddings": 128,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 20000.0},
+        },
+        "JinaEmbeddingsV3Layer",
+    ),
+    Family(
+        "eurobert",
+        220,
+        family_tokenizers.llama3,
+        {
+            "model_type": "eurobert",
+            **DECODER_KEYS,
+            "head_dim": 12,
+            "rope_parameters": {"rope_theta": 250000.0, "rope_type": "default"},
+        },
+        "EuroBertDecoderLayer",
+        published=partial(
+            _old_rotary,
+            architectures=["EuroBertForMaskedLM"],
+            auto_map={
+                "AutoConfig": "configuration_eurobert.EuroBertConfig",
+                "AutoModel": "modeling_eurobert.EuroBertModel",
+            },
+            bos_token="<|begin_of_text|>",
+            clf_pooling="late",
+            eos_token="<|end_of_text|>",
+            hidden_dropout=0.0,
+            mask_token="<|mask|>",
+            pad_token="<|end_of_text|>",
+        ),
+    ),
+    Family(
+        "ultrabert",
+        221,
+        family_tokenizers.modernbert,
+        {"model_type": "ultrabert", **DECODER_KEYS, "num_hidden_layers": 4, "sliding_window": 8},
+        "UltrabertDecoderLayer",
+        published=_old_ultrabert,
+        pooling="cls",
+    ),
+    Family(
+        "embedding-gemma2-text",
+        222,
+        family_tokenizers.gemma,
+        {
+            "model_type": "embedding_gemma2_text",
+            **DECODER_KEYS,
+            "intermediate_size": 40,
+            "num_hidden_layers": 3,
+            "head_dim": 8,
+            "global_head_dim": 12,
+            "num_global_key_value_heads": 1,
+            "sliding_window": 8,
+            "sliding_window_pattern": 3,
+            "hidden_size_per_layer_input": 10,
+            "embedding_dim": 24,
+        },
+        "EmbeddingGemma2EncoderLayer",
+        new_form=True,
+        st_limit=None,
+        tokenizer_limit=64,
+        embedding_std=0.3,
+        gain=0.8,
+    ),
+    Family(
         "nomic-bert",
         211,
         tiny_tokenizers.bert,
@@ -513,7 +597,9 @@ def _randomise(family: Family, model: nn.Module, generator: torch.Generator) -> 
         for name, module in model.named_modules():
             last = name.split(".")[-1]
             if "Norm" in type(module).__name__:
-                minimum = 0.0 if "Gemma" in type(module).__name__ else 0.6  # Gemma's gain is 1 + weight
+                if not hasattr(module, "weight"):
+                    continue
+                minimum = 0.0 if type(module).__name__.startswith("Gemma3") else 0.6  # its gain is 1 + weight
                 module.weight.copy_(torch.rand(module.weight.shape, generator=generator) * 0.8 + minimum)
                 if last in ("q_norm", "k_norm"):
                     module.weight.mul_(family.gain)
@@ -532,6 +618,8 @@ def _randomise(family: Family, model: nn.Module, generator: torch.Generator) -> 
                 normal(module.bias, 0.2)
             elif isinstance(module, nn.Embedding):
                 normal(module.weight, family.embedding_std)
+            if hasattr(module, "layer_scalar"):
+                module.layer_scalar.copy_(torch.rand(1, generator=generator) * 0.8 + 0.6)
 
 
 def _write_modules(family: Family, folder: Path) -> None:
@@ -544,7 +632,7 @@ def _write_modules(family: Family, folder: Path) -> None:
 
 def _width(family: Family) -> int:
     """Only T5 and NomicBERT name it otherwise, and both use the common width."""
-    return family.config.get("hidden_size", WIDTH)
+    return family.config.get("embedding_dim", family.config.get("hidden_size", WIDTH))
 
 
 def _load(family: Family, folder: Path) -> nn.Module:

@@ -62,6 +62,18 @@ LLAMA3: Config = {
 }
 
 
+EUROBERT_TOKENS: Config = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 1, "mask_token_id": 4}
+GEMMA2: Config = DECODER | {
+    "num_hidden_layers": 3,
+    "head_dim": 8,
+    "sliding_window": 5,
+    "sliding_window_pattern": 3,
+    "hidden_size_per_layer_input": 6,
+    "embedding_dim": 12,
+}
+GEMMA2_HEADS: Config = {"global_head_dim": 12, "num_global_key_value_heads": 2}
+
+
 def _without(config: Config, *keys: str) -> Config:
     """A config in which some keys are left to their defaults."""
     return {key: value for key, value in config.items() if key not in keys}
@@ -224,7 +236,105 @@ VARIANTS: tuple[Variant, ...] = (
     *_family(
         DECODER,
         "qwen3",
-        {"head width by default": {"num_hidden_layers": 1}, "biases": {"attention_bias": True, "head_dim": 10}},
+        {
+            "head width by default": {"num_hidden_layers": 1},
+            "biases": {"attention_bias": True, "head_dim": 10},
+            "both ways": {"is_causal": False, "head_dim": 8},
+            "window, both ways": {
+                "sliding_window": 6,
+                "use_sliding_window": True,
+                "max_window_layers": 1,
+                "is_causal": False,
+                "head_dim": 8,
+            },
+        },
+    ),
+    *_family(
+        DECODER | EUROBERT_TOKENS,
+        "eurobert",
+        {
+            "base by default": {},
+            "key-value heads by default": {"num_key_value_heads": None},
+            "causal is ignored": {"is_causal": True},
+            "head width": {"head_dim": 12},
+            "biases": {"attention_bias": True, "mlp_bias": True},
+            "eps": {"rms_norm_eps": 0.1},
+            "gelu": {"hidden_act": "gelu"},
+            "old base": {"rope_theta": 700.0, "rope_scaling": None},
+            "yarn": {"rope_parameters": YARN},
+        },
+        "num_key_value_heads",
+    ),
+    Variant("prefix", DECODER | EUROBERT_TOKENS | {"model_type": "eurobert"}, "model."),
+    *_family(
+        DECODER | {"num_hidden_layers": 3, "sliding_window": 6},
+        "ultrabert",
+        {
+            "pattern by default": {},
+            "layer types": {"layer_types": ["full_attention", "sliding_attention", "full_attention"]},
+            "old windows and bases": {
+                "attention_windows": [5, 0, 5],
+                "rope_theta": [50.0, 900.0, 50.0],
+            },
+            "layer types over windows": {
+                "attention_windows": [5, None, None],
+                "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            },
+            "bases by layer": {
+                "rope_theta": [50.0, 50.0, 900.0],
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 800.0},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 60.0},
+                },
+            },
+            "biases": {"attention_bias": True, "mlp_bias": True, "head_dim": 10},
+        },
+    ),
+    Variant("prefix", DECODER | {"model_type": "ultrabert", "sliding_window": 6}, "ultrabert."),
+    *_family(
+        GEMMA2,
+        "embedding_gemma2_text",
+        {
+            "heads by default": {"num_hidden_layers": 2, "sliding_window_pattern": 2, "vocab_size": 20},
+            "pattern": {**GEMMA2_HEADS, "sliding_window_pattern": 2},
+            "layer types": {
+                **GEMMA2_HEADS,
+                "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            },
+            "the last layer sees everything": {
+                **GEMMA2_HEADS,
+                "layer_types": ["full_attention", "full_attention", "sliding_attention"],
+            },
+            "heads by layer": {
+                "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+                "per_layer_config": {
+                    "0": {"head_dim": 6, "num_key_value_heads": 2},
+                    "1": {"head_dim": 6, "num_key_value_heads": 2},
+                },
+            },
+            "heads all alike": {"per_layer_config": {}},
+            "bases by layer": {
+                **GEMMA2_HEADS,
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "default", "rope_theta": 300.0},
+                    "sliding_attention": {"rope_type": "linear", "factor": 3.0, "rope_theta": 50.0},
+                },
+            },
+            "biases": {**GEMMA2_HEADS, "attention_bias": True},
+            "silu": {**GEMMA2_HEADS, "hidden_activation": "silu", "rms_norm_eps": 0.1},
+            "output as wide as layers": {**GEMMA2_HEADS, "embedding_dim": 16},
+        },
+    ),
+    Variant("prefix", GEMMA2 | GEMMA2_HEADS | {"model_type": "embedding_gemma2_text"}, "model."),
+    Variant(
+        "text tower",
+        {
+            "model_type": "embedding_gemma2",
+            "image_token_id": 20,
+            "video_token_id": 30,
+            "audio_token_id": None,
+            "text_config": GEMMA2 | GEMMA2_HEADS | {"pad_token_id": 3},
+        },
     ),
     *_family(
         DECODER | {"head_dim": 8, "num_hidden_layers": 3, "sliding_window": 6, "query_pre_attn_scalar": 5},
@@ -293,6 +403,19 @@ VARIANTS: tuple[Variant, ...] = (
         },
     ),
     Variant("prefix", BERT | {"model_type": "nomic_bert"}, "nomic_bert."),
+    *_family(
+        BERT,
+        "jina_embeddings_v3",
+        {
+            "base and token types by default": {},
+            "token types": {"type_vocab_size": 2},
+            "head width": {"head_dim": 12},
+            "relu": {"hidden_act": "relu", "layer_norm_eps": 0.1},
+            "linear": {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 300.0}},
+            "old base": {"rope_theta": 50.0},
+        },
+    ),
+    Variant("prefix", BERT | {"model_type": "jina_embeddings_v3"}, "roberta."),
     *_family(
         BERT,
         "gte",

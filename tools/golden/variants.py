@@ -46,7 +46,7 @@ def value(name: str, shape: tuple[int, ...], scale: float, offset: float) -> np.
 def _spread(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
     """Scale and offset that keep activations of order one: norms near 1, matrices by their fan-in."""
     if len(shape) == 1:
-        return 0.25, 1.0 if name.endswith("weight") else 0.0
+        return 0.25, 1.0 if name.endswith(("weight", "layer_scalar")) else 0.0
     if any(part in name for part in EMBEDDINGS):
         return 1.0, 0.0
     return round(2.0 / float(np.prod(shape[1:])) ** 0.5, 4), 0.0
@@ -85,7 +85,11 @@ def _model(config_json: Config) -> PreTrainedModel:
 def _fill(model: PreTrainedModel) -> dict[str, list[Any]]:
     """Give every parameter its value by formula; returns shape, scale and offset by name. Tied copies count once."""
     tensors: dict[str, list[Any]] = {}
-    for name, parameter in model.named_parameters():
+    stored = model.state_dict()
+    buffers = [
+        (name, buffer) for name, buffer in model.named_buffers() if name in stored and buffer.is_floating_point()
+    ]
+    for name, parameter in [*model.named_parameters(), *buffers]:
         if name.startswith(("pooler.", "decoder.")):
             continue
         shape = tuple(parameter.shape)
@@ -102,7 +106,7 @@ def _vectors(variant: Variant) -> tuple[dict[str, list[Any]], dict[str, list[lis
     tensors: dict[str, list[Any]] = {}
     for tau in TAUS:
         rows = []
-        for text in ids(variant.config["vocab_size"]):
+        for text in ids(variant.config.get("text_config", variant.config)["vocab_size"]):
             model = _model(variant.config)
             tensors = _fill(model)
             with softmax_at(tau):
@@ -118,12 +122,11 @@ def _by_layer(tensors: dict[str, list[Any]]) -> dict[str, list[Any]]:
     patterns: dict[str, list[Any]] = {}
     for name, entry in tensors.items():
         pattern = LAYER.sub(".{}.", name, count=1)
-        if pattern in patterns:
-            assert patterns[pattern][:3] == entry, name
-            patterns[pattern][3] += 1
-        else:
+        if pattern not in patterns:
             patterns[pattern] = [*entry, 1]
-    # A tensor of some layers only keeps its full name.
+        elif patterns[pattern][:3] == entry:
+            patterns[pattern][3] += 1
+    # A tensor of some layers only, or of other shapes in others, keeps its full name.
     layers = max((entry[3] for entry in patterns.values()), default=1)
     whole = {pattern: entry for pattern, entry in patterns.items() if "{}" not in pattern or entry[3] == layers}
     covered = {pattern.replace("{}", str(i)) for pattern in whole for i in range(layers)}

@@ -1,11 +1,11 @@
-"""Causal decoders: Qwen, Mistral, Llama."""
+"""Causal decoders: Qwen, Mistral, Llama; and EuroBERT, which is Llama both ways."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from differential.case import ABSENT
-from differential.families.family import COMMON, Family, Option, Table, each
+from differential.families.family import COMMON, Family, Option, Table, each, without
 
 ROPE_SCALING: list[Option] = [
     {"rope_scaling": {"type": "linear", "factor": 2.0}},
@@ -201,5 +201,33 @@ FAMILIES: dict[str, Family] = {
             "form-tp": [{"pretraining_tp": 1}],
         },
         DECODER_HEADS,
+    ),
+    "eurobert": Family(
+        "llama",
+        DECODER
+        | {
+            "model_type": "eurobert",
+            "architectures": ["EuroBertModel"],
+            "rms_norm_eps": 1e-5,
+            "attention_bias": False,
+            "mlp_bias": False,
+            "bos_token_id": 0,
+            "eos_token_id": 1,
+            "pad_token_id": 1,
+            "mask_token_id": 2,
+        },
+        without(
+            DECODER_SWITCHES,
+            "bidirectional",
+            "form-causal",
+            form_causal=each("is_causal", True, False),
+            attention_bias=each("attention_bias", True),
+            mlp_bias=each("mlp_bias", True),
+            form_bias=[{"attention_bias": ABSENT, "mlp_bias": ABSENT}],
+            head_dim=each("head_dim", 12),
+            form_head_dim=each("head_dim", 8, None),
+            kv_heads_absent=[{"num_key_value_heads": ABSENT}, {"num_key_value_heads": None}],
+        ),
+        ("ForMaskedLM", "ForSequenceClassification"),
     ),
 }

@@ -1,4 +1,4 @@
-"""Families whose layers are of two kinds: ModernBERT and Gemma 3."""
+"""Families whose layers are of two kinds: ModernBERT, Gemma 3, EmbeddingGemma 2, UltraBERT."""
 
 from __future__ import annotations
 
@@ -173,6 +173,152 @@ GEMMA_SWITCHES: Table = COMMON | {
     "form-eps": each("rms_norm_eps", ABSENT),
 }
 
+ULTRABERT: dict[str, Any] = {
+    "model_type": "ultrabert",
+    "architectures": ["UltrabertModel"],
+    "hidden_size": 32,
+    "intermediate_size": 40,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "hidden_act": "silu",
+    "attention_windows": [8, 8, 0, 8],
+    "rope_theta": [10000.0, 10000.0, 2560000.0, 10000.0],
+    "max_position_embeddings": 512,
+    "rms_norm_eps": 1e-6,
+    "attention_bias": False,
+    "mlp_bias": False,
+    "torch_dtype": "float32",
+}
+_NEW_ULTRABERT: dict[str, Any] = {"attention_windows": ABSENT, "rope_theta": ABSENT}
+
+ULTRABERT_SWITCHES: Table = COMMON | {
+    "sizes": [
+        {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 30},
+        {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 48},
+    ],
+    "activation": each("hidden_act", "gelu", "relu", "gelu_new"),
+    "form-activation": each("hidden_act", ABSENT),
+    "kv-heads": each("num_key_value_heads", 1, 4, ABSENT),
+    "head-dim": each("head_dim", 12),
+    "form-head-dim": each("head_dim", 8, None),
+    "windows": [
+        {"attention_windows": [None, 16, 16, None], "rope_theta": [2560000.0, 10000.0, 10000.0, 2560000.0]},
+        {"attention_windows": ABSENT, "sliding_window": 5},
+        {"attention_windows": ABSENT, "rope_theta": ABSENT, "sliding_window": 5, "num_hidden_layers": 3},
+    ],
+    "pattern": [
+        {
+            **_NEW_ULTRABERT,
+            "sliding_window": 8,
+            "layer_types": ["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
+        },
+    ],
+    "form-windows": [
+        {
+            **_NEW_ULTRABERT,
+            "sliding_window": 8,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+        },
+        {**_NEW_ULTRABERT, "sliding_window": 8},
+        {"sliding_window": 99},
+    ],
+    "rope-theta": [
+        {"rope_theta": [77.0, 77.0, 2560000.0, 77.0]},
+        {"rope_theta": [10000.0, 10000.0, 300.0, 10000.0]},
+        {"rope_parameters": layered({"rope_theta": 300.0}, {"rope_theta": 60.0})},
+    ],
+    "rope-scaling": [
+        {"rope_parameters": layered({"rope_theta": 300.0, "rope_type": "linear", "factor": 4.0}, {"rope_theta": 60.0})},
+        {"rope_parameters": layered({"rope_theta": 300.0}, {"rope_theta": 60.0, "rope_type": "linear", "factor": 4.0})},
+    ],
+    "form-rope": [{"rope_theta": ABSENT}],
+    "attention-bias": each("attention_bias", True),
+    "mlp-bias": each("mlp_bias", True),
+    "form-biases": [{"attention_bias": ABSENT, "mlp_bias": ABSENT}],
+    "eps": each("rms_norm_eps", 1e-2),
+    "form-eps": each("rms_norm_eps", ABSENT),
+}
+
+GEMMA2: dict[str, Any] = {
+    "model_type": "embedding_gemma2_text",
+    "architectures": ["EmbeddingGemma2TextModel"],
+    "hidden_size": 32,
+    "intermediate_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+    "per_layer_config": {"2": {"head_dim": 12, "num_key_value_heads": 1}},
+    "hidden_size_per_layer_input": 10,
+    "embedding_dim": 24,
+    "sliding_window": 8,
+    "max_position_embeddings": 512,
+    "rms_norm_eps": 1e-6,
+    "rope_parameters": layered({"rope_theta": 1000000.0}, {"rope_theta": 10000.0}),
+    "attention_bias": False,
+    "torch_dtype": "float32",
+}
+
+GEMMA2_SWITCHES: Table = COMMON | {
+    "sizes": [
+        {"hidden_size": 64, "intermediate_size": 30, "embedding_dim": 16},
+        {"hidden_size": 16, "hidden_size_per_layer_input": 12},
+    ],
+    "heads": [
+        {"head_dim": 10, "num_key_value_heads": 4},
+        {"per_layer_config": {"2": {"head_dim": 16, "num_key_value_heads": 4}}},
+        {"per_layer_config": {"2": {"num_key_value_heads": 1}}},
+        {"per_layer_config": {"0": {"head_dim": 6}, "1": {"head_dim": 6}}},
+        {"per_layer_config": {}},
+        {"per_layer_config": ABSENT, "global_head_dim": 12, "num_global_key_value_heads": 2},
+    ],
+    "form-heads": [
+        {"per_layer_config": ABSENT, "global_head_dim": 12, "num_global_key_value_heads": 1},
+        {"per_layer_config": {"02": {"head_dim": 12, "num_key_value_heads": 1}}},
+        {"global_head_dim": 16},
+    ],
+    "window": each("sliding_window", 3, 20),
+    "pattern": [
+        {
+            "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+            "per_layer_config": {
+                "0": {"head_dim": 12, "num_key_value_heads": 1},
+                "2": {"head_dim": 12, "num_key_value_heads": 1},
+            },
+        },
+        {
+            "layer_types": ABSENT,
+            "sliding_window_pattern": 2,
+            "num_hidden_layers": 4,
+            "per_layer_config": {"1": {"num_key_value_heads": 1}, "3": {"num_key_value_heads": 1}},
+        },
+    ],
+    "form-pattern": [
+        {"layer_types": ABSENT, "sliding_window_pattern": 3},
+        {"layer_types": ABSENT},
+        {"layer_types": ["sliding_attention", "sliding_attention", "sliding_attention"]},
+    ],
+    "per-layer-width": each("hidden_size_per_layer_input", 7, 40),
+    "output-width": each("embedding_dim", 32, 40),
+    "rope-theta": [
+        {"rope_parameters": layered({"rope_theta": 400.0}, {"rope_theta": 10000.0})},
+        {"rope_parameters": layered({"rope_theta": 1000000.0}, {"rope_theta": 50.0})},
+    ],
+    "rope-scaling": [
+        {"rope_parameters": layered({"rope_theta": 400.0}, {"rope_theta": 50.0, "rope_type": "linear", "factor": 3.0})},
+        {"rope_parameters": layered({"rope_theta": 400.0, "rope_type": "linear", "factor": 3.0}, {"rope_theta": 50.0})},
+    ],
+    "form-rope": each("rope_parameters", ABSENT, None),
+    "activation": each("hidden_activation", "gelu", "silu"),
+    "form-activation": each("hidden_activation", ABSENT),
+    "attention-bias": each("attention_bias", True),
+    "eps": each("rms_norm_eps", 1e-2),
+    "form-eps": each("rms_norm_eps", ABSENT),
+}
+
 FAMILIES: dict[str, Family] = {
     "modernbert": Family(
         "modernbert",
@@ -186,5 +332,21 @@ FAMILIES: dict[str, Family] = {
         GEMMA_SWITCHES,
         ("ForCausalLM",),
         embedding_std=0.12,
+    ),
+    "embedding-gemma2": Family(
+        "gemma3-text",
+        GEMMA2,
+        GEMMA2_SWITCHES,
+        prefixes=("language_model.", "model."),
+        gain=0.8,
+        embedding_std=0.6,
+        width_key="embedding_dim",
+    ),
+    "ultrabert": Family(
+        "modernbert",
+        ULTRABERT,
+        ULTRABERT_SWITCHES,
+        ("ForMaskedLM", "ForSequenceClassification"),
+        prefixes=("ultrabert.",),
     ),
 }

@@ -1,4 +1,4 @@
-"""BERT with rotary positions or ALiBi: NomicBERT, JinaBERT, GTE; by their published code and by transformers' own."""
+"""BERT with rotary positions or ALiBi: NomicBERT, JinaBERT, Jina v3, GTE; as published and as transformers has them."""
 
 from __future__ import annotations
 
@@ -130,6 +130,17 @@ GTE_NATIVE = {
     "rope_parameters": {"rope_theta": 20000.0, "rope_type": "default"},
 }
 
+JINA_V3 = {
+    **NOMIC_NATIVE,
+    "model_type": "jina_embeddings_v3",
+    "architectures": ["JinaEmbeddingsV3Model"],
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
+    "type_vocab_size": 1,
+    "pad_token_id": 1,
+    "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"},
+}
+
 NATIVE_SWITCHES: Table = {
     "form-dtype": NATIVE_FORMS,
     "form-harmless": HARMLESS,
@@ -190,6 +201,18 @@ FAMILIES: dict[str, Family] = {
         prefixes=("bert.", "model."),
         gain=1.1,
         widest=6.0,  # ALiBi's distances alone spread the logits of a long text
+    ),
+    "jina-v3": Family(
+        "xlm-roberta",
+        JINA_V3,
+        NATIVE_SWITCHES
+        | {
+            "activation": each("hidden_act", "relu", "gelu_new", "silu"),
+            "form-activation": each("hidden_act", ABSENT),
+            "head-dim": each("head_dim", 12),
+            "form-token-types": each("type_vocab_size", ABSENT, 2),
+        },
+        ("ForMaskedLM", "ForSequenceClassification"),
     ),
     "gte-new": Family(
         "bert",
