@@ -3,7 +3,7 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, variants, mamba2, adapters, pooling, tokenizers, convert, reference or all.
+PART is tiny, families, rerankers, variants, mamba2, adapters, pooling, tokenizers, convert, reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -31,6 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     parts = (
         "tiny",
         "families",
+        "rerankers",
         "variants",
         "mamba2",
         "adapters",
@@ -41,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
         "all",
     )
     parser.add_argument("part", nargs="?", default="all", choices=parts)
-    parser.add_argument("names", nargs="*", help="with `families`: only these folders")
+    parser.add_argument("names", nargs="*", help="with `families` or `rerankers`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
     parser.add_argument("--output", type=Path, default=ROOT / "tests", help="folder to write below")
     return parser.parse_args()
@@ -64,6 +65,10 @@ def main() -> None:
         from golden import family_models
 
         family_models.write_all(arguments.output / "golden", tuple(arguments.names))
+    if arguments.part in ("rerankers", "all"):
+        from golden import rerankers
+
+        rerankers.write_all(arguments.output / "golden" / "rerankers", tuple(arguments.names))
     if arguments.part in ("variants", "all"):
         from golden import variants
 

@@ -37,6 +37,12 @@ struct RequestQueueOptions {
   int tokenizer_threads = 0;
 };
 
+/// A pair that a request keeps until it is answered (TextPair, treble/reranker.h).
+struct OwnedTextPair {
+  std::string query;
+  std::string text;
+};
+
 /// What a caller may ask for beside EncodeOptions.
 struct SubmitOptions {
   /// A request that has texts waiting when this passes is answered with Error{deadline_exceeded}; they do not run. Once
@@ -136,6 +142,15 @@ class RequestQueue {
   /// The same with a callback, which is not called when this throws.
   TREBLE_API void submit_token_ids(std::vector<TokenIds> lists, const EncodeOptions& options,
                                    const SubmitOptions& submit_options, Callback callback);
+
+  /// As `submit`, of pairs that Reranker::encoder() reads: the raw logits of each, [pairs, labels], stand in the place
+  /// of vectors (apply, treble/reranker.h, makes scores of them). Any other encoder reads a pair as its tokenizer lays
+  /// it out.
+  TREBLE_API std::future<Embeddings> submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options = {},
+                                                  const SubmitOptions& submit_options = {});
+  /// The same with a callback, which is not called when this throws.
+  TREBLE_API void submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options,
+                               const SubmitOptions& submit_options, Callback callback);
 
   /// Refuses new requests and returns when all accepted ones have been answered.
   TREBLE_API void drain();

@@ -151,7 +151,6 @@ class SentenceEncoder {
 
  private:
   friend struct internal::EncoderAccess;
-  static SentenceEncoder load_fastest(ModelOptions options);
   struct Impl;
   explicit SentenceEncoder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

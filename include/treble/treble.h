@@ -22,6 +22,7 @@
 #include "treble/provenance.h"
 #include "treble/report_page.h"
 #include "treble/request_queue.h"
+#include "treble/reranker.h"
 #include "treble/reservoir.h"
 #include "treble/sentence_encoder.h"
 #include "treble/similarity.h"

@@ -7,17 +7,18 @@
 
 namespace treble::internal {
 
-namespace {
-
 void append(const TokenizedText& text, std::int64_t index, PackedBatch& batch) {
   if (batch.offsets.empty()) batch.offsets.push_back(0);
+  if (!text.token_types.empty()) {
+    batch.token_types.resize(batch.ids.size());
+    batch.token_types.insert(batch.token_types.end(), text.token_types.begin(), text.token_types.end());
+  }
   batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
+  if (!batch.token_types.empty()) batch.token_types.resize(batch.ids.size());
   batch.offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
   batch.text_index.push_back(index);
   batch.prompt_tokens.push_back(text.prompt_tokens);
 }
-
-}  // namespace
 
 std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, const BatchPlan& plan) {
   if (plan.token_budget < 1) {

@@ -19,6 +19,9 @@ struct BatchPlan {
   std::int64_t min_tokens = 1;
 };
 
+/// Puts a text, number `index` of its call, behind those that the batch has.
+void append(const TokenizedText& text, std::int64_t index, PackedBatch& batch);
+
 /// Divides texts into batches, longest text first. Every text appears exactly once. Throws Error{invalid_argument} when
 /// token_budget < 1.
 std::vector<PackedBatch> pack_batches(std::span<const TokenizedText> texts, const BatchPlan& plan);

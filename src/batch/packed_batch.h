@@ -12,6 +12,8 @@ struct PackedBatch {
   std::vector<std::int32_t> ids;         ///< [total_tokens]
   std::vector<std::int64_t> offsets;     ///< [num_sequences + 1], the first 0, the last total_tokens
   std::vector<std::int64_t> text_index;  ///< [num_sequences]: where each sequence stands in the caller's order
+  /// [total_tokens]: the type of each token (which text of a pair it belongs to); empty: all are of type 0.
+  std::vector<std::uint8_t> token_types = {};
   /// [num_sequences]: leading tokens that belong to the prompt, the special token before it included; 0 without one.
   std::vector<std::int64_t> prompt_tokens;
 

@@ -14,8 +14,10 @@ namespace {
 constexpr std::int64_t kTokenizeChunk = 16;
 
 /// Cut to tokenize.max_length, then further until no more than max_counted tokens take a row of the position table.
-TokenizedText encode_in_plan(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text) {
-  TokenizedText result = tokenizer.encode(text, plan.tokenize);
+/// `encode` makes tokens under TokenizeOptions.
+template <typename Encode>
+TokenizedText encode_in_plan(const Tokenizer& tokenizer, const CallPlan& plan, const Encode& encode) {
+  TokenizedText result = encode(plan.tokenize);
   result.prompt_tokens = plan.prompt_tokens;
   if (!plan.padding_idx) return result;
   TokenizeOptions shorter = plan.tokenize;
@@ -25,24 +27,47 @@ TokenizedText encode_in_plan(const Tokenizer& tokenizer, const CallPlan& plan, s
         size - std::count(result.ids.begin(), result.ids.end(), *plan.padding_idx) - plan.max_counted;
     if (too_many <= 0) return result;
     shorter.max_length = static_cast<std::size_t>(size - too_many);
-    result = tokenizer.encode(text, shorter);
+    result = encode(shorter);
     result.prompt_tokens = tokenizer.count_prompt_tokens(plan.prompt, shorter);
   }
 }
 
-}  // namespace
-
-TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text,
-                                     std::int64_t index) {
+/// `encode` makes the tokens of text (or pair) `index`.
+template <typename Encode>
+TokenizedText encode_item(const Tokenizer& tokenizer, const CallPlan& plan, std::int64_t index, const Encode& encode) {
   try {
-    TokenizedText result = plan.prompt.empty() ? encode_in_plan(tokenizer, plan, text)
-                                               : encode_in_plan(tokenizer, plan, plan.prompt + std::string(text));
+    TokenizedText result = encode_in_plan(tokenizer, plan, encode);
     result.prompt_tokens = std::min(result.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
     return result;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
                 {.text_index = index, .file = error.file()});
   }
+}
+
+/// The text with the prompt before it, in `room` where there is one.
+std::string_view prompted(const CallPlan& plan, std::string_view text, std::string& room) {
+  if (plan.prompt.empty()) return text;
+  room = plan.prompt;
+  return room += text;
+}
+
+}  // namespace
+
+TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text,
+                                     std::int64_t index) {
+  std::string room;
+  const std::string_view whole = prompted(plan, text, room);
+  return encode_item(tokenizer, plan, index,
+                     [&](const TokenizeOptions& options) { return tokenizer.encode(whole, options); });
+}
+
+TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, const TextPair& pair,
+                                     std::int64_t index) {
+  std::string room;
+  const std::string_view query = prompted(plan, pair.query, room);
+  return encode_item(tokenizer, plan, index,
+                     [&](const TokenizeOptions& options) { return tokenizer.encode_pair(query, pair.text, options); });
 }
 
 std::vector<TokenCount> internal::token_counts(std::span<const TokenizedText> texts) {
@@ -145,20 +170,36 @@ CallPlan SentenceEncoder::Impl::plan(const EncodeOptions& options) const {
   return result;
 }
 
-std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(std::span<const std::string_view> texts,
-                                                           const CallPlan& plan, CallWatch* watch) {
-  const auto count = static_cast<std::int64_t>(texts.size());
-  std::vector<TokenizedText> tokenized(texts.size());
+namespace {
+
+/// `items` are texts or pairs.
+template <typename Item>
+std::vector<TokenizedText> tokenize_all(ThreadPool& pool, const Tokenizer& tokenizer, std::span<const Item> items,
+                                        const CallPlan& plan, CallWatch* watch) {
+  const auto count = static_cast<std::int64_t>(items.size());
+  std::vector<TokenizedText> tokenized(items.size());
   const std::int64_t chunks = (count + kTokenizeChunk - 1) / kTokenizeChunk;
   pool.parallel_for(chunks, [&](std::int64_t chunk, int) {
     if (watch != nullptr) watch->check_early();
     const std::int64_t end = std::min(count, (chunk + 1) * kTokenizeChunk);
     for (std::int64_t index = chunk * kTokenizeChunk; index < end; ++index) {
       const auto i = static_cast<std::size_t>(index);
-      tokenized[i] = tokenize_one(tokenizer, plan, texts[i], index);
+      tokenized[i] = tokenize_one(tokenizer, plan, items[i], index);
     }
   });
   return tokenized;
+}
+
+}  // namespace
+
+std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(std::span<const std::string_view> texts,
+                                                           const CallPlan& plan, CallWatch* watch) {
+  return tokenize_all(pool, tokenizer, texts, plan, watch);
+}
+
+std::vector<TokenizedText> SentenceEncoder::Impl::tokenize(std::span<const TextPair> pairs, const CallPlan& plan,
+                                                           CallWatch* watch) {
+  return tokenize_all(pool, tokenizer, pairs, plan, watch);
 }
 
 void SentenceEncoder::Impl::validate(const EncodeOptions& options) const {

@@ -1,9 +1,12 @@
 #include "engine/compute_choice.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <string_view>
 #include <utility>
 
+#include "engine/encoder_access.h"
 #include "kernels/compute_isa.h"
 
 namespace treble::internal {
@@ -40,6 +43,29 @@ std::vector<std::string> samples() {
   return texts;
 }
 
+/// Of one column.
+double correlation(const Embeddings& a, const Embeddings& b, std::size_t column) {
+  const auto mean = [&](const Embeddings& of) {
+    double sum = 0;
+    for (std::int64_t row = 0; row < of.count; ++row) sum += double{of.row(row)[column]};
+    return sum / static_cast<double>(of.count);
+  };
+  const double mean_a = mean(a);
+  const double mean_b = mean(b);
+  double both = 0;
+  double square_a = 0;
+  double square_b = 0;
+  for (std::int64_t row = 0; row < a.count; ++row) {
+    const double from_a = double{a.row(row)[column]} - mean_a;
+    const double from_b = double{b.row(row)[column]} - mean_b;
+    both += from_a * from_b;
+    square_a += from_a * from_a;
+    square_b += from_b * from_b;
+  }
+  if (square_a == 0 && square_b == 0) return 1;
+  return square_a == 0 || square_b == 0 ? 0 : both / std::sqrt(square_a * square_b);
+}
+
 }  // namespace
 
 std::vector<ComputeType> fast_compute_types() {
@@ -56,6 +82,20 @@ double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candid
   double sum = 0;
   for (std::int64_t i = 0; i < expected.count; ++i) sum += cosine(expected.row(i), found.row(i));
   return sum / static_cast<double>(expected.count);
+}
+
+double sample_correlation(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
+  const auto texts = samples();
+  std::vector<TextPair> pairs;
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    pairs.push_back({kSentences[(5 * i + 3) % kSentences.size()], texts[i]});
+  const auto expected = EncoderAccess::encode_pairs(exact, pairs, {});
+  const auto found = EncoderAccess::encode_pairs(candidate, pairs, {});
+  double worst = 1;
+  for (std::int64_t label = 0; label < expected.dim; ++label) {
+    worst = std::min(worst, correlation(expected, found, static_cast<std::size_t>(label)));
+  }
+  return worst;
 }
 
 }  // namespace treble::internal

@@ -10,8 +10,8 @@
 
 namespace treble::internal {
 
-/// What a faster type must keep, as the mean over the sample texts.
-inline constexpr double kMinSampleCosine = 0.9995;
+/// What a faster type must keep on the samples.
+inline constexpr double kMinSampleAgreement = 0.9995;
 inline constexpr int kNumSamples = 12;
 
 /// Types that are faster than float32 on this CPU, the fastest first. Decided by its instructions, never by a clock, so
@@ -20,5 +20,9 @@ std::vector<ComputeType> fast_compute_types();
 
 /// Mean cosine between the two models' vectors of kNumSamples built-in texts of 4 to about 250 tokens.
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate);
+
+/// Of models loaded for scores: the correlation between the two models' logits of kNumSamples pairs of these texts, of
+/// the worst label. 1 where the logits of a label do not differ at all from pair to pair.
+double sample_correlation(const SentenceEncoder& exact, const SentenceEncoder& candidate);
 
 }  // namespace treble::internal

@@ -86,7 +86,7 @@ TEST(ComputeTypes, AutomaticKeepsItsPromiseAndSaysWhy) {
   const auto chosen = load(ComputeType::automatic);
   EXPECT_NE(chosen.info().compute_dtype, ComputeType::automatic);
   EXPECT_NE(chosen.info().dtype_reason.find("mean cosine to float32"), std::string::npos);
-  EXPECT_GE(sample_cosine(load(ComputeType::float32), chosen), kMinSampleCosine);
+  EXPECT_GE(sample_cosine(load(ComputeType::float32), chosen), kMinSampleAgreement);
   EXPECT_EQ(load(ComputeType::automatic).info().compute_dtype, chosen.info().compute_dtype);
 }
 

@@ -44,6 +44,27 @@ Embeddings EncoderAccess::encode_tokenized(const SentenceEncoder& encoder, std::
   return out;
 }
 
+const ScoreSettings& EncoderAccess::score_settings(const SentenceEncoder& encoder) {
+  return encoder.impl_->settings.scores;
+}
+
+TokenizedText EncoderAccess::tokenize_pair(const SentenceEncoder& encoder, const CallPlan& plan, const TextPair& pair,
+                                           std::int64_t index) {
+  return tokenize_one(encoder.impl_->tokenizer, plan, pair, index);
+}
+
+Embeddings EncoderAccess::encode_pairs(const SentenceEncoder& encoder, std::span<const TextPair> pairs,
+                                       const EncodeOptions& options) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  const CallPlan plan = model.plan(options);
+  Embeddings out = room_for(pairs.size(), plan.dim);
+  if (pairs.empty()) return out;
+  CallWatch watch(options, std::ssize(pairs));
+  out.token_counts = model.encode_tokenized(model.tokenize(pairs, plan, &watch), options, Batching::fastest,
+                                            {out.values, out.dim}, watch);
+  return out;
+}
+
 std::vector<std::vector<Token>> EncoderAccess::tokenize_whole(const SentenceEncoder& encoder,
                                                               std::span<const std::string_view> texts,
                                                               const TokenizationOptions& options) {

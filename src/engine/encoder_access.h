@@ -12,11 +12,13 @@
 #include "batch/packed_batch.h"
 #include "engine/layer_vectors.h"
 #include "engine/length_limit.h"
+#include "engine/model_folder.h"
 #include "layers/attention_observer.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenized_text.h"
 #include "tokenizer/tokenizer.h"
 #include "treble/error.h"
+#include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 #include "treble/tokens.h"
 
@@ -74,6 +76,20 @@ struct LayerCallTexts {
 Error non_finite_vector(std::int64_t text, std::int64_t tokens, const Temperature& temperature);
 
 struct EncoderAccess {
+  /// As SentenceEncoder::load; for scores, the raw logits of the model's head stand in the place of vectors.
+  static SentenceEncoder load(const ModelOptions& options, ModelPurpose purpose);
+
+  /// What was loaded for scores.
+  static const ScoreSettings& score_settings(const SentenceEncoder& encoder);
+
+  /// Pair `index` of a call. Throws what encode throws for texts.
+  static TokenizedText tokenize_pair(const SentenceEncoder& encoder, const CallPlan& plan, const TextPair& pair,
+                                     std::int64_t index);
+
+  /// SentenceEncoder::encode of pairs, each read as one sequence.
+  static Embeddings encode_pairs(const SentenceEncoder& encoder, std::span<const TextPair> pairs,
+                                 const EncodeOptions& options);
+
   /// The checks of `encode` that need no text, and what follows from the options. Throws what encode throws for them.
   static CallPlan plan(const SentenceEncoder& encoder, const EncodeOptions& options);
 
@@ -162,6 +178,9 @@ struct EncoderAccess {
   /// A loop on the model's threads.
   static void parallel_for(const SentenceEncoder& encoder, std::int64_t count,
                            const std::function<void(std::int64_t)>& body);
+
+ private:
+  static SentenceEncoder load_fastest(ModelOptions options, ModelPurpose purpose);
 };
 
 }  // namespace treble::internal

@@ -11,6 +11,7 @@
 #include "engine/sentence_encoder_impl.h"
 #include "kernels/compute_isa.h"
 #include "kernels/int8_calibration.h"
+#include "models/classification_head.h"
 #include "models/folder_check.h"
 #include "models/model_registry.h"
 
@@ -34,6 +35,25 @@ void give_back_freed_memory() {
 #endif
 }
 
+/// What follows the encoder: the folder's modules, or the head in the model's weights.
+ModuleChain load_modules(const ModelSettings& settings, const Encoder& encoder) {
+  const std::int64_t hidden = encoder.config().output_width();
+  if (settings.purpose == ModelPurpose::vectors) return ModuleChain::load(settings.parts.folder, hidden);
+  const ClassificationHead head = load_head(encoder, settings.parts.weights);
+  std::vector<ChainLayer> layers;
+  for (const HeadLayer& layer : head.layers) {
+    layers.push_back({.in = layer.in,
+                      .out = layer.out,
+                      .weight = {layer.weight.data(), static_cast<std::size_t>(layer.in * layer.out)},
+                      .bias = layer.bias,
+                      .activation = layer.activation,
+                      .norm_gain = layer.norm.gain,
+                      .norm_bias = layer.norm.bias,
+                      .norm_eps = layer.norm.eps});
+  }
+  return ModuleChain::of_head(head.pooling, hidden, layers);
+}
+
 }  // namespace
 
 SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration)
@@ -45,8 +65,18 @@ SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_sett
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
       encoder(
           load_encoder(settings.parts.weights, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
-      modules(ModuleChain::load(settings.parts.folder, encoder.config().output_width())),
+      modules(load_modules(settings, encoder)),
       tokenizer(loading_tokenizer.get()) {}
+
+/// Built-in sentence `index`; of a model for scores, with the next one as a pair.
+TokenizedText SentenceEncoder::Impl::calibration_item(std::size_t index) const {
+  const auto sentences = rounding_sentences();
+  const auto number = static_cast<std::int64_t>(index);
+  const CallPlan reading = plan_reading({});
+  if (settings.purpose == ModelPurpose::vectors) return tokenize_one(tokenizer, reading, sentences[index], number);
+  const TextPair pair{sentences[index], sentences[(index + 1) % sentences.size()]};
+  return tokenize_one(tokenizer, reading, pair, number);
+}
 
 /// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a
 /// word it has no token for, a limit that leaves no room for text) is left out: loading does not fail for texts that
@@ -56,11 +86,9 @@ void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
   LayerWorkspace layers;
   const Execution shared(kernels, &pool, &calibration);
   const Execution alone(kernels, nullptr, &calibration);
-  const auto sentences = rounding_sentences();
-  const EncodeOptions options;
-  for (std::size_t i = 0; i < sentences.size(); ++i) {
+  for (std::size_t i = 0; i < rounding_sentences().size(); ++i) {
     try {
-      const auto tokenized = tokenize_one(tokenizer, plan_reading(options), sentences[i], static_cast<std::int64_t>(i));
+      const auto tokenized = calibration_item(i);
       for (const auto& batch : pack_batches({&tokenized, 1}, {})) {
         // Inputs are observed by one thread at a time; where threads split the outputs, that is so.
         const Execution& execution = Linear::splits_outputs(shared, batch.total_tokens()) ? shared : alone;
@@ -74,11 +102,16 @@ void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
 }
 
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
-  if (options.dtype == ComputeType::automatic) return load_fastest(options);
+  return EncoderAccess::load(options, ModelPurpose::vectors);
+}
+
+SentenceEncoder EncoderAccess::load(const ModelOptions& options, ModelPurpose purpose) {
+  if (options.dtype == ComputeType::automatic) return load_fastest(options, purpose);
   ModelParts parts = find_model_parts(options.model, {options.adapter, options.task});
   check_model_folder(parts);
   Int8Calibration calibration;
-  auto impl = std::make_unique<Impl>(options, read_model_settings(std::move(parts)), calibration);
+  auto impl =
+      std::make_unique<SentenceEncoder::Impl>(options, read_model_settings(std::move(parts), purpose), calibration);
   impl->info = describe_model({.options = options,
                                .settings = impl->settings,
                                .limit = impl->limit,
@@ -94,17 +127,20 @@ SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
   return SentenceEncoder(std::move(impl));
 }
 
-SentenceEncoder SentenceEncoder::load_fastest(ModelOptions options) {
+SentenceEncoder EncoderAccess::load_fastest(ModelOptions options, ModelPurpose purpose) {
+  const bool vectors = purpose == ModelPurpose::vectors;
+  const char* measure = vectors ? "mean cosine to float32" : "correlation of logits with float32";
   options.dtype = ComputeType::float32;
-  SentenceEncoder exact = load(options);
+  SentenceEncoder exact = load(options, purpose);
   std::string reason;
   for (const ComputeType type : fast_compute_types()) {
     options.dtype = type;
-    SentenceEncoder candidate = load(options);
-    const double cosine = sample_cosine(exact, candidate);
-    const bool faithful = cosine >= kMinSampleCosine;
-    reason += fmt::format("{}{}: mean cosine to float32 {:.6f} on {} sample texts, {} {}", reason.empty() ? "" : "; ",
-                          to_string(type), cosine, kNumSamples, faithful ? "at least" : "below", kMinSampleCosine);
+    SentenceEncoder candidate = load(options, purpose);
+    const double agreement = vectors ? sample_cosine(exact, candidate) : sample_correlation(exact, candidate);
+    const bool faithful = agreement >= kMinSampleAgreement;
+    reason += fmt::format("{}{}: {} {:.6f} on {} sample {}, {} {}", reason.empty() ? "" : "; ", to_string(type),
+                          measure, agreement, kNumSamples, vectors ? "texts" : "pairs", faithful ? "at least" : "below",
+                          kMinSampleAgreement);
     if (!faithful) continue;
     candidate.impl_->info.dtype_reason = "auto: " + reason;
     return candidate;

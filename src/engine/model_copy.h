@@ -40,8 +40,8 @@ inline void expect_words(const std::string& message, const std::vector<std::stri
 class ModelCopy {
  public:
   explicit ModelCopy(const std::string& family)
-      : folder_(std::filesystem::temp_directory_path() /
-                ("treble-model-" + std::to_string(::getpid()) + "-" + family)) {
+      : folder_(std::filesystem::temp_directory_path() / ("treble-model-" + std::to_string(::getpid()) + "-" +
+                                                          std::filesystem::path(family).filename().string())) {
     std::filesystem::remove_all(folder_);
     std::filesystem::copy(model_path(family), folder_, std::filesystem::copy_options::recursive);
   }

@@ -52,18 +52,22 @@ void read_model_config(const fs::path& folder, ModelSettings& settings) {
   if (!is_there(path)) return;
   const auto json = JsonObject::from_file(path);
   const std::string type = json.string("model_type").value_or("SentenceTransformer");
-  if (type != "SentenceTransformer") {
+  if (settings.purpose == ModelPurpose::vectors && type != "SentenceTransformer") {
     fail_at(json, ErrorCode::unsupported,
-            R"(the model is a {:.40}; Treble serves a SentenceTransformer, one vector a text)", type);
+            R"(the model is a {:.40}; Treble serves a SentenceTransformer, one vector a text{})", type,
+            type == "CrossEncoder" ? ", and this as a reranker (Reranker, treble rerank, treble serve)" : "");
   }
   read_prompts(json, settings);
-  read_similarity(json, settings);
+  if (settings.purpose == ModelPurpose::vectors) read_similarity(json, settings);
   // truncate_dim is read with the modules.
   constexpr std::array<std::string_view, 7> kKnown = {"__version__",         "model_type",         "prompts",
                                                       "default_prompt_name", "similarity_fn_name", "truncate_dim",
                                                       "requirements"};
   for (const auto& [key, value] : json.value().items()) {
     if (value.is_null() || std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end()) continue;
+    // The second is about autocast, which there is none of: heads are computed in float32 always.
+    const bool of_scores = key == "activation_fn" || key == "keep_in_fp32_modules";
+    if (settings.purpose == ModelPurpose::scores && of_scores) continue;
     settings.warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: nothing is known of it", json.origin(), key));
   }
 }
@@ -124,15 +128,23 @@ std::optional<std::string> find_prompt(const ModelSettings& settings, const std:
   return std::nullopt;
 }
 
-ModelSettings read_model_settings(ModelParts parts) {
+ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
   ModelSettings settings;
   settings.parts = std::move(parts);
+  settings.purpose = purpose;
   settings.warnings = settings.parts.warnings;
+  if (purpose == ModelPurpose::scores) {
+    settings.scores = read_score_settings(settings.parts);
+    const auto& warnings = settings.scores.warnings;
+    settings.warnings.insert(settings.warnings.end(), warnings.begin(), warnings.end());
+  }
   const fs::path& folder = settings.parts.folder;
   const fs::path& transformer = settings.parts.transformer;
   if (is_there(folder / "modules.json")) {
     read_model_config(folder, settings);
-    SentenceConfig config = read_sentence_config(transformer);
+    SentenceConfig config =
+        read_sentence_config(transformer, purpose == ModelPurpose::vectors ? TransformerTask::feature_extraction
+                                                                           : TransformerTask::sequence_classification);
     settings.lowercase = config.lowercase;
     settings.limits.own = std::move(config.own);
     settings.limits.call = std::move(config.call);

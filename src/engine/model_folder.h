@@ -7,10 +7,14 @@
 #include <vector>
 
 #include "engine/length_limit.h"
+#include "engine/score_settings.h"
 #include "models/model_parts.h"
 #include "treble/similarity.h"
 
 namespace treble::internal {
+
+/// What a model is loaded for: vectors of texts, or the logits of its head for sequence classification in their place.
+enum class ModelPurpose { vectors, scores };
 
 struct ModelSettings {
   /// Where everything is.
@@ -21,13 +25,15 @@ struct ModelSettings {
   std::map<std::string, std::string> prompts;
   std::string default_prompt_name;
   Similarity similarity = Similarity::cosine;
+  ModelPurpose purpose = ModelPurpose::vectors;
+  ScoreSettings scores = {};  ///< of that purpose
   /// What the files say that was not used.
   std::vector<std::string> warnings;
 };
 
 /// Throws Error{invalid_file, unsupported} naming file and key. A folder without modules.json is a plain transformer to
 /// sentence-transformers, which then reads none of its own files; so does this.
-ModelSettings read_model_settings(ModelParts parts);
+ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose = ModelPurpose::vectors);
 
 /// The prompt of that name. "query" and "document" are there in every model of sentence-transformers, empty where the
 /// model's files do not say otherwise.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <new>
 
-#include "batch/packed_batch.h"
+#include "batch/batch_packer.h"
 
 namespace treble::internal {
 
@@ -13,21 +13,30 @@ namespace {
 constexpr std::int64_t kBytesPerToken = 4;
 constexpr std::int64_t kSpecialTokens = 2;
 
-void append(const BatchItem& item, PackedBatch& batch) {
-  batch.ids.insert(batch.ids.end(), item.tokens.ids.begin(), item.tokens.ids.end());
-  batch.offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));
-  batch.text_index.push_back(item.text);
-  batch.prompt_tokens.push_back(item.tokens.prompt_tokens);
+std::size_t size_in_bytes(const std::string& text) { return text.size(); }
+std::size_t size_in_bytes(const TokenIds& ids) { return ids.size() * sizeof(ids[0]); }
+std::size_t size_in_bytes(const OwnedTextPair& pair) { return pair.query.size() + pair.text.size(); }
+
+/// Item `index` of the request as tokens.
+TokenizedText tokenize_item(const SentenceEncoder& encoder, const QueuedRequest& request, std::size_t index) {
+  const CallPlan& plan = request.plan;
+  const auto number = static_cast<std::int64_t>(index);
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&request.items)) {
+    return EncoderAccess::tokenize(encoder, plan, (*texts)[index], number);
+  }
+  if (const auto* pairs = std::get_if<std::vector<OwnedTextPair>>(&request.items)) {
+    return EncoderAccess::tokenize_pair(encoder, plan, {(*pairs)[index].query, (*pairs)[index].text}, number);
+  }
+  return EncoderAccess::take_token_ids(encoder, plan, std::get<std::vector<TokenIds>>(request.items)[index], number);
 }
 
 void encode_together(const SentenceEncoder& encoder, std::span<BatchItem> items, bool all_threads) {
   PackedBatch batch;
-  batch.offsets.push_back(0);
   std::vector<Temperature> temperatures;
   std::vector<StateControl> state_controls;
   std::vector<VectorTarget> targets;
   for (const BatchItem& item : items) {
-    append(item, batch);
+    append(item.tokens, item.text, batch);
     temperatures.push_back(item.request->options.temperature);
     state_controls.push_back(item.request->options.state);
     const auto dim = static_cast<std::size_t>(item.request->plan.dim);
@@ -55,7 +64,7 @@ std::size_t num_items(const RequestItems& items) {
 }
 
 std::size_t item_bytes(const RequestItems& items, std::size_t index) {
-  return std::visit([&](const auto& list) { return list[index].size() * sizeof(list[index][0]); }, items);
+  return std::visit([&](const auto& list) { return size_in_bytes(list[index]); }, items);
 }
 
 std::int64_t estimate_tokens(const RequestItems& items, std::size_t index, std::int64_t max_length) {
@@ -94,10 +103,10 @@ void RequestWatch::advance(Clock::time_point now) {
 }
 
 void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std::size_t begin, std::size_t end) {
-  const auto* texts = std::get_if<std::vector<std::string>>(&request.items);
   if (begin == 0) {
-    request.plan = texts == nullptr ? EncoderAccess::plan_token_ids(encoder, request.options)
-                                    : EncoderAccess::plan(encoder, request.options);
+    const bool are_ids = std::holds_alternative<std::vector<TokenIds>>(request.items);
+    request.plan = are_ids ? EncoderAccess::plan_token_ids(encoder, request.options)
+                           : EncoderAccess::plan(encoder, request.options);
     request.result.count = static_cast<std::int64_t>(request.size());
     request.result.dim = request.plan.dim;
     request.result.values.resize(request.size() * static_cast<std::size_t>(request.plan.dim));
@@ -105,11 +114,7 @@ void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std:
     request.tokenized.resize(request.size());
   }
   for (std::size_t i = begin; i < end; ++i) {
-    const auto index = static_cast<std::int64_t>(i);
-    TokenizedText text = texts == nullptr
-                             ? EncoderAccess::take_token_ids(encoder, request.plan,
-                                                             std::get<std::vector<TokenIds>>(request.items)[i], index)
-                             : EncoderAccess::tokenize(encoder, request.plan, (*texts)[i], index);
+    TokenizedText text = tokenize_item(encoder, request, i);
     request.result.token_counts[i] = {static_cast<std::int64_t>(text.num_tokens),
                                       static_cast<std::int64_t>(text.ids.size())};
     request.tokenized[i] = std::move(text);

@@ -22,8 +22,8 @@
 
 namespace treble::internal {
 
-/// What a request is to be encoded: texts or lists of token ids.
-using RequestItems = std::variant<std::vector<std::string>, std::vector<TokenIds>>;
+/// What a request is to be encoded: texts, lists of token ids, or pairs of texts.
+using RequestItems = std::variant<std::vector<std::string>, std::vector<TokenIds>, std::vector<OwnedTextPair>>;
 
 std::size_t num_items(const RequestItems& items);
 std::size_t item_bytes(const RequestItems& items, std::size_t index);

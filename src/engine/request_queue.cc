@@ -203,6 +203,18 @@ void RequestQueue::submit_token_ids(std::vector<TokenIds> lists, const EncodeOpt
   impl_->submit(std::move(lists), options, submit_options, std::move(callback));
 }
 
+std::future<Embeddings> RequestQueue::submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options,
+                                                   const SubmitOptions& submit_options) {
+  Promised promised = make_promise();
+  submit_pairs(std::move(pairs), options, submit_options, std::move(promised.callback));
+  return std::move(promised.future);
+}
+
+void RequestQueue::submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options,
+                                const SubmitOptions& submit_options, Callback callback) {
+  impl_->submit(std::move(pairs), options, submit_options, std::move(callback));
+}
+
 void RequestQueue::drain() { impl_->drain(); }
 
 void RequestQueue::shutdown() { impl_->shutdown(); }

@@ -45,24 +45,37 @@ JsonObject inner(const nlohmann::json& object, const JsonObject& json) {
 
 // ---- modality_config --------------------------------------------------------------------------------------------
 
-void require_text(const nlohmann::json& params, const JsonObject& json) {
+/// How sentence-transformers spells a task and what comes of it.
+struct TaskNames {
+  const char* task;
+  const char* method_output;
+  const char* module_output;
+};
+
+constexpr TaskNames kFeatures = {"feature-extraction", "last_hidden_state", "token_embeddings"};
+constexpr TaskNames kClassification = {"sequence-classification", "logits", "scores"};
+
+const TaskNames& names_of(TransformerTask task) {
+  return task == TransformerTask::feature_extraction ? kFeatures : kClassification;
+}
+
+void require_text(const nlohmann::json& params, const JsonObject& json, const TaskNames& names) {
   const auto says = [&](const char* key, const char* wanted) {
     const auto found = params.find(key);
     return found != params.end() && (*found == nlohmann::json(wanted) || *found == nlohmann::json::array({wanted}));
   };
-  if (!params.is_object() || !says("method", "forward") || !says("method_output_name", "last_hidden_state")) {
-    fail_at(json, ErrorCode::unsupported,
-            R"("modality_config" takes texts as {:.200}; Treble gives the last_hidden_state of forward)",
-            params.dump());
+  if (!params.is_object() || !says("method", "forward") || !says("method_output_name", names.method_output)) {
+    fail_at(json, ErrorCode::unsupported, R"("modality_config" takes texts as {:.200}; Treble gives the {} of forward)",
+            params.dump(), names.method_output);
   }
 }
 
 /// Which output of the model stands for a text. Absent: the last hidden state, as in files written before release 5.4.
-void check_modality(const JsonObject& json) {
-  const std::string task = json.string("transformer_task").value_or("feature-extraction");
-  if (task != "feature-extraction") {
-    fail_at(json, ErrorCode::unsupported, R"("transformer_task" is "{:.40}"; Treble serves "feature-extraction")",
-            task);
+void check_modality(const JsonObject& json, const TaskNames& names) {
+  const std::string task = json.string("transformer_task").value_or(kFeatures.task);
+  if (task != names.task) {
+    fail_at(json, ErrorCode::unsupported, R"("transformer_task" is "{:.40}"; Treble serves "{}" here)", task,
+            names.task);
   }
   const nlohmann::json* modalities = object_under(json, "modality_config");
   if (modalities == nullptr) return;
@@ -75,11 +88,11 @@ void check_modality(const JsonObject& json) {
   if (!modalities->contains("text")) {
     fail_at(json, ErrorCode::unsupported, R"("modality_config" has no "text")");
   }
-  require_text(modalities->at("text"), json);
+  require_text(modalities->at("text"), json, names);
   const std::string output = json.required_string("module_output_name");
-  if (output != "token_embeddings") {
-    fail_at(json, ErrorCode::unsupported, R"("module_output_name" is "{:.40}"; Treble pools "token_embeddings")",
-            output);
+  if (output != names.module_output) {
+    fail_at(json, ErrorCode::unsupported, R"("module_output_name" is "{:.40}"; Treble takes "{}")", output,
+            names.module_output);
   }
 }
 
@@ -239,9 +252,9 @@ void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings
   }
 }
 
-SentenceConfig parse(const JsonObject& json, const fs::path& folder) {
+SentenceConfig parse(const JsonObject& json, const fs::path& folder, const TaskNames& names) {
   SentenceConfig config;
-  check_modality(json);
+  check_modality(json, names);
   check_arguments(json, folder, kModelArguments);
   check_arguments(json, folder, kConfigArguments);
   check_arguments(json, folder, kTokenizerArguments);
@@ -265,14 +278,14 @@ std::vector<std::string> sentence_config_names(const fs::path& folder) {
   return names;
 }
 
-SentenceConfig read_sentence_config(const fs::path& folder) {
+SentenceConfig read_sentence_config(const fs::path& folder, TransformerTask task) {
   SentenceConfig config;
   std::string read;
   for (const char* name : kConfigNames) {
     if (!is_there(folder / name)) continue;
     const auto json = JsonObject::from_file(folder / name);
     if (json.value().empty()) continue;
-    config = parse(json, folder);
+    config = parse(json, folder, names_of(task));
     read = name;
     break;
   }

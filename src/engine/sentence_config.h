@@ -9,6 +9,9 @@
 
 namespace treble::internal {
 
+/// What a Transformer module is to give: hidden states, or the logits of a head for sequence classification.
+enum class TransformerTask { feature_extraction, sequence_classification };
+
 struct SentenceConfig {
   bool lowercase = false;           ///< do_lower_case: before tokenising
   std::optional<StatedLimit> own;   ///< see StatedLimits
@@ -21,7 +24,8 @@ struct SentenceConfig {
 /// none. Throws Error{invalid_file} for values of another type, Error{unsupported} naming the key for what would change
 /// vectors and is not obeyed: chat templates, other outputs and tasks, arguments of the model, config or tokenizer that
 /// differ from what the files say.
-SentenceConfig read_sentence_config(const std::filesystem::path& transformer_folder);
+SentenceConfig read_sentence_config(const std::filesystem::path& transformer_folder,
+                                    TransformerTask task = TransformerTask::feature_extraction);
 
 /// The files of the folder that look like one: sentence_*_config.json, sorted.
 std::vector<std::string> sentence_config_names(const std::filesystem::path& transformer_folder);

@@ -67,6 +67,9 @@ Embeddings room_for(std::size_t count, std::int64_t dim);
 /// Text `index` of a call. Throws what SentenceEncoder::encode throws for it.
 TokenizedText tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text, std::int64_t index);
 
+/// Pair `index` of a call, as one sequence; the prompt stands before the query.
+TokenizedText tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, const TextPair& pair, std::int64_t index);
+
 std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts);
 
 }  // namespace internal
@@ -76,6 +79,7 @@ using namespace internal;
 struct SentenceEncoder::Impl {
   Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration);
 
+  TokenizedText calibration_item(std::size_t index) const;
   void calibrate_int8(Int8Calibration& calibration);
   void check_prompt_task(const std::string& prompt_name) const;
   std::string resolve_prompt(const EncodeOptions& options) const;
@@ -93,6 +97,7 @@ struct SentenceEncoder::Impl {
   /// `watch`, if there is one, hears a stop and reports before each chunk of texts.
   std::vector<TokenizedText> tokenize(std::span<const std::string_view> texts, const CallPlan& plan,
                                       CallWatch* watch = nullptr);
+  std::vector<TokenizedText> tokenize(std::span<const TextPair> pairs, const CallPlan& plan, CallWatch* watch);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
   std::int64_t output_dim(const EncodeOptions& options) const {
     return modules.output_dim({options.normalize, options.dimensions});

@@ -39,6 +39,19 @@ void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, 
   }
 }
 
+/// Of models without token types, what the tokenizer says of them has no effect.
+void EmbeddingLayer::add_type(std::uint8_t type, std::int64_t text, std::span<float> row) const {
+  if (type == 0 || parts_.num_token_types == 0) return;
+  if (type >= parts_.num_token_types) {
+    fail_text(
+        text, ErrorCode::invalid_file,
+        "the tokenizer gives a token of it the type {}, but the model has {} token types: the tokenizer is another "
+        "model's, or config.json's type_vocab_size is; fetch both again",
+        type, parts_.num_token_types);
+  }
+  add_row({parts_.further_types.data() + (type - std::size_t{1}) * row.size(), row.size()}, row);
+}
+
 std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
   const auto& placeholders = parts_.placeholders.ids;
   if (std::find(placeholders.begin(), placeholders.end(), id) != placeholders.end()) id = parts_.placeholders.read_as;
@@ -81,6 +94,9 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
       for (float& value : row) value *= parts_.scale;
     }
     add_position(id, next_position, row);
+    if (!batch.token_types.empty()) {
+      add_type(batch.token_types[static_cast<std::size_t>(token)], batch.text_index[s], row);
+    }
   }
 }
 

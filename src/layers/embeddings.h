@@ -42,6 +42,10 @@ class EmbeddingLayer {
     std::int64_t max_tokens = 0;
     /// Added to every token where there are no positions (the token type's row); empty: nothing.
     std::vector<float> constant = {};
+    /// [token types − 1, embedding size]: what the row of each further type has over that of type 0, which is in every
+    /// position and in `constant`; empty: there is one type, or none.
+    AlignedBuffer<float> further_types = {};
+    std::int64_t num_token_types = 0;
     /// RoBERTa gives positions only to tokens that are not its padding token: a "<pad>" written in a text gets
     /// `padding_row` (the table's row `padding_idx`) and does not advance the position. Unset: every token advances it.
     std::optional<std::int32_t> padding_idx = {};
@@ -67,6 +71,7 @@ class EmbeddingLayer {
   std::int64_t num_counted(std::span<const std::int32_t> ids) const;
   std::span<const float> word_row(std::int32_t id, std::int64_t text) const;
   const AlignedBuffer<float>& positions_for(std::int64_t length) const;
+  void add_type(std::uint8_t type, std::int64_t text, std::span<float> row) const;
   void add_position(std::int32_t id, const float*& next_position, std::span<float> row) const;
 
   Parts parts_;

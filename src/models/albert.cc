@@ -22,6 +22,8 @@ EncoderConfig read_albert_config(const JsonObject& json) {
   return config;
 }
 
+HeadConfig albert_head(const JsonObject& /*json*/) { return {.dense = "pooler"}; }
+
 }  // namespace
 
 Family albert_family() {
@@ -41,7 +43,7 @@ Family albert_family() {
   names.up = layer + "ffn";
   names.down = layer + "ffn_output";
   names.feed_forward_norm = layer + "full_layer_layer_norm";
-  return {{"albert"}, read_albert_config, {names}};
+  return {{"albert"}, read_albert_config, {names}, nullptr, albert_head};
 }
 
 }  // namespace treble::internal

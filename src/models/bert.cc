@@ -38,15 +38,28 @@ EncoderConfig read_electra_config(const JsonObject& json) {
   return config;
 }
 
+/// Not tanh, as elsewhere.
+HeadConfig electra_head(const JsonObject& json) {
+  HeadConfig head = two_layer_head(json);
+  head.activation = Activation::gelu;
+  return head;
+}
+
 }  // namespace
 
-Family bert_family() { return {{"bert"}, read_bert_config, {bert_names()}}; }
+HeadConfig pooler_head(const JsonObject& /*json*/) { return {.dense = "pooler.dense"}; }
+
+HeadConfig two_layer_head(const JsonObject& /*json*/) {
+  return {.dense = "classifier.dense", .classifier = "classifier.out_proj"};
+}
+
+Family bert_family() { return {{"bert"}, read_bert_config, {bert_names()}, nullptr, pooler_head}; }
 
 Family electra_family() {
   WeightNames names = bert_names();
   names.prefixes = {"electra.", "model."};
   names.embedding_projection = "embeddings_project";
-  return {{"electra"}, read_electra_config, {names}};
+  return {{"electra"}, read_electra_config, {names}, nullptr, electra_head};
 }
 
 }  // namespace treble::internal

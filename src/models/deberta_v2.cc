@@ -101,12 +101,18 @@ EncoderConfig read_deberta_v2_config(const JsonObject& json) {
   return config;
 }
 
+/// ContextPooler, and a classifier.
+HeadConfig deberta_v2_head(const JsonObject& json) {
+  return {.dense = "pooler.dense", .activation = read_activation(json, "pooler_hidden_act")};
+}
+
 }  // namespace
 
 Family deberta_v2_family() {
   Family family = bert_family();
   family.model_types = {"deberta-v2"};
   family.read_config = read_deberta_v2_config;
+  family.read_head = deberta_v2_head;
   WeightNames& names = family.names.front();
   names.prefixes = {"deberta.", "model."};
   names.relative_embeddings = "encoder.rel_embeddings";

@@ -18,6 +18,10 @@ EncoderConfig read_distilbert_config(const JsonObject& json) {
   return config;
 }
 
+HeadConfig distilbert_head(const JsonObject& /*json*/) {
+  return {.dense = "pre_classifier", .activation = Activation::relu};
+}
+
 }  // namespace
 
 Family distilbert_family() {
@@ -34,7 +38,7 @@ Family distilbert_family() {
   names.up = "transformer.layer.{}.ffn.lin1";
   names.down = "transformer.layer.{}.ffn.lin2";
   names.feed_forward_norm = "transformer.layer.{}.output_layer_norm";
-  return {{"distilbert"}, read_distilbert_config, {names}};
+  return {{"distilbert"}, read_distilbert_config, {names}, nullptr, distilbert_head};
 }
 
 }  // namespace treble::internal

@@ -83,6 +83,7 @@ class Encoder {
     /// Of recurrent models that predict the next token: [vocabulary, hidden], the word embeddings or a head of its own.
     ConstMatrixView output_embeddings = {};
     AlignedBuffer<float> head = {};  ///< where they could not be used in place
+    std::string prefix = {};         ///< what stands before the encoder's names in the archive
   };
 
   explicit Encoder(Parts parts);
@@ -105,6 +106,9 @@ class Encoder {
   bool is_recurrent() const noexcept { return parts_.config.state_space.enabled; }
   std::int64_t num_parameters() const noexcept { return parts_.num_parameters; }
   const std::string& weights_dtype() const noexcept { return parts_.weights_dtype; }
+  /// The checkpoint, for whoever reads a head beside the encoder, and what stands before the encoder's names there.
+  const TensorArchive& archive() const noexcept { return parts_.archive; }
+  const std::string& prefix() const noexcept { return parts_.prefix; }
   const std::vector<std::filesystem::path>& weight_files() const noexcept { return parts_.archive.files(); }
 
  private:

@@ -87,10 +87,15 @@ void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
   const auto size = static_cast<std::size_t>(width);
   std::vector<float> type(size);
   if (config_.num_token_types > 0) {
-    // Every text is of type 0, so its row is part of every position.
+    // A text alone is of type 0, so its row is part of every position; the other types are the second text of a pair.
     const auto types = loader_.matrix(names_.token_type_embeddings + ".weight", config_.num_token_types, width);
     std::copy_n(types.data(), width, type.data());
     parts.constant = type;
+    parts.num_token_types = config_.num_token_types;
+    parts.further_types = AlignedBuffer<float>(types.size() - size);
+    for (std::size_t i = size; i < types.size(); ++i) {
+      parts.further_types.data()[i - size] = types.data()[i] - types.data()[i % size];
+    }
   }
   if (!config_.learned_positions) return;
   const auto table = loader_.matrix(names_.position_embeddings + ".weight", config_.num_positions, width);

@@ -7,6 +7,7 @@
 
 #include "base/json_file.h"
 #include "models/encoder_config.h"
+#include "models/head_config.h"
 #include "models/weight_names.h"
 
 namespace treble::internal {
@@ -20,7 +21,14 @@ struct Family {
   bool (*claims)(const JsonObject& json) = nullptr;
   /// Whether read_config obeys "per_layer_config" or refuses it; for all other families it is refused.
   bool reads_layer_configs = false;
+  /// Of its models for sequence classification. nullptr: the family's are not known.
+  HeadConfig (*read_head)(const JsonObject& json) = nullptr;
 };
+
+/// BERT's pooler and classifier, as several families have them.
+HeadConfig pooler_head(const JsonObject& json);
+/// RoBERTa's: a classifier of two layers.
+HeadConfig two_layer_head(const JsonObject& json);
 
 /// The names that transformers' own NomicBERT and GTE share: Llama's, with norms after each half.
 WeightNames native_gated_names(const std::vector<std::string>& prefixes);

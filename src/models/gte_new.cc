@@ -62,7 +62,7 @@ Family gte_new_family() {
   names.gate_first = false;
   names.down = "encoder.layer.{}.mlp.down_proj";
   names.feed_forward_norm = "encoder.layer.{}.mlp_ln";
-  return {{"new", "gte"}, read_gte_new_config, {names, native_gated_names(names.prefixes)}};
+  return {{"new", "gte"}, read_gte_new_config, {names, native_gated_names(names.prefixes)}, nullptr, pooler_head};
 }
 
 }  // namespace treble::internal

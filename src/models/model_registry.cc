@@ -147,6 +147,16 @@ std::string supported_model_types() {
 
 EncoderConfig read_encoder_config(const JsonObject& json) { return checked_config(find_family(json), json); }
 
+HeadConfig read_head_config(const JsonObject& json) {
+  const Family family = find_family(json);
+  if (family.read_head != nullptr) return family.read_head(json);
+  fail_at(
+      json, ErrorCode::unsupported,
+      "the classification head of a {} model is not known; there are those of bert, roberta, xlm-roberta, camembert, "
+      "electra, distilbert, mpnet, albert, deberta-v2, modernbert and gte",
+      model_type_of(json));
+}
+
 EncoderConfig read_encoder_config(const std::filesystem::path& folder) {
   return read_encoder_config(JsonObject::from_file(folder / "config.json"));
 }
@@ -296,7 +306,7 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   return Encoder({config, std::move(archive), std::move(words), std::move(embeddings), std::move(position_bias),
                   std::move(rotary), std::move(local_rotary), std::move(groups), std::move(convolution),
                   std::move(final_norm), std::move(output_projection), num_parameters, std::move(dtype), outputs,
-                  std::move(head)});
+                  std::move(head), found.prefix});
 }
 
 }  // namespace treble::internal

@@ -7,6 +7,7 @@
 #include "base/json_file.h"
 #include "models/adapter_merge.h"
 #include "models/encoder.h"
+#include "models/head_config.h"
 #include "models/weight_loader.h"
 
 namespace treble::internal {
@@ -15,6 +16,9 @@ namespace treble::internal {
 /// Error{invalid_file, not_found} naming file and key.
 EncoderConfig read_encoder_config(const std::filesystem::path& folder);
 EncoderConfig read_encoder_config(const JsonObject& json);
+
+/// Of a model for sequence classification. Throws Error{unsupported} for a family whose head is not known.
+HeadConfig read_head_config(const JsonObject& json);
 
 struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`

@@ -1,5 +1,6 @@
 // ModernBERT (Warner et al., arXiv 2412.13663): pre-norm, rotary positions, gated feed-forward; two of three layers see
 // a local window only and have a rotary base of their own.
+#include "base/fail.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 #include "models/rotary_keys.h"
@@ -39,6 +40,20 @@ EncoderConfig read_modernbert_config(const JsonObject& json) {
   return config;
 }
 
+HeadConfig modernbert_head(const JsonObject& json) {
+  const std::string pooling = json.string("classifier_pooling").value_or("cls");
+  if (pooling != "cls" && pooling != "mean") {
+    fail_at(json, ErrorCode::unsupported, "\"classifier_pooling\" is \"{:.60}\"; there are cls and mean", pooling);
+  }
+  return {.pooling = pooling == "cls" ? PoolingMode::cls : PoolingMode::mean,
+          .dense = "head.dense",
+          .dense_bias = json.boolean("classifier_bias").value_or(false),
+          .activation = read_activation(json, "classifier_activation"),
+          .norm = "head.norm",
+          .norm_bias = json.boolean("norm_bias").value_or(false),
+          .norm_eps = json.number("norm_eps").value_or(1e-5)};
+}
+
 }  // namespace
 
 Family modernbert_family() {
@@ -53,7 +68,7 @@ Family modernbert_family() {
   names.gate_up = "layers.{}.mlp.Wi";
   names.down = "layers.{}.mlp.Wo";
   names.feed_forward_norm = "layers.{}.mlp_norm";
-  return {{"modernbert"}, read_modernbert_config, {names}};
+  return {{"modernbert"}, read_modernbert_config, {names}, nullptr, modernbert_head};
 }
 
 }  // namespace treble::internal

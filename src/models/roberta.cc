@@ -28,6 +28,7 @@ Family roberta_family() {
   Family family = bert_family();
   family.model_types = {"roberta", "xlm-roberta", "camembert"};
   family.read_config = read_roberta_config;
+  family.read_head = two_layer_head;
   family.names.front().prefixes = {"roberta.", "model."};
   return family;
 }

@@ -8,6 +8,11 @@
 
 namespace treble::internal {
 
+Dense::Dense(DenseConfig config, std::span<const float> weight, std::span<const float> bias)
+    : config_(std::move(config)),
+      linear_(ConstMatrixView(weight.data(), config_.out_features, config_.in_features), bias,
+              {.activation = config_.activation}) {}
+
 Dense Dense::load(const std::filesystem::path& folder) {
   const DenseConfig config = parse_dense_config(JsonObject::from_file(folder / "config.json"));
   const std::int64_t in = config.in_features;
@@ -15,15 +20,14 @@ Dense Dense::load(const std::filesystem::path& folder) {
   ModuleWeights weights(folder);
   const std::vector<float> weight = weights.take("linear.weight", {out, in});
   const std::vector<float> bias = config.bias ? weights.take("linear.bias", {out}) : std::vector<float>();
-  Linear linear({weight.data(), out, in}, bias, {.activation = config.activation});
-  std::optional<Linear> residual;
+  Dense dense(config, weight, bias);
   if (config.use_residual && in != out) {
     const std::vector<float> projection = weights.take("residual.weight", {out, in});
-    residual.emplace(ConstMatrixView(projection.data(), out, in), std::span<const float>(),
-                     Linear::Options{.accumulate = true});
+    dense.residual_.emplace(ConstMatrixView(projection.data(), out, in), std::span<const float>(),
+                            Linear::Options{.accumulate = true});
   }
   weights.check_all_taken();
-  return {config, std::move(linear), std::move(residual)};
+  return dense;
 }
 
 void Dense::run(const Execution& execution, ConstMatrixView x, MatrixView y) const {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <utility>
+#include <span>
 
 #include "kernels/execution.h"
 #include "kernels/linear.h"
@@ -20,15 +20,15 @@ class Dense {
   /// Reads config.json and the weights of a module's folder. Throws Error{invalid_file, unsupported, not_found}.
   static Dense load(const std::filesystem::path& folder);
 
+  /// Of weights [out_features, in_features] and a bias [out_features] or none, which are copied.
+  Dense(DenseConfig config, std::span<const float> weight, std::span<const float> bias);
+
   /// x [rows, in_features], y [rows, out_features], both dense; y must not overlap x.
   void run(const Execution& execution, ConstMatrixView x, MatrixView y) const;
 
   const DenseConfig& config() const noexcept { return config_; }
 
  private:
-  Dense(DenseConfig config, Linear linear, std::optional<Linear> residual)
-      : config_(std::move(config)), linear_(std::move(linear)), residual_(std::move(residual)) {}
-
   DenseConfig config_;
   Linear linear_;
   std::optional<Linear> residual_;

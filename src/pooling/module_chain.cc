@@ -25,10 +25,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A LayerNorm module (torch.nn.LayerNorm with its default epsilon).
+/// A LayerNorm module (torch.nn.LayerNorm with its default epsilon), or the norm of a head.
 struct VectorNorm {
   std::vector<float> gain;
   std::vector<float> bias;
+  float eps = 1e-5F;
 };
 
 /// A Normalize module that others follow. The last one is the chain's `normalizes`, so that a call can leave it out.
@@ -124,6 +125,7 @@ struct ModuleChain::Impl {
   void load(const fs::path& model_folder);
   void add_pooling(PoolingConfig config);
   void add_module(const ModuleEntry& entry, const fs::path& folder);
+  void add_layer(const ChainLayer& layer, bool last);
   void expect_width(const fs::path& folder, std::int64_t width) const;
   void note_unused(const fs::path& folder, const std::vector<std::string>& keys);
   std::int64_t width_in(const ModuleChainOptions& options) const;
@@ -188,6 +190,20 @@ void ModuleChain::Impl::add_module(const ModuleEntry& entry, const fs::path& fol
   }
 }
 
+void ModuleChain::Impl::add_layer(const ChainLayer& layer, bool last) {
+  DenseConfig config;
+  config.in_features = layer.in;
+  config.out_features = layer.out;
+  config.bias = !layer.bias.empty();
+  config.activation = layer.activation;
+  steps.emplace_back(std::in_place_type<Dense>, config, layer.weight, layer.bias);
+  if (!layer.norm_gain.empty()) steps.emplace_back(VectorNorm{layer.norm_gain, layer.norm_bias, layer.norm_eps});
+  full_width = layer.out;
+  descriptions.push_back(fmt::format("{}: {} to {} {}, {}{}{}", last ? "Classifier" : "Dense", layer.in, layer.out,
+                                     last ? "logits" : "dimensions", activation_name(layer.activation),
+                                     config.bias ? "" : ", no bias", layer.norm_gain.empty() ? "" : ", layer norm"));
+}
+
 void ModuleChain::Impl::note_unused(const fs::path& folder, const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
     warnings.push_back(
@@ -229,7 +245,7 @@ void ModuleChain::Impl::run_steps(const Execution& execution, const Pool& pool_r
       std::swap(current, next);
       x = y;
     } else if (const auto* norm = std::get_if<VectorNorm>(&step)) {
-      layer_norm(execution, norm->gain, norm->bias, 1e-5F, x, x);
+      layer_norm(execution, norm->gain, norm->bias, norm->eps, x, x);
     } else {
       normalize_rows(x);
     }
@@ -241,6 +257,15 @@ ModuleChain ModuleChain::load(const fs::path& model_folder, std::int64_t hidden_
   auto impl = std::make_unique<Impl>();
   impl->hidden_size = hidden_size;
   impl->load(model_folder);
+  return ModuleChain(std::move(impl));
+}
+
+ModuleChain ModuleChain::of_head(PoolingMode pooling, std::int64_t hidden_size, std::span<const ChainLayer> layers) {
+  auto impl = std::make_unique<Impl>();
+  impl->hidden_size = hidden_size;
+  impl->descriptions.emplace_back("Transformer");
+  impl->add_pooling({{pooling}});
+  for (std::size_t i = 0; i < layers.size(); ++i) impl->add_layer(layers[i], i + 1 == layers.size());
   return ModuleChain(std::move(impl));
 }
 

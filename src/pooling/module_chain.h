@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "batch/packed_batch.h"
+#include "kernels/activation.h"
 #include "kernels/execution.h"
 #include "pooling/pooling.h"
 #include "tensor/view.h"
@@ -26,6 +27,18 @@ struct ModuleChainOptions {
   std::optional<std::int64_t> dimensions = std::nullopt;
 };
 
+/// A layer of a head: norm(activation(W x + b)), the norm being a layer norm or none.
+struct ChainLayer {
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  std::span<const float> weight;  ///< [out, in]
+  std::span<const float> bias;    ///< [out]; empty: none
+  Activation activation = Activation::identity;
+  std::vector<float> norm_gain = {};  ///< [out]; empty: no norm
+  std::vector<float> norm_bias = {};
+  float norm_eps = 1e-5F;
+};
+
 /// Pooling, then any number of modules that map a vector to a vector. Immutable; may be used from several threads at
 /// once.
 class ModuleChain {
@@ -37,6 +50,10 @@ class ModuleChain {
   /// the hidden states.
   /// Throws Error{invalid_file, unsupported, not_found} naming the file and the key.
   static ModuleChain load(const std::filesystem::path& model_folder, std::int64_t hidden_size);
+
+  /// A head that stands in a model's own weights: what it makes of a text's pooled hidden state [hidden_size] is as
+  /// wide as the last layer. The weights are copied.
+  static ModuleChain of_head(PoolingMode pooling, std::int64_t hidden_size, std::span<const ChainLayer> layers);
 
   ModuleChain(ModuleChain&&) noexcept;
   ModuleChain& operator=(ModuleChain&&) noexcept;

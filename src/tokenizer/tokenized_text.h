@@ -8,10 +8,12 @@
 namespace treble::internal {
 
 struct TokenizedText {
-  /// Token ids, special tokens included, at most as many as the limit.
+  /// Token ids, special tokens included, at most as many as the limit; of a text, or of a pair in one sequence.
   std::vector<std::int32_t> ids;
   /// Tokens of the whole text, special tokens included: more than ids.size() exactly if the text was cut.
   std::size_t num_tokens = 0;
+  /// The token type of each id, of a pair of texts whose tokenizer gives types; empty: all are of type 0.
+  std::vector<std::uint8_t> token_types = {};
   /// Leading ids that belong to the prompt, a leading special token included; pooling leaves them out where the model
   /// says include_prompt=false. Set by whoever put the prompt before the text.
   std::int32_t prompt_tokens = 0;

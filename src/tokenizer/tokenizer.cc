@@ -129,8 +129,10 @@ constexpr std::array<const char*, 5> kVocabularyFiles = {"vocab.txt", "vocab.jso
   fail_file(name, ErrorCode::internal, "{}", message);
 }
 
-EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name, std::string_view text,
-                       const TokenizeOptions& options, bool with_details) {
+/// Calls the FFI with options and out-pointers, and checks what comes back; `what` is a text or a pair.
+template <typename Call>
+EncodingPtr encode_with(const TrebleTokTokenizer* handle, const std::string& name, const TokenizeOptions& options,
+                        bool with_details, std::string_view what, const Call& call) {
   const bool cut_at_start =
       options.truncation ? options.truncation == Truncation::start : treble_tok_cuts_at_start(handle);
   if (options.max_length == std::optional<std::size_t>(0)) {
@@ -147,7 +149,7 @@ EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name
   OwnedBytes error;
   const TrebleTokStatus status = [&] {
     const UninstrumentedCall scope;
-    return treble_tok_encode(handle, bytes_of(text), text.size(), &raw, &encoding, error.out());
+    return call(&raw, &encoding, error.out());
   }();
   if (status != TREBLE_TOK_STATUS_OK) {
     fail_status(status, name, error.str());
@@ -155,11 +157,18 @@ EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name
   EncodingPtr owned(encoding);
   if (options.truncation == Truncation::error && owned->num_tokens > owned->len) {
     fail(ErrorCode::text_too_long,
-         "the text has {} tokens, the limit is {}; shorten it, raise the limit, or let it be cut (truncation end or "
+         "the {} has {} tokens, the limit is {}; shorten it, raise the limit, or let it be cut (truncation end or "
          "start)",
-         owned->num_tokens, raw.max_length);
+         what, owned->num_tokens, raw.max_length);
   }
   return owned;
+}
+
+EncodingPtr encode_raw(const TrebleTokTokenizer* handle, const std::string& name, std::string_view text,
+                       const TokenizeOptions& options, bool with_details) {
+  return encode_with(handle, name, options, with_details, "text", [&](const auto* raw, auto** encoding, auto* error) {
+    return treble_tok_encode(handle, bytes_of(text), text.size(), raw, encoding, error);
+  });
 }
 
 std::int32_t checked_id(std::uint32_t id, const std::string& name) {
@@ -167,6 +176,14 @@ std::int32_t checked_id(std::uint32_t id, const std::string& name) {
     fail_file(name, ErrorCode::invalid_file, "token id {} does not fit 31 bits", id);
   }
   return static_cast<std::int32_t>(id);
+}
+
+TokenizedText take_tokens(const TrebleTokEncoding& encoding, const std::string& name) {
+  TokenizedText result;
+  result.num_tokens = encoding.num_tokens;
+  result.ids.reserve(encoding.len);
+  for (std::size_t i = 0; i < encoding.len; ++i) result.ids.push_back(checked_id(encoding.ids[i], name));
+  return result;
 }
 
 }  // namespace
@@ -225,12 +242,26 @@ Tokenizer Tokenizer::load(std::optional<std::string_view> json, std::string name
 }
 
 TokenizedText Tokenizer::encode(std::string_view text, const TokenizeOptions& options) const {
-  const EncodingPtr encoding = encode_raw(handle_.get(), name_, text, options, false);
-  TokenizedText result;
-  result.num_tokens = encoding->num_tokens;
-  result.ids.reserve(encoding->len);
+  return take_tokens(*encode_raw(handle_.get(), name_, text, options, false), name_);
+}
+
+TokenizedText Tokenizer::encode_pair(std::string_view first, std::string_view second,
+                                     const TokenizeOptions& options) const {
+  const EncodingPtr encoding = encode_with(
+      handle_.get(), name_, options, false, "pair of texts", [&](const auto* raw, auto** slot, auto* error) {
+        return treble_tok_encode_pair(handle_.get(), bytes_of(first), first.size(), bytes_of(second), second.size(),
+                                      raw, slot, error);
+      });
+  TokenizedText result = take_tokens(*encoding, name_);
+  if (encoding->type_ids == nullptr) return result;
+  result.token_types.reserve(encoding->len);
   for (std::size_t i = 0; i < encoding->len; ++i) {
-    result.ids.push_back(checked_id(encoding->ids[i], name_));
+    const std::uint32_t type = encoding->type_ids[i];
+    if (type > std::numeric_limits<std::uint8_t>::max()) {
+      fail_file(name_, ErrorCode::invalid_file, "the template of pairs gives the token type {}; models have up to 255",
+                type);
+    }
+    result.token_types.push_back(static_cast<std::uint8_t>(type));
   }
   return result;
 }
@@ -325,5 +356,11 @@ std::vector<std::string> Tokenizer::warnings() const {
 }
 
 std::size_t Tokenizer::num_special_tokens() const { return treble_tok_num_special_tokens(handle_.get()); }
+
+std::size_t Tokenizer::num_special_tokens_of_pair() const {
+  return treble_tok_num_special_tokens_of_pair(handle_.get());
+}
+
+bool Tokenizer::gives_token_types() const { return treble_tok_gives_type_ids(handle_.get()); }
 
 }  // namespace treble::internal

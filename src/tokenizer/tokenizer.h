@@ -97,6 +97,11 @@ class Tokenizer {
   /// Error{invalid_file} if the tokenizer has no token for a character and no unknown token either.
   TokenizedText encode(std::string_view text, const TokenizeOptions& options = {}) const;
 
+  /// Two texts in one sequence, laid out by the tokenizer's template of pairs, with token types where it gives them.
+  /// Over the limit the longer one is cut, then both alike: `truncation="longest_first"` of Hugging Face. Otherwise as
+  /// encode.
+  TokenizedText encode_pair(std::string_view first, std::string_view second, const TokenizeOptions& options = {}) const;
+
   /// As encode, with token strings and places; slower.
   DetailedText encode_with_details(std::string_view text, const TokenizeOptions& options = {}) const;
 
@@ -121,6 +126,11 @@ class Tokenizer {
   std::int64_t max_token_id() const;
   /// Special tokens that are added to a text.
   std::size_t num_special_tokens() const;
+
+  /// The same for a pair of texts.
+  std::size_t num_special_tokens_of_pair() const;
+  /// Whether the model is given the token types of a pair (`token_type_ids` among its `model_input_names`).
+  bool gives_token_types() const;
 
   /// What is dropped of a longer text where the caller does not say: the start if the files say so
   /// (`truncation_side: left`), else the end.

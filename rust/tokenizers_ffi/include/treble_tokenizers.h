@@ -127,6 +127,8 @@ typedef struct {
   const uint8_t *token_bytes;
   // Detail: see `token_bytes`.
   const size_t *token_ends;
+  // Of a pair: the token type of each token, where the tokenizer gives types (`treble_tok_gives_type_ids`); else null.
+  const uint32_t *type_ids;
 } TrebleTokEncoding;
 
 #ifdef __cplusplus
@@ -169,6 +171,12 @@ TrebleTokBytes treble_tok_warnings(const TrebleTokTokenizer *tokenizer);
 // `tokenizer` is a live handle.
 bool treble_tok_cuts_at_start(const TrebleTokTokenizer *tokenizer);
 
+// Whether the model is given the token types of a pair (`token_type_ids` among the tokenizer's `model_input_names`).
+//
+// # Safety
+// `tokenizer` is a live handle.
+bool treble_tok_gives_type_ids(const TrebleTokTokenizer *tokenizer);
+
 // Frees a handle; null is allowed. No other thread may be using it.
 //
 // # Safety
@@ -187,6 +195,26 @@ TrebleTokStatus treble_tok_encode(const TrebleTokTokenizer *tokenizer,
                                   const TrebleTokEncodeOptions *options,
                                   TrebleTokEncoding **encoding,
                                   TrebleTokBytes *error);
+
+// Encodes two texts as one sequence, as the tokenizer's template lays out a pair. Over the limit the longer one is cut,
+// then both alike (`truncation="longest_first"`). `with_details` is ignored. Otherwise as `treble_tok_encode`.
+//
+// # Safety
+// As `treble_tok_encode`; `pair` points to `pair_len` bytes.
+TrebleTokStatus treble_tok_encode_pair(const TrebleTokTokenizer *tokenizer,
+                                       const uint8_t *text,
+                                       size_t text_len,
+                                       const uint8_t *pair,
+                                       size_t pair_len,
+                                       const TrebleTokEncodeOptions *options,
+                                       TrebleTokEncoding **encoding,
+                                       TrebleTokBytes *error);
+
+// Special tokens that are added to a pair of texts; 0 where the template of pairs is damaged.
+//
+// # Safety
+// `tokenizer` is a live handle.
+size_t treble_tok_num_special_tokens_of_pair(const TrebleTokTokenizer *tokenizer);
 
 // Frees an encoding and every array in it; null is allowed.
 //

@@ -203,6 +203,17 @@ pub fn choose(names: &Names) -> Result<Option<Class>, Failure> {
     class_named(hub.or(registered).unwrap_or(""))
 }
 
+/// Whether the tokenizer gives its model token types, where tokenizer_config.json has no `model_input_names`.
+pub fn gives_type_ids(class: Option<Class>, names: &Names) -> bool {
+    let named = names
+        .tokenizer_class
+        .as_deref()
+        .or(names.config_class.as_deref());
+    // DistilBERT's tokenizer is BERT's but for this.
+    let distilbert = named.is_some_and(|name| name.starts_with("DistilBertTokenizer"));
+    matches!(class, Some(Class::Bert | Class::Deberta | Class::DebertaV2)) && !distilbert
+}
+
 /// The named tokens that a class brings along.
 pub fn default_tokens(class: Class) -> &'static [(&'static str, &'static str)] {
     match class {

@@ -56,6 +56,8 @@ pub struct TrebleTokEncoding {
     pub token_bytes: *const u8,
     /// Detail: see `token_bytes`.
     pub token_ends: *const usize,
+    /// Of a pair: the token type of each token, where the tokenizer gives types (`treble_tok_gives_type_ids`); else null.
+    pub type_ids: *const u32,
 }
 
 /// The encoding with the vectors that its pointers show.
@@ -68,6 +70,7 @@ pub(crate) struct OwnedEncoding {
     spans: Vec<TrebleTokSpan>,
     token_bytes: String,
     token_ends: Vec<usize>,
+    type_ids: Vec<u32>,
 }
 
 pub(crate) fn encode(
@@ -114,6 +117,61 @@ pub(crate) fn encode(
     ))
 }
 
+/// Two texts in one sequence, as the post-processor's pair template lays them out. Without details.
+pub(crate) fn encode_pair(
+    handle: &TrebleTokTokenizer,
+    (text, pair): (&str, &str),
+    options: &TrebleTokEncodeOptions,
+) -> Result<Box<OwnedEncoding>, Failure> {
+    let num_special = if options.add_special_tokens {
+        handle.num_special_of_pair()?
+    } else {
+        0
+    };
+    let room = content_limit(options.max_length, num_special)?;
+    let first = tokenize_in_windows(handle, text, room, options)?;
+    let second = tokenize_in_windows(handle, pair, room, options)?;
+    let content_len = first.len + second.len;
+    let (first_room, second_room) = longest_first(first.len, second.len, room);
+    let first = Content::of(first.kept, first_room, options.cut_at_start).kept;
+    let mut second = Content::of(second.kept, second_room, options.cut_at_start).kept;
+    second.set_type_ids(vec![1; second.len()]);
+    let full = match &handle.post_processor {
+        Some(processor) => processor
+            .process(first, Some(second), options.add_special_tokens)
+            .map_err(Failure::from_crate)?,
+        None => Encoding::merge([first, second], false),
+    };
+    let num_tokens = if content_len > room {
+        content_len + num_special
+    } else {
+        full.len()
+    };
+    check_columns(&full)?;
+    let mut encoding = OwnedEncoding::new(&full, num_tokens, text, false);
+    if handle.gives_type_ids {
+        encoding.type_ids = full.get_type_ids().to_vec();
+        encoding.view.type_ids = pointer(&encoding.type_ids);
+    }
+    Ok(encoding)
+}
+
+/// How many tokens of two texts are kept: the longer one is cut, down to the other's length; then both alike, an odd token
+/// going to the longer one, or of equal ones to the second (`truncation="longest_first"` of Hugging Face, `truncate_encodings`
+/// of the crate, which also copies all that it cuts off).
+fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
+    if first.saturating_add(second) <= room {
+        return (first, second);
+    }
+    let short = first.min(second).min(room / 2);
+    let long = room - short;
+    if first > second {
+        (long, short)
+    } else {
+        (short, long)
+    }
+}
+
 /// Tokens of the text that fit beside the special tokens.
 fn content_limit(max_length: usize, num_special: usize) -> Result<usize, Failure> {
     if max_length == 0 {
@@ -137,6 +195,7 @@ pub(crate) fn check_columns(encoding: &Encoding) -> Result<(), Failure> {
     let len = encoding.len();
     let columns = [
         encoding.get_tokens().len(),
+        encoding.get_type_ids().len(),
         encoding.get_offsets().len(),
         encoding.get_special_tokens_mask().len(),
     ];
@@ -177,12 +236,14 @@ impl OwnedEncoding {
                 spans: std::ptr::null(),
                 token_bytes: std::ptr::null(),
                 token_ends: std::ptr::null(),
+                type_ids: std::ptr::null(),
             },
             ids: encoding.get_ids().to_vec(),
             special_mask: Vec::new(),
             spans: Vec::new(),
             token_bytes: String::new(),
             token_ends: Vec::new(),
+            type_ids: Vec::new(),
         });
         owned.view.ids = pointer(&owned.ids);
         if with_details {

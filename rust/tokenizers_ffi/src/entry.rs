@@ -1,7 +1,9 @@
 //! The C entry points. Each is a few lines: borrow, guard, call, hand over.
 
 use crate::bytes::{TrebleTokBytes, borrow, borrow_text};
-use crate::encode::{OwnedEncoding, TrebleTokEncodeOptions, TrebleTokEncoding, encode};
+use crate::encode::{
+    OwnedEncoding, TrebleTokEncodeOptions, TrebleTokEncoding, encode, encode_pair,
+};
 use crate::guard::{guarded, with_status};
 use crate::load::{TrebleTokLoadOptions, TrebleTokTokenizer};
 use crate::side_files::SideFiles;
@@ -159,6 +161,17 @@ pub unsafe extern "C" fn treble_tok_cuts_at_start(tokenizer: *const TrebleTokTok
     guarded(work).unwrap_or(false)
 }
 
+/// Whether the model is given the token types of a pair (`token_type_ids` among the tokenizer's `model_input_names`).
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_gives_type_ids(tokenizer: *const TrebleTokTokenizer) -> bool {
+    // SAFETY: the caller's promise.
+    let work = || Ok(unsafe { shared(tokenizer, "tokenizer") }?.gives_type_ids);
+    guarded(work).unwrap_or(false)
+}
+
 /// Frees a handle; null is allowed. No other thread may be using it.
 ///
 /// # Safety
@@ -206,6 +219,59 @@ pub unsafe extern "C" fn treble_tok_encode(
     };
     // SAFETY: the caller's promise.
     unsafe { with_status(error, work) }
+}
+
+/// Encodes two texts as one sequence, as the tokenizer's template lays out a pair. Over the limit the longer one is cut,
+/// then both alike (`truncation="longest_first"`). `with_details` is ignored. Otherwise as `treble_tok_encode`.
+///
+/// # Safety
+/// As `treble_tok_encode`; `pair` points to `pair_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_encode_pair(
+    tokenizer: *const TrebleTokTokenizer,
+    text: *const u8,
+    text_len: usize,
+    pair: *const u8,
+    pair_len: usize,
+    options: *const TrebleTokEncodeOptions,
+    encoding: *mut *mut TrebleTokEncoding,
+    error: *mut TrebleTokBytes,
+) -> TrebleTokStatus {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let (slot, handle, options) = unsafe {
+            (
+                out(encoding, "encoding")?,
+                shared(tokenizer, "tokenizer")?,
+                shared(options, "options")?,
+            )
+        };
+        *slot = std::ptr::null_mut();
+        // SAFETY: the caller's promise.
+        let texts = unsafe {
+            (
+                borrow_text(text, text_len, "text")?,
+                borrow_text(pair, pair_len, "pair")?,
+            )
+        };
+        *slot = encode_pair(handle, texts, options)?.into_raw();
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_status(error, work) }
+}
+
+/// Special tokens that are added to a pair of texts; 0 where the template of pairs is damaged.
+///
+/// # Safety
+/// `tokenizer` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_num_special_tokens_of_pair(
+    tokenizer: *const TrebleTokTokenizer,
+) -> usize {
+    // SAFETY: the caller's promise.
+    let work = || unsafe { shared(tokenizer, "tokenizer") }?.num_special_of_pair();
+    guarded(work).unwrap_or(0)
 }
 
 /// Frees an encoding and every array in it; null is allowed.

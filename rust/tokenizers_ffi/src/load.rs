@@ -33,6 +33,10 @@ pub struct TrebleTokTokenizer {
     pub(crate) post_processor: Option<PostProcessorWrapper>,
     /// Special tokens that the post-processor adds to a single text.
     pub(crate) num_special: usize,
+    /// The same of a pair of texts, counted when a pair is first encoded; a damaged pair template harms nobody else.
+    num_special_of_pair: OnceLock<Result<usize, String>>,
+    /// Whether the model is given the token types of a pair.
+    pub(crate) gives_type_ids: bool,
     /// `truncation_side: left`.
     pub(crate) cuts_at_start: bool,
     /// Where a long text may be cut for tokenizing.
@@ -41,6 +45,13 @@ pub struct TrebleTokTokenizer {
     pub(crate) vocabulary: OnceLock<Vocabulary>,
     /// Where files disagree, a sentence each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What of the files is about the use of a tokenizer, not about its tokens.
+struct Ways {
+    cuts_at_start: bool,
+    gives_type_ids: bool,
+    warnings: Vec<String>,
 }
 
 const fn assert_shareable<T: Send + Sync>() {}
@@ -61,23 +72,33 @@ impl TrebleTokTokenizer {
         };
         let Some(files) = files else {
             let tokenizer = serde_json::from_slice(json).map_err(invalid)?;
-            return Self::finish(tokenizer, options, false, Vec::new());
+            return Self::finish(
+                tokenizer,
+                options,
+                Ways {
+                    cuts_at_start: false,
+                    gives_type_ids: true,
+                    warnings: Vec::new(),
+                },
+            );
         };
         let parts: FileParts = serde_json::from_slice(json).map_err(invalid)?;
         let settings = Settings::read(&files, Some(&parts.added_tokens))?;
-        let class = classes::choose(&names(&files, json)?)?;
+        let names = names(&files, json)?;
+        let class = classes::choose(&names)?;
         let loading = Loading {
             parts,
             settings,
             class,
             from_vocabulary: false,
         };
-        Self::complete(loading, json, options)
+        Self::complete(loading, json, options, &names)
     }
 
     /// Without tokenizer.json.
     fn from_vocabulary(files: &SideFiles, options: TrebleTokLoadOptions) -> Result<Self, Failure> {
-        let class = classes::choose(&names(files, b"")?)?.ok_or_else(vocabulary_files::no_class)?;
+        let names = names(files, b"")?;
+        let class = classes::choose(&names)?.ok_or_else(vocabulary_files::no_class)?;
         let mut settings = Settings::read(files, None)?;
         let json = vocabulary_files::tokenizer_json(class, &files.vocabulary, &mut settings)?;
         let loading = Loading {
@@ -86,13 +107,14 @@ impl TrebleTokTokenizer {
             class: Some(class),
             from_vocabulary: true,
         };
-        Self::complete(loading, json.as_bytes(), options)
+        Self::complete(loading, json.as_bytes(), options, &names)
     }
 
     fn complete(
         mut loading: Loading,
         json: &[u8],
         options: TrebleTokLoadOptions,
+        names: &Names,
     ) -> Result<Self, Failure> {
         let tokenizer = loading.tokenizer(json)?;
         let as_text = loading
@@ -103,15 +125,21 @@ impl TrebleTokTokenizer {
             special_tokens_as_text: options.special_tokens_as_text || as_text,
             ..options
         };
-        let cuts_at_start = loading.cuts_at_start()?;
-        Self::finish(tokenizer, options, cuts_at_start, loading.settings.warnings)
+        let ways = Ways {
+            cuts_at_start: loading.cuts_at_start()?,
+            gives_type_ids: loading
+                .settings
+                .gives_type_ids()?
+                .unwrap_or_else(|| classes::gives_type_ids(loading.class, names)),
+            warnings: loading.settings.warnings,
+        };
+        Self::finish(tokenizer, options, ways)
     }
 
     fn finish(
         mut tokenizer: Tokenizer,
         options: TrebleTokLoadOptions,
-        cuts_at_start: bool,
-        warnings: Vec<String>,
+        ways: Ways,
     ) -> Result<Self, Failure> {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(invalid)?;
@@ -122,17 +150,29 @@ impl TrebleTokTokenizer {
         }
         let post_processor = tokenizer.get_post_processor().cloned();
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
-        let num_special = count_special(post_processor.as_ref())?;
+        let num_special = count_special(post_processor.as_ref(), false)?;
         let boundaries = Boundaries::of(&tokenizer);
         Ok(Self {
             tokenizer,
             post_processor,
             num_special,
-            cuts_at_start,
+            num_special_of_pair: OnceLock::new(),
+            gives_type_ids: ways.gives_type_ids,
+            cuts_at_start: ways.cuts_at_start,
             boundaries,
             vocabulary: OnceLock::new(),
-            warnings,
+            warnings: ways.warnings,
         })
+    }
+
+    /// Special tokens that the post-processor adds to a pair of texts.
+    pub(crate) fn num_special_of_pair(&self) -> Result<usize, Failure> {
+        self.num_special_of_pair
+            .get_or_init(|| {
+                count_special(self.post_processor.as_ref(), true).map_err(|failure| failure.message)
+            })
+            .clone()
+            .map_err(invalid)
     }
 }
 
@@ -194,28 +234,37 @@ fn lowercase_first(tokenizer: &mut Tokenizer) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a post-processor puts around nothing.
-pub(crate) fn added_ids(
-    post_processor: Option<&PostProcessorWrapper>,
-) -> Result<Vec<u32>, Failure> {
+/// What a post-processor puts around nothing, or around nothing twice.
+fn added(post_processor: Option<&PostProcessorWrapper>, pair: bool) -> Result<Vec<u32>, Failure> {
     let Some(processor) = post_processor else {
         return Ok(Vec::new());
     };
     let added = processor
-        .process(Encoding::default(), None, true)
+        .process(Encoding::default(), pair.then(Encoding::default), true)
         .map_err(invalid)?;
     check_columns(&added).map_err(|failure| invalid(failure.message))?;
     Ok(added.get_ids().to_vec())
 }
 
+/// What a post-processor puts around nothing.
+pub(crate) fn added_ids(
+    post_processor: Option<&PostProcessorWrapper>,
+) -> Result<Vec<u32>, Failure> {
+    added(post_processor, false)
+}
+
 /// The count by which truncation must make room. Counted twice, since a damaged template panics or disagrees with itself
 /// only when it is used, and that should be now rather than at the first text.
-fn count_special(post_processor: Option<&PostProcessorWrapper>) -> Result<usize, Failure> {
-    let promised = post_processor.map_or(0, |processor| processor.added_tokens(false));
-    let added = added_ids(post_processor)?.len();
+fn count_special(
+    post_processor: Option<&PostProcessorWrapper>,
+    pair: bool,
+) -> Result<usize, Failure> {
+    let promised = post_processor.map_or(0, |processor| processor.added_tokens(pair));
+    let added = added(post_processor, pair)?.len();
     if promised != added {
+        let what = if pair { "pair of texts" } else { "text" };
         return Err(invalid(format!(
-            "the post_processor promises {promised} special tokens for a text but adds {added}"
+            "the post_processor promises {promised} special tokens for a {what} but adds {added}"
         )));
     }
     Ok(added)

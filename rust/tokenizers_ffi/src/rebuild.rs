@@ -263,19 +263,28 @@ impl Call<'_> {
             }))
         };
         Ok(Some(match class {
-            Class::Bert | Class::Deberta | Class::DebertaV2 => {
-                around(Some(id("cls_token")?), Some(id("sep_token")?))
-            }
-            Class::XlmRoberta | Class::Camembert => {
-                around(Some(id("bos_token")?), Some(id("eos_token")?))
-            }
+            Class::Bert | Class::DebertaV2 => around(
+                Some(id("cls_token")?),
+                Some(id("sep_token")?),
+                Second::OfTypeOne,
+            ),
+            Class::Deberta => around(
+                Some(id("cls_token")?),
+                Some(id("sep_token")?),
+                Second::AfterTwoEnds,
+            ),
+            Class::XlmRoberta | Class::Camembert => around(
+                Some(id("bos_token")?),
+                Some(id("eos_token")?),
+                Second::AfterTwoEnds,
+            ),
             Class::MPNet => roberta(true, false)?,
             Class::Roberta => roberta(
                 self.flag("trim_offsets", true)?,
                 self.flag("add_prefix_space", false)?,
             )?,
-            Class::T5 => around(None, Some(("</s>", id("eos_token")?.1))),
-            Class::GptNeoX => around(None, None),
+            Class::T5 => around(None, Some(("</s>", id("eos_token")?.1)), Second::Alike),
+            Class::GptNeoX => around(None, None, Second::OfTypeOne),
             Class::Albert
             | Class::Gpt2
             | Class::Qwen2
@@ -303,6 +312,7 @@ impl Call<'_> {
         Ok(Some(around(
             Some(("[CLS]", id("cls_token")?)),
             Some(("[SEP]", id("sep_token")?)),
+            Second::OfTypeOne,
         )))
     }
 }
@@ -315,21 +325,41 @@ pub fn component<T: for<'de> Deserialize<'de>>(value: Value) -> Result<Option<T>
     serde_json::from_value(value).map(Some).map_err(invalid)
 }
 
-/// The template of a text between two special tokens.
-fn around(before: Option<(&str, u32)>, after: Option<(&str, u32)>) -> Value {
-    let mut special = Map::new();
-    let mut piece = |token: Option<(&str, u32)>| {
-        token.map(|(content, id)| {
-            special.insert(
-                content.into(),
-                json!({"id": content, "ids": [id], "tokens": [content]}),
-            );
-            json!({"SpecialToken": {"id": content, "type_id": 0}})
+/// How the second text of a pair follows the first, which stands as it does alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Second {
+    /// With its end, both of token type 1.
+    OfTypeOne,
+    /// With its end, after another end.
+    AfterTwoEnds,
+    /// With its end.
+    Alike,
+}
+
+/// The templates of a text between two special tokens, and of a pair.
+fn around(before: Option<(&str, u32)>, after: Option<(&str, u32)>, second: Second) -> Value {
+    let special: Map<String, Value> = [before, after]
+        .into_iter()
+        .flatten()
+        .map(|(content, id)| {
+            let token = json!({"id": content, "ids": [id], "tokens": [content]});
+            (content.to_owned(), token)
         })
+        .collect();
+    let token = |token: Option<(&str, u32)>, of_type: u32| {
+        token.map(|(content, _)| json!({"SpecialToken": {"id": content, "type_id": of_type}}))
     };
-    let (before, after) = (piece(before), piece(after));
-    let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
-    let single: Vec<Value> = before.into_iter().chain([text("A")]).chain(after).collect();
-    let pair: Vec<Value> = single.iter().cloned().chain([text("B")]).collect();
+    let text = |name: &str, of_type: u32| json!({"Sequence": {"id": name, "type_id": of_type}});
+    let single: Vec<Value> = (token(before, 0).into_iter())
+        .chain([text("A", 0)])
+        .chain(token(after, 0))
+        .collect();
+    let of_type = u32::from(second == Second::OfTypeOne);
+    let more = (second == Second::AfterTwoEnds).then(|| token(after, 0));
+    let pair: Vec<Value> = (single.iter().cloned())
+        .chain(more.flatten())
+        .chain([text("B", of_type)])
+        .chain(token(after, of_type))
+        .collect();
     json!({"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special})
 }

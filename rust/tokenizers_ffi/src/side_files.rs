@@ -333,6 +333,19 @@ impl Settings {
         }
     }
 
+    /// Whether "model_input_names" has the token types; None where there is no such list.
+    pub fn gives_type_ids(&self) -> Result<Option<bool>, Failure> {
+        match self.values.get("model_input_names") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(names)) => {
+                Ok(Some(names.iter().any(|name| name == "token_type_ids")))
+            }
+            Some(other) => Err(Failure::settings(format!(
+                "tokenizer_config.json: \"model_input_names\" is {other}, it must be a list of names"
+            ))),
+        }
+    }
+
     /// "left" or "right" under `key`.
     pub fn side(&self, key: &str) -> Result<Option<bool>, Failure> {
         match self.values.get(key) {

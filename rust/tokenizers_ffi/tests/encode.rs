@@ -3,7 +3,10 @@
 mod common;
 
 use common::*;
-use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
+use serde_json::json;
+use tokenizers::{
+    PostProcessor, Tokenizer, TruncationDirection, TruncationParams, truncate_encodings,
+};
 use treble_tokenizers_ffi::*;
 
 const TEXTS: [&str; 12] = [
@@ -21,6 +24,14 @@ const TEXTS: [&str; 12] = [
     "\u{feff}a\r\n\tb\u{a0}b\u{3000}",
 ];
 
+fn side(at_start: bool) -> TruncationDirection {
+    if at_start {
+        TruncationDirection::Left
+    } else {
+        TruncationDirection::Right
+    }
+}
+
 /// The crate with the file's padding and dropout gone, as `transformers` sets it before every call.
 fn reference(json: &serde_json::Value, truncation: Option<(usize, bool)>) -> Tokenizer {
     let mut json = json.clone();
@@ -32,11 +43,7 @@ fn reference(json: &serde_json::Value, truncation: Option<(usize, bool)>) -> Tok
     tokenizer.with_padding(None);
     let params = truncation.map(|(max_length, at_start)| TruncationParams {
         max_length,
-        direction: if at_start {
-            TruncationDirection::Left
-        } else {
-            TruncationDirection::Right
-        },
+        direction: side(at_start),
         ..TruncationParams::default()
     });
     tokenizer.with_truncation(params).expect("valid truncation");
@@ -57,6 +64,72 @@ fn truncation_equals_that_of_the_crate_for_every_limit_and_side() {
                 assert_eq!(actual.num_tokens, whole.len(), "{place}");
             }
         }
+    }
+}
+
+#[test]
+fn pairs_equal_those_of_the_crate_for_every_limit_and_side() {
+    for (name, json) in all_shapes() {
+        let json = with_pair_template(json);
+        let (handle, whole) = (load_value(&json), reference(&json, None));
+        let processor = whole.get_post_processor().expect("a template");
+        let num_special = processor.added_tokens(true);
+        for texts in TEXTS
+            .iter()
+            .flat_map(|first| TEXTS.map(|second| (*first, second)))
+        {
+            let all = whole.encode(texts, true).unwrap().len();
+            for (limit, at_start) in (5..24).flat_map(|limit| [(limit, false), (limit, true)]) {
+                let params = TruncationParams {
+                    max_length: limit - num_special,
+                    direction: side(at_start),
+                    ..TruncationParams::default()
+                };
+                // Not `encode` with a truncation: this version of the crate stops tokenizing at the limit and then takes
+                // the wrong text for the longer one.
+                let mut second = whole.encode(texts.1, false).unwrap();
+                second.set_type_ids(vec![1; second.len()]);
+                let first = whole.encode(texts.0, false).unwrap();
+                let (first, second) = truncate_encodings(first, Some(second), &params).unwrap();
+                let expected = processor.process(first, second, true).unwrap();
+                // A window as small as that is used for these short texts too.
+                for window_bytes in [0, 2] {
+                    let how = TrebleTokEncodeOptions {
+                        window_bytes,
+                        ..options(limit, at_start)
+                    };
+                    let (ids, types, num_tokens) = encode_pair(&handle, texts, how).unwrap();
+                    let place = format!(
+                        "{name} {texts:?} limit {limit} at_start {at_start} window {window_bytes}"
+                    );
+                    assert_eq!(ids, expected.get_ids(), "{place}");
+                    assert_eq!(types, expected.get_type_ids(), "{place}");
+                    assert_eq!(num_tokens, all, "{place}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_without_room_for_a_pair_says_what_it_needs() {
+    let handle = load_value(&with_pair_template(word_piece()));
+    let (status, message) = encode_pair(&handle, ("a", "b"), options(3, false)).unwrap_err();
+    assert_eq!(status, TrebleTokStatus::InvalidArgument);
+    assert!(message.contains("must be at least 4"), "{message}");
+}
+
+#[test]
+fn a_damaged_template_of_pairs_harms_pairs_alone() {
+    let mut json = word_piece();
+    let pair = json!([{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+                      {"Sequence": {"id": "B", "type_id": 1}}]);
+    json["post_processor"]["pair"] = pair;
+    json["post_processor"]["special_tokens"]["[SEP]"] =
+        json!({"id": "[SEP]", "ids": [3, 3], "tokens": ["[SEP]"]});
+    match load(json.to_string().as_bytes(), false) {
+        Err((status, _)) => assert_eq!(status, TrebleTokStatus::InvalidTokenizer),
+        Ok(handle) => assert!(encode_pair(&handle, ("a", "b"), options(0, false)).is_err()),
     }
 }
 

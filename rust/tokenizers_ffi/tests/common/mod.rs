@@ -148,6 +148,64 @@ pub fn encode(handle: &Handle, text: &[u8], how: TrebleTokEncodeOptions) -> Outc
     Ok(encoded)
 }
 
+/// Ids, types (empty: none) and the number of tokens of the whole pair.
+pub type EncodedPair = (Vec<u32>, Vec<u32>, usize);
+
+pub fn encode_pair(
+    handle: &Handle,
+    texts: (&str, &str),
+    how: TrebleTokEncodeOptions,
+) -> Outcome<EncodedPair> {
+    let (mut raw, mut error) = (null_mut(), no_bytes());
+    // SAFETY: all pointers are to live values.
+    let status = unsafe {
+        treble_tok_encode_pair(
+            handle.0,
+            texts.0.as_ptr(),
+            texts.0.len(),
+            texts.1.as_ptr(),
+            texts.1.len(),
+            &how,
+            &mut raw,
+            &mut error,
+        )
+    };
+    let message = take(error);
+    assert_eq!(raw.is_null(), status != TrebleTokStatus::Ok);
+    if status != TrebleTokStatus::Ok {
+        assert!(!message.is_empty());
+        return Err((status, message));
+    }
+    // SAFETY: a live encoding; its arrays have the lengths that it says.
+    let encoded = unsafe {
+        let view = &*raw;
+        (
+            vec_of(view.ids, view.len),
+            vec_of(view.type_ids, view.len),
+            view.num_tokens,
+        )
+    };
+    // SAFETY: freed once.
+    unsafe { treble_tok_encoding_free(raw) };
+    Ok(encoded)
+}
+
+/// The same tokenizer with a template of pairs that has special tokens.
+pub fn with_pair_template(mut json: Value) -> Value {
+    let processor = &mut json["post_processor"];
+    if processor["type"] == "TemplateProcessing" {
+        let (before, after) = (
+            processor["single"][0].clone(),
+            processor["single"][2].clone(),
+        );
+        let mut last = after.clone();
+        last["SpecialToken"]["type_id"] = json!(1);
+        processor["pair"] = json!([before, {"Sequence": {"id": "A", "type_id": 0}}, after,
+                                   {"Sequence": {"id": "B", "type_id": 1}}, last]);
+    }
+    json
+}
+
 pub fn ids(handle: &Handle, text: &str) -> Vec<u32> {
     encode(handle, text.as_bytes(), options(0, false))
         .expect("encodes")
