@@ -36,3 +36,10 @@ def hashes(path: Path) -> dict[str, list[Any]]:
     """In the form of expected.json."""
     found = read_safetensors(path).items()
     return {name: [dtype, shape, hashlib.sha256(data).hexdigest()] for name, (dtype, shape, data) in found}
+
+
+def folder_of(path: Path, name: str = "pytorch_model.bin", source: Path | bytes = b"") -> Path:
+    """A model's folder with these weights."""
+    path.mkdir(exist_ok=True, parents=True)
+    (path / name).write_bytes(source if isinstance(source, bytes) else source.read_bytes())
+    return path

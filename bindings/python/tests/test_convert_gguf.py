@@ -321,6 +321,31 @@ def test_a_nan_is_refused(tmp_path: Path) -> None:
     refused(path, r"tensor encoder.layer.0.attention.self.query.weight: element 992 is no number")
 
 
+def test_xlm_rs_vocabulary_as_sentencepiece_leaves_it(tmp_path: Path) -> None:
+    """Without <mask>, whose row is filled up, without a table of characters, and with its rows of positions."""
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "\u2581a", "b", "[PAD6]"]
+    metadata = {
+        **METADATA,
+        "tokenizer.ggml.model": "t5",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [3, 3, 3, 2, 1, 1, 5],
+        "tokenizer.ggml.scores": [0.0, 0.0, 0.0, 0.0, -1.25, -2.1, -10000.0],
+        "tokenizer.ggml.add_space_prefix": False,
+    }
+    convert(made(tmp_path, metadata, {**infos(), "token_embd.weight": ([32, 7], 0)}), tmp_path / "out")
+    tokenizer = json.loads((tmp_path / "out" / "tokenizer.json").read_text())
+    assert tokenizer["model"]["vocab"][3:] == [["<unk>", 0.0], ["\u2581a", -1.25], ["b", -2.1]]
+    assert tokenizer["normalizer"] is None
+    assert tokenizer["decoder"]["prepend_scheme"] == "never"
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["model_type"], config["pad_token_id"], config["max_position_embeddings"]) == ("xlm-roberta", 1, 10)
+    name = "embeddings.position_embeddings.weight"
+    dtype, shape, data = read_safetensors(tmp_path / "out" / "model.safetensors")[name]
+    assert (dtype, shape) == ("F32", [10, 32])
+    assert np.frombuffer(data, "<f4").reshape(10, 32)[:, 0].tolist() == [0, 0] + [1 / 64] * 8
+    assert treble.SentenceEncoder(tmp_path / "out").encode(["a b"]).shape == (1, 32)
+
+
 def test_pooling_is_asked_for_where_the_file_says_none(tmp_path: Path) -> None:
     metadata = {key: value for key, value in METADATA.items() if key != "bert.pooling_type"}
     convert(made(tmp_path, metadata), tmp_path / "out", pooling="last")
