@@ -1,6 +1,7 @@
 #include "info_command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string_view>
 
@@ -49,9 +50,11 @@ void append_prompts(const ModelInfo& info, std::string& out) {
 
 }  // namespace
 
-std::string info_table(const ModelInfo& info, const std::string& weights_sha256) {
-  std::string out =
-      fmt::format("{}: {} ({}), {}-dimensional vectors\n\n", info.name, info.architecture, info.model_type, info.dim);
+std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker) {
+  const ModelInfo& info = encoder.info();
+  std::string out = fmt::format("{}: {} ({}), {}\n\n", info.name, info.architecture, info.model_type,
+                                reranker == nullptr ? fmt::format("{}-dimensional vectors", info.dim)
+                                                    : "a cross-encoder: " + counted(info.dim, "score") + " a pair");
   append_row(out, "folder", info.path.string());
   append_row(out, "size",
              fmt::format("{} layers, hidden size {}, {} heads, {} parameters, vocabulary of {} tokens", info.num_layers,
@@ -60,13 +63,18 @@ std::string info_table(const ModelInfo& info, const std::string& weights_sha256)
              fmt::format("stored as {}, computed in {} with {}", to_string(info.weights_dtype),
                          to_string(info.compute_dtype), info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
-  append_row(out, "pooling",
-             to_string(info.pooling) + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
-  append_row(out, "similarity", to_string(info.similarity));
+  if (reranker == nullptr) {
+    append_row(out, "pooling",
+               to_string(info.pooling) + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
+    append_row(out, "similarity", to_string(info.similarity));
+  } else {
+    append_row(out, "labels", fmt::format("{}", fmt::join(reranker->labels(), ", ")));
+    append_row(out, "activation", to_string(reranker->activation()) + " (--raw-scores: none)");
+  }
   append_limits(info, out);
   if (!info.adapter.empty()) append_row(out, "adapter", info.adapter + ", merged");
   if (!info.task.empty()) append_row(out, "task", info.task);
-  append_row(out, "weights SHA-256", weights_sha256);
+  append_row(out, "weights SHA-256", encoder.weights_sha256());
   out += "\nModules\n";
   for (std::size_t i = 0; i < info.modules.size(); ++i) append_row(out, fmt::format("{}", i), info.modules[i]);
   append_prompts(info, out);
@@ -77,7 +85,8 @@ std::string info_table(const ModelInfo& info, const std::string& weights_sha256)
   return out;
 }
 
-std::string info_json(const ModelInfo& info, const std::string& weights_sha256) {
+std::string info_json(const SentenceEncoder& encoder, const Reranker* reranker) {
+  const ModelInfo& info = encoder.info();
   Json switches = Json::object();
   for (const auto& [name, value] : info.switches) switches[name] = value;
   const Json json = {{"name", info.name},
@@ -88,10 +97,12 @@ std::string info_json(const ModelInfo& info, const std::string& weights_sha256) 
                      {"compute_dtype", to_string(info.compute_dtype)},
                      {"dtype_reason", info.dtype_reason},
                      {"cpu_isa", info.cpu_isa},
-                     {"weights_sha256", weights_sha256},
+                     {"weights_sha256", encoder.weights_sha256()},
                      {"adapter", info.adapter.empty() ? Json() : Json(info.adapter)},
                      {"task", info.task.empty() ? Json() : Json(info.task)},
                      {"dim", info.dim},
+                     {"labels", reranker == nullptr ? Json() : Json(reranker->labels())},
+                     {"activation", reranker == nullptr ? Json() : Json(to_string(reranker->activation()))},
                      {"pooling", to_string(info.pooling)},
                      {"normalizes", info.normalizes},
                      {"position_extension", to_string(info.extension)},
@@ -126,9 +137,13 @@ void InfoCommand::add_to(CLI::App& app) {
 }
 
 int InfoCommand::run() const {
-  const SentenceEncoder encoder = model_.load();
   const auto form = json_ ? info_json : info_table;
-  print_out(form(encoder.info(), encoder.weights_sha256()));
+  if (!model_.options.model.empty() && is_cross_encoder(model_.options.model)) {
+    const Reranker reranker = model_.load_reranker();
+    print_out(form(reranker.encoder(), &reranker));
+  } else {
+    print_out(form(model_.load(), nullptr));
+  }
   return 0;
 }
 

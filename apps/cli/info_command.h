@@ -20,8 +20,8 @@ class InfoCommand {
   bool json_ = false;
 };
 
-/// Forms of ModelInfo for people and machines.
-std::string info_table(const ModelInfo& info, const std::string& weights_sha256);
-std::string info_json(const ModelInfo& info, const std::string& weights_sha256);
+/// What a model is, for people and machines; `reranker` is what `encoder` belongs to, or nullptr.
+std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker);
+std::string info_json(const SentenceEncoder& encoder, const Reranker* reranker);
 
 }  // namespace treble::cli

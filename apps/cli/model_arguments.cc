@@ -151,17 +151,31 @@ std::string task_or_prompt(const std::string& model, const std::string& task,
   return std::find(tasks.begin(), tasks.end(), *prompt_name) == tasks.end() ? task : *prompt_name;
 }
 
-SentenceEncoder ModelArguments::load(bool quiet, const std::optional<std::string>& prompt_name) const {
+void ModelArguments::check_named() const {
   if (options.model.empty()) {
     fail(ErrorCode::invalid_argument,
          "no model: name one with --model DIR or ORG/MODEL, or set TREBLE_MODEL. `treble pull "
          "sentence-transformers/all-MiniLM-L6-v2` fetches one");
   }
+}
+
+SentenceEncoder ModelArguments::load(bool quiet, const std::optional<std::string>& prompt_name) const {
+  check_named();
   ModelOptions chosen = options;
   chosen.task = task_or_prompt(options.model, options.task, prompt_name);
   SentenceEncoder encoder = SentenceEncoder::load(chosen);
-  if (quiet) return encoder;
-  const ModelInfo& info = encoder.info();
+  if (!quiet) say_warnings(encoder.info());
+  return encoder;
+}
+
+Reranker ModelArguments::load_reranker(bool quiet) const {
+  check_named();
+  Reranker reranker = Reranker::load(options);
+  if (!quiet) say_warnings(reranker.info());
+  return reranker;
+}
+
+void ModelArguments::say_warnings(const ModelInfo& info) const {
   for (const std::string& warning : info.warnings) say("treble: warning: {}\n", warning);
   if (options.extension != PositionExtension::none && info.max_length <= info.position_limit) {
     say("treble: warning: --extend {} has no effect: the model has positions for {} tokens, and --max-length is {}; "
@@ -169,11 +183,23 @@ SentenceEncoder ModelArguments::load(bool quiet, const std::optional<std::string
         to_string(info.extension), info.position_limit, info.max_length);
   }
   say("{}", extension_warning(info));
-  return encoder;
 }
 
 void EncodeArguments::add_to(CLI::App& command) {
   const std::string group = "Vectors";
+  add_reading_to(command, group);
+  command
+      .add_flag_function(
+          // Not bound to the option itself: CLI11 would set it to false where neither flag is given.
+          "--normalize,!--no-normalize", [this](std::int64_t count) { options.normalize = count > 0; },
+          "Vectors of length 1 [as the model specifies]")
+      ->group(group);
+  command.add_option("--dimensions", options.dimensions, "Keep the first N dimensions (Matryoshka models)")
+      ->type_name("N")
+      ->group(group);
+}
+
+void EncodeArguments::add_reading_to(CLI::App& command, const std::string& group) {
   command
       .add_option("--temper-position-bias", options.temper_position_bias,
                   "Divide MPNet's position bias by the temperature too [true]")
@@ -191,15 +217,6 @@ void EncodeArguments::add_to(CLI::App& command) {
                   "Where to cut texts over the limit; error: stop instead [as the model specifies, usually end]")
       ->type_name("end|start|error")
       ->check(one_of({"end", "start", "error"}))
-      ->group(group);
-  command
-      .add_flag_function(
-          // Not bound to the option itself: CLI11 would set it to false where neither flag is given.
-          "--normalize,!--no-normalize", [this](std::int64_t count) { options.normalize = count > 0; },
-          "Vectors of length 1 [as the model specifies]")
-      ->group(group);
-  command.add_option("--dimensions", options.dimensions, "Keep the first N dimensions (Matryoshka models)")
-      ->type_name("N")
       ->group(group);
   command.add_option("--batch-tokens", options.batch_tokens, "Tokens of a micro-batch; 0: chosen automatically [0]")
       ->type_name("N")

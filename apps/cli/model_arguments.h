@@ -10,6 +10,7 @@
 #include "input/input_plan.h"
 #include "input/text_source.h"
 #include "treble/options.h"
+#include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::cli {
@@ -36,6 +37,12 @@ struct ModelArguments {
   /// SentenceEncoder::load does, and when no model was named, by TREBLE_MODEL neither.
   /// `prompt_name` chooses the task where --task does not and the model has one of that name.
   SentenceEncoder load(bool quiet = false, const std::optional<std::string>& prompt_name = {}) const;
+  /// The same of a cross-encoder. Throws Error as Reranker::load does.
+  Reranker load_reranker(bool quiet = false) const;
+
+ private:
+  void check_named() const;
+  void say_warnings(const ModelInfo& info) const;
 };
 
 struct EncodeArguments {
@@ -44,6 +51,8 @@ struct EncodeArguments {
 
   /// Adds --prompt, --prompt-name, --truncate, --normalize, --dimensions, --temper-position-bias, --batch-tokens.
   void add_to(CLI::App& command);
+  /// Those of them that are about how texts are read, not about vectors: all but --normalize and --dimensions.
+  void add_reading_to(CLI::App& command, const std::string& group);
   EncodeOptions resolve() const;
 };
 

@@ -21,6 +21,7 @@
 #include "passkey_command.h"
 #include "pull_command.h"
 #include "reference_command.h"
+#include "rerank_command.h"
 #include "serve_command.h"
 #include "standard_streams.h"
 #include "sweep_command.h"
@@ -79,6 +80,7 @@ int run_program(int argc, const char* const* argv) {
   app.set_version_flag("--version", describe_build);
   app.require_subcommand(1);
   EmbedCommand embed;
+  RerankCommand rerank;
   InspectCommand inspect;
   SweepCommand sweep;
   CalibrateCommand calibrate;
@@ -92,6 +94,7 @@ int run_program(int argc, const char* const* argv) {
   ConvertCommand convert;
   ReferenceCommand reference;
   embed.add_to(app);
+  rerank.add_to(app);
   inspect.add_to(app);
   sweep.add_to(app);
   calibrate.add_to(app);
@@ -120,6 +123,7 @@ int run_program(int argc, const char* const* argv) {
     return usage_error(command_of(app, argc, argv), error);
   }
   if (embed.chosen()) return embed.run();
+  if (rerank.chosen()) return rerank.run();
   if (inspect.chosen()) return inspect.run();
   if (sweep.chosen()) return sweep.run();
   if (calibrate.chosen()) return calibrate.run();

@@ -129,6 +129,7 @@ constexpr auto kTrainingAndHeadKeys = std::to_array<std::string_view>({"attentio
                                                                        "pooler_type",
                                                                        "qa_dropout",
                                                                        "resid_pdrop",
+                                                                       "sbert_ce_default_activation_function",
                                                                        "seq_classif_dropout",
                                                                        "summary_activation",
                                                                        "summary_first_dropout",

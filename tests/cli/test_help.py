@@ -23,6 +23,7 @@ import growing_states
 ARGUMENTS = argparse.Namespace(treble="", golden="")
 COMMANDS = (
     "embed",
+    "rerank",
     "inspect",
     "sweep",
     "calibrate",
@@ -177,6 +178,13 @@ class Examples(Folder):
         self.run_examples("embed")
         self.assertTrue((self.folder / "papers.npy.json").exists())
 
+    def test_rerank(self) -> None:
+        reranker = Path(ARGUMENTS.golden) / "rerankers" / "bert" / "model"
+        shutil.copytree(reranker, self.folder / "models" / "ms-marco-MiniLM-L6-v2")
+        self.write("pairs.jsonl", "".join(json.dumps({"query": "q", "text": t}) + "\n" for t in lines_of(5, 9)))
+        self.run_examples("rerank")
+        self.assertEqual(len((self.folder / "scores.jsonl").read_text().splitlines()), 6)
+
     def test_inspect(self) -> None:
         self.run_examples("inspect")
         self.assertTrue((self.folder / "report.html").exists())
@@ -228,8 +236,8 @@ class Usage(Folder):
         for words, arguments in (
             ("did you mean embed?", ("embd", "x.txt")),
             ("did you mean inspect?", ("inpsect",)),
-            ("there are embed, inspect", ("frobnicate",)),
-            ("name a command: embed, inspect", ()),
+            ("there are embed, rerank, inspect", ("frobnicate",)),
+            ("name a command: embed, rerank, inspect", ()),
             ("embed has no option --temprature; did you mean --temperature?", ("embed", "--temprature", "0.8")),
             ("did you mean --max-length?", ("embed", "--max-lenght=64")),
             ("did you mean --normalize?", ("embed", "--normalise")),

@@ -443,8 +443,9 @@ class Errors(ApiCase):
         self.assertIn("message", self.server.get("/v1/embeddings").json()["error"])
         self.assertEqual(self.server.call("OPTIONS", "/embed").status, 204)
         self.assertEqual(self.server.call("HEAD", "/ping").status, 200)
-        for path in ("/rerank", "/predict", "/embed_sparse"):
-            self.tei_error(path, {"query": "a", "texts": ["b"]}, 501, "does not run")
+        self.tei_error("/embed_sparse", {"query": "a", "texts": ["b"]}, 501, "does not run")
+        for path in ("/rerank", "/predict"):
+            self.tei_error(path, {"query": "a", "texts": ["b"]}, 501, "tiny is an embedding model")
         self.assertIn("cross-encoder", self.post("/v1/rerank", {}, 501)["error"]["message"])
 
     def test_deadlines(self) -> None:
@@ -659,7 +660,8 @@ class Documentation(ApiCase):
                 (400, b"[]", {}),
                 (413, b" " * 2_100_000, {}),
                 (415, b"{}", {"Content-Type": "text/plain"}),
-                (422, b"{}", {}),
+                # What is served is no cross-encoder, whatever the body.
+                (501 if path in ("/rerank", "/v1/rerank", "/predict") else 422, b"{}", {}),
                 (404, json.dumps(no_model).encode(), {}),
             ):
                 answer = self.server.call("POST", path, raw=raw, headers=headers)

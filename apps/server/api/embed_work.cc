@@ -66,6 +66,16 @@ std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1000 * s
 
 }  // namespace
 
+ServedModel& embedding_model(const Api& api, const JsonBody& body) {
+  ServedModel& model = api.model(body.text("model"));
+  if (model.reranker() == nullptr) return model;
+  throw ApiError(
+      "unsupported",
+      fmt::format("{} is a cross-encoder, which gives scores of pairs and no vectors; use /rerank, /v1/rerank or "
+                  "/predict, or serve an embedding model",
+                  model.name()));
+}
+
 void check_count(std::size_t count, const char* field, std::int64_t max_count) {
   if (count == 0) refuse("empty_input", fmt::format("`{}` is an empty list; send at least one input", field), field);
   if (static_cast<std::int64_t>(count) > max_count) {
@@ -215,7 +225,7 @@ void count_tokens(RequestRecord& record, std::span<const TokenCount> counts) {
 }
 
 EmbedJob read_embed_job(const Api& api, const JsonBody& body, const char* field) {
-  ServedModel& model = api.model(body.text("model"));
+  ServedModel& model = embedding_model(api, body);
   EmbedJob job = {.model = &model,
                   .inputs = read_inputs(body, field, api.options().max_client_batch_size),
                   .field = field,
@@ -232,6 +242,9 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
   record.model = job.model->name();
   record.texts = static_cast<std::int64_t>(job.inputs.size());
   for (const std::string& text : job.inputs.texts) record.characters += count_characters(text);
+  for (const OwnedTextPair& pair : job.inputs.pairs) {
+    record.characters += count_characters(pair.query) + count_characters(pair.text);
+  }
   Inputs inputs = std::move(job.inputs);
   const EncodeOptions options = job.options;
   RequestQueue& queue = job.model->queue();
@@ -254,7 +267,9 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
     });
   };
   const SubmitOptions submit = read_submit_options(*call, api.options());
-  if (inputs.ids.empty()) {
+  if (!inputs.pairs.empty()) {
+    queue.submit_pairs(std::move(inputs.pairs), options, submit, deliver);
+  } else if (inputs.ids.empty()) {
     queue.submit(std::move(inputs.texts), options, submit, deliver);
   } else {
     queue.submit_token_ids(std::move(inputs.ids), options, submit, deliver);

@@ -15,13 +15,18 @@
 
 namespace treble::server {
 
-/// Either texts or token ids.
+/// Texts, token ids, or pairs of texts: one kind alone.
 struct Inputs {
-  std::vector<std::string> texts;
-  std::vector<TokenIds> ids;
+  std::vector<std::string> texts = {};
+  std::vector<TokenIds> ids = {};
+  std::vector<OwnedTextPair> pairs = {};
 
-  std::size_t size() const noexcept { return texts.size() + ids.size(); }
+  std::size_t size() const noexcept { return texts.size() + ids.size() + pairs.size(); }
 };
+
+/// The model that a body names, where it gives vectors. Throws ApiError{model_not_found}, and ApiError{unsupported} for
+/// a cross-encoder.
+ServedModel& embedding_model(const Api& api, const JsonBody& body);
 
 /// A text, texts, token ids, or lists of token ids. Throws ApiError{invalid_argument, empty_input, batch_too_large}.
 Inputs read_inputs(const JsonBody& body, const char* field, std::int64_t max_count);

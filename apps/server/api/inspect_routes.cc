@@ -168,7 +168,7 @@ void handle_inspect(Api& api, const std::shared_ptr<Call>& call) {
   const JsonBody body(call->request(), with_encode_fields({"inputs", "temperatures", "posts", "queries",
                                                            "query_prompt_name", "layers", "sample", "seed", "bootstrap",
                                                            "cut_lengths", "bucket_edges", "probe_texts", "neighbors"}));
-  ServedModel& model = api.model(body.text("model"));
+  ServedModel& model = embedding_model(api, body);
   InspectOptions options = read_inspect_options(body, api, model);
   auto texts = read_inspect_texts(body.require("inputs"), api.options().max_client_batch_size);
   call->record().model = model.name();

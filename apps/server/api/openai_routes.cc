@@ -68,7 +68,8 @@ OrderedJson model_json(const ServedModel& model) {
           {"object", "model"},
           {"created", start_time()},
           {"owned_by", "treble"},
-          {"dimensions", model.encoder().output_dim(model.defaults())},
+          {"dimensions",
+           model.reranker() == nullptr ? OrderedJson(model.encoder().output_dim(model.defaults())) : OrderedJson()},
           {"max_input_length", model.encoder().info().max_length},
           {"temperature", model.defaults().temperature.to_string()},
           {"state", model.defaults().state.to_string()}};

@@ -100,7 +100,7 @@ constexpr const char* kSchemas = R"json({
       "max_input_length": {"type": "integer"}, "max_client_batch_size": {"type": "integer"},
       "payload_limit": {"type": "integer"},
       "auto_truncate": {"type": "boolean"}, "temperature": {"type": "string"}, "state": {"type": "string"},
-      "state_layers": {"type": "integer", "description": "That a control of the state acts on; 0: the model has none."}, "dimensions": {"type": "integer"},
+      "state_layers": {"type": "integer", "description": "That a control of the state acts on; 0: the model has none."}, "dimensions": {"type": ["integer", "null"], "description": "null: a cross-encoder."},
       "models": {"type": "array", "items": {"type": "object"}, "description": "The same of each model, where there are several."}
     }
   },
@@ -185,6 +185,83 @@ constexpr const char* kSchemas = R"json({
     "type": "object", "required": ["status", "models"],
     "properties": {"status": {"type": "string"}, "models": {"type": "object"}}
   },
+  "RerankRequest": {
+    "type": "object", "required": ["query", "texts"],
+    "properties": {
+      "query": {"type": "string", "minLength": 1},
+      "texts": {"$ref": "#/components/schemas/Texts"},
+      "return_text": {"type": ["boolean", "null"], "default": false},
+      "$score": {}
+    }
+  },
+  "RerankResponse": {
+    "description": "Highest score first.",
+    "type": "array",
+    "items": {
+      "type": "object", "required": ["index", "score"],
+      "properties": {"index": {"type": "integer"}, "score": {"type": "number"}, "text": {"type": "string"}}
+    }
+  },
+  "DocumentsRequest": {
+    "type": "object", "required": ["query", "documents"],
+    "properties": {
+      "query": {"type": "string", "minLength": 1},
+      "documents": {
+        "type": "array", "minItems": 1,
+        "items": {
+          "oneOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
+          ]
+        }
+      },
+      "top_n": {"type": ["integer", "null"], "minimum": 1, "description": "Results to give. Default: all."},
+      "return_documents": {"type": ["boolean", "null"], "default": false},
+      "$score": {}
+    }
+  },
+  "DocumentsResponse": {
+    "type": "object", "required": ["object", "model", "results", "usage"],
+    "properties": {
+      "object": {"const": "list"}, "model": {"type": "string"},
+      "results": {
+        "type": "array",
+        "items": {
+          "type": "object", "required": ["index", "relevance_score"],
+          "properties": {
+            "index": {"type": "integer"}, "relevance_score": {"type": "number"},
+            "document": {"type": "object", "properties": {"text": {"type": "string"}}}
+          }
+        }
+      },
+      "usage": {"type": "object", "required": ["prompt_tokens", "total_tokens"]}
+    }
+  },
+  "PredictRequest": {
+    "type": "object", "required": ["inputs"],
+    "properties": {
+      "inputs": {
+        "description": "A text; a list of one text, or of two, which are a pair; or a batch of such lists, all of one length.",
+        "oneOf": [
+          {"type": "string", "minLength": 1},
+          {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "string", "minLength": 1}},
+          {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "string", "minLength": 1}}}
+        ]
+      },
+      "$score": {}
+    }
+  },
+  "Prediction": {
+    "type": "array",
+    "items": {
+      "type": "object", "required": ["score", "label"],
+      "properties": {"score": {"type": "number"}, "label": {"type": "string"}}
+    }
+  },
+  "PredictResponse": {
+    "description": "Every label, the highest score first; of a batch, a list of such lists.",
+    "oneOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}]
+  },
   "AnyRequest": {"type": "object"},
   "AnyResponse": {"type": "object"},
   "TeiError": {
@@ -222,6 +299,14 @@ constexpr const char* kEncodeFields = R"json({
   "max_length": {"type": ["integer", "null"], "minimum": 1, "description": "Longest input in tokens, up to the model's limit."}
 })json";
 
+/// What "$score" stands for, of the fields above and beside them.
+constexpr const char* kReadingFields[] = {"model",    "temperature",          "prompt_name", "prompt",
+                                          "truncate", "truncation_direction", "max_length"};
+constexpr const char* kRawScores = R"json({
+  "type": ["boolean", "null"], "default": false,
+  "description": "The model's logits, instead of scores between 0 and 1 (sigmoid; over several labels, softmax)."
+})json";
+
 }  // namespace
 
 const OrderedJson& schemas() {
@@ -229,8 +314,14 @@ const OrderedJson& schemas() {
     OrderedJson result = OrderedJson::parse(kSchemas);
     const OrderedJson fields = OrderedJson::parse(kEncodeFields);
     for (auto& [name, schema] : result.items()) {
-      if (!schema.contains("properties") || !schema["properties"].contains("$encode")) continue;
+      if (!schema.contains("properties")) continue;
       auto& properties = schema["properties"];
+      if (properties.contains("$score")) {
+        properties.erase("$score");
+        for (const char* field : kReadingFields) properties[field] = fields.at(field);
+        properties["raw_scores"] = OrderedJson::parse(kRawScores);
+      }
+      if (!properties.contains("$encode")) continue;
       properties.erase("$encode");
       for (const auto& [field, description] : fields.items()) properties[field] = description;
     }

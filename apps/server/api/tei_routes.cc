@@ -46,7 +46,7 @@ void handle_similarity(Api& api, const std::shared_ptr<Call>& call) {
     throw ApiError("invalid_argument", "`inputs` must be {\"source_sentence\": text, \"sentences\": [texts]}",
                    "inputs");
   }
-  ServedModel& model = api.model(body.text("model"));
+  ServedModel& model = embedding_model(api, body);
   EmbedJob job = {.model = &model, .field = "inputs", .options = read_encode_options(body, api, model)};
   job.ignored = body.ignored();
   const std::int64_t limit = api.options().max_client_batch_size;
@@ -168,16 +168,33 @@ void handle_decode(Api& api, const std::shared_ptr<Call>& call) {
   });
 }
 
+/// TEI's form: an embedding model by its pooling; a reranker has one label, a classifier several.
+OrderedJson type_json(const ServedModel& model) {
+  const Reranker* reranker = model.reranker();
+  if (reranker == nullptr) {
+    OrderedJson pooling = OrderedJson::array();
+    for (const PoolingMode mode : model.encoder().info().pooling) pooling.push_back(to_string(mode));
+    return {{"embedding", {{"pooling", pooling.size() == 1 ? pooling.front() : pooling}}}};
+  }
+  OrderedJson labels = OrderedJson::object();
+  OrderedJson ids = OrderedJson::object();
+  for (std::size_t i = 0; i < reranker->labels().size(); ++i) {
+    labels[std::to_string(i)] = reranker->labels()[i];
+    ids[reranker->labels()[i]] = i;
+  }
+  const char* kind = reranker->labels().size() == 1 ? "reranker" : "classifier";
+  return {{kind, {{"id2label", labels}, {"label2id", ids}}}};
+}
+
 OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
   const ModelInfo& info = model.encoder().info();
   const EncodeOptions& defaults = model.defaults();
-  OrderedJson pooling = OrderedJson::array();
-  for (const PoolingMode mode : info.pooling) pooling.push_back(to_string(mode));
+  const bool vectors = model.reranker() == nullptr;
   return {{"model_id", model.source()},
           {"model_sha", model.encoder().weights_sha256()},
           {"model_dtype", to_string(info.compute_dtype)},
           {"served_model_name", model.name()},
-          {"model_type", {{"embedding", {{"pooling", pooling.size() == 1 ? pooling.front() : pooling}}}}},
+          {"model_type", type_json(model)},
           {"max_concurrent_requests", options.max_concurrent_requests},
           {"max_input_length", defaults.max_length.value_or(info.max_length)},
           {"max_batch_tokens", options.max_batch_tokens},
@@ -194,8 +211,8 @@ OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
           {"tempered_layers", info.tempered_layers},
           {"state", defaults.state.to_string()},
           {"state_layers", info.state_layers},
-          {"dimensions", model.encoder().output_dim(defaults)},
-          {"similarity", to_string(info.similarity)},
+          {"dimensions", vectors ? OrderedJson(model.encoder().output_dim(defaults)) : OrderedJson()},
+          {"similarity", vectors ? OrderedJson(to_string(info.similarity)) : OrderedJson()},
           {"prompts", info.prompts},
           {"default_prompt_name", defaults.prompt ? "" : defaults.prompt_name.value_or(info.default_prompt_name)},
           {"default_prompt", defaults.prompt ? OrderedJson(*defaults.prompt) : OrderedJson()},

@@ -9,15 +9,25 @@
 
 namespace treble::server {
 
+namespace {
+
+std::optional<Reranker> load_reranker(const ModelOptions& options) {
+  if (!is_cross_encoder(options.model)) return std::nullopt;
+  return Reranker::load(options);
+}
+
+}  // namespace
+
 ServedModel::ServedModel(const ServedModelOptions& options)
-    : encoder_(SentenceEncoder::load(options.model)),
-      name_(options.name.empty() ? encoder_.info().name : options.name),
+    : reranker_(load_reranker(options.model)),
+      vectors_(reranker_ ? std::nullopt : std::optional(SentenceEncoder::load(options.model))),
+      name_(options.name.empty() ? encoder().info().name : options.name),
       source_(options.model.model),
       defaults_(options.encode),
-      queue_(encoder_, options.queue) {
-  encoder_.validate(defaults_);
+      queue_(encoder(), options.queue) {
+  encoder().validate(defaults_);
   // Read once now rather than when the first /info asks.
-  encoder_.weights_sha256();
+  encoder().weights_sha256();
 }
 
 ModelRegistry::ModelRegistry(const std::vector<ServedModelOptions>& models) {

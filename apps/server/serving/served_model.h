@@ -1,12 +1,15 @@
-// A loaded model behind a name: its encoder, its queue, and what requests to it get unless they say otherwise.
+// A loaded model behind a name: its encoder or its reranker, its queue, and what requests to it get unless they say
+// otherwise.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "treble/request_queue.h"
+#include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::server {
@@ -20,18 +23,24 @@ struct ServedModelOptions {
 
 class ServedModel {
  public:
-  /// Loads the model. Throws what SentenceEncoder::load and SentenceEncoder::validate throw.
+  /// Loads the model, as a reranker where its files are a cross-encoder's. Throws what SentenceEncoder::load (or that
+  /// of Reranker) and SentenceEncoder::validate throw.
   explicit ServedModel(const ServedModelOptions& options);
 
   const std::string& name() const noexcept { return name_; }
   /// The folder or name that it was loaded from, as it was given.
   const std::string& source() const noexcept { return source_; }
-  const SentenceEncoder& encoder() const noexcept { return encoder_; }
+  /// Of a reranker, what gives its logits.
+  const SentenceEncoder& encoder() const noexcept { return reranker_ ? reranker_->encoder() : *vectors_; }
+  /// nullptr: an embedding model.
+  const Reranker* reranker() const noexcept { return reranker_ ? &*reranker_ : nullptr; }
   RequestQueue& queue() noexcept { return queue_; }
   const EncodeOptions& defaults() const noexcept { return defaults_; }
 
  private:
-  SentenceEncoder encoder_;
+  /// One of the two.
+  std::optional<Reranker> reranker_;
+  std::optional<SentenceEncoder> vectors_;
   std::string name_;
   std::string source_;
   EncodeOptions defaults_;
