@@ -19,10 +19,10 @@ struct Family {
   std::vector<WeightNames> names;
   /// For families that share a model_type: whether this config is one of theirs. nullptr: all are.
   bool (*claims)(const JsonObject& json) = nullptr;
-  /// Whether read_config obeys "per_layer_config" or refuses it; for all other families it is refused.
-  bool reads_layer_configs = false;
   /// Of its models for sequence classification. nullptr: the family's are not known.
   HeadConfig (*read_head)(const JsonObject& json) = nullptr;
+  /// Whether read_config obeys "per_layer_config" or refuses it; for all other families it is refused.
+  bool reads_layer_configs = false;
 };
 
 /// BERT's pooler and classifier, as several families have them.
