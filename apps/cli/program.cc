@@ -18,6 +18,7 @@
 #include "help_formatter.h"
 #include "info_command.h"
 #include "inspect_command.h"
+#include "models_command.h"
 #include "passkey_command.h"
 #include "pull_command.h"
 #include "reference_command.h"
@@ -89,6 +90,7 @@ int run_program(int argc, const char* const* argv) {
   PasskeyCommand passkey;
   BakeCommand bake;
   InfoCommand info;
+  ModelsCommand models;
   ServeCommand serve;
   PullCommand pull;
   ConvertCommand convert;
@@ -103,6 +105,7 @@ int run_program(int argc, const char* const* argv) {
   passkey.add_to(app);
   bake.add_to(app);
   info.add_to(app);
+  models.add_to(app);
   serve.add_to(app);
   pull.add_to(app);
   convert.add_to(app);
@@ -135,6 +138,7 @@ int run_program(int argc, const char* const* argv) {
   if (pull.chosen()) return pull.run();
   if (convert.chosen()) return convert.run();
   if (reference.chosen()) return reference.run(app);
+  if (models.chosen()) return models.run();
   return info.run();
 }
 

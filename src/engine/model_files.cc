@@ -82,6 +82,8 @@ std::vector<ModelFile> model_files(const std::string& model) {
   return result;
 }
 
+std::vector<std::string> cached_models() { return cached_model_names(); }
+
 std::vector<std::string> model_tasks(const std::string& model) { return find_tasks(model); }
 
 }  // namespace treble

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/fail_about.h"
@@ -109,6 +111,18 @@ fs::path transformer_folder(const fs::path& folder) {
               relative.string());
   }
   return relative.empty() ? folder : folder / relative;
+}
+
+std::vector<std::string> cached_model_names() {
+  constexpr std::string_view kPrefix = "models--";
+  std::vector<std::string> models;
+  for (const std::string& name : names_in(hub_cache())) {
+    if (!name.starts_with(kPrefix)) continue;
+    std::string model = name.substr(kPrefix.size());
+    if (const auto place = model.find("--"); place != std::string::npos) model.replace(place, 2, "/");
+    models.push_back(std::move(model));
+  }
+  return models;
 }
 
 fs::path find_model_folder(const std::string& model) {

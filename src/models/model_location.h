@@ -13,6 +13,9 @@ namespace treble::internal {
 /// was filled in part (refs/main names a snapshot that is missing) or does not say which of several snapshots counts.
 std::filesystem::path find_model_folder(const std::string& model);
 
+/// The models of that cache as "org/name", sorted.
+std::vector<std::string> cached_model_names();
+
 /// Where config.json and the weights are: `folder` itself, or that of the first of its modules. Throws
 /// Error{invalid_file} when modules.json is no list of modules or leads out of the folder.
 std::filesystem::path transformer_folder(const std::filesystem::path& folder);

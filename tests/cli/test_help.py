@@ -32,6 +32,7 @@ COMMANDS = (
     "passkey",
     "bake",
     "info",
+    "models",
     "pull",
     "convert",
 )
