@@ -1,8 +1,10 @@
 // Models in another form than the golden one: the same weights under another config.json, or beside other tensors.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <list>
+#include <span>
 #include <string>
 #include <vector>
 

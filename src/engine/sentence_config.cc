@@ -219,6 +219,13 @@ void check_arguments(const JsonObject& json, const fs::path& folder, const LoadA
   const nlohmann::json file = is_there(path) ? JsonObject::from_file(path).value() : nlohmann::json::object();
   for (const auto& [key, value] : given->items()) {
     const auto said = file.find(key);
+    if (is_one_of(key, {"add_bos_token", "add_eos_token"})) {
+      fail_at(
+          json, ErrorCode::unsupported,
+          R"("{}" gives "{:.60}": {:.60}, which transformers heeds as an argument alone and Treble does not; save the )"
+          "tokenizer as loaded with it, and remove it here",
+          arguments.names.front(), key, value.dump());
+    }
     if (key == arguments.obeyed || is_harmless(key, value) || (said != file.end() && *said == value)) continue;
     fail_at(json, ErrorCode::unsupported,
             R"("{}" gives "{:.60}": {:.60}, which Treble does not obey; write it into {} instead)",

@@ -38,6 +38,15 @@ TEST(SentenceConfig, WhatChangesVectorsIsRefused) {
   }
 }
 
+/// A tokenizer_config.json that says the same has no effect beside a tokenizer.json; the argument has.
+TEST(SentenceConfig, TokensThatAnArgumentAddsAreRefusedThoughTheTokenizerNamesThemToo) {
+  const ModelCopy model("qwen3");
+  model.set("tokenizer_config.json", "add_eos_token", true);
+  EXPECT_EQ(model.load_error(), "no error");
+  model.set("sentence_bert_config.json", "tokenizer_args", {{"add_eos_token", true}});
+  expect_words(model.load_error(), {"unsupported: ", "sentence_bert_config.json", "add_eos_token"});
+}
+
 TEST(SentenceConfig, WhatDoesNotIsLeftAlone) {
   const std::vector<std::pair<const char*, json>> cases = {
       {"unpad_inputs", true},

@@ -20,7 +20,7 @@ namespace treble::internal {
 namespace {
 
 /// Which layers have a local window. The last never has, whatever config.json says.
-std::vector<bool> read_local_layers(const JsonObject& json, EncoderConfig& config) {
+std::vector<bool> read_local_layer_types(const JsonObject& json, EncoderConfig& config) {
   std::vector<bool> local;
   if (const auto stated = read_layer_types(json, config.num_layers)) {
     local = *stated;
@@ -126,7 +126,7 @@ EncoderConfig read_text_config(const JsonObject& json) {
                                            .num_positions = 262144});
   config.num_kv_heads = read_kv_heads(json, config.num_heads, 2);
   config.head_dim = read_divisor(json, "head_dim", 256);
-  config.window.layers = read_local_layers(json, config);
+  config.window.layers = read_local_layer_types(json, config);
   // A radius, the key at that distance included.
   config.window.left = config.window.right = json.integer("sliding_window").value_or(512);
   set_heads(json, config);

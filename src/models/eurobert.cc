@@ -68,6 +68,9 @@ void read_ultrabert_windows(const JsonObject& json, EncoderConfig& config) {
     found = true;
     radius = window;
   }
+  if (!(radius >= 0 && radius < static_cast<double>(AttentionInputs::kUnlimited))) {
+    fail_at(json, ErrorCode::invalid_file, "a local window of {} tokens on each side", radius);
+  }
   config.window.left = config.window.right = static_cast<std::int64_t>(radius);
   if (const auto layers = read_layer_types(json, config.num_layers)) {
     config.window.layers = *layers;

@@ -1,5 +1,7 @@
 // Jina Embeddings v3 (Sturua et al., arXiv 2409.10173): XLM-R's post-norm blocks with rotary positions in place of a
 // learned table. In transformers' form, and in that of its published code, whose model_type is XLM-R's.
+#include <fmt/format.h>
+
 #include <string>
 
 #include "base/fail.h"

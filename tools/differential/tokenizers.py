@@ -66,6 +66,8 @@ BYTE_LEVEL: Table = {
     "prefix-space": [config(add_prefix_space=True)],
     "form-prefix-space": [config(add_prefix_space=ABSENT)],
 }
+# transformers has no class for these model types: it takes tokenizer.json as it is.
+UNREGISTERED: Table = {"form-prefix-space": [config(add_prefix_space=True), config(add_prefix_space=ABSENT)]}
 METASPACE: Table = {
     "prefix-space": [config(add_prefix_space=False)],
     "form-prefix-space": [config(add_prefix_space=ABSENT)],
@@ -125,6 +127,8 @@ KINDS: dict[str, Table] = {
     "qwen2": BYTE_LEVEL | CLOSING,
     "qwen3": BYTE_LEVEL | CLOSING,
     "llama": BYTE_LEVEL | CLOSING,
+    "eurobert": UNREGISTERED,
+    "ultrabert": UNREGISTERED,
     "mistral": CLOSING | {"form-legacy": METASPACE["form-legacy"]},
     "gemma3-text": CLOSING,
     "xlm-roberta": METASPACE,

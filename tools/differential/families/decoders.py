@@ -203,7 +203,7 @@ FAMILIES: dict[str, Family] = {
         DECODER_HEADS,
     ),
     "eurobert": Family(
-        "llama",
+        "eurobert",
         DECODER
         | {
             "model_type": "eurobert",

@@ -137,6 +137,7 @@ JINA_V3 = {
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-5,
     "type_vocab_size": 1,
+    "max_position_embeddings": 512,
     "pad_token_id": 1,
     "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"},
 }
