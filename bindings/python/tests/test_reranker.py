@@ -63,6 +63,16 @@ def test_one_pair_and_none() -> None:
     np.testing.assert_allclose(labelled.predict(pairs, activation_fn="softmax"), probabilities, atol=1e-6)
 
 
+def test_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    reranker, pairs, _ = golden("bert")
+    scores = reranker.predict(pairs)
+    assert torch.equal(reranker.predict(pairs, convert_to_tensor=True), torch.from_numpy(np.array(scores)))
+    each = reranker.predict(pairs, convert_to_numpy=False)
+    assert [float(one) for one in each] == [float(one) for one in scores]
+    assert float(reranker.predict(pairs[0], convert_to_tensor=True)) == float(scores[0])
+
+
 def test_wrong_use_is_named() -> None:
     reranker, _, _ = golden("bert")
     with pytest.raises(treble.InvalidArgumentError, match="pair 1 must be two texts"):

@@ -218,7 +218,7 @@ def _pairs(inputs: Iterable[Pair] | Pair) -> tuple[list[Pair], bool]:
 
 
 def _tensors(scores: npt.NDArray[np.float32], single: bool, *, whole: bool) -> Any:
-    import torch  # noqa: PLC0415 - optional
+    import torch  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only for those who ask for tensors
 
     tensor = torch.from_numpy(np.ascontiguousarray(scores))
     if single:
