@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch_file
 from sentence_transformers import CrossEncoder
+from torch import Tensor, nn
 from transformers import CONFIG_MAPPING as CONFIGS
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
@@ -23,6 +25,7 @@ from golden.family_models import BERT_KEYS, DEBERTA, Config, Family
 from golden.st_files import write_json
 from golden.temperature import tempered
 from golden.texts import CASES
+from golden.twins.gte_new import GteNew
 
 TAU = 0.7
 NO_LIMIT = int(1e30)
@@ -222,6 +225,62 @@ def write_all(root: Path, only: tuple[str, ...] = ()) -> None:
     for recipe in RECIPES:
         if not only or recipe.name in only:
             print(f"rerankers/{recipe.name}: written, {write_recipe(recipe, root / recipe.name)}")
+    if not only or "gte-new" in only:
+        print(f"rerankers/gte-new: written, {write_twin(root / 'gte-new')}")
+
+
+class GteNewClassifier(nn.Module):
+    """NewForSequenceClassification of Alibaba-NLP/new-impl: the encoder, BERT's pooler, a classifier of one label."""
+
+    def __init__(self, config: Config) -> None:
+        """Read the width."""
+        super().__init__()
+        width = config["hidden_size"]
+        self.new = GteNew(config)
+        self.new.pooler = nn.ModuleDict({"dense": nn.Linear(width, width)})
+        self.classifier = nn.Linear(width, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Of one pair: [1]."""
+        return self.classifier(torch.tanh(self.new.pooler["dense"](self.new(tokens)[-1][0])))
+
+
+@torch.no_grad()
+def write_twin(folder: Path) -> str:
+    """GTE's published code is not in transformers: its plain twin is the reference, its tokenizer the library's own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    name, seed, limit = "gte-new", 418, 40
+    tokenizer = tiny_tokenizers.bert(limit)
+    config = family_models.GTE | {"vocab_size": len(tokenizer), "torch_dtype": "float32", "id2label": {"0": "LABEL_0"}}
+    config |= {"architectures": ["NewForSequenceClassification"], "type_vocab_size": 0, "num_hidden_layers": 1}
+    model = GteNewClassifier(config)
+    family = Family(name, seed, tiny_tokenizers.bert, config)
+    family_models._randomise(family, model, torch.Generator().manual_seed(seed))
+    tokenizer.save_pretrained(folder / "model")
+    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
+    save_torch_file(tensors, folder / "model" / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "model" / "config.json", config)
+    ids = [_tokens(tokenizer, pair, truncation="longest_first", max_length=limit) for pair in PAIRS]
+    cases = {
+        "pairs": PAIRS,
+        "ids": [one["input_ids"] for one in ids],
+        "types": [one["token_type_ids"] for one in ids],
+        "tokens": [len(_tokens(tokenizer, pair, truncation=False)["input_ids"]) for pair in PAIRS],
+        "limit": limit,
+        "labels": ["LABEL_0"],
+        "activation": "sigmoid",
+        "drawn": [],
+    }
+    (folder / "cases.json").write_text(json.dumps(cases, ensure_ascii=True) + "\n", encoding="utf-8")
+    expected = {}
+    for tau in (1.0, TAU):
+        with tempered(model, tau):
+            rows = [model(torch.tensor(one["input_ids"])) for one in ids]
+        expected[f"tau={tau:g}/logits"] = torch.stack(rows)
+    expected["scores"] = torch.sigmoid(expected["tau=1/logits"])
+    save_torch_file(expected, folder / "expected.safetensors")
+    logits = expected["tau=1/logits"]
+    return f"limit {limit}, logits {logits.min():.2f} to {logits.max():.2f}"
 
 
 def write_recipe(recipe: Recipe, folder: Path) -> str:

@@ -30,25 +30,36 @@ namespace treble::python {
 Encoder::Encoder(SentenceEncoder encoder)
     : process_(::getpid()), encoder_(std::make_unique<SentenceEncoder>(std::move(encoder))) {}
 
+Encoder::Encoder(Reranker reranker)
+    : process_(::getpid()), reranker_(std::make_unique<Reranker>(std::move(reranker))) {}
+
 Encoder::~Encoder() {
   if (::getpid() != process_) {
     static_cast<void>(queue_.release());
     static_cast<void>(encoder_.release());
+    static_cast<void>(reranker_.release());
     return;
   }
   // Threads of the queue may wait for the GIL to deliver vectors.
   const nb::gil_scoped_release released;
   queue_.reset();
   encoder_.reset();
+  reranker_.reset();
 }
 
 const SentenceEncoder& Encoder::get() const {
-  if (::getpid() == process_) return *encoder_;
-  throw Error(ErrorCode::unsupported, "the model " + encoder_->info().name + " was loaded in process " +
+  if (::getpid() == process_) return model();
+  throw Error(ErrorCode::unsupported, "the model " + model().info().name + " was loaded in process " +
                                           std::to_string(process_) + ", and this is its forked child " +
                                           std::to_string(::getpid()) +
                                           ", where the model's threads do not exist: load it in the child, or start "
                                           "workers with multiprocessing's \"spawn\" or \"forkserver\"");
+}
+
+const Reranker& Encoder::reranker() const {
+  const SentenceEncoder& encoder = get();
+  if (reranker_) return *reranker_;
+  throw Error(ErrorCode::unsupported, encoder.info().name + " was loaded for vectors; load it with treble.Reranker");
 }
 
 RequestQueue& Encoder::queue() {
@@ -74,7 +85,7 @@ std::int64_t truncated(const std::vector<TokenCount>& counts) {
 
 void load(Encoder* self, const std::string& model, int threads, std::optional<std::int64_t> max_length,
           const std::string& extension, const std::string& dtype, bool special_tokens_as_text,
-          const std::string& adapter, const std::string& task) {
+          const std::string& adapter, const std::string& task, bool reranker) {
   const ModelOptions options = {.model = model,
                                 .adapter = adapter,
                                 .task = task,
@@ -84,7 +95,11 @@ void load(Encoder* self, const std::string& model, int threads, std::optional<st
                                 .dtype = parse_dtype(dtype),
                                 .special_tokens_as_text = special_tokens_as_text};
   const nb::gil_scoped_release released;
-  new (self) Encoder(SentenceEncoder::load(options));
+  if (reranker) {
+    new (self) Encoder(Reranker::load(options));
+  } else {
+    new (self) Encoder(SentenceEncoder::load(options));
+  }
 }
 
 /// The vectors of a call and what is said of it; of one str [dim].
@@ -134,6 +149,49 @@ Encoded encode_in_chunks(const Encoder& self, nb::handle texts, const EncodeOpti
     embeddings = encode_chunked(encoder, given.views(), watched, parsed);
   }
   return to_encoded(std::move(embeddings), false);
+}
+
+ScoreActivation parse_activation(const std::string& name) {
+  return parse_enum(name, "an activation", ScoreActivation::identity, ScoreActivation::tanh);
+}
+
+/// Scores [count, labels] of pairs, or where there are no queries of texts alone.
+Encoded score(const Encoder& self, nb::handle queries, nb::handle texts, const EncodeOptions& options,
+              const std::optional<std::string>& activation, nb::handle progress) {
+  const Reranker& reranker = self.reranker();
+  RerankOptions watched{.encode = options, .activation = {}};
+  if (activation) watched.activation = parse_activation(*activation);
+  const Texts given(texts);
+  std::optional<Texts> asked;
+  if (!queries.is_none()) asked.emplace(queries);
+  if (asked && asked->count() != given.count()) {
+    throw Error(ErrorCode::invalid_argument, std::to_string(asked->count()) + " queries and " +
+                                                 std::to_string(given.count()) + " texts are no pairs");
+  }
+  Watch watch(progress);
+  watched.encode.progress = watch.callback();
+  Scores scores;
+  {
+    const nb::gil_scoped_release released;
+    if (asked) {
+      std::vector<TextPair> pairs;
+      pairs.reserve(given.views().size());
+      for (std::size_t i = 0; i < given.views().size(); ++i) pairs.push_back({asked->views()[i], given.views()[i]});
+      scores = reranker.score(pairs, watched);
+    } else {
+      scores = reranker.score(given.views(), watched);
+    }
+  }
+  const std::int64_t cut = truncated(scores.token_counts);
+  const Counts counts = counts_array(scores.token_counts);
+  const auto labels = static_cast<std::size_t>(scores.num_labels);
+  return {to_array(std::move(scores.values), {static_cast<std::size_t>(scores.count), labels}), counts, cut};
+}
+
+nb::list labels(const Encoder& self) {
+  nb::list names;
+  for (const std::string& label : self.reranker().labels()) names.append(label);
+  return names;
 }
 
 Counts count_tokens(const Encoder& self, nb::handle texts, const EncodeOptions& options) {
@@ -200,7 +258,16 @@ void bind_encoder(nb::module_& module) {
   nb::class_<Encoder>(module, "Encoder", "A loaded model; see treble.SentenceEncoder.")
       .def("__init__", &load, "model"_a, nb::kw_only(), "threads"_a = 0, "max_length"_a = nb::none(),
            "extension"_a = "none", "dtype"_a = "float32", "special_tokens_as_text"_a = false, "adapter"_a = "",
-           "task"_a = "")
+           "task"_a = "", "reranker"_a = false)
+      .def("score", &score, "queries"_a.none(), "texts"_a, "options"_a, "activation"_a = nb::none(),
+           "progress"_a = nb::none(),
+           "Of a reranker: scores [count, labels] of pairs, of queries None of texts alone; token counts [count, 2]; "
+           "how "
+           "many pairs were truncated.")
+      .def("labels", &labels, "Of a reranker: what its scores are of.")
+      .def(
+          "activation", [](const Encoder& self) { return to_string(self.reranker().activation()); },
+          "Of a reranker: what it makes of its logits.")
       .def("encode", &encode, "texts"_a.none(), "options"_a, "progress"_a = nb::none(),
            "Vectors, [dim] of a str and [count, dim] of an iterable; token counts [count, 2]: in the text, read; how "
            "many "

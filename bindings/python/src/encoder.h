@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "treble/request_queue.h"
+#include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble::python {
@@ -18,12 +19,15 @@ namespace treble::python {
 class Encoder {
  public:
   explicit Encoder(SentenceEncoder encoder);
+  explicit Encoder(Reranker reranker);
   ~Encoder();
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
 
   /// Throws Error{unsupported} in a forked child.
   const SentenceEncoder& get() const;
+  /// Throws as `get` does, and Error{unsupported} for a model that gives vectors.
+  const Reranker& reranker() const;
   /// One more call of `encode` runs until the result is destroyed; says how many others do.
   class Running {
    public:
@@ -44,8 +48,12 @@ class Encoder {
   void close_queue();
 
  private:
+  const SentenceEncoder& model() const { return reranker_ ? reranker_->encoder() : *encoder_; }
+
   pid_t process_;
+  /// One of the two.
   std::unique_ptr<SentenceEncoder> encoder_;
+  std::unique_ptr<Reranker> reranker_;
   std::atomic<int> running_ = 0;
   std::once_flag queue_once_;
   std::unique_ptr<RequestQueue> queue_;

@@ -15,7 +15,7 @@ OURS = [
     "__init__.py", "_adapter.py", "_facts.py", "_model.py", "_onnx_graph.py", "_progress.py", "_settings.py",
     "_shard_worker.py", "_shards.py", "_similarity.py", "_state.py", "_temperature.py", "analysis.py", "bake_onnx.py",
     "cli.py", "encoder.py", "encoding.py", "errors.py", "longembed.py", "pull.py", "quantization.py",
-    "read_parquet.py", "results.py", "streaming.py", "write_parquet.py",
+    "read_parquet.py", "reranker.py", "results.py", "streaming.py", "write_parquet.py",
 ]  # fmt: skip
 PROGRAM = """
 import treble
@@ -25,6 +25,7 @@ verdict: str = report.verdict
 means: list[float | None] = [one.mean for one in report.bucket_cosine[0]]
 gain: float = encoder.sweep("folder").held_out_gain.low
 counts: int = int(encoder.token_counts("a")[0, 1])
+place: int = treble.Reranker("model", dtype="auto").rank("q", ["a"])[0]["corpus_id"]
 profile: treble.TemperatureProfile = encoder.calibrate(["a"]).profile
 """
 

@@ -42,6 +42,7 @@ from treble.errors import (
     UnsupportedError,
 )
 from treble.quantization import quantize_embeddings
+from treble.reranker import Reranker
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
 __version__ = _version()
@@ -63,6 +64,7 @@ __all__ = [
     "NotFoundError",
     "OverloadedError",
     "PostTransform",
+    "Reranker",
     "SentenceEncoder",
     "StateControl",
     "StateLike",

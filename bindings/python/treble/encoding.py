@@ -84,7 +84,7 @@ class EncodeMethods(Model):
         Warns once a call (treble.TruncationWarning) when texts were longer than the model reads. Raises treble.Error;
         its text_index says which text is to blame. Ctrl-C ends the call with KeyboardInterrupt.
         """
-        _check_arguments(batch_size, device, pool, kwargs)
+        check_arguments(batch_size, device, pool, kwargs)
         check_precision(precision)
         keep = self.truncate_dim if truncate_dim is None else truncate_dim
         # Only vectors of texts as such are normalized on request, as in sentence-transformers.
@@ -244,7 +244,7 @@ class EncodeMethods(Model):
     def _warn_of_truncation(self, counts: npt.NDArray[np.int64]) -> None:
         truncated = int((counts[:, 0] > counts[:, 1]).sum())
         if truncated:
-            warn(_truncation_message(counts, truncated), TruncationWarning)
+            warn(truncation_message(counts, truncated), TruncationWarning)
 
     def _run(
         self, inputs: str | Iterable[str], options: EncodeOptions, show: bool | None, *, silent: bool = False
@@ -255,11 +255,11 @@ class EncodeMethods(Model):
         else:
             vectors, counts, truncated = self._encoder.encode(inputs, options)
         if truncated and not silent:
-            warn(_truncation_message(counts, truncated), TruncationWarning)
+            warn(truncation_message(counts, truncated), TruncationWarning)
         return vectors, counts
 
 
-def _check_arguments(batch_size: int, device: Any, pool: Any, kwargs: dict[str, Any]) -> None:
+def check_arguments(batch_size: int, device: Any, pool: Any, kwargs: dict[str, Any]) -> None:
     """What is accepted for the sake of programs written for sentence-transformers."""
     if batch_size <= 0:
         raise InvalidArgumentError(f"batch_size must be at least 1, got {batch_size}")
@@ -272,7 +272,7 @@ def _check_arguments(batch_size: int, device: Any, pool: Any, kwargs: dict[str, 
         raise TypeError(f"encode() got unknown keyword arguments: {', '.join(sorted(unknown))}")
 
 
-def _truncation_message(counts: npt.NDArray[np.int64], truncated: int) -> str:
+def truncation_message(counts: npt.NDArray[np.int64], truncated: int) -> str:
     lost = counts[:, 0] - counts[:, 1]
     first = int(np.argmax(lost > 0))
     return (
