@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
-use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
 
 /// How a tokenizer is loaded.
 #[repr(C)]
@@ -60,8 +60,11 @@ impl TrebleTokTokenizer {
             (files, json) => (files, json.unwrap_or_default()),
         };
         let Some(files) = files else {
-            let tokenizer = serde_json::from_slice(json).map_err(invalid)?;
-            return Self::finish(tokenizer, options, false, Vec::new());
+            let tokenizer: Tokenizer = serde_json::from_slice(json).map_err(invalid)?;
+            let stored = tokenizer.get_truncation();
+            let cuts_at_start =
+                stored.is_some_and(|stored| stored.direction == TruncationDirection::Left);
+            return Self::finish(tokenizer, options, cuts_at_start, Vec::new());
         };
         let parts: FileParts = serde_json::from_slice(json).map_err(invalid)?;
         let settings = Settings::read(&files, Some(&parts.added_tokens))?;
