@@ -3,7 +3,8 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, variants, mamba2, adapters, pooling, tokenizers, reference or all.
+PART is tiny, families, variants, mamba2, adapters, pooling, precision, static, tokenizers, reference or
+all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -28,7 +29,19 @@ OFFLINE = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
-    parts = ("tiny", "families", "variants", "mamba2", "adapters", "pooling", "tokenizers", "reference", "all")
+    parts = (
+        "tiny",
+        "families",
+        "variants",
+        "mamba2",
+        "adapters",
+        "pooling",
+        "precision",
+        "static",
+        "tokenizers",
+        "reference",
+        "all",
+    )
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("names", nargs="*", help="with `families`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
@@ -69,6 +82,14 @@ def main() -> None:
         from golden import pooling
 
         pooling.write_all(arguments.output / "golden")
+    if arguments.part in ("precision", "all"):
+        from golden import precision
+
+        precision.write_all(arguments.output / "golden")
+    if arguments.part in ("static", "all"):
+        from golden import static
+
+        static.write_all(arguments.output / "golden")
     if arguments.part in ("tokenizers", "all"):
         from golden import tokenizer_settings, vocabulary_files
 

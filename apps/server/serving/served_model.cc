@@ -14,6 +14,7 @@ ServedModel::ServedModel(const ServedModelOptions& options)
       name_(options.name.empty() ? encoder_.info().name : options.name),
       source_(options.model.model),
       defaults_(options.encode),
+      ranges_(options.ranges),
       queue_(encoder_, options.queue) {
   encoder_.validate(defaults_);
   // Read once now rather than when the first /info asks.

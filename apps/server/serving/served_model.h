@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "treble/precision.h"
 #include "treble/request_queue.h"
 #include "treble/sentence_encoder.h"
 
@@ -16,6 +18,7 @@ struct ServedModelOptions {
   ModelOptions model = {};    ///< how it is loaded
   EncodeOptions encode = {};  ///< of requests that say nothing else: temperature, state, prompt_name, truncation
   RequestQueueOptions queue = {};
+  std::optional<VectorRanges> ranges = {};  ///< for vectors in int8 and uint8
 };
 
 class ServedModel {
@@ -29,12 +32,14 @@ class ServedModel {
   const SentenceEncoder& encoder() const noexcept { return encoder_; }
   RequestQueue& queue() noexcept { return queue_; }
   const EncodeOptions& defaults() const noexcept { return defaults_; }
+  const std::optional<VectorRanges>& ranges() const noexcept { return ranges_; }
 
  private:
   SentenceEncoder encoder_;
   std::string name_;
   std::string source_;
   EncodeOptions defaults_;
+  std::optional<VectorRanges> ranges_;
   RequestQueue queue_;  ///< last: it ends before what it uses
 };
 
