@@ -70,10 +70,11 @@ Table find_table(const TensorArchive& archive, const fs::path& folder) {
   }
   for (const auto& [name, tensor] : archive.tensors()) {
     if (&tensor == table.rows || &tensor == table.mapping || &tensor == table.weights) continue;
-    fail_file(tensor.file, ErrorCode::unsupported,
-              "the tensor \"{}\" is none of a StaticEmbedding's; the checkpoint computes something else than the mean of "
-              "token embeddings",
-              for_message(name));
+    fail_file(
+        tensor.file, ErrorCode::unsupported,
+        "the tensor \"{}\" is none of a StaticEmbedding's; the checkpoint computes something else than the mean of "
+        "token embeddings",
+        for_message(name));
   }
   return table;
 }

@@ -25,15 +25,15 @@ namespace {
 using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<2>, nb::c_contig>;
 
-std::span<const float> values_of(const Matrix& matrix) { return {matrix.data(), matrix.size()}; }
+std::span<const float> floats_of(const Matrix& matrix) { return {matrix.data(), matrix.size()}; }
 
 /// [2, dim]: minimum and maximum.
 VectorRanges ranges_of(const Matrix& matrix) {
-  const std::span<const float> both = values_of(matrix);
+  const std::span<const float> both = floats_of(matrix);
   if (matrix.shape(0) != 2) {
-    throw Error(ErrorCode::invalid_argument, "ranges are [2, dim], minimum and maximum, not [" +
-                                                 std::to_string(matrix.shape(0)) + ", " +
-                                                 std::to_string(matrix.shape(1)) + "]");
+    std::string message = "ranges are [2, dim], minimum and maximum, not [";
+    message += std::to_string(matrix.shape(0)) + ", " + std::to_string(matrix.shape(1)) + "]";
+    throw Error(ErrorCode::invalid_argument, message);
   }
   const auto half = both.begin() + static_cast<std::ptrdiff_t>(matrix.shape(1));
   VectorRanges ranges;
@@ -50,7 +50,7 @@ Bytes quantize_rows(const Matrix& vectors, const std::string& precision, const s
   Buffer<std::uint8_t> rows(vectors.shape(0) * quantizer.row_bytes());
   {
     const nb::gil_scoped_release released;
-    quantizer.quantize(values_of(vectors), std::as_writable_bytes(rows.span()));
+    quantizer.quantize(floats_of(vectors), std::as_writable_bytes(rows.span()));
   }
   return rows.to_array<Bytes>({vectors.shape(0), quantizer.row_bytes()});
 }
