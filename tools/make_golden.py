@@ -3,7 +3,8 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, rerankers, variants, mamba2, adapters, pooling, tokenizers, convert, reference or all.
+PART is tiny, families, rerankers, variants, mamba2, adapters, pooling, precision, static, tokenizers, convert,
+reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -36,6 +37,8 @@ def parse_arguments() -> argparse.Namespace:
         "mamba2",
         "adapters",
         "pooling",
+        "precision",
+        "static",
         "tokenizers",
         "convert",
         "reference",
@@ -85,6 +88,14 @@ def main() -> None:
         from golden import pooling
 
         pooling.write_all(arguments.output / "golden")
+    if arguments.part in ("precision", "all"):
+        from golden import precision
+
+        precision.write_all(arguments.output / "golden")
+    if arguments.part in ("static", "all"):
+        from golden import static
+
+        static.write_all(arguments.output / "golden")
     if arguments.part in ("tokenizers", "all"):
         from golden import tokenizer_settings, vocabulary_files
 

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "parquet_output.h"
 #include "progress.h"
+#include "ranges_file.h"
 #include "standard_streams.h"
 #include "summary.h"
 
@@ -21,7 +22,7 @@ constexpr const char* kEmbedExamples =
     R"(Inputs: .txt is a text a line; .jsonl and .json are objects or strings; .csv, .tsv and .parquet are a row a text; in a
 folder, and of .md and .rst, each file is a text. All but .parquet also as .gz or .zst. More: docs/inputs.md
 
-Outputs: .npy is a float32 matrix, described in a .npy.json beside it; .jsonl and stdout are an object a text; .parquet has
+Outputs: .npy is a matrix of --precision, described in a .npy.json beside it; .jsonl and stdout are an object a text; .parquet has
 the columns id and embedding, and needs Python with pyarrow, as .parquet inputs do.
 
 Ctrl-C leaves a valid output with the rows so far; the same command with --resume continues it. An output that --force
@@ -32,6 +33,7 @@ Examples:
   treble embed corpus.jsonl -o corpus.npy
   treble embed --temperature 0.8 notes/ -o notes.npy
   treble embed --text-field meta.abstract papers.jsonl.gz -o papers.npy
+  treble embed --precision ubinary corpus.jsonl -o corpus.bits.npy
   echo "a letter from the harbour" | treble embed)";
 
 }  // namespace
@@ -57,6 +59,7 @@ class EmbedCommand::Run {
     const SentenceEncoder encoder = command_.model_.load(command_.quiet_, command_.encode_.options.prompt_name);
     const BulkJob job(encoder, options_);
     load_seconds_ = steady_seconds() - start;
+    columns_ = job.quantizer().columns();
     embed(job);
     return report(summary(encoder.info(), job.dim()));
   }
@@ -73,6 +76,7 @@ class EmbedCommand::Run {
   ProgressLine line_;
   std::optional<VectorFile> file_;  ///< none for stdout
   double load_seconds_ = 0;
+  std::int64_t columns_ = 0;  ///< of the output
   BulkResult result_;
 };
 
@@ -91,7 +95,7 @@ void EmbedCommand::Run::embed(const BulkJob& job) {
   if (file_) {
     file_->embed(job, *source, inputs, result_);
   } else {
-    const auto sink = make_jsonl_sink(print_out, job.describe(inputs));
+    const auto sink = make_jsonl_sink(print_out, job, inputs);
     job.run(*source, *sink, result_);
   }
   line_.clear();
@@ -102,6 +106,8 @@ EmbedSummary EmbedCommand::Run::summary(const ModelInfo& model, std::int64_t dim
           .model = &model,
           .options = options_.encode,
           .dim = dim,
+          .precision = options_.precision,
+          .columns = columns_,
           .load_seconds = load_seconds_,
           .chunked = options_.chunks.has_value(),
           .output = !file_            ? ""
@@ -158,6 +164,18 @@ void EmbedCommand::add_to(CLI::App& app) {
                    "of N tokens; late-chunk:N: read whole, pooled in pieces")
       ->type_name("FILE")
       ->group("Vectors");
+  command_
+      ->add_option("--precision", precision_,
+                   "Of the output: float32, float16, int8, uint8 (both with --ranges), binary or ubinary (a bit a "
+                   "dimension) [float32]")
+      ->type_name("P")
+      ->group("Vectors");
+  command_
+      ->add_option("--ranges", ranges_,
+                   "Least and greatest value of each dimension for int8 and uint8: of `treble fit --transform ranges`, "
+                   "or a .npy of [2, dim]")
+      ->type_name("FILE")
+      ->group("Vectors");
   model_.add_to(*command_);
   encode_.add_to(*command_);
   input_.add_to(*command_);
@@ -185,6 +203,7 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
   roles.reads_temperature(temperature_);
   roles.reads_state(state_);
   if (!ChunkOptions::names(post_)) roles.reads(post_, "--post");
+  roles.reads(ranges_, "--ranges");
   roles.writes(output_.empty() ? "-" : output_, "-o");
   if (!to_stdout()) roles.writes(vector_sidecar(output_), "-o");
   roles.writes(json_summary_, "--json-summary");
@@ -200,11 +219,11 @@ BulkOptions EmbedCommand::resolve() const {
   BulkOptions options = {.encode = encode_.resolve(), .batch_texts = chunk_texts_};
   options.encode.temperature = Temperature::parse(temperature_);
   options.encode.state = parse_state(state_);
-  if (ChunkOptions::names(post_)) {
-    options.chunks = ChunkOptions::parse(post_);
-  } else {
-    options.post = post_;
-  }
+  read_post(post_, options);
+  options.precision = parse_precision(precision_);
+  options.ranges = read_ranges(ranges_);
+  // Checked here, before the model is loaded.
+  if (needs_ranges(options.precision) != options.ranges.has_value()) Quantizer(1, options.precision, options.ranges);
   return options;
 }
 

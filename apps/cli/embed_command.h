@@ -36,6 +36,8 @@ class EmbedCommand {
   std::string temperature_ = "1";
   std::string state_ = "none";
   std::string post_;
+  std::string precision_ = "float32";
+  std::string ranges_;
   std::string output_;
   std::string json_summary_;
   std::optional<std::int64_t> chunk_texts_;

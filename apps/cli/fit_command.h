@@ -1,4 +1,4 @@
-// `treble fit`: a transform of vectors from unlabelled texts.
+// `treble fit`: a transform of vectors, or the ranges of their dimensions, from unlabelled texts.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -6,6 +6,8 @@
 
 #include "input/input_plan.h"
 #include "model_arguments.h"
+#include "treble/bulk.h"
+#include "treble/post_transform.h"
 
 namespace treble::cli {
 
@@ -16,7 +18,13 @@ class FitCommand {
   int run() const;
 
  private:
+  bool of_ranges() const { return transform_ == "ranges"; }
+  PostSpec resolve_step() const;
+  BulkOptions resolve() const;
   void check_output(const InputPlan& plan) const;
+  Existing existing() const { return force_ ? Existing::replace : Existing::refuse; }
+  void fit_step(const BulkJob& job, const PostProvenance& provenance, TextSource& source) const;
+  void fit_ranges(const BulkJob& job, TextSource& source) const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;
@@ -25,6 +33,7 @@ class FitCommand {
   std::string transform_;
   std::string temperature_ = "1";
   std::string state_ = "none";
+  std::string post_;
   std::string output_;
   bool force_ = false;
 };

@@ -56,9 +56,12 @@ std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker)
                                 reranker == nullptr ? fmt::format("{}-dimensional vectors", info.dim)
                                                     : "a cross-encoder: " + counted(info.dim, "score") + " a pair");
   append_row(out, "folder", info.path.string());
+  const std::string layers = info.num_layers == 0 ? "no layers"
+                                                  : fmt::format("{} layers, hidden size {}, {} heads", info.num_layers,
+                                                                info.hidden_size, info.num_heads);
   append_row(out, "size",
-             fmt::format("{} layers, hidden size {}, {} heads, {} parameters, vocabulary of {} tokens", info.num_layers,
-                         info.hidden_size, info.num_heads, grouped(info.num_parameters), grouped(info.vocab_size)));
+             fmt::format("{}, {} parameters, vocabulary of {} tokens", layers, grouped(info.num_parameters),
+                         grouped(info.vocab_size)));
   append_row(out, "precision",
              fmt::format("stored as {}, computed in {} with {}", to_string(info.weights_dtype),
                          to_string(info.compute_dtype), info.cpu_isa));

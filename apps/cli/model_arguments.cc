@@ -133,6 +133,14 @@ void ModelArguments::add_to(CLI::App& command) {
       ->group(group);
 }
 
+void read_post(const std::string& written, BulkOptions& options) {
+  if (ChunkOptions::names(written)) {
+    options.chunks = ChunkOptions::parse(written);
+  } else {
+    options.post = written;
+  }
+}
+
 std::string extension_warning(const ModelInfo& model) {
   constexpr std::array kChangingAll = {PositionExtension::interpolate, PositionExtension::group,
                                        PositionExtension::ntk};

@@ -9,6 +9,7 @@
 
 #include "input/input_plan.h"
 #include "input/text_source.h"
+#include "treble/bulk.h"
 #include "treble/options.h"
 #include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
@@ -24,6 +25,9 @@ StateControl parse_state(const std::string& text);
 /// `task`, or where that is empty the prompt's name if the model has an adapter for a task of that name.
 std::string task_or_prompt(const std::string& model, const std::string& task,
                            const std::optional<std::string>& prompt_name);
+
+/// What --post is: the file of a fitted step, or how texts are read in pieces. Throws what ChunkOptions::parse throws.
+void read_post(const std::string& written, BulkOptions& options);
 
 /// What to say of an extension that changes the vectors of texts within the model's positions; empty where it does not.
 std::string extension_warning(const ModelInfo& model);

@@ -11,6 +11,7 @@
 #include "fail.h"
 #include "interrupt.h"
 #include "model_arguments.h"
+#include "ranges_file.h"
 #include "standard_streams.h"
 #include "treble/temperature.h"
 #include "treble/temperature_profile.h"
@@ -121,6 +122,10 @@ void ServeCommand::add_model_options() {
            "Of a model with an adapter for each task: whose to merge, or none; repeatable, one a model [as "
            "--default-prompt-name, if that is a task]",
            "NAME");
+  add_list(command, group, "--ranges", ranges_,
+           "Ranges for requests with precision int8 or uint8, of `treble fit --transform ranges`; repeatable, one a "
+           "model, '' for none",
+           "FILE");
   add(command, group, "--dtype", dtype_, "float32, bfloat16, int8 or auto [float32]", "TYPE");
   add(command, group, "--threads", model_.threads, "Threads of each model [all CPUs allowed to the process]", "N");
   add(command, group, "--max-length", model_.max_length, "Longest text in tokens [as the model specifies]", "N");
@@ -239,6 +244,7 @@ std::vector<server::ServedModelOptions> ServeCommand::resolve_models() const {
     if (!state.empty()) one.encode.state = parse_state(state);
     if (!default_prompt_.empty()) one.encode.prompt = default_prompt_;
     if (command_->count("--default-prompt-name") > 0) one.encode.prompt_name = default_prompt_name_;
+    one.ranges = read_ranges(one_of_each(ranges_, i, models_.size(), "--ranges", false));
     one.queue = queue_;
     result.push_back(std::move(one));
   }

@@ -35,6 +35,7 @@ class ServeCommand {
   std::vector<std::string> states_;
   std::vector<std::string> profiles_;
   std::vector<std::string> adapters_;
+  std::vector<std::string> ranges_;
   std::vector<std::string> tasks_;
   std::string dtype_ = "float32";
   std::string extend_ = "none";

@@ -60,13 +60,21 @@ std::string state_line(const EmbedSummary& summary) {
   return fmt::format("state {} in {} layers\n", state.to_string(), summary.model->state_layers);
 }
 
+std::string clipping_line(const EmbedSummary& summary) {
+  const std::int64_t clipped = summary.result->clipped_values;
+  if (clipped == 0) return "no value lay outside the ranges\n";
+  const std::int64_t values = summary.result->texts() * summary.dim;
+  return fmt::format("{} of {} values lay outside the ranges and were clipped ({:.2f} %)\n", grouped(clipped),
+                     grouped(values), 100.0 * static_cast<double>(clipped) / static_cast<double>(values));
+}
+
 std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
   if (summary.output.empty())
     return fmt::format("{}: {}, {}-dimensional, to stdout\n", state, counted(summary.result->total.count, "vector"),
                        summary.dim);
-  std::string line =
-      fmt::format("{}: {} [{}, {}] float32", state, summary.output, summary.result->total.count, summary.dim);
+  std::string line = fmt::format("{}: {} [{}, {}] {}", state, summary.output, summary.result->total.count,
+                                 summary.columns, to_string(summary.precision));
   if (!summary.sidecar.empty()) line += ", described in " + summary.sidecar;
   return line + "\n";
 }
@@ -83,6 +91,7 @@ std::string describe(const EmbedSummary& summary) {
     text += fmt::format("computed in {} with {}{}{}\n", to_string(summary.model->compute_dtype), summary.model->cpu_isa,
                         summary.model->dtype_reason.empty() ? "" : "; ", summary.model->dtype_reason);
   }
+  if (needs_ranges(summary.precision)) text += clipping_line(summary);
   return text + output_line(summary);
 }
 
@@ -105,6 +114,8 @@ std::string summary_json(const EmbedSummary& summary) {
       {"temperature", summary.options.temperature.to_string()},
       {"state", summary.options.state.to_string()},
       {"baked_temperature", summary.model->baked_temperature.empty() ? Json() : Json(summary.model->baked_temperature)},
+      {"precision", to_string(summary.precision)},
+      {"clipped_values", result.clipped_values},
       {"resumed_after", result.before.count},
       {"complete", result.total.complete}};
   return dump(json, 2) + "\n";

@@ -15,6 +15,8 @@ struct EmbedSummary {
   const ModelInfo* model = nullptr;    ///< never null when used
   EncodeOptions options;
   std::int64_t dim = 0;
+  Precision precision = Precision::float32;
+  std::int64_t columns = 0;  ///< of the output: fewer than dim where bits are packed
   double load_seconds = 0;
   bool chunked = false;  ///< long texts were read in pieces, whole
   std::string output;    ///< path; "" is stdout

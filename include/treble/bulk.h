@@ -16,6 +16,7 @@
 #include "treble/chunking.h"
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/precision.h"
 #include "treble/progress.h"
 #include "treble/sentence_encoder.h"
 
@@ -100,6 +101,10 @@ struct BulkOptions {
   std::optional<ChunkOptions> chunks = {};
   /// A file of a PostTransform, which must have been fitted on vectors of this model under these options; empty: none.
   std::filesystem::path post = {};
+  /// What a VectorFile and make_jsonl_sink store; other sinks get float32.
+  Precision precision = Precision::float32;
+  /// For int8 and uint8, of vectors under these options (check_ranges of treble/provenance.h).
+  std::optional<VectorRanges> ranges = {};
   /// Texts of a batch at most. Unset: as many as make about two seconds of work, and never more than 16 MiB.
   std::optional<std::int64_t> batch_texts = {};
   /// Stage "embedding"; steps are texts of this run, the total is unknown. BulkResult is up to date when it is called.
@@ -116,6 +121,7 @@ struct BulkResult {
   std::uint64_t bytes_skipped = 0;  ///< those of `before`
   double seconds = 0;               ///< reading, encoding and writing
   bool stopped = false;             ///< on request, before the end of the source
+  std::int64_t clipped_values = 0;  ///< numbers of this run that lay outside BulkOptions::ranges
 
   std::int64_t texts() const noexcept { return total.count - before.count; }     ///< embedded by this run
   std::int64_t tokens() const noexcept { return total.tokens - before.tokens; }  ///< of them
@@ -126,7 +132,8 @@ struct BulkResult {
 class BulkJob {
  public:
   /// Checks every option before any long work. `encoder` must outlive the job. Throws what SentenceEncoder::encode
-  /// throws for such options, and what PostTransform::load and check_post (treble/provenance.h) throw.
+  /// throws for such options, and what PostTransform::load, Quantizer, check_post and check_ranges
+  /// (treble/provenance.h) throw.
   TREBLE_API BulkJob(const SentenceEncoder& encoder, BulkOptions options);
   TREBLE_API ~BulkJob();
   BulkJob(const BulkJob&) = delete;
@@ -135,9 +142,12 @@ class BulkJob {
   /// Of the vectors.
   TREBLE_API std::int64_t dim() const noexcept;
 
-  /// What an output says about itself: provenance_json (treble/provenance.h), "created" (now, UTC), "inputs", "dim" and
-  /// "post", as one JSON object. `inputs`: JSON that says where the texts come from; not compared when a job is
-  /// resumed.
+  /// From the vectors to what is stored.
+  TREBLE_API const Quantizer& quantizer() const noexcept;
+
+  /// What an output says about itself: provenance_json (treble/provenance.h), "created" (now, UTC), "inputs", "dim",
+  /// "post", "precision" and with int8 or uint8 "ranges", as one JSON object. `inputs`: JSON that says where the texts
+  /// come from; not compared when a job is resumed.
   TREBLE_API std::string describe(std::string_view inputs = "null") const;
 
   /// Embeds to the end of the source, or until a stop is requested. Texts of `result.before` are read, checked by their
@@ -152,7 +162,7 @@ class BulkJob {
 };
 
 enum class VectorFormat {
-  npy,      ///< float32 rows as a numpy file; NAME.npy.json beside it holds the metadata
+  npy,      ///< rows as a numpy file of <f4, <f2, |i1 or |u1; NAME.npy.json beside it holds the metadata
   jsonl,    ///< a header line {"treble": metadata}, then an object a text
   parquet,  ///< columns id, embedding, tokens, used; the metadata are in the footer. By a VectorConverter
 };
@@ -169,7 +179,7 @@ enum class VectorFileMode {
 
 /// Writes a format that cannot grow row by row, and that Treble itself does not write. Its rows grow in NAME.partial: a
 /// header line {"treble": metadata}, then for each batch a line {"rows", "ids", "tokens", "used"}, that many times
-/// "dim" float32 (little endian), and a newline.
+/// "dim" numbers of "precision" (little endian; of bits, bytes of eight), and a newline.
 struct VectorConverter {
   /// The output from its rows, which gets its name when it is whole.
   std::function<void(const std::filesystem::path& rows, const std::filesystem::path& output)> write = {};
@@ -212,9 +222,10 @@ class VectorFile {
 /// "out.npy" → "out.npy.json"; "" for outputs that hold their metadata themselves.
 TREBLE_API std::string vector_sidecar(const std::filesystem::path& path);
 
-/// Rows as JSONL to wherever `write` puts them: the header line at once, without counts, then an object a text.
-TREBLE_API std::unique_ptr<VectorSink> make_jsonl_sink(std::function<void(std::string_view)> write,
-                                                       std::string_view description);
+/// Rows of a job as JSONL to wherever `write` puts them: the header line at once, without counts, then an object a
+/// text. `job` must outlive the sink; `inputs` as BulkJob::describe.
+TREBLE_API std::unique_ptr<VectorSink> make_jsonl_sink(std::function<void(std::string_view)> write, const BulkJob& job,
+                                                       std::string_view inputs = "null");
 
 /// All at once: the job's vectors in the file `path`.
 TREBLE_API BulkResult embed_to_file(const SentenceEncoder& encoder, TextSource& source,

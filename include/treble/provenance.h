@@ -8,6 +8,7 @@
 #include "treble/export.h"
 #include "treble/options.h"
 #include "treble/post_transform.h"
+#include "treble/precision.h"
 #include "treble/sentence_encoder.h"
 
 namespace treble {
@@ -33,5 +34,12 @@ TREBLE_API PostProvenance post_provenance(const SentenceEncoder& encoder, const 
 /// both; Error{invalid_file} when it does not say which model files it was fitted with; and as provenance_json does.
 TREBLE_API void check_post(const PostTransform& post, const std::filesystem::path& path, const SentenceEncoder& encoder,
                            const EncodeOptions& options);
+
+/// Whether `ranges` are of vectors like these, whose provenance_json or BulkJob::describe `vectors` is: of the same
+/// model files, temperature, state, pooling, dimensions, normalisation and fitted step. Prompts, lengths and what
+/// things are computed in may differ: queries share the ranges of documents. Ranges that do not say what they are of
+/// are taken as they are. Throws Error{invalid_argument} naming what differs, and both; Error{invalid_file} when what
+/// they say is not JSON.
+TREBLE_API void check_ranges(const VectorRanges& ranges, std::string_view vectors);
 
 }  // namespace treble

@@ -18,6 +18,7 @@
 #include "treble/passkey.h"
 #include "treble/pooling_mode.h"
 #include "treble/post_transform.h"
+#include "treble/precision.h"
 #include "treble/progress.h"
 #include "treble/provenance.h"
 #include "treble/report_page.h"

@@ -47,6 +47,10 @@ void refuse_task_in_weights(const ModelParts& parts) {
 Source open_source(const std::string& model, const BakeOptions& options) {
   ModelParts parts = find_model_parts(model, {options.adapter, options.task});
   check_model_folder(parts);
+  if (parts.is_static) {
+    fail_file(parts.folder, ErrorCode::unsupported,
+              "a StaticEmbedding has no attention that a temperature could be baked into");
+  }
   refuse_task_in_weights(parts);
   fs::path relative = parts.transformer.lexically_relative(parts.folder).lexically_normal();
   if (relative == ".") relative.clear();

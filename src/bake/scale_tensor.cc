@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/fail_about.h"
+#include "tensor/half.h"
 
 namespace treble::internal {
 
@@ -56,17 +57,6 @@ double round_to(const Format& format, double value) {
   return std::ldexp(std::nearbyint(std::ldexp(value, -unit)), unit);
 }
 
-/// Bits of a number that the half-precision format holds.
-std::uint16_t half_bits(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000U);
-  const float magnitude = std::abs(value);
-  // Below the normal numbers the bits count 2^-24; above, the exponent's bias is 15 instead of 127.
-  const auto rest = magnitude < 0x1p-14F ? static_cast<std::uint32_t>(magnitude * 0x1p24F)
-                                         : ((bits & 0x7FFFFFFFU) >> 13) - (std::uint32_t{127 - 15} << 10);
-  return static_cast<std::uint16_t>(sign | rest);
-}
-
 template <typename T>
 void write_as(T value, std::byte* to) {
   std::memcpy(to, &value, sizeof(T));
@@ -76,7 +66,7 @@ void write_as(T value, std::byte* to) {
 void write_element(DType dtype, double value, std::byte* to) {
   const auto narrow = static_cast<float>(value);
   switch (dtype) {
-    case DType::kF16: write_as(half_bits(narrow), to); break;
+    case DType::kF16: write_as(float_to_half(narrow), to); break;
     case DType::kBF16: write_as(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(narrow) >> 16), to); break;
     case DType::kF32: write_as(narrow, to); break;
     default: write_as(value, to); break;

@@ -2,14 +2,11 @@
 
 #include <fmt/ranges.h>
 
-#include <bit>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 namespace treble::internal {
-
-static_assert(std::endian::native == std::endian::little, "vectors are written as they lie in memory");
 
 void BlockWriter::append(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) const {
   std::vector<std::string_view> ids;
@@ -27,8 +24,8 @@ void BlockWriter::append(const BulkBatch& batch, const Embeddings& embeddings, f
   fmt::format_to(std::back_inserter(out), R"({{"rows":{},"ids":[{}],"tokens":[{}],"used":[{}]}})", batch.records.size(),
                  fmt::join(ids, ","), fmt::join(tokens, ","), fmt::join(used, ","));
   out.push_back('\n');
-  out.append(std::string_view(reinterpret_cast<const char*>(embeddings.values.data()),
-                              embeddings.values.size() * sizeof(float)));
+  const std::vector<std::byte> rows = quantizer().quantize(embeddings.values);
+  out.append(std::string_view(reinterpret_cast<const char*>(rows.data()), rows.size()));
   out.push_back('\n');
 }
 

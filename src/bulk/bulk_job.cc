@@ -44,6 +44,21 @@ void add_counts(const Embeddings& embeddings, BulkState& state) {
   }
 }
 
+/// The shortest decimals, of which the double that JSON holds is not the float itself but its spelling.
+Json short_numbers(std::span<const float> values) {
+  Json list = Json::array();
+  for (const float value : values) list.push_back(std::stod(fmt::format("{}", value)));
+  return list;
+}
+
+Json describe_ranges(const VectorRanges& ranges) {
+  return {{"file", ranges.file.empty() ? Json() : Json(ranges.file.string())},
+          {"fitted_on_texts", ranges.texts > 0 ? Json(ranges.texts) : Json()},
+          {"sha256", ranges.sha256()},
+          {"min", short_numbers(ranges.min)},
+          {"max", short_numbers(ranges.max)}};
+}
+
 class CallbackSource : public TextSource {
  public:
   explicit CallbackSource(std::function<bool(TextRecord&)> next) : next_(std::move(next)) {}
@@ -63,12 +78,14 @@ struct BulkJob::Impl {
   /// The next batch; nothing at the end of the source and, with `stopped` set, after a stop.
   std::optional<BulkBatch> next_batch(BatchReader& reader, bool& stopped) const;
   Embeddings encode_batch(const BulkBatch& batch, const TextSource& source) const;
+  static void write_batch(const BulkBatch& batch, const Embeddings& embeddings, const TextSource& source,
+                          VectorSink& sink);
   void embed_all(TextSource& source, VectorSink& sink, BulkResult& result) const;
 
   const SentenceEncoder& encoder;
   BulkOptions options;
   std::optional<PostTransform> post;
-  std::int64_t dim = 0;
+  std::optional<Quantizer> quantizer;  ///< set by the constructor
 };
 
 Embeddings BulkJob::Impl::encode(std::span<const std::string_view> texts) const {
@@ -88,6 +105,17 @@ Embeddings BulkJob::Impl::encode_batch(const BulkBatch& batch, const TextSource&
   try {
     return encode(texts);
   } catch (const Error& error) {
+    throw with_place(error, batch, source);
+  }
+}
+
+void BulkJob::Impl::write_batch(const BulkBatch& batch, const Embeddings& embeddings, const TextSource& source,
+                                VectorSink& sink) {
+  try {
+    sink.write(batch, embeddings);
+  } catch (const Error& error) {
+    // A sink may throw a class of its own.
+    if (!error.text_index()) throw;
     throw with_place(error, batch, source);
   }
 }
@@ -121,11 +149,12 @@ void BulkJob::Impl::embed_all(TextSource& source, VectorSink& sink, BulkResult& 
     add_counts(embeddings, state);
     state.replaced_characters = batch->replaced;
     state.texts_sha256 = batch->texts_sha256;
-    sink.write(*batch, embeddings);
+    write_batch(*batch, embeddings, source, sink);
     sink.checkpoint(state);
     result.total = std::move(state);
     result.bytes_read = batch->bytes_read;
     result.bytes_skipped = reader.bytes_skipped();
+    if (const auto& ranges = quantizer->ranges()) result.clipped_values += ranges->count_outside(embeddings.values);
     report_progress();
   }
   result.total.complete = !result.stopped;
@@ -143,24 +172,29 @@ BulkJob::BulkJob(const SentenceEncoder& encoder, BulkOptions options)
     fail(ErrorCode::invalid_argument, "BulkOptions::batch_texts is {}; it must be at least 1", *chosen.batch_texts);
   }
   // Encoding nothing checks every option.
-  impl_->dim = encoder.encode({}, chosen.encode).dim;
+  std::int64_t dim = encoder.encode({}, chosen.encode).dim;
   encoder.fingerprint();
-  if (chosen.post.empty()) return;
-  impl_->post = PostTransform::load(chosen.post);
-  check_post(*impl_->post, chosen.post, encoder, chosen.encode);
-  impl_->dim = impl_->post->output_dim();
+  if (!chosen.post.empty()) {
+    impl_->post = PostTransform::load(chosen.post);
+    check_post(*impl_->post, chosen.post, encoder, chosen.encode);
+    dim = impl_->post->output_dim();
+  }
+  impl_->quantizer.emplace(dim, chosen.precision, chosen.ranges);
+  if (chosen.ranges) check_ranges(*chosen.ranges, describe());
 }
 
 BulkJob::~BulkJob() = default;
 
-std::int64_t BulkJob::dim() const noexcept { return impl_->dim; }
+std::int64_t BulkJob::dim() const noexcept { return impl_->quantizer->dim(); }
+
+const Quantizer& BulkJob::quantizer() const noexcept { return *impl_->quantizer; }
 
 std::string BulkJob::describe(std::string_view inputs) const {
   Json json = parse_ordered(provenance_json(impl_->encoder, impl_->options.encode));
   json["created"] = now_utc();
   json["inputs"] = try_parse_ordered(inputs);
   if (json["inputs"].is_discarded()) fail(ErrorCode::invalid_argument, "the description of the inputs is not JSON");
-  json["dim"] = impl_->dim;
+  json["dim"] = dim();
   json["post"] = nullptr;
   if (const auto& post = impl_->post) {
     json["post"] = {{"transform", post->spec().to_string()},
@@ -171,6 +205,8 @@ std::string BulkJob::describe(std::string_view inputs) const {
   } else if (const auto& chunks = impl_->options.chunks) {
     json["post"] = {{"transform", chunks->to_string()}};
   }
+  json["precision"] = to_string(impl_->options.precision);
+  if (const auto& ranges = impl_->options.ranges) json["ranges"] = describe_ranges(*ranges);
   return json_text(json);
 }
 

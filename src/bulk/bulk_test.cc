@@ -215,8 +215,7 @@ TEST_F(Bulk, CallbacksAreSourcesAndSinks) {
   });
   std::string written;
   const BulkJob job(*encoder_, options());
-  const auto sink =
-      make_jsonl_sink([&written](std::string_view text) { written += text; }, job.describe(R"(["five texts"])"));
+  const auto sink = make_jsonl_sink([&written](std::string_view text) { written += text; }, job, R"(["five texts"])");
   BulkResult result;
   job.run(*source, *sink, result);
   std::istringstream lines(written);
@@ -282,6 +281,38 @@ TEST_F(Bulk, AConverterMakesTheOutputOfAllRows) {
   const std::string at_once = test::read_all(path);
   EXPECT_EQ(resumed.substr(resumed.find('\n')), at_once.substr(at_once.find('\n')));
   EXPECT_EQ(writes, 3);
+}
+
+TEST_F(Bulk, RowsAreOfThePrecisionAskedFor) {
+  const auto all = texts(8);
+  const std::vector<std::string_view> views(all.begin(), all.end());
+  const Embeddings vectors = encoder_->encode(views);
+  BulkOptions narrow = options();
+  narrow.precision = Precision::int8;
+  EXPECT_THROW(BulkJob(*encoder_, narrow), Error) << "there are no ranges";
+  VectorRanges& ranges = narrow.ranges.emplace();
+  ranges.min.assign(static_cast<std::size_t>(vectors.dim), -0.01F);
+  ranges.max.assign(static_cast<std::size_t>(vectors.dim), 0.01F);
+  ListSource source(all);
+  const fs::path path = folder_ / "a.npy";
+  const BulkResult result = embed_to_file(*encoder_, source, path, VectorFileMode::create, narrow);
+  EXPECT_EQ(result.clipped_values, ranges.count_outside(vectors.values));
+  EXPECT_GT(result.clipped_values, 0);
+  const std::string bytes = test::read_all(path);
+  ASSERT_EQ(bytes.size(), 128 + vectors.values.size());
+  EXPECT_NE(bytes.find("'descr': '|i1'"), std::string::npos);
+  const auto expected = quantize(vectors.values, vectors.dim, Precision::int8, ranges);
+  int different = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    // A value within rounding of a step may fall to either side of it.
+    different += static_cast<std::byte>(bytes[128 + i]) == expected[i] ? 0 : 1;
+  }
+  EXPECT_LE(different, 2);
+  const auto metadata = nlohmann::json::parse(test::read_all(vector_sidecar(path)));
+  EXPECT_EQ(metadata.at("precision"), "int8");
+  EXPECT_EQ(metadata.at("ranges").at("min").at(0), -0.01);
+  ranges.vectors = R"({"model":{"name":"another","weights_sha256":"0"}})";
+  EXPECT_THROW(BulkJob(*encoder_, narrow), Error) << "they are of another model's vectors";
 }
 
 TEST_F(Bulk, OptionsThatMakeNoSenseAreErrors) {

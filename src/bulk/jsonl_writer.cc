@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/fail_about.h"
 #include "base/json_text.h"
@@ -30,39 +31,36 @@ std::string first_line(const std::string& path) {
   return line;
 }
 
-void append_rows(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) {
-  const std::span<const float> values(embeddings.values);
-  const auto dim = static_cast<std::size_t>(embeddings.dim);
+void append_rows(const BulkBatch& batch, const Embeddings& embeddings, const Quantizer& quantizer,
+                 fmt::memory_buffer& out) {
+  const std::vector<std::byte> rows = quantizer.quantize(embeddings.values);
+  const std::size_t size = quantizer.row_bytes();
   for (std::size_t row = 0; row < batch.records.size(); ++row) {
-    append_row(batch.first_index + static_cast<std::int64_t>(row), batch.records[row], values.subspan(row * dim, dim),
-               embeddings.token_counts[row], out);
+    append_row(batch.first_index + static_cast<std::int64_t>(row), batch.records[row],
+               quantizer.json(std::span(rows).subspan(row * size, size)), embeddings.token_counts[row], out);
   }
 }
 
 }  // namespace
 
-void append_row(std::int64_t index, const TextRecord& record, std::span<const float> embedding,
-                const TokenCount& tokens, fmt::memory_buffer& out) {
+void append_row(std::int64_t index, const TextRecord& record, std::string_view embedding, const TokenCount& tokens,
+                fmt::memory_buffer& out) {
   auto end = std::back_inserter(out);
   fmt::format_to(end, R"({{"index":{},)", index);
   if (!record.id.empty()) fmt::format_to(end, R"("id":{},)", record.id);
-  out.append(std::string_view(R"("embedding":[)"));
-  for (std::size_t i = 0; i < embedding.size(); ++i) {
-    if (i > 0) out.push_back(',');
-    fmt::format_to(end, "{}", embedding[i]);
-  }
-  fmt::format_to(end, R"(],"tokens":{},"used":{}}})", tokens.tokens, tokens.used);
+  fmt::format_to(end, R"("embedding":{},"tokens":{},"used":{}}})", embedding, tokens.tokens, tokens.used);
   out.push_back('\n');
 }
 
-JsonlWriter::JsonlWriter(RowFile& rows, Json metadata) : file_(rows.file()), metadata_(std::move(metadata)) {
+JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const Quantizer& quantizer)
+    : file_(rows.file()), metadata_(std::move(metadata)), quantizer_(quantizer) {
   header_size_ = header_line(with_state(metadata_, {}, 0)).size() + kHeaderRoom;
   end_ = header_size_;
   checkpoint({});
 }
 
-JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved)
-    : file_(rows.file()), metadata_(std::move(metadata)) {
+JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved, const Quantizer& quantizer)
+    : file_(rows.file()), metadata_(std::move(metadata)), quantizer_(quantizer) {
   const std::string& path = file_.path();
   header_size_ = first_line(path).size() + 1;
   end_ = safe_end_ = saved.bytes;
@@ -78,7 +76,7 @@ JsonlWriter::JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved)
 }
 
 void JsonlWriter::append(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) const {
-  append_rows(batch, embeddings, out);
+  append_rows(batch, embeddings, quantizer_, out);
 }
 
 void JsonlWriter::write(const BulkBatch& batch, const Embeddings& embeddings) {
@@ -121,19 +119,21 @@ namespace {
 
 class JsonlSink : public VectorSink {
  public:
-  JsonlSink(std::function<void(std::string_view)> write, const Json& metadata) : write_(std::move(write)) {
-    write_(header_line(metadata) + "\n");
+  JsonlSink(std::function<void(std::string_view)> write, const BulkJob& job, std::string_view inputs)
+      : write_(std::move(write)), quantizer_(job.quantizer()) {
+    write_(header_line(parse_ordered(job.describe(inputs))) + "\n");
   }
 
   void write(const BulkBatch& batch, const Embeddings& embeddings) override {
     fmt::memory_buffer rows;
-    append_rows(batch, embeddings, rows);
+    append_rows(batch, embeddings, quantizer_, rows);
     write_({rows.data(), rows.size()});
   }
   void checkpoint(const BulkState& /*state*/) override {}
 
  private:
   std::function<void(std::string_view)> write_;
+  const Quantizer& quantizer_;
 };
 
 }  // namespace
@@ -142,10 +142,9 @@ class JsonlSink : public VectorSink {
 
 namespace treble {
 
-std::unique_ptr<VectorSink> make_jsonl_sink(std::function<void(std::string_view)> write, std::string_view description) {
-  const auto metadata = internal::try_parse_ordered(description);
-  if (metadata.is_discarded()) throw Error(ErrorCode::invalid_argument, "the description of the vectors is not JSON");
-  return std::make_unique<internal::JsonlSink>(std::move(write), metadata);
+std::unique_ptr<VectorSink> make_jsonl_sink(std::function<void(std::string_view)> write, const BulkJob& job,
+                                            std::string_view inputs) {
+  return std::make_unique<internal::JsonlSink>(std::move(write), job, inputs);
 }
 
 }  // namespace treble

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "bulk/metadata.h"
 #include "bulk/row_file.h"
@@ -12,30 +13,31 @@
 
 namespace treble::internal {
 
-/// Appends {"index":0,"id":"d1","embedding":[0.1,…],"tokens":5,"used":5} and a newline. Numbers are the shortest that
-/// read back as the same float32.
-void append_row(std::int64_t index, const TextRecord& record, std::span<const float> embedding,
-                const TokenCount& tokens, fmt::memory_buffer& out);
+/// Appends {"index":0,"id":"d1","embedding":[0.1,…],"tokens":5,"used":5} and a newline. `embedding` is Quantizer::json.
+void append_row(std::int64_t index, const TextRecord& record, std::string_view embedding, const TokenCount& tokens,
+                fmt::memory_buffer& out);
 
 /// Into a file. Its header line has spare room at the end, so that counts can be updated in place.
 class JsonlWriter : public VectorSink {
  public:
-  /// A file with no rows yet. `rows` must outlive the writer.
-  JsonlWriter(RowFile& rows, Json metadata);
+  /// A file with no rows yet. `rows` and `quantizer` must outlive the writer.
+  JsonlWriter(RowFile& rows, Json metadata, const Quantizer& quantizer);
   /// Continues after `saved`; whatever comes after it is dropped. Throws Error{invalid_file}.
-  JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved);
+  JsonlWriter(RowFile& rows, Json metadata, const SavedState& saved, const Quantizer& quantizer);
 
   void write(const BulkBatch& batch, const Embeddings& embeddings) override;
   void checkpoint(const BulkState& state) override;
   void roll_back() noexcept override;
 
  protected:
+  const Quantizer& quantizer() const noexcept { return quantizer_; }
   /// The rows of a batch as bytes that end in a newline.
   virtual void append(const BulkBatch& batch, const Embeddings& embeddings, fmt::memory_buffer& out) const;
 
  private:
   OutputFile& file_;
   Json metadata_;
+  const Quantizer& quantizer_;
   std::size_t header_size_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t safe_end_ = 0;

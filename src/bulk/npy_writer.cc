@@ -3,6 +3,7 @@
 #include <bit>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/fail_about.h"
 #include "base/json_text.h"
@@ -16,17 +17,31 @@ namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY\x01\x00", 8);
 
-std::uint64_t end_of(std::int64_t count, std::int64_t dim) {
-  return kNpyHeaderSize + static_cast<std::uint64_t>(count) * static_cast<std::uint64_t>(dim) * sizeof(float);
+std::uint64_t end_of(std::int64_t count, const Quantizer& rows) {
+  return kNpyHeaderSize + static_cast<std::uint64_t>(count) * rows.row_bytes();
+}
+
+/// numpy's name of the element type.
+std::string_view descr_of(Precision precision) {
+  switch (precision) {
+    case Precision::float32: return "<f4";
+    case Precision::float16: return "<f2";
+    case Precision::int8:
+    case Precision::binary: return "|i1";
+    case Precision::uint8:
+    case Precision::ubinary: break;
+  }
+  return "|u1";
 }
 
 }  // namespace
 
-std::string npy_header(std::int64_t count, std::int64_t dim) {
+std::string npy_header(std::int64_t count, const Quantizer& rows) {
   // numpy requires the header to end in a newline and the data to begin at a multiple of 64 bytes; two counts of 19
   // digits fit in.
   constexpr std::size_t kDictSize = kNpyHeaderSize - kMagic.size() - 2;
-  std::string dict = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", count, dim);
+  std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}, {}), }}",
+                                 descr_of(rows.precision()), count, rows.columns());
   dict.resize(kDictSize - 1, ' ');
   dict += '\n';
   std::string header(kMagic);
@@ -35,31 +50,31 @@ std::string npy_header(std::int64_t count, std::int64_t dim) {
   return header + dict;
 }
 
-NpyWriter::NpyWriter(RowFile& rows, Json metadata, std::int64_t dim)
-    : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), dim_(dim) {
+NpyWriter::NpyWriter(RowFile& rows, Json metadata, const Quantizer& quantizer)
+    : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), quantizer_(quantizer) {
   checkpoint({});
 }
 
-NpyWriter::NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std::int64_t dim)
-    : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), dim_(dim) {
+NpyWriter::NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, const Quantizer& quantizer)
+    : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), quantizer_(quantizer) {
   const std::string& path = file_.path();
   if (!file_.read_at(0, kMagic.size()).starts_with(kMagic)) {
     fail_about(path, ErrorCode::invalid_file,
                "{} is not an npy file that treble wrote; start again with VectorFileMode::replace", path);
   }
-  end_ = safe_end_ = end_of(saved.run.count, dim);
+  end_ = safe_end_ = end_of(saved.run.count, quantizer);
   if (file_.size() < end_ || saved.bytes != end_) {
     fail_about(path, ErrorCode::invalid_file,
-               "{} has {} bytes, and {} rows of {} values need {}; start again with VectorFileMode::replace", path,
-               file_.size(), saved.run.count, dim, end_);
+               "{} has {} bytes, and {} rows of {} bytes need {}; start again with VectorFileMode::replace", path,
+               file_.size(), saved.run.count, quantizer.row_bytes(), end_);
   }
   file_.truncate(end_);
   checkpoint(saved.run);
 }
 
 void NpyWriter::write(const BulkBatch& /*batch*/, const Embeddings& embeddings) {
-  const std::string_view bytes(reinterpret_cast<const char*>(embeddings.values.data()),
-                               embeddings.values.size() * sizeof(float));
+  const std::vector<std::byte> rows = quantizer_.quantize(embeddings.values);
+  const std::string_view bytes(reinterpret_cast<const char*>(rows.data()), rows.size());
   file_.write_at(end_, bytes);
   end_ += bytes.size();
 }
@@ -67,7 +82,7 @@ void NpyWriter::write(const BulkBatch& /*batch*/, const Embeddings& embeddings) 
 void NpyWriter::checkpoint(const BulkState& state) {
   // Rows first, the sidecar last: whenever the process is killed or the power fails, the rows that the sidecar counts
   // are there.
-  file_.write_at(0, npy_header(state.count, dim_));
+  file_.write_at(0, npy_header(state.count, quantizer_));
   file_.sync();
   write_whole_file(sidecar_, json_text(with_state(metadata_, state, end_), 2) + "\n");
   safe_end_ = end_;

@@ -1,4 +1,4 @@
-// float32 rows as a numpy file, with the metadata in a JSON file beside it.
+// Rows as a numpy file, with the metadata in a JSON file beside it.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,18 @@
 
 namespace treble::internal {
 
-/// The header of a float32 array [count, dim] in C order, npy format 1.0. Always kNpyHeaderSize bytes, so that the
-/// count can grow in place.
+/// The header of an array [count, columns] of the precision's numbers in C order, npy format 1.0. Always kNpyHeaderSize
+/// bytes, so that the count can grow in place.
 inline constexpr std::size_t kNpyHeaderSize = 128;
-std::string npy_header(std::int64_t count, std::int64_t dim);
+std::string npy_header(std::int64_t count, const Quantizer& rows);
 
 class NpyWriter : public VectorSink {
  public:
-  /// A file with no rows yet. `rows` must outlive the writer.
-  NpyWriter(RowFile& rows, Json metadata, std::int64_t dim);
+  /// A file with no rows yet. `rows` and `quantizer` must outlive the writer.
+  NpyWriter(RowFile& rows, Json metadata, const Quantizer& quantizer);
   /// Continues after `saved.run.count` rows; whatever comes after them is dropped. Throws Error{invalid_file} when the
   /// file is not the one that `metadata` was written for.
-  NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, std::int64_t dim);
+  NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, const Quantizer& quantizer);
 
   void write(const BulkBatch& batch, const Embeddings& embeddings) override;
   void checkpoint(const BulkState& state) override;
@@ -31,7 +31,7 @@ class NpyWriter : public VectorSink {
   OutputFile& file_;
   std::string sidecar_;
   Json metadata_;
-  std::int64_t dim_;
+  const Quantizer& quantizer_;
   std::uint64_t end_ = kNpyHeaderSize;
   std::uint64_t safe_end_ = kNpyHeaderSize;
 };

@@ -20,27 +20,27 @@ struct VectorFile::Impl {
       : format(vector_format(path)), rows(path.string(), format, mode, std::move(converter)) {}
 
   /// A writer for these metadata; `before` becomes the state of the rows that are there.
-  std::unique_ptr<VectorSink> open(Json metadata, std::int64_t dim, BulkState& before);
+  std::unique_ptr<VectorSink> open(Json metadata, const Quantizer& quantizer, BulkState& before);
 
   VectorFormat format;
   RowFile rows;
 };
 
-std::unique_ptr<VectorSink> VectorFile::Impl::open(Json metadata, std::int64_t dim, BulkState& before) {
+std::unique_ptr<VectorSink> VectorFile::Impl::open(Json metadata, const Quantizer& quantizer, BulkState& before) {
   if (auto saved = rows.saved()) {
     check_same_run(saved->metadata, metadata, rows.path());
     before = saved->state.run;
     if (format == VectorFormat::npy) {
-      return std::make_unique<NpyWriter>(rows, std::move(saved->metadata), saved->state, dim);
+      return std::make_unique<NpyWriter>(rows, std::move(saved->metadata), saved->state, quantizer);
     }
     if (format == VectorFormat::parquet) {
-      return std::make_unique<BlockWriter>(rows, std::move(saved->metadata), saved->state);
+      return std::make_unique<BlockWriter>(rows, std::move(saved->metadata), saved->state, quantizer);
     }
-    return std::make_unique<JsonlWriter>(rows, std::move(saved->metadata), saved->state);
+    return std::make_unique<JsonlWriter>(rows, std::move(saved->metadata), saved->state, quantizer);
   }
-  if (format == VectorFormat::npy) return std::make_unique<NpyWriter>(rows, std::move(metadata), dim);
-  if (format == VectorFormat::parquet) return std::make_unique<BlockWriter>(rows, std::move(metadata));
-  return std::make_unique<JsonlWriter>(rows, std::move(metadata));
+  if (format == VectorFormat::npy) return std::make_unique<NpyWriter>(rows, std::move(metadata), quantizer);
+  if (format == VectorFormat::parquet) return std::make_unique<BlockWriter>(rows, std::move(metadata), quantizer);
+  return std::make_unique<JsonlWriter>(rows, std::move(metadata), quantizer);
 }
 
 VectorFile::VectorFile(const std::filesystem::path& path, VectorFileMode mode, VectorConverter converter)
@@ -50,7 +50,7 @@ VectorFile::~VectorFile() = default;
 
 void VectorFile::embed(const BulkJob& job, TextSource& source, std::string_view inputs, BulkResult& result) {
   RowFile& rows = impl_->rows;
-  const auto sink = impl_->open(parse_ordered(job.describe(inputs)), job.dim(), result.before);
+  const auto sink = impl_->open(parse_ordered(job.describe(inputs)), job.quantizer(), result.before);
   try {
     job.run(source, *sink, result);
   } catch (const Error& error) {

@@ -155,6 +155,7 @@ CallPlan SentenceEncoder::Impl::plan_reading(const EncodeOptions& options) const
     *result.tokenize.max_length += static_cast<std::size_t>(limit.uncounted_tokens);
   }
   result.tokenize.truncation = options.truncation;
+  result.tokenize.add_special_tokens = !settings.parts.is_static;
   result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.tokenize);
   return result;
 }

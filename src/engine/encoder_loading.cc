@@ -14,6 +14,7 @@
 #include "models/classification_head.h"
 #include "models/folder_check.h"
 #include "models/model_registry.h"
+#include "models/static_embedding.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -24,8 +25,27 @@ namespace treble {
 namespace {
 
 Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& settings) {
+  if (settings.parts.is_static) {
+    return Tokenizer::from_file(settings.parts.transformer / "tokenizer.json",
+                                {.special_tokens_as_text = options.special_tokens_as_text});
+  }
   return Tokenizer::from_folder(settings.parts.transformer, {.special_tokens_as_text = options.special_tokens_as_text,
                                                              .lowercase = settings.lowercase});
+}
+
+EncoderConfig read_config(const ModelParts& parts) {
+  return parts.is_static ? read_static_config(parts.weights) : read_encoder_config(parts.weights);
+}
+
+Encoder load_any_encoder(const ModelParts& parts, const LengthPlan& lengths, const LoadOptions& options) {
+  if (!parts.is_static) return load_encoder(parts.weights, lengths, options);
+  if (lengths.extension != PositionExtension::none) {
+    fail(ErrorCode::unsupported,
+         "ModelOptions::extension {} is for models that have positions; a StaticEmbedding has none and reads texts of "
+         "any length",
+         to_string(lengths.extension));
+  }
+  return load_static_encoder(parts.weights);
 }
 
 /// Calibration frees half as much memory as the weights take, in pieces that the allocator would keep.
@@ -38,7 +58,9 @@ void give_back_freed_memory() {
 /// What follows the encoder: the folder's modules, or the head in the model's weights.
 ModuleChain load_modules(const ModelSettings& settings, const Encoder& encoder) {
   const std::int64_t hidden = encoder.config().output_width();
-  if (settings.purpose == ModelPurpose::vectors) return ModuleChain::load(settings.parts.folder, hidden);
+  if (settings.purpose == ModelPurpose::vectors) {
+    return ModuleChain::load(settings.parts.folder, hidden, settings.parts.is_static);
+  }
   const ClassificationHead head = load_head(encoder, settings.parts.weights);
   std::vector<ChainLayer> layers;
   for (const HeadLayer& layer : head.layers) {
@@ -60,11 +82,10 @@ SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_sett
     : settings(std::move(read_settings)),
       pool(options.threads == 0 ? available_threads() : options.threads),
       workers(static_cast<std::size_t>(pool.size())),
-      limit(choose_length(settings.limits, read_encoder_config(settings.parts.weights))),
+      limit(choose_length(settings.limits, read_config(settings.parts))),
       lengths(plan_lengths(options, limit)),
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
-      encoder(
-          load_encoder(settings.parts.weights, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
+      encoder(load_any_encoder(settings.parts, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
       modules(load_modules(settings, encoder)),
       tokenizer(loading_tokenizer.get()) {}
 

@@ -7,6 +7,7 @@
 #include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
+#include "base/mapped_file.h"
 #include "engine/sentence_config.h"
 
 namespace treble::internal {
@@ -106,6 +107,33 @@ void read_plain_folder(const fs::path& folder, ModelSettings& settings) {
   }
 }
 
+/// What sentence-transformers reads of a StaticEmbedding beside its modules: the tokenizer.json alone, of which the
+/// limit for texts holds.
+void read_static_settings(ModelSettings& settings) {
+  const fs::path& folder = settings.parts.folder;
+  if (is_there(folder / "modules.json")) {
+    read_model_config(folder, settings);
+  } else {
+    settings.warnings.push_back(fmt::format(
+        "{}: read as sentence-transformers' StaticEmbedding, which counts unknown tokens in the mean and cuts no text; "
+        "model2vec itself leaves them out and cuts at 512 tokens",
+        folder.string()));
+  }
+  const fs::path path = settings.parts.transformer / "tokenizer.json";
+  if (!is_there(path)) return;
+  const MappedFile file(path);
+  // The vocabulary, which may be large, is not kept.
+  const auto only_truncation = [](int depth, nlohmann::json::parse_event_t event, const nlohmann::json& parsed) {
+    return depth != 1 || event != nlohmann::json::parse_event_t::key || parsed == nlohmann::json("truncation");
+  };
+  const auto* begin = reinterpret_cast<const char*>(file.bytes().data());
+  const auto json = nlohmann::json::parse(begin, begin + file.bytes().size(), only_truncation, false);
+  if (!json.is_object() || !json.contains("truncation") || !json["truncation"].is_object()) return;
+  settings.limits.own =
+      read_limit(JsonObject::from_value(json["truncation"], path.string() + ", \"truncation\"", path), "max_length");
+  if (settings.limits.own) settings.limits.own->source = "truncation of tokenizer.json";
+}
+
 void read_tokenizer_limit(const fs::path& folder, StatedLimits& limits) {
   const fs::path path = folder / "tokenizer_config.json";
   if (!is_there(path)) return;
@@ -140,6 +168,10 @@ ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
   }
   const fs::path& folder = settings.parts.folder;
   const fs::path& transformer = settings.parts.transformer;
+  if (settings.parts.is_static) {
+    read_static_settings(settings);
+    return settings;
+  }
   if (is_there(folder / "modules.json")) {
     read_model_config(folder, settings);
     SentenceConfig config =

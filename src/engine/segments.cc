@@ -1,4 +1,5 @@
-// Long texts of recurrent models, read segment after segment: memory does not grow with the text.
+// Long texts of recurrent models and of tables of token embeddings, read segment after segment: memory does not grow
+// with the text.
 #include <algorithm>
 
 #include "engine/sentence_encoder_impl.h"
@@ -22,7 +23,7 @@ std::vector<PackedBatch> internal::segments_of(const PackedBatch& batch) {
 }
 
 bool SentenceEncoder::Impl::reads_in_segments(const BatchCall& call) const {
-  return encoder.is_recurrent() && call.pooled == nullptr && call.batch.num_sequences() == 1 &&
+  return encoder.runs_in_segments() && call.pooled == nullptr && call.batch.num_sequences() == 1 &&
          call.batch.total_tokens() > kSegmentTokens;
 }
 
@@ -41,7 +42,7 @@ void SentenceEncoder::Impl::encode_in_segments(const Execution& execution, Encod
     const ConstMatrixView hidden = encoder.run({.execution = execution,
                                                 .workspace = worker.layers,
                                                 .state_controls = call.state_controls,
-                                                .carried = &state,
+                                                .carried = encoder.is_recurrent() ? &state : nullptr,
                                                 .kept_tokens = kept},
                                                segment);
     if (!last_only) {

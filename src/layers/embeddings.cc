@@ -55,19 +55,25 @@ void EmbeddingLayer::add_type(std::uint8_t type, std::int64_t text, std::span<fl
 std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
   const auto& placeholders = parts_.placeholders.ids;
   if (std::find(placeholders.begin(), placeholders.end(), id) != placeholders.end()) id = parts_.placeholders.read_as;
-  if (id < 0 || id >= parts_.word_embeddings.rows) {
+  const std::int64_t tokens = parts_.row_of.empty() ? parts_.word_embeddings.rows : std::ssize(parts_.row_of);
+  if (id < 0 || id >= tokens) {
     fail_text(text, ErrorCode::invalid_file,
               "tokenizer.json gave it the token id {}, but {} has {} rows: the tokenizer is another model's, or the "
               "weights are; fetch both again",
-              id, parts_.word_embeddings_source, parts_.word_embeddings.rows);
+              id, parts_.word_embeddings_source, tokens);
   }
-  const std::span<const float> row = parts_.word_embeddings.row_span(id);
+  const std::int64_t index = parts_.row_of.empty() ? id : parts_.row_of[static_cast<std::size_t>(id)];
+  const std::span<const float> row = parts_.word_embeddings.row_span(index);
   if (!all_finite(row)) {
     fail_text(text, ErrorCode::invalid_file,
               "{}: row {}, which it needs, has a NaN or infinity; the weights are damaged",
-              parts_.word_embeddings_source, id);
+              parts_.word_embeddings_source, index);
   }
   return row;
+}
+
+float EmbeddingLayer::scale_of(std::int32_t id) const noexcept {
+  return parts_.token_scales.empty() ? parts_.scale : parts_.scale * parts_.token_scales[static_cast<std::size_t>(id)];
 }
 
 /// Tokens that take a position.
@@ -90,8 +96,8 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
     const auto word = word_row(id, batch.text_index[s]);
     const auto row = out.row_span(token);
     std::copy(word.begin(), word.end(), row.begin());
-    if (parts_.scale != 1.0F) {
-      for (float& value : row) value *= parts_.scale;
+    if (const float scale = scale_of(id); scale != 1.0F) {
+      for (float& value : row) value *= scale;
     }
     add_position(id, next_position, row);
     if (!batch.token_types.empty()) {

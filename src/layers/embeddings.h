@@ -33,6 +33,10 @@ class EmbeddingLayer {
     std::string word_embeddings_source = {};
     float scale = 1;
     PlaceholderTokens placeholders = {};
+    /// Of each token id, its row of the word embeddings; empty: the id itself.
+    std::vector<std::int32_t> row_of = {};
+    /// Of each token id, what its row is multiplied by; empty: 1.
+    std::vector<float> token_scales = {};
     /// [max_tokens, embedding size], the position of a text's first token first, the token type's row already added;
     /// empty for models without learned positions.
     AlignedBuffer<float> positions;
@@ -70,6 +74,7 @@ class EmbeddingLayer {
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
   std::int64_t num_counted(std::span<const std::int32_t> ids) const;
   std::span<const float> word_row(std::int32_t id, std::int64_t text) const;
+  float scale_of(std::int32_t id) const noexcept;
   const AlignedBuffer<float>& positions_for(std::int64_t length) const;
   void add_type(std::uint8_t type, std::int64_t text, std::span<float> row) const;
   void add_position(std::int32_t id, const float*& next_position, std::span<float> row) const;

@@ -104,6 +104,8 @@ class Encoder {
   std::int64_t tempered_layers() const noexcept { return is_recurrent() ? 0 : parts_.config.num_layers; }
   /// Whether it reads a text from its first token to its last, and can do so in segments.
   bool is_recurrent() const noexcept { return parts_.config.state_space.enabled; }
+  /// Whether the hidden states of a long text may be had in segments.
+  bool runs_in_segments() const noexcept { return is_recurrent() || parts_.config.is_static(); }
   std::int64_t num_parameters() const noexcept { return parts_.num_parameters; }
   const std::string& weights_dtype() const noexcept { return parts_.weights_dtype; }
   /// The checkpoint, for whoever reads a head beside the encoder, and what stands before the encoder's names there.

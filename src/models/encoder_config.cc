@@ -87,6 +87,7 @@ Switches describe_state_space(const EncoderConfig& config) {
 
 std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& config) {
   if (config.state_space.enabled) return describe_state_space(config);
+  if (config.is_static()) return {{"layers", "none: a table of token embeddings"}};
   Switches switches;
   switches.emplace_back("positions", describe_positions(config));
   if (config.relative_buckets.num_buckets > 0) {

@@ -153,9 +153,14 @@ struct EncoderConfig {
     return unlimited_positions ? practical_limit() : num_positions - position_offset;
   }
 
-  /// Token limit of one text for models without a position limit of their own, so that sizes stay sensible: states do
-  /// not grow with a text, attention does.
-  std::int64_t practical_limit() const noexcept { return state_space.enabled ? kRecurrentLimit : kPracticalLimit; }
+  /// A table of token embeddings: no layers.
+  bool is_static() const noexcept { return num_layers == 0; }
+
+  /// Token limit of one text for models without a position limit of their own, so that sizes stay sensible: states and
+  /// means do not grow with a text, attention does.
+  std::int64_t practical_limit() const noexcept {
+    return state_space.enabled || is_static() ? kRecurrentLimit : kPracticalLimit;
+  }
   static constexpr std::int64_t kPracticalLimit = std::int64_t{1} << 17;
   static constexpr std::int64_t kRecurrentLimit = std::int64_t{1} << 24;
 };

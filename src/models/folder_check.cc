@@ -94,7 +94,7 @@ bool has_unfinished_downloads(const fs::path& folder) {
 
 void check_model_folder(const ModelParts& parts) {
   try {
-    check_config(parts.weights);
+    if (!parts.is_static) check_config(parts.weights);
     if (!TensorArchive::is_in(parts.weights)) fail_without_weights(parts.weights);
     check_tokenizer(parts.transformer);
   } catch (const Error& error) {

@@ -12,6 +12,7 @@
 #include "base/json_file.h"
 #include "base/sha256.h"
 #include "models/model_location.h"
+#include "models/static_embedding.h"
 
 namespace treble::internal {
 
@@ -160,6 +161,13 @@ ModelParts find_model_parts(const std::string& model, const AdapterChoice& choic
   ModelParts parts;
   parts.folder = find_model_folder(model);
   parts.transformer = parts.weights = transformer_folder(parts.folder);
+  parts.is_static = is_static_embedding(parts.folder);
+  if (parts.is_static) {
+    if (choice.adapter.empty() && choice.task.empty()) return parts;
+    fail_file(parts.folder, ErrorCode::unsupported,
+              "a StaticEmbedding has no layers that an adapter or a task could change; leave {} out",
+              choice.task.empty() ? "ModelOptions::adapter" : "ModelOptions::task");
+  }
   const fs::path inside = adapter_inside(parts.folder, parts.transformer);
   if (!inside.empty() && !choice.adapter.empty()) {
     fail_file(

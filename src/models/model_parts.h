@@ -23,6 +23,7 @@ struct ModelParts {
   std::filesystem::path transformer;  ///< of the tokenizer
   /// Of config.json and the weights: `transformer`, or where that holds an adapter alone, the base model's.
   std::filesystem::path weights;
+  bool is_static = false;               ///< a table of token embeddings (models/static_embedding.h), no config.json
   AdapterSource adapter = {};           ///< what is merged
   std::vector<std::string> tasks = {};  ///< that the model has adapters for
   std::string task = {};                ///< the one that was chosen, or "none"; empty where there are none

@@ -122,7 +122,10 @@ struct ModuleChain::Impl {
   std::vector<std::string> descriptions;
   std::vector<std::string> warnings;
 
-  void load(const fs::path& model_folder);
+  void load(const fs::path& model_folder, bool is_static);
+  void load_plain(const fs::path& model_folder, bool is_static);
+  void add_static_embedding();
+  void add_transformer(const std::vector<ModuleEntry>& entries, const fs::path& model_folder);
   void add_pooling(PoolingConfig config);
   void add_module(const ModuleEntry& entry, const fs::path& folder);
   void add_layer(const ChainLayer& layer, bool last);
@@ -134,22 +137,50 @@ struct ModuleChain::Impl {
   void run_steps(const Execution& execution, const Pool& pool_rows, MatrixView out) const;
 };
 
-void ModuleChain::Impl::load(const fs::path& model_folder) {
+void ModuleChain::Impl::load(const fs::path& model_folder, bool is_static) {
   const fs::path path = model_folder / "modules.json";
-  descriptions.emplace_back("Transformer");
-  if (!is_there(path)) {
-    add_pooling({{default_mode(model_folder)}});
-    return check_module_folders(model_folder, hidden_size, pooling);
-  }
+  if (!is_there(path)) return load_plain(model_folder, is_static);
   const auto entries = about_file(path, [&] { return parse_modules(parse_json_file(path), path.string()); });
+  const bool has_pooling = entries.front().kind == ModuleKind::transformer;
   if (!fs::is_directory(model_folder / entries[0].path)) {
-    fail_file(path, ErrorCode::not_found, "the Transformer's folder \"{}\" is missing", entries[0].path);
+    fail_file(path, ErrorCode::not_found, "the {}'s folder \"{}\" is missing",
+              has_pooling ? "Transformer" : "StaticEmbedding", entries[0].path);
   }
+  if (has_pooling) {
+    add_transformer(entries, model_folder);
+  } else {
+    add_static_embedding();
+  }
+  for (std::size_t i = has_pooling ? 2 : 1; i < entries.size(); ++i) {
+    add_module(entries[i], model_folder / entries[i].path);
+  }
+  if (const auto dimensions = read_truncate_dim(model_folder)) default_dimensions = std::min(*dimensions, full_width);
+}
+
+/// A folder without modules.json.
+void ModuleChain::Impl::load_plain(const fs::path& model_folder, bool is_static) {
+  if (is_static) {
+    add_static_embedding();
+    normalizes = JsonObject::from_file(model_folder / "config.json").boolean("normalize").value_or(false);
+    if (normalizes) descriptions.emplace_back("Normalize");
+    return;
+  }
+  descriptions.emplace_back("Transformer");
+  add_pooling({{default_mode(model_folder)}});
+  check_module_folders(model_folder, hidden_size, pooling);
+}
+
+void ModuleChain::Impl::add_static_embedding() {
+  pooling = {{PoolingMode::mean}};
+  full_width = hidden_size;
+  descriptions.push_back(fmt::format("StaticEmbedding: the mean of the tokens' embeddings, {} dimensions", full_width));
+}
+
+void ModuleChain::Impl::add_transformer(const std::vector<ModuleEntry>& entries, const fs::path& model_folder) {
+  descriptions.emplace_back("Transformer");
   const fs::path pooling_config = model_folder / entries[1].path / "config.json";
   const auto pooling_json = JsonObject::from_file(pooling_config);
   add_pooling(about_file(pooling_config, [&] { return parse_pooling_config(pooling_json, hidden_size); }));
-  for (std::size_t i = 2; i < entries.size(); ++i) add_module(entries[i], model_folder / entries[i].path);
-  if (const auto dimensions = read_truncate_dim(model_folder)) default_dimensions = std::min(*dimensions, full_width);
 }
 
 void ModuleChain::Impl::add_pooling(PoolingConfig config) {
@@ -253,10 +284,10 @@ void ModuleChain::Impl::run_steps(const Execution& execution, const Pool& pool_r
   for (std::int64_t row = 0; row < rows; ++row) std::copy_n(x.row(row), out.cols, out.row(row));
 }
 
-ModuleChain ModuleChain::load(const fs::path& model_folder, std::int64_t hidden_size) {
+ModuleChain ModuleChain::load(const fs::path& model_folder, std::int64_t hidden_size, bool is_static) {
   auto impl = std::make_unique<Impl>();
   impl->hidden_size = hidden_size;
-  impl->load(model_folder);
+  impl->load(model_folder, is_static);
   return ModuleChain(std::move(impl));
 }
 

@@ -47,9 +47,10 @@ class ModuleChain {
   /// (last token for an architecture …ForCausalLM whose config does not say is_causal: false), no normalisation, as
   /// sentence-transformers does; folders of modules that say otherwise (1_Pooling with another mode, 2_Dense) are
   /// Error{not_found}, since they miss the modules.json that would give them an order. `hidden_size` is the width of
-  /// the hidden states.
+  /// the hidden states. `is_static`: they are of a StaticEmbedding, whose vector is their mean; without modules.json
+  /// (model2vec), "normalize" of config.json says whether its length is 1.
   /// Throws Error{invalid_file, unsupported, not_found} naming the file and the key.
-  static ModuleChain load(const std::filesystem::path& model_folder, std::int64_t hidden_size);
+  static ModuleChain load(const std::filesystem::path& model_folder, std::int64_t hidden_size, bool is_static = false);
 
   /// A head that stands in a model's own weights: what it makes of a text's pooled hidden state [hidden_size] is as
   /// wide as the last layer. The weights are copied.

@@ -19,25 +19,38 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kSupported = "Transformer, Pooling, Dense, LayerNorm, Dropout, Normalize";
+constexpr std::string_view kSupported = "Transformer, Pooling, Dense, LayerNorm, Dropout, Normalize, StaticEmbedding";
+/// Modules of models of whole words, by their class.
+constexpr std::array<std::string_view, 5> kWordModules = {"WordEmbeddings", "WordWeights", "BoW", "CNN", "LSTM"};
 constexpr std::int64_t kMaxWidth = std::int64_t{1} << 24;
 constexpr std::size_t kMaxModes = 16;
 
 /// The class, whatever the package path before it: releases have moved it about. Other packages' classes (custom code
 /// in the model's folder) may do anything, even under a familiar name.
 std::optional<ModuleKind> module_kind(std::string_view type) {
-  constexpr std::array<std::pair<std::string_view, ModuleKind>, 6> kKinds = {{{"Transformer", ModuleKind::transformer},
-                                                                              {"Pooling", ModuleKind::pooling},
-                                                                              {"Dense", ModuleKind::dense},
-                                                                              {"LayerNorm", ModuleKind::layer_norm},
-                                                                              {"Dropout", ModuleKind::dropout},
-                                                                              {"Normalize", ModuleKind::normalize}}};
+  constexpr std::array<std::pair<std::string_view, ModuleKind>, 7> kKinds = {
+      {{"Transformer", ModuleKind::transformer},
+       {"StaticEmbedding", ModuleKind::static_embedding},
+       {"Pooling", ModuleKind::pooling},
+       {"Dense", ModuleKind::dense},
+       {"LayerNorm", ModuleKind::layer_norm},
+       {"Dropout", ModuleKind::dropout},
+       {"Normalize", ModuleKind::normalize}}};
   if (!type.starts_with("sentence_transformers.")) return std::nullopt;
   const std::string_view name = type.substr(type.rfind('.') + 1);
   for (const auto& [candidate, kind] : kKinds) {
     if (candidate == name) return kind;
   }
   return std::nullopt;
+}
+
+[[noreturn]] void refuse_module(const std::string& type, const std::string& place) {
+  const std::string_view name = std::string_view(type).substr(type.rfind('.') + 1);
+  const bool of_words =
+      type.starts_with("sentence_transformers.") && std::ranges::find(kWordModules, name) != kWordModules.end();
+  fail(ErrorCode::unsupported, "{}: Treble has no module {}{}; it has those of sentence-transformers named {}", place,
+       for_message(type),
+       of_words ? ", which belongs to models of whole words, whose tokenizers are no tokenizer.json" : "", kSupported);
 }
 
 std::string required_text(const Json& entry, const char* key, const std::string& place) {
@@ -60,10 +73,7 @@ ModuleEntry parse_module(const Json& entry, const std::string& place) {
   if (!entry.is_object()) fail(ErrorCode::invalid_file, "{}: expected an object, found {}", place, entry.type_name());
   const std::string type = required_text(entry, "type", place);
   const auto kind = module_kind(type);
-  if (!kind) {
-    fail(ErrorCode::unsupported, "{}: Treble has no module {}; it has those of sentence-transformers named {}", place,
-         for_message(type), kSupported);
-  }
+  if (!kind) refuse_module(type, place);
   ModuleEntry module{*kind, required_text(entry, "path", place)};
   check_path(module.path, place);
   return module;
@@ -199,6 +209,22 @@ void check_feature_names(const JsonObject& config) {
   }
 }
 
+void check_order(const std::vector<ModuleEntry>& entries, const std::string& origin) {
+  const bool is_static = entries.front().kind == ModuleKind::static_embedding;
+  for (std::size_t i = 0; i < std::max<std::size_t>(entries.size(), is_static ? 1 : 2); ++i) {
+    const auto is = [&](ModuleKind kind) { return i < entries.size() && entries[i].kind == kind; };
+    const bool fits = i < entries.size() && (is(ModuleKind::transformer) == (i == 0 && !is_static)) &&
+                      (is(ModuleKind::static_embedding) == (i == 0 && is_static)) &&
+                      (is(ModuleKind::pooling) == (i == 1 && !is_static));
+    if (fits) continue;
+    fail(
+        ErrorCode::unsupported,
+        "{}: module {} is out of place; Treble serves a Transformer and one Pooling, or a StaticEmbedding, then any of "
+        "Dense, LayerNorm, Dropout, Normalize",
+        origin, i);
+  }
+}
+
 /// A class of torch.nn by its path, old or new: torch.nn.modules.activation.Tanh, torch.nn.Tanh.
 Activation torch_activation(const std::string& path, const std::string& origin) {
   constexpr std::array<std::pair<std::string_view, Activation>, 6> kClasses = {{{"Identity", Activation::identity},
@@ -236,17 +262,7 @@ std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& o
     if (!names.insert(name).second)
       fail(ErrorCode::invalid_file, "{}: the name \"{}\" appears twice", place, for_message(name));
   }
-  for (std::size_t i = 0; i < std::max<std::size_t>(entries.size(), 2); ++i) {
-    const bool fits = i < entries.size() && (entries[i].kind == ModuleKind::transformer) == (i == 0) &&
-                      (entries[i].kind == ModuleKind::pooling) == (i == 1);
-    if (!fits) {
-      fail(
-          ErrorCode::unsupported,
-          "{}: module {} is out of place; Treble serves a Transformer, then one Pooling, then any of Dense, LayerNorm, "
-          "Dropout, Normalize",
-          origin, i);
-    }
-  }
+  check_order(entries, origin);
   return entries;
 }
 

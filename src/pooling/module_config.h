@@ -13,7 +13,7 @@
 
 namespace treble::internal {
 
-enum class ModuleKind { transformer, pooling, dense, layer_norm, dropout, normalize };
+enum class ModuleKind { transformer, static_embedding, pooling, dense, layer_norm, dropout, normalize };
 
 /// One entry of modules.json.
 struct ModuleEntry {
@@ -21,9 +21,10 @@ struct ModuleEntry {
   std::string path;  ///< relative to the model's folder; "" is that folder itself
 };
 
-/// modules.json, checked: a Transformer, a Pooling, then modules that map a vector to a vector, in the order of the
-/// array (sentence-transformers ignores "idx" too). Throws Error{invalid_file} when it is not that array or a path
-/// leaves the folder, Error{unsupported} naming the module, and the modules there are, for every other chain.
+/// modules.json, checked: a Transformer and a Pooling, or a StaticEmbedding; then modules that map a vector to a
+/// vector, in the order of the array (sentence-transformers ignores "idx" too). Throws Error{invalid_file} when it is
+/// not that array or a path leaves the folder, Error{unsupported} naming the module, and the modules there are, for
+/// every other chain.
 std::vector<ModuleEntry> parse_modules(const nlohmann::json& modules, const std::string& origin);
 
 /// A Pooling module's config.json. Throws Error{invalid_file}: neither form (nothing is guessed), both forms that

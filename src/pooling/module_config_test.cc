@@ -170,6 +170,7 @@ std::vector<ModuleEntry> modules(const std::vector<std::string>& types) {
 
 constexpr const char* kTransformer = "sentence_transformers.models.Transformer";
 constexpr const char* kPooling = "sentence_transformers.models.Pooling";
+constexpr const char* kStatic = "sentence_transformers.models.StaticEmbedding";
 
 TEST(Modules, ReadsOldAndNewTypes) {
   const auto old_form =
@@ -192,16 +193,24 @@ TEST(Modules, ReadsOldAndNewTypes) {
   }
 }
 
+TEST(Modules, AStaticEmbeddingNeedsNoPooling) {
+  const auto chain = modules({kStatic, "sentence_transformers.models.Dense", "sentence_transformers.models.Normalize"});
+  ASSERT_EQ(chain.size(), 3U);
+  EXPECT_EQ(chain[0].kind, ModuleKind::static_embedding);
+  EXPECT_EQ(chain[2].kind, ModuleKind::normalize);
+  EXPECT_EQ(modules({kStatic}).size(), 1U);
+}
+
 TEST(Modules, RefusesOtherModulesByName) {
-  for (const char* type : {"sentence_transformers.models.LSTM", "sentence_transformers.models.CNN",
-                           "sentence_transformers.models.BoW", "sentence_transformers.models.WordEmbeddings",
-                           "sentence_transformers.models.WordWeights", "sentence_transformers.models.StaticEmbedding",
-                           "sentence_transformers.models.CLIPModel", "sentence_transformers.models.Asym",
-                           "sentence_transformers.models.Router", "sentence_transformers.models.WeightedLayerPooling",
-                           "sentence_transformers.sparse_encoder.models.SpladePooling",
-                           "sentence_transformers.sparse_encoder.models.SparseAutoEncoder",
-                           "sentence_transformers.sparse_encoder.modules.mlm_transformer.MLMTransformer",
-                           "custom_st.Transformer", "Pooling", "pylate.models.Dense.Dense", ""}) {
+  for (const char* type :
+       {"sentence_transformers.models.LSTM", "sentence_transformers.models.CNN", "sentence_transformers.models.BoW",
+        "sentence_transformers.models.WordEmbeddings", "sentence_transformers.models.WordWeights",
+        "sentence_transformers.models.CLIPModel", "sentence_transformers.models.Asym",
+        "sentence_transformers.models.Router", "sentence_transformers.models.WeightedLayerPooling",
+        "sentence_transformers.sparse_encoder.models.SpladePooling",
+        "sentence_transformers.sparse_encoder.models.SparseAutoEncoder",
+        "sentence_transformers.sparse_encoder.modules.mlm_transformer.MLMTransformer", "custom_st.Transformer",
+        "Pooling", "pylate.models.Dense.Dense", ""}) {
     expect_error(ErrorCode::unsupported, {"modules.json: module 2", type, "Transformer, Pooling, Dense, LayerNorm"},
                  [&] { modules({kTransformer, kPooling, type}); });
   }
@@ -214,7 +223,11 @@ TEST(Modules, RefusesOtherOrders) {
                                                         {kTransformer, "sentence_transformers.models.Dense", kPooling},
                                                         {kTransformer, kPooling, kPooling},
                                                         {kTransformer, kPooling, kTransformer},
-                                                        {kTransformer, kTransformer, kPooling}};
+                                                        {kTransformer, kTransformer, kPooling},
+                                                        {kStatic, kPooling},
+                                                        {kStatic, kStatic},
+                                                        {kTransformer, kStatic},
+                                                        {kTransformer, kPooling, kStatic}};
   for (const auto& chain : chains)
     expect_error(ErrorCode::unsupported, {"modules.json", "out of place"}, [&] { modules(chain); });
 }

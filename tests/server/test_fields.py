@@ -146,6 +146,14 @@ OPTIONS: dict[str, Choices] = {
     # Room for every text here, as `truncate` may be false.
     "max_length": [(0, 422), *(choice for choice in whole(40, 64) if choice[0] != 39)],
 }
+PRECISION: dict[str, Choices] = {
+    "precision": [
+        *[(name, OK) for name in ("float32", "float", "float16", "binary", "ubinary", None)],
+        # Without --ranges.
+        *[("int8", 501), ("uint8", 501), ("int4", 422), ("", 422)],
+        *NOT_A_TEXT,
+    ]
+}
 FOREIGN: dict[str, Choices] = {"user": [("me", OK), (7, OK)], "raw_scores": [(True, OK)], "return_text": [("x", OK)]}
 WITHOUT_PROMPT = {name: choices for name, choices in OPTIONS.items() if name != "prompt_name"}
 PROMPT: dict[str, Choices] = {"prompt": [("query: ", OK), ("", OK), (None, OK), *NOT_A_TEXT]}
@@ -189,8 +197,8 @@ INSPECT: dict[str, Choices] = {
     "neighbors": whole(1, 100),
 }
 ROUTES: dict[str, tuple[dict[str, Choices], dict[str, Choices]]] = {  # path: required fields, others
-    "/embed": ({"inputs": INPUTS}, {**OPTIONS, **FOREIGN}),
-    "/": ({"inputs": TEXTS}, {**WITHOUT_PROMPT, **PROMPT}),
+    "/embed": ({"inputs": INPUTS}, {**OPTIONS, **PRECISION, **FOREIGN}),
+    "/": ({"inputs": TEXTS}, {**WITHOUT_PROMPT, **PRECISION, **PROMPT}),
     "/embed_all": ({"inputs": INPUTS}, {**OPTIONS, **FOREIGN}),
     "/similarity": ({"inputs": pairs()}, {**OPTIONS, "parameters": [({}, OK), (None, OK), ([], 422), ("x", 422)]}),
     "/tokenize": (
@@ -205,6 +213,7 @@ ROUTES: dict[str, tuple[dict[str, Choices], dict[str, Choices]]] = {  # path: re
         {"input": INPUTS, "model": [*MODEL, (None, 422)]},
         {
             **{name: choices for name, choices in OPTIONS.items() if name != "model"},
+            **PRECISION,
             **FOREIGN,
             "encoding_format": [("float", OK), ("base64", OK), (None, OK), ("hex", 422), *NOT_A_TEXT],
         },

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/embed_work.h"
+#include "api/precision_field.h"
 #include "api/vector_json.h"
 
 namespace treble::server {
@@ -23,7 +24,10 @@ std::int64_t start_time() {
 bool wants_base64(const JsonBody& body) {
   const std::string format = body.text("encoding_format").value_or("float");
   if (format != "float" && format != "base64") {
-    throw ApiError("invalid_argument", fmt::format("`encoding_format` must be float or base64, not \"{:.40}\"", format),
+    throw ApiError("invalid_argument",
+                   fmt::format("`encoding_format` must be float or base64, not \"{:.40}\"; `precision` says of which "
+                               "numbers",
+                               format),
                    "encoding_format");
   }
   return format == "base64";
@@ -38,15 +42,11 @@ OrderedJson usage_json(const Embeddings& embeddings) {
           {"truncated_tokens", counts.truncated_tokens}};
 }
 
-std::string list_json(const Embeddings& embeddings, const std::string& model, bool base64) {
+std::string list_json(const Embeddings& embeddings, const Quantizer& quantizer, const std::string& model, bool base64) {
   std::string json = R"({"object":"list","data":[)";
   for (std::int64_t row = 0; row < embeddings.count; ++row) {
     json += fmt::format(R"({}{{"object":"embedding","index":{},"embedding":)", row == 0 ? "" : ",", row);
-    if (base64) {
-      append_base64(json, embeddings.row(row));
-    } else {
-      append_numbers(json, embeddings.row(row));
-    }
+    append_vector(json, embeddings.row(row), quantizer, base64);
     json += '}';
   }
   json += R"(],"model":)" + OrderedJson(model).dump();
@@ -54,12 +54,11 @@ std::string list_json(const Embeddings& embeddings, const std::string& model, bo
 }
 
 void handle_embeddings(Api& api, const std::shared_ptr<Call>& call) {
-  const JsonBody body(call->request(), with_encode_fields({"input", "encoding_format", "user"}));
+  const JsonBody body(call->request(), with_vector_fields({"input", "encoding_format", "user"}));
   body.require("model");
   EmbedJob job = read_embed_job(api, body, "input");
-  job.write = [name = job.model->name(), base64 = wants_base64(body)](const Embeddings& embeddings) {
-    return list_json(embeddings, name, base64);
-  };
+  job.write = [name = job.model->name(), base64 = wants_base64(body), quantizer = read_quantizer(body, job)](
+                  const Embeddings& embeddings) { return list_json(embeddings, *quantizer, name, base64); };
   embed(api, call, std::move(job));
 }
 

@@ -33,9 +33,18 @@ constexpr const char* kSchemas = R"json({
     "description": "Control of the state of Mamba-2 models, which other models refuse: none (the model as trained), rri:A,B (retain and insert less), window:R (the last R tokens), norm:P (Frobenius norm of each head's state held to P).",
     "type": "string", "minLength": 4
   },
+  "Precision": {
+    "description": "What the numbers of vectors are. int8 and uint8: 256 steps between the least and the greatest value of each dimension, and only where the server was started with --ranges; binary and ubinary: a bit a dimension, eight to a byte. \"float\" is float32.",
+    "type": "string", "enum": ["float32", "float", "float16", "int8", "uint8", "binary", "ubinary"]
+  },
   "EmbedRequest": {
     "type": "object", "required": ["inputs"],
-    "properties": {"inputs": {"$ref": "#/components/schemas/Inputs"}, "$encode": {}}
+    "properties": {
+      "inputs": {"$ref": "#/components/schemas/Inputs"},
+      "precision": {"oneOf": [{"$ref": "#/components/schemas/Precision"}, {"type": "null"}]},
+      "output_dtype": {"oneOf": [{"$ref": "#/components/schemas/Precision"}, {"type": "null"}], "description": "Another name of precision."},
+      "$encode": {}
+    }
   },
   "EmbedResponse": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
   "EmbedAllResponse": {"type": "array", "items": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}},
@@ -109,6 +118,8 @@ constexpr const char* kSchemas = R"json({
     "properties": {
       "input": {"$ref": "#/components/schemas/Inputs"},
       "encoding_format": {"type": ["string", "null"], "enum": ["float", "base64", null], "default": "float"},
+      "precision": {"oneOf": [{"$ref": "#/components/schemas/Precision"}, {"type": "null"}]},
+      "output_dtype": {"oneOf": [{"$ref": "#/components/schemas/Precision"}, {"type": "null"}], "description": "Another name of precision."},
       "user": {},
       "$encode": {}
     }
@@ -126,7 +137,7 @@ constexpr const char* kSchemas = R"json({
             "embedding": {
               "oneOf": [
                 {"type": "array", "items": {"type": "number"}},
-                {"type": "string", "description": "Base64 of little-endian float32."}
+                {"type": "string", "description": "Base64 of the little-endian numbers, float32 unless `precision` says otherwise."}
               ]
             }
           }

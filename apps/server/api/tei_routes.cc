@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/embed_work.h"
+#include "api/precision_field.h"
 #include "api/side_work.h"
 #include "api/vector_json.h"
 #include "treble/similarity.h"
@@ -19,21 +20,23 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 /// [[0.1, …], …]
-std::string rows_json(const Embeddings& embeddings) {
+std::string rows_json(const Embeddings& embeddings, const Quantizer& quantizer) {
   std::string json;
   constexpr std::size_t kDigits = 14;
   json.reserve(embeddings.values.size() * kDigits);
   for (std::int64_t row = 0; row < embeddings.count; ++row) {
     json += row == 0 ? '[' : ',';
-    append_numbers(json, embeddings.row(row));
+    append_vector(json, embeddings.row(row), quantizer, false);
   }
   return json + ']';
 }
 
 void handle_embed(Api& api, const std::shared_ptr<Call>& call) {
-  const JsonBody body(call->request(), with_encode_fields({"inputs"}));
+  const JsonBody body(call->request(), with_vector_fields({"inputs"}));
   EmbedJob job = read_embed_job(api, body, "inputs");
-  job.write = rows_json;
+  job.write = [quantizer = read_quantizer(body, job)](const Embeddings& embeddings) {
+    return rows_json(embeddings, *quantizer);
+  };
   embed(api, call, std::move(job));
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace treble::server {
 
@@ -20,10 +21,9 @@ void append_numbers(std::string& json, std::span<const float> values) {
   json += ']';
 }
 
-void append_base64(std::string& json, std::span<const float> values) {
-  static_assert(std::endian::native == std::endian::little, "bytes are sent as they lie in memory");
+void append_base64(std::string& json, std::span<const std::byte> values) {
   constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::size_t size = values.size_bytes();
+  const std::size_t size = values.size();
   const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
   json.reserve(json.size() + (size + 2) / 3 * 4 + 2);
   json += '"';
@@ -38,6 +38,19 @@ void append_base64(std::string& json, std::span<const float> values) {
     json += left > 2 ? kAlphabet[group & 63] : '=';
   }
   json += '"';
+}
+
+void append_vector(std::string& json, std::span<const float> vector, const Quantizer& quantizer, bool base64) {
+  static_assert(std::endian::native == std::endian::little, "bytes are sent as they lie in memory");
+  if (quantizer.precision() == Precision::float32) {
+    return base64 ? append_base64(json, std::as_bytes(vector)) : append_numbers(json, vector);
+  }
+  const std::vector<std::byte> row = quantizer.quantize(vector);
+  if (base64) {
+    append_base64(json, row);
+  } else {
+    json += quantizer.json(row);
+  }
 }
 
 }  // namespace treble::server

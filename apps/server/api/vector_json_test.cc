@@ -14,7 +14,7 @@ namespace {
 
 std::string base64_of(const std::vector<float>& values) {
   std::string json;
-  append_base64(json, values);
+  append_base64(json, std::as_bytes(std::span(values)));
   return json;
 }
 

@@ -24,6 +24,7 @@ ServedModel::ServedModel(const ServedModelOptions& options)
       name_(options.name.empty() ? encoder().info().name : options.name),
       source_(options.model.model),
       defaults_(options.encode),
+      ranges_(options.ranges),
       queue_(encoder(), options.queue) {
   encoder().validate(defaults_);
   // Read once now rather than when the first /info asks.

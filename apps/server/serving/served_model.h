@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "treble/precision.h"
 #include "treble/request_queue.h"
 #include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
@@ -19,6 +20,7 @@ struct ServedModelOptions {
   ModelOptions model = {};    ///< how it is loaded
   EncodeOptions encode = {};  ///< of requests that say nothing else: temperature, state, prompt_name, truncation
   RequestQueueOptions queue = {};
+  std::optional<VectorRanges> ranges = {};  ///< for vectors in int8 and uint8
 };
 
 class ServedModel {
@@ -36,6 +38,7 @@ class ServedModel {
   const Reranker* reranker() const noexcept { return reranker_ ? &*reranker_ : nullptr; }
   RequestQueue& queue() noexcept { return queue_; }
   const EncodeOptions& defaults() const noexcept { return defaults_; }
+  const std::optional<VectorRanges>& ranges() const noexcept { return ranges_; }
 
  private:
   /// One of the two.
@@ -44,6 +47,7 @@ class ServedModel {
   std::string name_;
   std::string source_;
   EncodeOptions defaults_;
+  std::optional<VectorRanges> ranges_;
   RequestQueue queue_;  ///< last: it ends before what it uses
 };
 

@@ -9,6 +9,7 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -171,6 +172,12 @@ def test_precision(encoder: treble.SentenceEncoder, corpus: list[str], precision
     assert packed.dtype == np.dtype(precision)
 
 
+def test_float16(encoder: treble.SentenceEncoder, corpus: list[str]) -> None:
+    np.testing.assert_array_equal(
+        encoder.encode(corpus, precision="float16"), encoder.encode(corpus).astype(np.float16), strict=True
+    )
+
+
 def test_precision_of_few(encoder: treble.SentenceEncoder) -> None:
     with pytest.raises(treble.InvalidArgumentError, match="ranges"):
         encoder.encode("the cat", precision="int8")
@@ -181,6 +188,80 @@ def test_precision_of_few(encoder: treble.SentenceEncoder) -> None:
     ranges = np.array([[-1.0] * 32, [1.0] * 32])
     one = treble.quantize_embeddings(encoder.encode(["the cat"]), "int8", ranges=ranges)
     assert one.shape == (1, 32)
+    np.testing.assert_array_equal(encoder.encode("the cat", precision="int8", ranges=ranges), one[0], strict=True)
+    np.testing.assert_array_equal(encoder.encode(["the cat"], precision="int8", ranges=ranges), one, strict=True)
+
+
+def as_sentence_transformers(vectors: Any, precision: str, ranges: Any) -> Any:
+    """The formulas of its quantize_embeddings."""
+    if precision.endswith("binary"):
+        packed = np.packbits(vectors > 0, axis=-1)
+        return packed if precision == "ubinary" else (packed.astype(np.int16) - 128).astype(np.int8)
+    steps = (ranges[1] - ranges[0]) / 255
+    levels = np.clip(np.floor((vectors - ranges[0]) / np.where(steps == 0, 1, steps)), 0, 255)
+    return levels.astype(np.uint8) if precision == "uint8" else (levels - 128).astype(np.int8)
+
+
+@pytest.mark.parametrize("precision", ["int8", "uint8", "binary", "ubinary"])
+def test_quantize_drawn_at_random(precision: Any) -> None:
+    generator = np.random.default_rng(25)
+    for _ in range(100):
+        vectors = generator.normal(size=generator.integers(1, 40, 2)).astype(np.float32)
+        vectors[:, generator.random(vectors.shape[1]) < 0.1] = 0.5
+        ranges = np.quantile(vectors, [0.2, 0.8], axis=0).astype(np.float32)
+        given = ranges if precision.endswith("int8") else None
+        found = treble.quantize_embeddings(vectors, precision, ranges=given)
+        np.testing.assert_array_equal(found, as_sentence_transformers(vectors, precision, ranges), strict=True)
+        if len(vectors) > 1 and given is not None:
+            calibrated = treble.quantize_embeddings(
+                vectors[:1], precision, calibration_embeddings=np.tile(vectors, (100, 1))
+            )
+            own = np.stack([vectors.min(axis=0), vectors.max(axis=0)])
+            np.testing.assert_array_equal(
+                calibrated, as_sentence_transformers(vectors[:1], precision, own), strict=True
+            )
+
+
+def test_quantize_shapes() -> None:
+    vectors = np.linspace(-1, 1, 48, dtype=np.float64).reshape(4, 12)
+    ranges = np.array([[-1] * 12, [1] * 12])
+    whole = treble.quantize_embeddings(vectors, "int8", ranges=ranges)
+    np.testing.assert_array_equal(treble.quantize_embeddings(vectors[0], "int8", ranges=ranges), whole[0])
+    np.testing.assert_array_equal(treble.quantize_embeddings(list(vectors), "int8", ranges=ranges), whole)
+    np.testing.assert_array_equal(treble.quantize_embeddings(vectors[::2], "int8", ranges=ranges), whole[::2])
+    matrices = treble.quantize_embeddings([vectors[:3], vectors[3:], vectors[:0]], "int8", ranges=ranges)
+    assert [one.shape for one in matrices] == [(3, 12), (1, 12), (0, 12)]
+    np.testing.assert_array_equal(np.concatenate(matrices), whole)
+    assert treble.quantize_embeddings(vectors[:0], "ubinary").shape == (0, 2)
+    assert treble.quantize_embeddings(vectors[:0], "int8").shape == (0, 12)
+
+
+def test_bad_ranges_and_vectors_are_named() -> None:
+    vectors = np.ones((2, 3), dtype=np.float32)
+    for ranges, words in (
+        (np.ones((2, 4)), "4 dimensions, and the vectors have 3"),
+        (np.ones((3, 3)), r"not \[3, 3\]"),
+        (np.ones(3), "not 1-dimensional"),
+        ([[0, 0, np.nan], [1, 1, 1]], "dimension 2 is nan"),
+        ([[0, 2, 0], [1, 1, 1]], "dimension 1 is 2 to 1"),
+    ):
+        with pytest.raises(treble.InvalidArgumentError, match=words):
+            treble.quantize_embeddings(vectors, "int8", ranges=ranges)
+    with pytest.raises(treble.InvalidArgumentError, match="already"):
+        treble.quantize_embeddings(vectors.astype(np.int8), "binary")
+    vectors[1, 2] = np.nan
+    with pytest.raises(treble.NonFiniteError, match="text 1: dimension 2 is nan"):
+        treble.quantize_embeddings(vectors, "binary")
+    with pytest.raises(treble.NonFiniteError, match="65504"):
+        treble.quantize_embeddings(np.full((1, 1), 7e4), "float16")
+
+
+def test_load_ranges(tmp_path: Path) -> None:
+    ranges = np.array([[0, 1], [2, 3]], dtype=np.float32)
+    np.save(tmp_path / "ranges.npy", ranges)
+    np.testing.assert_array_equal(treble.load_ranges(tmp_path / "ranges.npy"), ranges)
+    with pytest.raises(treble.NotFoundError, match=r"none\.safetensors"):
+        treble.load_ranges(tmp_path / "none.safetensors")
 
 
 def test_token_embeddings(encoder: treble.SentenceEncoder, golden: Golden) -> None:

@@ -272,6 +272,21 @@ class Refused(PullTest):
         self.assertTrue((folder / "vocab.txt").exists())
         self.assertEqual(self.info().returncode, 0)
 
+    def test_a_static_embedding_has_no_config(self) -> None:
+        folder = self.folder / "hub/org/static"
+        shutil.copytree(GOLDEN / "static/normalized", folder / "0_StaticEmbedding")
+        for name in ("modules.json", "config_sentence_transformers.json", "1_Normalize"):
+            (folder / "0_StaticEmbedding" / name).rename(folder / name)
+        modules = json.loads((folder / "modules.json").read_text())
+        modules[0]["path"] = "0_StaticEmbedding"
+        (folder / "modules.json").write_text(json.dumps(modules))
+        self.hub.models["org/static"] = folder
+        self.pulled("org/static")
+        info = json.loads(self.info("org/static").stdout)
+        self.assertEqual((info["architecture"], info["dim"]), ("StaticEmbedding", 12))
+        (folder / "0_StaticEmbedding/tokenizer.json").unlink()
+        self.refused(69, "no 0_StaticEmbedding/tokenizer.json", name="org/static")
+
     def test_an_adapter_and_its_base_model(self) -> None:
         base = self.pulled()
         folder = self.folder / "hub/org/adapter"

@@ -41,7 +41,7 @@ from treble.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from treble.quantization import quantize_embeddings
+from treble.quantization import load_ranges, quantize_embeddings
 from treble.reranker import Reranker
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
@@ -83,6 +83,7 @@ __all__ = [
     "cpu_path",
     "git_commit",
     "library_versions",
+    "load_ranges",
     "numerics_version",
     "quantize_embeddings",
 ]

@@ -63,6 +63,7 @@ class EncodeMethods(Model):
         state: StateLike = None,
         truncation: Truncation | None = None,
         max_length: int | None = None,
+        ranges: npt.ArrayLike | None = None,
         **kwargs: Any,
     ) -> Any:
         """Vectors of texts, [n, dim] float32; of one str, [dim]. The signature is that of sentence-transformers 6.
@@ -80,6 +81,8 @@ class EncodeMethods(Model):
         temperature: of attention, for this call; None is the encoder's own.
         state: of Mamba-2 models, for this call ("window:512"); None is the encoder's own.
         truncation, max_length: for this call.
+        ranges: [2, dim], for precision int8 and uint8 (treble.load_ranges); None takes them from these very texts, with
+            which the vectors of other calls cannot be compared.
 
         Warns once a call (treble.TruncationWarning) when texts were longer than the model reads. Raises treble.Error;
         its text_index says which text is to blame. Ctrl-C ends the call with KeyboardInterrupt.
@@ -103,7 +106,7 @@ class EncodeMethods(Model):
             found = self._token_outputs(inputs, options, output_value, show_progress_bar, keep)
             return _tensors(found) if convert_to_tensor else found
         vectors = cut_dimensions(self._run(inputs, options, show_progress_bar)[0], keep)
-        return _converted(vectors, precision, convert_to_numpy, convert_to_tensor)
+        return _converted(vectors, precision, ranges, convert_to_numpy, convert_to_tensor)
 
     def encode_query(
         self, inputs: str | Iterable[str], prompt_name: str | None = None, prompt: str | None = None, **kwargs: Any
@@ -288,13 +291,13 @@ def cut_dimensions(vectors: npt.NDArray[np.float32], keep: int | None) -> npt.ND
     return vectors if keep is None or vectors.shape[-1] == keep else np.ascontiguousarray(vectors[..., :keep])
 
 
-def _converted(vectors: npt.NDArray[np.float32], precision: str, to_numpy: bool, to_tensor: bool) -> Any:
+def _converted(
+    vectors: npt.NDArray[np.float32], precision: Precision | None, ranges: Any, to_numpy: bool, to_tensor: bool
+) -> Any:
     """The vectors of a call in the type that was asked for."""
     result: Any = vectors
     if precision not in ("float32", None):
-        matrix = vectors if vectors.ndim == 2 else vectors[np.newaxis]
-        result = quantize_embeddings(matrix, precision)  # type: ignore[arg-type]
-        result = result if vectors.ndim == 2 else result[0]
+        result = quantize_embeddings(vectors, precision, ranges)
     if to_numpy and not to_tensor:
         return result
     import torch  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only for those who ask for tensors

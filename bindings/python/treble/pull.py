@@ -166,7 +166,9 @@ def select(files: Collection[str], read_json: Any, model: str) -> list[str]:
     index = _inside(transformer, "model.safetensors.index.json")
     if index in names and _inside(transformer, "model.safetensors") not in names:
         names |= _shards(read_json(index), transformer, files, f"{model}: {index}")
-    _check_usable(names, files, transformer, model)
+    # A table of token embeddings has no config.json.
+    is_static = bool(modules) and str(modules[0].get("type")).endswith(".StaticEmbedding")
+    _check_usable(names, files, transformer, "" if is_static else "config.json", model)
     return sorted(names)
 
 
@@ -190,13 +192,13 @@ def _shards(index: Any, folder: str, files: Collection[str], where: str) -> set[
     return shards
 
 
-def _check_usable(names: set[str], files: Collection[str], folder: str, model: str) -> None:
-    """Say before the weights are fetched that the engine would refuse them."""
+def _check_usable(names: set[str], files: Collection[str], folder: str, config: str, model: str) -> None:
+    """Say before the weights are fetched that the engine would refuse them; `config` may be empty: none is needed."""
     if _inside(folder, "adapter_config.json") in files:
         _check_adapter(names, folder, model)
         return
-    if _inside(folder, "config.json") not in names:
-        raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, 'config.json')}: not a transformer model")
+    if config and _inside(folder, config) not in names:
+        raise PullError(UNSUPPORTED, f"{model} holds no {_inside(folder, config)}: not a transformer model")
     if not any(name.endswith(".safetensors") and _in_folder(name, folder) for name in names):
         found = sorted(name for name in files if any(fnmatch.fnmatchcase(name, p) for p in OTHER_WEIGHTS))
         there = f"weights there: {', '.join(found[:5]) or 'none'}"

@@ -4,8 +4,9 @@
     python write_parquet.py read vectors.parquet vectors.parquet.partial
 
 Rows are a header line {"treble": metadata}, padded with spaces, then blocks: a line {"rows", "ids", "tokens", "used"},
-that many times "dim" little-endian float32, a newline. The Parquet file has the columns id (where the texts have ids:
-int64 when all are integers, else strings), embedding (a list of "dim" float32), tokens and used; its metadata has the
+that many times the numbers of a vector, little-endian, a newline. A vector is "dim" numbers of the type "precision";
+of binary and ubinary ceil("dim" / 8) bytes. The Parquet file has the columns id (where the texts have ids: int64 when
+all are integers, else strings), embedding (a list of these numbers), tokens and used; its metadata has the
 header under "treble". What is written appears whole under its name. What fails is said in one line on standard output.
 
 Needs the packages `pyarrow` and `numpy`; runs without the rest of Treble as well.
@@ -34,6 +35,15 @@ ROW_GROUP_ROWS = 16384
 # For counts to grow in the header when the output is continued.
 HEADER_ROOM = 256
 INT64 = range(-(2**63), 2**63)
+# Of each "precision": the type of a number, and how many dimensions are in it.
+NUMBERS = {
+    "float32": ("<f4", pa.float32(), 1),
+    "float16": ("<f2", pa.float16(), 1),
+    "int8": ("|i1", pa.int8(), 1),
+    "uint8": ("|u1", pa.uint8(), 1),
+    "binary": ("|i1", pa.int8(), 8),
+    "ubinary": ("|u1", pa.uint8(), 8),
+}
 
 
 class DataError(Exception):
@@ -66,6 +76,16 @@ def parse_head(line: bytes) -> dict[str, Any]:
     return head
 
 
+class Layout:
+    """How the numbers of a vector lie in memory."""
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        dtype, self.arrow, dimensions = NUMBERS[metadata.get("precision", "float32")]
+        self.dtype = np.dtype(dtype)
+        self.columns = -(-int(metadata["dim"]) // dimensions)
+        self.row_bytes = self.columns * self.dtype.itemsize
+
+
 class Rows:
     """The rows of an unfinished output."""
 
@@ -73,7 +93,7 @@ class Rows:
         self.file = file
         try:
             self.metadata = json.loads(file.readline())["treble"]
-            self.dim = int(self.metadata["dim"])
+            self.layout = Layout(self.metadata)
             self.end = int(self.metadata["resume"]["bytes"])
         except (ValueError, KeyError, TypeError):
             raise DataError(f"{name} does not begin with a header that treble wrote") from None
@@ -84,7 +104,7 @@ class Rows:
         self.file.seek(self.start)
         while self.file.tell() < self.end:
             head = parse_head(self.file.readline())
-            size = head["rows"] * self.dim * 4
+            size = head["rows"] * self.layout.row_bytes
             if with_vectors:
                 vectors = self.file.read(size)
                 if len(vectors) != size:
@@ -144,8 +164,9 @@ def sync(path: Path) -> None:
 
 def schema_of(rows: Rows, id_type: pa.DataType | None) -> pa.Schema:
     fields = [] if id_type is None else [pa.field("id", id_type)]
+    element = pa.field("element", rows.layout.arrow, nullable=False)
     fields += [
-        pa.field("embedding", pa.list_(pa.field("element", pa.float32(), nullable=False), rows.dim), nullable=False),
+        pa.field("embedding", pa.list_(element, rows.layout.columns), nullable=False),
         pa.field("tokens", pa.int64(), nullable=False),
         pa.field("used", pa.int64(), nullable=False),
     ]
@@ -158,8 +179,8 @@ def id_array(ids: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.array([one if one is None or isinstance(one, str) else json.dumps(one) for one in ids], kind)
 
 
-def table_of(group: Block, schema: pa.Schema) -> pa.RecordBatch:
-    values = pa.array(np.frombuffer(b"".join(group.vectors), dtype="<f4"))
+def table_of(group: Block, schema: pa.Schema, layout: Layout) -> pa.RecordBatch:
+    values = pa.array(np.frombuffer(b"".join(group.vectors), dtype=layout.dtype))
     columns = [id_array(group.ids, schema.field("id").type)] if "id" in schema.names else []
     columns += [
         pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type),
@@ -179,7 +200,7 @@ def write(source: Path, target: Path) -> None:
         options: dict[str, Any] = {"compression": compression, "use_dictionary": False, "write_statistics": others}
         with pq.ParquetWriter(temporary, schema, **options) as writer:
             for group in rows.groups():
-                writer.write_batch(table_of(group, schema))
+                writer.write_batch(table_of(group, schema, rows.layout))
 
 
 def header_line(metadata: dict[str, Any], end: int, size: int) -> bytes:
@@ -188,12 +209,12 @@ def header_line(metadata: dict[str, Any], end: int, size: int) -> bytes:
     return line.ljust(size - 1) + b"\n"
 
 
-def block_bytes(batch: pa.RecordBatch) -> bytes:
+def block_bytes(batch: pa.RecordBatch, layout: Layout) -> bytes:
     columns = {name: batch.column(name).to_pylist() for name in ("tokens", "used")}
     ids = batch.column("id").to_pylist() if "id" in batch.schema.names else [None] * batch.num_rows
     head = json.dumps({"rows": batch.num_rows, "ids": ids, **columns}, ensure_ascii=False, separators=(",", ":"))
     vectors = batch.column("embedding").flatten().to_numpy(zero_copy_only=False)
-    return head.encode() + b"\n" + np.ascontiguousarray(vectors, dtype="<f4").tobytes() + b"\n"
+    return head.encode() + b"\n" + np.ascontiguousarray(vectors, dtype=layout.dtype).tobytes() + b"\n"
 
 
 def read(source: Path, target: Path) -> None:
@@ -201,11 +222,12 @@ def read(source: Path, target: Path) -> None:
         try:
             metadata = json.loads((file.metadata.metadata or {})[b"treble"])
             size = len(header_line(metadata, 0, 1)) + HEADER_ROOM
+            layout = Layout(metadata)
         except (KeyError, ValueError, TypeError):
             raise DataError(f"{source} is not what treble wrote, so it cannot be continued") from None
         out.write(header_line(metadata, 0, size))
         for batch in file.iter_batches(batch_size=ROW_GROUP_ROWS):
-            out.write(block_bytes(batch))
+            out.write(block_bytes(batch, layout))
         end = out.tell()
         out.seek(0)
         out.write(header_line(metadata, end, size))

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
-use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
 
 /// How a tokenizer is loaded.
 #[repr(C)]
@@ -71,12 +71,15 @@ impl TrebleTokTokenizer {
             (files, json) => (files, json.unwrap_or_default()),
         };
         let Some(files) = files else {
-            let tokenizer = serde_json::from_slice(json).map_err(invalid)?;
+            let tokenizer: Tokenizer = serde_json::from_slice(json).map_err(invalid)?;
+            let stored = tokenizer.get_truncation();
+            let cuts_at_start =
+                stored.is_some_and(|stored| stored.direction == TruncationDirection::Left);
             return Self::finish(
                 tokenizer,
                 options,
                 Ways {
-                    cuts_at_start: false,
+                    cuts_at_start,
                     gives_type_ids: true,
                     warnings: Vec::new(),
                 },
