@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,22 @@ class Models(unittest.TestCase):
         self.assertEqual([(one["model"], one["runs"]) for one in found],
                          [("some/broken", False), ("some/tiny", True), ("models/local", True)])  # fmt: skip
         self.assertIn("download was not finished", found[0]["error"])
+
+    def test_the_page_of_known_models(self) -> None:
+        docs = Path(ARGUMENTS.tests).resolve().parent / "docs"
+        rows = re.findall(
+            r"^\| (\S+/[^|]+) \| (\w[\w-]*) \| ([^|]+) \| ([^|]*)\|$", (docs / "known-models.md").read_text(), re.M
+        )
+        self.assertGreater(len(rows), 100)
+        self.assertEqual(len({name for name, *_ in rows}), len(rows))
+        families = {name for cell in re.findall(r"^\| ([\w, -]+) \| vocab_size", (docs / "models.md").read_text(), re.M)
+                    for name in cell.split(", ")} | {"StaticEmbedding"}  # fmt: skip
+        for name, family, state, why in rows:
+            self.assertIn(state, ("**weights**", "family", "not yet"), name)
+            if state == "not yet":
+                self.assertTrue(why.strip(), name)
+            else:
+                self.assertIn(family, families, name)
 
     def test_nothing_there(self) -> None:
         done = self.models()
