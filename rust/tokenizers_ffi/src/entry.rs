@@ -227,6 +227,7 @@ pub unsafe extern "C" fn treble_tok_encode(
 /// # Safety
 /// As `treble_tok_encode`; `pair` points to `pair_len` bytes.
 #[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)] // two texts of two each, and what `treble_tok_encode` takes
 pub unsafe extern "C" fn treble_tok_encode_pair(
     tokenizer: *const TrebleTokTokenizer,
     text: *const u8,
