@@ -77,7 +77,7 @@ class Encoder {
     std::vector<AnyLayer> groups;
     std::optional<TokenConvolution> convolution;
     Norm final_norm;
-    std::optional<Linear> output_projection;
+    std::optional<Linear> output_projection = {};
     std::int64_t num_parameters = 0;
     std::string weights_dtype;
     /// Of recurrent models that predict the next token: [vocabulary, hidden], the word embeddings or a head of its own.
