@@ -58,8 +58,10 @@ void describe(const ModelInfo& info, ModelVerdict& verdict) {
 }
 
 ModelVerdict judge(const std::string& model) {
-  ModelVerdict verdict = {.model = model};
-  const ModelOptions options = {.model = model};
+  ModelVerdict verdict;
+  verdict.model = model;
+  ModelOptions options;
+  options.model = model;
   try {
     if (is_cross_encoder(model)) {
       const Reranker reranker = Reranker::load(options);

@@ -80,11 +80,12 @@ class HeadReader {
   const WeightLoader& loader_of(const std::string& stem) const {
     if (within_.has(stem + ".weight")) return within_;
     if (beside_.has(stem + ".weight")) return beside_;
-    fail_file(folder_, ErrorCode::invalid_file,
-              "the weights lack the tensor {}.weight of the classification head: config.json says that the model has "
-              "one, but the checkpoint holds none of its family; load the folder as an embedding model (SentenceEncoder, "
-              "treble embed), or fetch the weights again",
-              stem);
+    fail_file(
+        folder_, ErrorCode::invalid_file,
+        "the weights lack the tensor {}.weight of the classification head: config.json says that the model has "
+        "one, but the checkpoint holds none of its family; load the folder as an embedding model (SentenceEncoder, "
+        "treble embed), or fetch the weights again",
+        stem);
   }
 
   const std::filesystem::path& folder_;

@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--treble", required=True)
     parser.add_argument("--tests", required=True)
     parsed, rest = parser.parse_known_args()
-    ARGUMENTS.treble, ARGUMENTS.tests = parsed.treble, parsed.tests
+    ARGUMENTS.treble, ARGUMENTS.tests = str(Path(parsed.treble).resolve()), parsed.tests
     return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
 
 
