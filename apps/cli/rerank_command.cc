@@ -58,7 +58,7 @@ RerankRequest parse_request(const std::string& line, const Place& place) {
   const Json* text = member(json, "text", "document");
   const Json* texts = member(json, "texts", "documents");
   if (query == nullptr) fail_pair(place, "there is no \"query\"");
-  if ((text == nullptr) == (texts == nullptr)) fail_pair(place, "there must be one of \"text\" and \"texts\"");
+  if ((text == nullptr) == (texts == nullptr)) fail_pair(place, R"(there must be one of "text" and "texts")");
   RerankRequest request{text_in(*query, place), {}, {}, texts != nullptr};
   if (text != nullptr) {
     request.texts.push_back(text_in(*text, place));
@@ -174,7 +174,7 @@ std::vector<RerankRequest> RerankCommand::read_requests() const {
   if (!pairs_.empty()) return read_pairs(pairs_);
   const InputPlan plan = input_.plan(quiet_);
   const auto source = open_inputs(plan, input_.resolve());
-  RerankRequest request{*query_, {}, {}, true};
+  RerankRequest request{query_.value_or(""), {}, {}, true};
   for (TextRecord record; source->next(record);) {
     request.texts.push_back(std::move(record.text));
     request.ids.push_back(std::move(record.id));

@@ -85,7 +85,7 @@ struct BulkJob::Impl {
   const SentenceEncoder& encoder;
   BulkOptions options;
   std::optional<PostTransform> post;
-  std::optional<Quantizer> quantizer;  ///< set by the constructor
+  std::unique_ptr<const Quantizer> quantizer = {};  ///< set by the constructor
 };
 
 Embeddings BulkJob::Impl::encode(std::span<const std::string_view> texts) const {
@@ -179,7 +179,7 @@ BulkJob::BulkJob(const SentenceEncoder& encoder, BulkOptions options)
     check_post(*impl_->post, chosen.post, encoder, chosen.encode);
     dim = impl_->post->output_dim();
   }
-  impl_->quantizer.emplace(dim, chosen.precision, chosen.ranges);
+  impl_->quantizer = std::make_unique<const Quantizer>(dim, chosen.precision, chosen.ranges);
   if (chosen.ranges) check_ranges(*chosen.ranges, describe());
 }
 

@@ -87,6 +87,7 @@ double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candid
 double sample_correlation(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
   const auto texts = samples();
   std::vector<TextPair> pairs;
+  pairs.reserve(texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i)
     pairs.push_back({kSentences[(5 * i + 3) % kSentences.size()], texts[i]});
   const auto expected = EncoderAccess::encode_pairs(exact, pairs, {});

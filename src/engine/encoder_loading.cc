@@ -63,6 +63,7 @@ ModuleChain load_modules(const ModelSettings& settings, const Encoder& encoder) 
   }
   const ClassificationHead head = load_head(encoder, settings.parts.weights);
   std::vector<ChainLayer> layers;
+  layers.reserve(head.layers.size());
   for (const HeadLayer& layer : head.layers) {
     layers.push_back({.in = layer.in,
                       .out = layer.out,

@@ -42,7 +42,7 @@ void EmbeddingLayer::add_position(std::int32_t id, const float*& next_position, 
 /// Of models without token types, what the tokenizer says of them has no effect.
 void EmbeddingLayer::add_type(std::uint8_t type, std::int64_t text, std::span<float> row) const {
   if (type == 0 || parts_.num_token_types == 0) return;
-  if (type >= parts_.num_token_types) {
+  if (std::int64_t{type} >= parts_.num_token_types) {
     fail_text(
         text, ErrorCode::invalid_file,
         "the tokenizer gives a token of it the type {}, but the model has {} token types: the tokenizer is another "

@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kMaxLabels = std::int64_t{1} << 16;
 
 [[noreturn]] void fail_id(const JsonObject& config, const std::string& id, std::size_t count) {
-  fail_at(config, ErrorCode::invalid_file, "\"id2label\" has {} labels, and the id \"{}\"; ids go from 0 to {}", count,
+  fail_at(config, ErrorCode::invalid_file, R"("id2label" has {} labels, and the id "{}"; ids go from 0 to {})", count,
           for_message(id), count - 1);
 }
 
@@ -114,6 +114,7 @@ std::vector<std::string> read_labels(const JsonObject& config) {
     fail_at(config, ErrorCode::invalid_file, "\"num_labels\" is {}, it must be from 1 to {}", count, kMaxLabels);
   }
   std::vector<std::string> labels;
+  labels.reserve(static_cast<std::size_t>(count));
   for (std::int64_t index = 0; index < count; ++index) labels.push_back(fmt::format("LABEL_{}", index));
   return labels;
 }

@@ -44,7 +44,7 @@ HeadSizes read_layer_heads(const JsonObject& layer, HeadSizes heads) {
   heads.kv_heads = read_divisor(layer, "num_key_value_heads", heads.kv_heads);
   if (const auto others = layer.unread_keys(); !others.empty()) {
     fail_at(layer, ErrorCode::unsupported,
-            "\"{:.60}\" is not supported; of a single layer only \"head_dim\" and \"num_key_value_heads\" are",
+            R"("{:.60}" is not supported; of a single layer only "head_dim" and "num_key_value_heads" are)",
             others.front());
   }
   return heads;
@@ -93,7 +93,7 @@ void set_heads(const JsonObject& json, EncoderConfig& config) {
             "must be alike",
             layer, heads[layer].width, heads[layer].kv_heads, kind->width, kind->kv_heads);
   }
-  // The last layer is one of these.
+  if (!full) return;  // The last layer is one of these.
   config.head_dim = full->width;
   config.num_kv_heads = full->kv_heads;
 }
@@ -132,7 +132,7 @@ EncoderConfig read_text_config(const JsonObject& json) {
   set_heads(json, config);
   if (const nlohmann::json* scaling = json.find("rope_scaling"); scaling != nullptr && !scaling->empty()) {
     fail_at(json, ErrorCode::unsupported,
-            "\"rope_scaling\" is not known to EmbeddingGemma 2; write \"rope_parameters\" by layer type");
+            R"("rope_scaling" is not known to EmbeddingGemma 2; write "rope_parameters" by layer type)");
   }
   read_rotary_by_layer(json, {.base = 1e6, .local_base = 1e4}, config);
   read_block(json, config);

@@ -9,13 +9,17 @@ namespace treble::internal {
 
 Encoder::Encoder(Parts parts) : parts_(std::move(parts)) {}
 
-MatrixView Encoder::project_output(const EncoderCall& call, ConstMatrixView hidden) const {
-  const std::int64_t width = parts_.output_projection->out_features();
+namespace {
+
+MatrixView project_output(const Linear& projection, const EncoderCall& call, ConstMatrixView hidden) {
+  const std::int64_t width = projection.out_features();
   const MatrixView output(call.workspace.output.ensure(static_cast<std::size_t>(hidden.rows * width)), hidden.rows,
                           width);
-  parts_.output_projection->run(call.execution, hidden, output);
+  projection.run(call.execution, hidden, output);
   return output;
 }
+
+}  // namespace
 
 ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) const {
   const std::int64_t width = parts_.config.hidden_size;
@@ -71,7 +75,7 @@ ConstMatrixView Encoder::run(const EncoderCall& call, const PackedBatch& batch) 
         std::visit([&](const auto& block) { return block.run(layer_call, layer, hidden, kept); }, parts_.groups[group]);
     if (layer == 0 && parts_.convolution) parts_.convolution->run(layer_call, hidden);
     if (last && parts_.final_norm) parts_.final_norm.run(call.execution, hidden, hidden);
-    if (last && parts_.output_projection) hidden = project_output(call, hidden);
+    if (last && parts_.output_projection) hidden = project_output(*parts_.output_projection, call, hidden);
     observe(layer + 1);
   }
   if (call.carried != nullptr) call.carried->tokens += tokens;

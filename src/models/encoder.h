@@ -114,8 +114,6 @@ class Encoder {
   const std::vector<std::filesystem::path>& weight_files() const noexcept { return parts_.archive.files(); }
 
  private:
-  MatrixView project_output(const EncoderCall& call, ConstMatrixView hidden) const;
-
   Parts parts_;
 };
 

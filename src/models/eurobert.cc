@@ -104,7 +104,7 @@ void read_layer_bases(const JsonObject& json, const EncoderConfig& config, Rotar
 void read_ultrabert_rotary(const JsonObject& json, EncoderConfig& config) {
   RotaryLayerKeys keys{.base = 2560000, .local_base = 10000};
   if (const nlohmann::json* scaling = json.find("rope_scaling"); scaling != nullptr && !scaling->empty()) {
-    fail_at(json, ErrorCode::unsupported, "\"rope_scaling\" is not supported for ultrabert; write \"rope_parameters\"");
+    fail_at(json, ErrorCode::unsupported, R"("rope_scaling" is not supported for ultrabert; write "rope_parameters")");
   }
   if (json.find("rope_parameters") == nullptr) read_layer_bases(json, config, keys);
   read_rotary_by_layer(json, keys, config);

@@ -43,7 +43,7 @@ EncoderConfig read_modernbert_config(const JsonObject& json) {
 HeadConfig modernbert_head(const JsonObject& json) {
   const std::string pooling = json.string("classifier_pooling").value_or("cls");
   if (pooling != "cls" && pooling != "mean") {
-    fail_at(json, ErrorCode::unsupported, "\"classifier_pooling\" is \"{:.60}\"; there are cls and mean", pooling);
+    fail_at(json, ErrorCode::unsupported, R"("classifier_pooling" is "{:.60}"; there are cls and mean)", pooling);
   }
   return {.pooling = pooling == "cls" ? PoolingMode::cls : PoolingMode::mean,
           .dense = "head.dense",

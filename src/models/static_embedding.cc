@@ -64,7 +64,7 @@ Table find_table(const TensorArchive& archive, const fs::path& folder) {
   if (table.weights != nullptr) {
     check_shape(*table.weights, kTokenWeights, 1, "model2vec's weights");
     if (table.weights->shape[0] != table.tokens()) {
-      fail_file(table.weights->file, ErrorCode::invalid_file, "\"{}\" is of {} tokens, \"{}\" of {}", kTokenWeights,
+      fail_file(table.weights->file, ErrorCode::invalid_file, R"("{}" is of {} tokens, "{}" of {})", kTokenWeights,
                 table.weights->shape[0], table.mapping != nullptr ? kMapping : kRows, table.tokens());
     }
   }
@@ -111,7 +111,7 @@ std::vector<std::int32_t> read_mapping(const Table& table) {
     const std::int64_t row = mapping.dtype == DType::kI64 ? integer_at<std::int64_t>(mapping, token)
                                                           : integer_at<std::int32_t>(mapping, token);
     if (row < 0 || row >= rows) {
-      fail_file(mapping.file, ErrorCode::invalid_file, "\"{}\" gives token {} the row {}; \"{}\" has {} rows", kMapping,
+      fail_file(mapping.file, ErrorCode::invalid_file, R"("{}" gives token {} the row {}; "{}" has {} rows)", kMapping,
                 token, row, kRows, rows);
     }
     result[static_cast<std::size_t>(token)] = static_cast<std::int32_t>(row);
@@ -124,7 +124,7 @@ ConstMatrixView read_rows(const Table& table, const WeightLoader& loader, Aligne
   const StoredTensor& rows = *table.rows;
   if (rows.dtype != DType::kI8) return loader.matrix_in_place(table.name, rows.shape[0], table.width(), owned);
   if (table.weights == nullptr) {
-    fail_file(rows.file, ErrorCode::unsupported, "\"{}\" has the type I8 without \"{}\", by which it is multiplied",
+    fail_file(rows.file, ErrorCode::unsupported, R"("{}" has the type I8 without "{}", by which it is multiplied)",
               table.name, kTokenWeights);
   }
   const auto size = static_cast<std::size_t>(rows.num_elements());

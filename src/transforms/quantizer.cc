@@ -144,6 +144,7 @@ void Quantizer::quantize(std::span<const float> vectors, std::span<std::byte> ro
   }
   if (precision_ == Precision::float16) return to_half(vectors, dim_, rows);
   const bool is_signed = precision_ == Precision::int8 || precision_ == Precision::binary;
+  const std::span<const float> starts = ranges_ ? std::span<const float>(ranges_->min) : std::span<const float>();
   for (std::size_t row = 0; row < count; ++row) {
     const auto vector = vectors.subspan(row * dim, dim);
     const auto out = rows.subspan(row * row_bytes(), row_bytes());
@@ -152,7 +153,7 @@ void Quantizer::quantize(std::span<const float> vectors, std::span<std::byte> ro
       continue;
     }
     for (std::size_t i = 0; i < dim; ++i) {
-      const float level = std::floor((vector[i] - ranges_->min[i]) / steps_[i]);
+      const float level = std::floor((vector[i] - starts[i]) / steps_[i]);
       out[i] = shifted(static_cast<int>(std::clamp(level, 0.0F, kSteps)), is_signed);
     }
   }

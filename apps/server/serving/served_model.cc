@@ -11,16 +11,16 @@ namespace treble::server {
 
 namespace {
 
-std::optional<Reranker> load_reranker(const ModelOptions& options) {
-  if (!is_cross_encoder(options.model)) return std::nullopt;
-  return Reranker::load(options);
+std::unique_ptr<const Reranker> load_reranker(const ModelOptions& options) {
+  if (!is_cross_encoder(options.model)) return nullptr;
+  return std::make_unique<const Reranker>(Reranker::load(options));
 }
 
 }  // namespace
 
 ServedModel::ServedModel(const ServedModelOptions& options)
     : reranker_(load_reranker(options.model)),
-      vectors_(reranker_ ? std::nullopt : std::optional(SentenceEncoder::load(options.model))),
+      vectors_(reranker_ ? nullptr : std::make_unique<const SentenceEncoder>(SentenceEncoder::load(options.model))),
       name_(options.name.empty() ? encoder().info().name : options.name),
       source_(options.model.model),
       defaults_(options.encode),

@@ -35,15 +35,15 @@ class ServedModel {
   /// Of a reranker, what gives its logits.
   const SentenceEncoder& encoder() const noexcept { return reranker_ ? reranker_->encoder() : *vectors_; }
   /// nullptr: an embedding model.
-  const Reranker* reranker() const noexcept { return reranker_ ? &*reranker_ : nullptr; }
+  const Reranker* reranker() const noexcept { return reranker_.get(); }
   RequestQueue& queue() noexcept { return queue_; }
   const EncodeOptions& defaults() const noexcept { return defaults_; }
   const std::optional<VectorRanges>& ranges() const noexcept { return ranges_; }
 
  private:
   /// One of the two.
-  std::optional<Reranker> reranker_;
-  std::optional<SentenceEncoder> vectors_;
+  std::unique_ptr<const Reranker> reranker_;
+  std::unique_ptr<const SentenceEncoder> vectors_;
   std::string name_;
   std::string source_;
   EncodeOptions defaults_;
