@@ -172,7 +172,7 @@ void EmbedCommand::add_to(CLI::App& app) {
       ->group("Vectors");
   command_
       ->add_option("--ranges", ranges_,
-                   "Least and greatest value of each dimension for int8 and uint8: of `treble fit --transform ranges`, "
+                   "Minimum and maximum of each dimension for int8 and uint8: of `treble fit --transform ranges`, "
                    "or a .npy of [2, dim]")
       ->type_name("FILE")
       ->group("Vectors");

@@ -26,7 +26,7 @@ constexpr const char* kFitExamples =
   all-but-the-top[:D] the mean and the first D principal axes removed
                       [a hundredth of the dimensions]
   length-direction    the direction that goes with ln(tokens) removed
-  ranges              least and greatest value of each dimension, for
+  ranges              minimum and maximum of each dimension, for
                       embed --precision int8 --ranges FILE; after --post,
                       if the vectors will have one
 

@@ -32,7 +32,7 @@ TREBLE_API std::string to_string(Precision precision);
 /// int8 and uint8.
 TREBLE_API bool needs_ranges(Precision precision) noexcept;
 
-/// The least and the greatest value of each dimension, between which int8 and uint8 have their 256 steps. Vectors that
+/// The minimum and maximum of each dimension, between which int8 and uint8 have their 256 steps. Vectors that
 /// are compared must share them: queries and documents, the corpus of today and of tomorrow.
 struct VectorRanges {
   std::vector<float> min = {};      ///< [dim]

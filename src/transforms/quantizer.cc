@@ -25,7 +25,7 @@ constexpr std::array<std::pair<Precision, std::string_view>, 6> kPrecisions = {{
                                                                                 {Precision::uint8, "uint8"},
                                                                                 {Precision::binary, "binary"},
                                                                                 {Precision::ubinary, "ubinary"}}};
-/// Between the least and the greatest of 256 values.
+/// Between the minimum and maximum of 256 values.
 constexpr float kSteps = 255;
 /// What the signed forms are shifted by.
 constexpr int kSigned = 128;

@@ -34,7 +34,7 @@ constexpr const char* kSchemas = R"json({
     "type": "string", "minLength": 4
   },
   "Precision": {
-    "description": "What the numbers of vectors are. int8 and uint8: 256 steps between the least and the greatest value of each dimension, and only where the server was started with --ranges; binary and ubinary: a bit a dimension, eight to a byte. \"float\" is float32.",
+    "description": "What the numbers of vectors are. int8 and uint8: 256 steps between the minimum and maximum of each dimension, and only where the server was started with --ranges; binary and ubinary: a bit a dimension, eight to a byte. \"float\" is float32.",
     "type": "string", "enum": ["float32", "float", "float16", "int8", "uint8", "binary", "ubinary"]
   },
   "EmbedRequest": {

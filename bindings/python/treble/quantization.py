@@ -37,7 +37,7 @@ def check_precision(precision: str | None) -> None:
 
 
 def load_ranges(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """[2, dim]: the least and the greatest value of each dimension, of a file of `treble fit --transform ranges`, or a
+    """[2, dim]: the minimum and maximum of each dimension, of a file of `treble fit --transform ranges`, or a
     .npy."""
     if Path(path).suffix == ".npy":
         loaded: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
