@@ -76,6 +76,7 @@ class Family:
     embedding_std: float = 0.7
     has_bias: bool = False  # a position bias beside the scores: also recorded with the bias left as it is
     bidirectional: bool = False  # a causal model read without its mask
+    in_double: bool = False  # its states are so large that the reference's own float32 errors would count
 
 
 def _changed(config: Config, remove: tuple[str, ...] = (), **values: Any) -> Config:
@@ -451,6 +452,7 @@ FAMILIES: tuple[Family, ...] = (
         tokenizer_limit=64,
         embedding_std=0.3,
         gain=0.8,
+        in_double=True,
     ),
     Family(
         "nomic-bert",
@@ -643,7 +645,8 @@ def _load(family: Family, folder: Path) -> nn.Module:
         model.load_state_dict({name.removeprefix("new."): tensor for name, tensor in tensors.items()})
         return model.eval()
     kind = T5EncoderModel if family.config["model_type"] == "t5" else AutoModel
-    return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    return model.double() if family.in_double else model
 
 
 @torch.no_grad()
