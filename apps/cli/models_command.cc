@@ -109,7 +109,8 @@ std::string models_table(const std::vector<ModelVerdict>& verdicts) {
     for (const std::string& warning : verdict.warnings) out += fmt::format("       warning: {}\n", warning);
   }
   const auto runs = std::count_if(verdicts.begin(), verdicts.end(), [](const auto& v) { return v.error.empty(); });
-  return out + fmt::format("{} of {} run\n", runs, counted(static_cast<std::int64_t>(verdicts.size()), "model"));
+  return out + fmt::format("{} of {} {}\n", runs, counted(static_cast<std::int64_t>(verdicts.size()), "model"),
+                           verdicts.size() == 1 ? "runs" : "run");
 }
 
 std::string models_json(const std::vector<ModelVerdict>& verdicts) {

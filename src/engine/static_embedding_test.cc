@@ -54,13 +54,13 @@ TEST(StaticEmbeddingTest, EqualsSentenceTransformers) {
     const Embeddings all = encoder.encode(test::views(texts), options);
     const auto expected = read_golden(archive, name);
     ASSERT_EQ(all.values.size(), expected.values.size()) << name;
-    double greatest = 0;
+    double maximum = 0;
     for (std::size_t i = 0; i < all.values.size(); ++i) {
       // int8's rows reach into the hundreds.
       const double scale = std::max(1.0, std::abs(double{expected.values[i]}));
-      greatest = std::max(greatest, std::abs(double{all.values[i]} - double{expected.values[i]}) / scale);
+      maximum = std::max(maximum, std::abs(double{all.values[i]} - double{expected.values[i]}) / scale);
     }
-    EXPECT_LE(greatest, kStaticTolerance) << name;
+    EXPECT_LE(maximum, kStaticTolerance) << name;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::string_view alone = texts[i];
       const auto single = encoder.encode({&alone, 1}, options);

@@ -16,7 +16,7 @@ from converted import CONVERT, EXPECTED, GOLDEN, hashes, read_safetensors
 from treble.convert import ConvertError, convert
 
 GGUF_FILES = [name for name in EXPECTED if name.endswith(".gguf")]
-# Greatest difference of a component of unit vectors to the model that the file was made of. Rounded weights are other
+# Maximum difference of a component of unit vectors to the model that the file was made of. Rounded weights are other
 # weights: F16 has 11 bits, BF16 8, Q8_0 7 for the largest of 32 neighbours.
 ROUNDING = {"f32": 1e-6, "f16": 1e-3, "bf16": 5e-3, "q8_0": 1e-2}
 TYPES = {int: 4, float: 6, bool: 7, str: 8}
