@@ -109,7 +109,7 @@ void check_initialisation(const JsonObject& json) {
   const Json* value = json.find("init_lora_weights");
   if (value == nullptr || value->is_boolean()) return;
   constexpr std::array kHarmless = {"gaussian", "eva", "orthogonal", "true", "false"};
-  std::string name = value->is_string() ? value->get<std::string>() : value->dump();
+  std::string name = value->is_string() ? value->get<std::string>() : json_text(*value);
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
   if (std::find(kHarmless.begin(), kHarmless.end(), name) != kHarmless.end()) return;
   fail_at(json, ErrorCode::unsupported,
@@ -137,7 +137,7 @@ void check_other_keys(const JsonObject& json) {
     fail_at(json, ErrorCode::unsupported,
             "\"{:.60}\" is {:.60}; adapters that use it are not supported. PEFT merges them into the base model: "
             "PeftModel.from_pretrained(…).merge_and_unload().save_pretrained(…)",
-            key, value.dump());
+            key, json_text(value));
   }
 }
 

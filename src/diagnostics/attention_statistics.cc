@@ -1,10 +1,11 @@
 #include "diagnostics/attention_statistics.h"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <span>
+
+#include "linear_algebra/decompositions.h"
 
 namespace treble::internal {
 
@@ -39,7 +40,6 @@ double largest_eigenvalue(const Eigen::VectorXd& start, const Operator& apply) {
   Eigen::MatrixXd basis(start.size(), max_steps);
   Eigen::VectorXd diagonal(max_steps);
   Eigen::VectorXd beside(max_steps);
-  Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;
   double largest = 0;
   basis.col(0) = start.normalized();
   for (Eigen::Index step = 0; step < max_steps; ++step) {
@@ -51,9 +51,9 @@ double largest_eigenvalue(const Eigen::VectorXd& start, const Operator& apply) {
     beside(step) = next.norm();
     const bool last = step + 1 == max_steps || beside(step) <= kTolerance * std::abs(largest);
     if (last || (step + 1) % kStepsBetweenChecks == 0) {
-      solver.computeFromTridiagonal(diagonal.head(step + 1), beside.head(step));
-      largest = solver.eigenvalues()(step);
-      if (last || beside(step) * std::abs(solver.eigenvectors()(step, step)) <= kTolerance * largest) return largest;
+      const SymmetricEigen eigen = tridiagonal_eigen(diagonal.head(step + 1), beside.head(step));
+      largest = eigen.values(step);
+      if (last || beside(step) * std::abs(eigen.vectors(step, step)) <= kTolerance * largest) return largest;
     }
     basis.col(step + 1) = next / beside(step);
   }

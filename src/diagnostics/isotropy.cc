@@ -1,8 +1,9 @@
 #include "diagnostics/isotropy.h"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+
+#include "linear_algebra/decompositions.h"
 
 namespace treble::internal {
 
@@ -44,12 +45,12 @@ Spectrum covariance_spectrum(ConstMatrixView vectors, std::int64_t num_axes) {
   const bool wide = vectors.cols > vectors.rows;
   const Eigen::MatrixXd gram = (wide ? Eigen::MatrixXd(x * x.transpose()) : Eigen::MatrixXd(x.transpose() * x)) /
                                static_cast<double>(vectors.rows);
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(gram);
+  const SymmetricEigen eigen = symmetric_eigen(gram);
   const Eigen::Index count = gram.rows();
-  for (Eigen::Index i = count; i-- > 0;) spectrum.variances.push_back(std::max(0.0, solver.eigenvalues()(i)));
+  for (Eigen::Index i = count; i-- > 0;) spectrum.variances.push_back(std::max(0.0, eigen.values(i)));
   spectrum.num_axes = std::min<std::int64_t>(num_axes, count);
   for (std::int64_t i = 0; i < spectrum.num_axes; ++i) {
-    Eigen::VectorXd axis = solver.eigenvectors().col(count - 1 - i);
+    Eigen::VectorXd axis = eigen.vectors.col(count - 1 - i);
     if (wide) axis = x.transpose() * axis;
     if (const double length = axis.norm(); length > 0) axis /= length;
     fix_sign(axis);

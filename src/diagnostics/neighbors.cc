@@ -1,6 +1,6 @@
 #include "diagnostics/neighbors.h"
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 

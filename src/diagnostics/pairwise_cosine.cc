@@ -1,6 +1,6 @@
 #include "diagnostics/pairwise_cosine.h"
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <random>

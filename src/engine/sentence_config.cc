@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/file_presence.h"
+#include "base/json_text.h"
 
 namespace treble::internal {
 
@@ -66,7 +67,7 @@ void require_text(const nlohmann::json& params, const JsonObject& json, const Ta
   };
   if (!params.is_object() || !says("method", "forward") || !says("method_output_name", names.method_output)) {
     fail_at(json, ErrorCode::unsupported, R"("modality_config" takes texts as {:.200}; Treble gives the {} of forward)",
-            params.dump(), names.method_output);
+            json_text(params), names.method_output);
   }
 }
 
@@ -109,7 +110,7 @@ std::optional<StatedLimit> limit_by_truncation(const JsonObject& arguments) {
     return StatedLimit{kNoLimit, "truncation of sentence_bert_config.json"};
   }
   fail_at(arguments, ErrorCode::unsupported,
-          R"("truncation" of "processing_kwargs" is {:.40}; Treble cuts "longest_first")", found->dump());
+          R"("truncation" of "processing_kwargs" is {:.40}; Treble cuts "longest_first")", json_text(*found));
 }
 
 std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const nlohmann::json& given,
@@ -121,7 +122,7 @@ std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const nlo
     if (key == "add_special_tokens" && value == nlohmann::json(true)) continue;
     fail_at(json, ErrorCode::unsupported,
             R"("processing_kwargs" gives "{:.60}": {:.60} to the tokenizer ("{}"), which Treble does not obey)", key,
-            value.dump(), section);
+            json_text(value), section);
   }
   if (const auto unlimited = limit_by_truncation(arguments)) return unlimited;
   return read_limit(arguments, "max_length");
@@ -224,12 +225,12 @@ void check_arguments(const JsonObject& json, const fs::path& folder, const LoadA
           json, ErrorCode::unsupported,
           R"("{}" gives "{:.60}": {:.60}, which transformers heeds as an argument alone and Treble does not; save the )"
           "tokenizer as loaded with it, and remove it here",
-          arguments.names.front(), key, value.dump());
+          arguments.names.front(), key, json_text(value));
     }
     if (key == arguments.obeyed || is_harmless(key, value) || (said != file.end() && *said == value)) continue;
     fail_at(json, ErrorCode::unsupported,
             R"("{}" gives "{:.60}": {:.60}, which Treble does not obey; write it into {} instead)",
-            arguments.names.front(), key, value.dump(), arguments.file);
+            arguments.names.front(), key, json_text(value), arguments.file);
   }
 }
 
@@ -250,7 +251,7 @@ void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings
   for (const auto& [key, value] : json.value().items()) {
     if (value.is_null() || std::find(kRead.begin(), kRead.end(), key) != kRead.end()) continue;
     if (is_one_of(key, {"query_expansion", "tokenizer_name_or_path"})) {
-      fail_at(json, ErrorCode::unsupported, "Treble does not obey \"{}\" ({:.100})", key, value.dump());
+      fail_at(json, ErrorCode::unsupported, "Treble does not obey \"{}\" ({:.100})", key, json_text(value));
     }
     const char* why = is_one_of(key, {"query_length", "document_length"})
                           ? "sentence-transformers uses it in encode_query and encode_document only"

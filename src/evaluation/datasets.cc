@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "evaluation/json_line.h"
 #include "evaluation/line_file.h"
 
@@ -109,7 +110,7 @@ bool is_reranking(const fs::path& path) {
   LineFile file(path);
   std::string line;
   if (!file.next(line)) return false;
-  const Json json = Json::parse(line, nullptr, false);
+  const Json json = try_parse_json(line);
   return json.is_object() && json.contains("query") && json.contains("positive");
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 
 namespace treble::internal {
 
@@ -72,7 +73,7 @@ std::string_view not_a_number(std::string_view line, std::size_t byte) {
 Json parse_object(const std::string& line, const std::string& place) {
   Json json;
   try {
-    json = Json::parse(line);
+    json = parse_json(line);
   } catch (const Json::parse_error& error) {
     if (const auto word = not_a_number(line, error.byte); !word.empty()) {
       fail(ErrorCode::invalid_file, "{}: {} in column {} is not JSON; write null, or leave the field out", place, word,
@@ -114,13 +115,13 @@ std::string group_of(const nlohmann::json& object, const std::string& key, const
   if (found == object.end() || !(found->is_string() || found->is_number())) {
     fail(ErrorCode::invalid_file, R"({}: the group field "{:.100}" must be there, a text or a number)", place, key);
   }
-  return found->is_string() ? found->get<std::string>() : found->dump();
+  return found->is_string() ? found->get<std::string>() : json_text(*found);
 }
 
 std::string id_field(const Json& object, const std::string& line, const std::string& place) {
   const auto found = object.find("_id");
   if (found == object.end() || !found->is_number()) return text_field(object, "_id", place);
-  if (found->is_number_integer()) return found->dump();
+  if (found->is_number_integer()) return json_text(*found);
   IdDigits reader;
   Json::sax_parse(line, &reader);
   return reader.digits;

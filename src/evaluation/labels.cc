@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "evaluation/json_line.h"
 #include "evaluation/line_file.h"
 #include "treble/evaluation.h"
@@ -96,7 +97,7 @@ bool is_labelled(const fs::path& path) {
   LineFile file(path);
   std::string line;
   if (!file.next(line)) return false;
-  const auto json = nlohmann::json::parse(line, nullptr, false);
+  const auto json = try_parse_json(line);
   return json.is_object() && json.contains(key_of(json, kTextKeys)) && json.contains(key_of(json, kLabelKeys));
 }
 

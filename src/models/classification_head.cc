@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "models/head_config.h"
 #include "models/model_registry.h"
 #include "models/weight_loader.h"
@@ -37,7 +38,7 @@ std::vector<std::string> labels_by_id(const JsonObject& config, const nlohmann::
       fail_id(config, id, names.size());
     }
     named[index] = true;
-    labels[index] = label.is_string() ? label.get<std::string>() : label.dump();
+    labels[index] = label.is_string() ? label.get<std::string>() : json_text(label);
   }
   return labels;
 }

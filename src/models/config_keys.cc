@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 #include "models/known_names.h"
 #include "safetensors/message_text.h"
 
@@ -97,7 +98,7 @@ std::optional<std::vector<bool>> read_layer_types(const JsonObject& json, std::i
   }
   std::vector<bool> local;
   for (const nlohmann::json& type : *types) {
-    const std::string name = type.is_string() ? type.get<std::string>() : type.dump();
+    const std::string name = type.is_string() ? type.get<std::string>() : json_text(type);
     if (name != "full_attention" && name != "attention" && name != "sliding_attention") {
       fail_at(json, ErrorCode::unsupported, "layer type {}; supported are full_attention and sliding_attention", name);
     }

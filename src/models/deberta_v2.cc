@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -24,7 +25,8 @@ std::vector<std::string> read_terms(const JsonObject& json) {
   std::vector<std::string> terms;
   if (types == nullptr) return terms;
   if (types->is_array()) {
-    for (const nlohmann::json& type : *types) terms.push_back(type.is_string() ? type.get<std::string>() : type.dump());
+    for (const nlohmann::json& type : *types)
+      terms.push_back(type.is_string() ? type.get<std::string>() : json_text(type));
     return terms;
   }
   std::istringstream text(lower_case(json.string("pos_att_type").value_or("")));

@@ -9,6 +9,7 @@
 #include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
+#include "base/json_text.h"
 #include "safetensors/missing_weights.h"
 
 namespace treble::internal {
@@ -34,7 +35,7 @@ std::string method_of(const Json& quantization) {
 std::string bits_of(const Json& quantization) {
   if (!quantization.is_object()) return "";
   const auto bits = quantization.find("bits");
-  return bits != quantization.end() && bits->is_number() ? ", " + bits->dump() + " bits" : "";
+  return bits != quantization.end() && bits->is_number() ? ", " + json_text(*bits) + " bits" : "";
 }
 
 void refuse_stated_quantization(const Json& config, const std::string& origin) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/fail.h"
+#include "base/json_text.h"
 #include "models/config_keys.h"
 #include "models/family.h"
 
@@ -57,7 +58,7 @@ double read_limit(const JsonObject& json, const char* key, const nlohmann::json&
   if (value.is_number()) return value.get<double>();
   if (value == "Infinity" || value == "inf") return std::numeric_limits<double>::infinity();
   fail_at(json, ErrorCode::invalid_file, R"("{}" has {:.60}; its two entries must be numbers or "Infinity")", key,
-          value.dump());
+          json_text(value));
 }
 
 void read_step_limits(const JsonObject& json, const char* key, StateSpaceConfig& states) {
@@ -65,7 +66,7 @@ void read_step_limits(const JsonObject& json, const char* key, StateSpaceConfig&
   const nlohmann::json* limits = json.find(key);
   if (limits == nullptr) return;
   if (!limits->is_array() || limits->size() != 2) {
-    fail_at(json, ErrorCode::invalid_file, "\"{}\" is {:.60}, it must be two numbers", key, limits->dump());
+    fail_at(json, ErrorCode::invalid_file, "\"{}\" is {:.60}, it must be two numbers", key, json_text(*limits));
   }
   states.min_step = read_limit(json, key, limits->at(0));
   states.max_step = read_limit(json, key, limits->at(1));
@@ -119,7 +120,7 @@ EncoderConfig read_authors_config(const JsonObject& json) {
   const nlohmann::json* attention = json.find("attn_layer_idx");
   if (attention != nullptr && !attention->empty()) {
     fail_at(json, ErrorCode::unsupported,
-            "\"attn_layer_idx\" is {:.60}; models that mix attention in are not supported", attention->dump());
+            "\"attn_layer_idx\" is {:.60}; models that mix attention in are not supported", json_text(*attention));
   }
   require_flag(json, "rms_norm", true);
   const std::int64_t inner = read_bounded(layer, "expand", 2) * config.hidden_size;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fail_about.h"
+#include "base/json_text.h"
 #include "models/config_keys.h"
 #include "models/encoder_builder.h"
 #include "models/family.h"
@@ -113,7 +114,7 @@ void refuse_other_computations(const JsonObject& json, const Family& family) {
     const nlohmann::json* value = json.find(key);
     if (value == nullptr || value->empty() || (key == "per_layer_config" && family.reads_layer_configs)) continue;
     fail_at(json, ErrorCode::unsupported, "\"{}\" is {:.120}; only models without it are supported", key,
-            value->dump());
+            json_text(*value));
   }
 }
 

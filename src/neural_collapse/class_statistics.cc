@@ -1,10 +1,10 @@
 #include "neural_collapse/class_statistics.h"
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 
 #include "base/fail.h"
+#include "linear_algebra/decompositions.h"
 
 namespace treble {
 
@@ -21,13 +21,12 @@ PrincipalAxes principal_axes(const Eigen::MatrixXd& centred, double length) {
   const bool by_dimension = centred.rows() <= centred.cols();
   const Eigen::MatrixXd product =
       by_dimension ? Eigen::MatrixXd(centred * centred.transpose()) : Eigen::MatrixXd(centred.transpose() * centred);
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(product);
-  // Rising.
-  const Eigen::VectorXd& squares = solver.eigenvalues();
+  const SymmetricEigen eigen = symmetric_eigen(product);
+  const Eigen::VectorXd& squares = eigen.values;
   const double min_square =
       std::max(kRoundingShare * squares[squares.size() - 1], std::pow(kRoundingShare * length, 2));
   const Eigen::Index rank = (squares.array() > min_square).count();
-  PrincipalAxes axes{solver.eigenvectors().rightCols(rank), squares.tail(rank)};
+  PrincipalAxes axes{eigen.vectors.rightCols(rank), squares.tail(rank)};
   if (!by_dimension) axes.directions = centred * axes.directions * axes.squares.cwiseSqrt().cwiseInverse().asDiagonal();
   return axes;
 }

@@ -1,6 +1,6 @@
 #include "neural_collapse/near_features.h"
 
-#include <Eigen/Cholesky>
+#include "linear_algebra/decompositions.h"
 
 namespace treble::internal {
 
@@ -31,14 +31,14 @@ Eigen::MatrixXd NearFeatures::best_layer(const Features& h) const {
   if (h.rows() <= h.cols()) {
     Eigen::MatrixXd gram = h * h.transpose();
     gram.diagonal().array() += ridge;
-    return gram.ldlt().solve(class_sums(h).transpose()).transpose();
+    return solve_symmetric(gram, class_sums(h).transpose()).transpose();
   }
   // Fewer items than dimensions: (HHᵀ + aI)⁻¹ H = H (HᵀH + aI)⁻¹.
   Eigen::MatrixXd gram = h.transpose() * h;
   gram.diagonal().array() += ridge;
   Eigen::MatrixXd labels = Eigen::MatrixXd::Zero(h.cols(), num_classes);
   for (std::size_t i = 0; i < classes.size(); ++i) labels(static_cast<Eigen::Index>(i), classes[i]) = 1;
-  return (h * gram.ldlt().solve(labels)).transpose();
+  return (h * solve_symmetric(gram, labels)).transpose();
 }
 
 Features NearFeatures::solve_features(const Eigen::MatrixXd& w, double beta, const Features& x) const {
@@ -46,7 +46,7 @@ Features NearFeatures::solve_features(const Eigen::MatrixXd& w, double beta, con
   const double ridge = lambda_h + beta;
   Eigen::MatrixXd inner = w * w.transpose();
   inner.diagonal().array() += ridge;
-  return (x - w.transpose() * inner.ldlt().solve(w * x)) / ridge;
+  return (x - w.transpose() * solve_symmetric(inner, w * x)) / ridge;
 }
 
 Features NearFeatures::best_features(const Eigen::MatrixXd& w, double beta) const {

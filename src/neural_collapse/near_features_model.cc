@@ -1,11 +1,10 @@
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <boost/numeric/odeint.hpp>
 #include <cmath>
 
 #include "base/fail.h"
 #include "base/stop.h"
+#include "linear_algebra/decompositions.h"
 #include "neural_collapse/near_features.h"
 #include "treble/neural_collapse.h"
 
@@ -25,6 +24,8 @@ constexpr int kMaxHalvings = 40;
 constexpr double kRounding = 1e-15;
 /// Of the objective: a smaller gain is lost in its rounding.
 constexpr double kVisible = 1e-12;
+/// Of an upper bound of the second derivative: below it there is nothing but rounding.
+constexpr double kFlat = 1e-13;
 constexpr double kTolerance = 1e-10;
 /// Of the class means' smallest and largest squared singular values: below it they have no rank K.
 constexpr double kMinSquareRatio = 1e-12;
@@ -73,20 +74,22 @@ class Minimisation {
            model_.class_size() * model_.lambda_w * step;
   }
 
-  /// Where the second derivative is not positive, the way down so far.
+  /// By conjugate gradients; where the second derivative is not positive, the way down so far. Along turns of collapsed
+  /// features it is zero, and rounding of it must not become a long step.
   Eigen::MatrixXd direction(const Eigen::MatrixXd& gradient) const {
     const Eigen::MatrixXd errors = model_.errors(w_, h_);
     Eigen::MatrixXd x = Eigen::MatrixXd::Zero(w_.rows(), w_.cols());
     Eigen::MatrixXd r = -gradient;
     Eigen::MatrixXd p = r;
     double rr = r.squaredNorm();
+    const double flat = kFlat * (h_.squaredNorm() + model_.class_size() * model_.lambda_w);
     const double enough = rr * std::min(1e-2, std::sqrt(rr) / scale_) * 1e-2;
     const std::int64_t steps = std::min<std::int64_t>(kMaxConjugateGradients, 2 * w_.size());
     for (std::int64_t i = 0; i < steps && rr > enough; ++i) {
       check_stop(stop_, "the near-features model");
       const Eigen::MatrixXd bent = curvature(errors, p);
       const double along = p.cwiseProduct(bent).sum();
-      if (along <= 0) return i == 0 ? Eigen::MatrixXd(-gradient) : x;
+      if (along <= flat * p.squaredNorm()) return i == 0 ? Eigen::MatrixXd(-gradient) : x;
       const double alpha = rr / along;
       x += alpha * p;
       r -= alpha * bent;
@@ -177,13 +180,15 @@ std::int64_t equal_class_size(std::span<const std::int64_t> classes, std::int64_
 /// The features of classes at √ρ times orthonormal points that are nearest to the class means (the polar factor).
 Features nearest_collapsed(const NearFeatures& model, double rho) {
   const Eigen::MatrixXd means = class_means(model.h0, model.classes, model.num_classes);
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> gram(means.transpose() * means);
-  const Eigen::VectorXd& squares = gram.eigenvalues();
+  const SymmetricEigen gram = symmetric_eigen(means.transpose() * means);
+  const Eigen::VectorXd& squares = gram.values;
   if (squares[0] <= kMinSquareRatio * squares[squares.size() - 1]) {
     fail(ErrorCode::unsupported, "perturbation: the {} class means lie in fewer than {} dimensions", model.num_classes,
          model.num_classes);
   }
-  return model.spread((std::sqrt(rho) * means * gram.operatorInverseSqrt()).transpose());
+  const Eigen::MatrixXd inverse_root =
+      gram.vectors * squares.cwiseSqrt().cwiseInverse().asDiagonal() * gram.vectors.transpose();
+  return model.spread((std::sqrt(rho) * means * inverse_root).transpose());
 }
 
 /// ∇²φ(H) applied to D: φ is min over W of N·f without the term of β.
@@ -194,7 +199,7 @@ Features second_derivative(const NearFeatures& model, const Features& h, const F
   gram.diagonal().array() += model.class_size() * model.lambda_w;
   const Eigen::MatrixXd cross = d * h.transpose();
   const Eigen::MatrixXd right = model.class_sums(d) - w * (cross + cross.transpose());
-  const Eigen::MatrixXd step = gram.ldlt().solve(right.transpose()).transpose();
+  const Eigen::MatrixXd step = solve_symmetric(gram, right.transpose()).transpose();
   return step.transpose() * errors + w.transpose() * (step * h + w * d) + model.lambda_h * d;
 }
 

@@ -1,9 +1,9 @@
 // Fitting from streamed moments.
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 
 #include "base/fail.h"
+#include "linear_algebra/decompositions.h"
 #include "transforms/post_impl.h"
 #include "treble/version.h"
 
@@ -55,8 +55,8 @@ struct Axes {
 };
 
 Axes principal_axes(const Eigen::MatrixXd& covariance, const std::string& name, std::int64_t texts) {
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
-  Axes result{solver.eigenvalues().reverse(), solver.eigenvectors().rowwise().reverse()};
+  const SymmetricEigen eigen = symmetric_eigen(covariance);
+  Axes result{eigen.values.reverse(), eigen.vectors.rowwise().reverse()};
   const double max_variance = result.variances(0);
   if (!(max_variance > 0)) {
     fail(ErrorCode::invalid_argument, "{} needs texts whose vectors differ; all {} are the same", name, texts);
