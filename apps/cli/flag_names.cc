@@ -42,6 +42,7 @@ constexpr auto kFlags = std::to_array<FieldAndFlag>({{"BakeOptions::dtype", "--d
                                                      {"SweepOptions::side", "--side"},
                                                      {"SweepOptions::similarity", "--similarity"},
                                                      {"SweepOptions::ignore_identical_ids", "--ignore-identical-ids"},
+                                                     {"ModelOptions::cache", "--cache"},
                                                      {"SweepOptions::cache", "--cache DIR"},
                                                      {"SweepOptions::variants", "--try-dtype or --try-extend"},
                                                      {"VectorFileMode::replace", "--force"},

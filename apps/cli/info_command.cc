@@ -66,6 +66,7 @@ std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker)
              fmt::format("stored as {}, computed in {} with {}", to_string(info.weights_dtype),
                          to_string(info.compute_dtype), info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
+  if (!info.prepared_from.empty()) append_row(out, "", "prepared: " + info.prepared_from);
   if (reranker == nullptr) {
     append_row(out, "pooling",
                to_string(info.pooling) + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
@@ -99,6 +100,7 @@ std::string info_json(const SentenceEncoder& encoder, const Reranker* reranker) 
                      {"weights_dtype", to_string(info.weights_dtype)},
                      {"compute_dtype", to_string(info.compute_dtype)},
                      {"dtype_reason", info.dtype_reason},
+                     {"prepared_from", info.prepared_from},
                      {"cpu_isa", info.cpu_isa},
                      {"weights_sha256", encoder.weights_sha256()},
                      {"adapter", info.adapter.empty() ? Json() : Json(info.adapter)},

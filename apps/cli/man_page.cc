@@ -94,6 +94,7 @@ std::string man_page(const ProgramReference& program, const std::string& version
   out +=
       ".SH ENVIRONMENT\n"
       ".TP\n.B TREBLE_MODEL\nThe model where \\fB\\-\\-model\\fR is not given.\n"
+      ".TP\n.B TREBLE_CACHE\nThe folder of \\fB\\-\\-cache\\fR where that is not given.\n"
       ".TP\n.B TREBLE_PYTHON\nThe Python interpreter that reads Parquet files and bakes ONNX files.\n"
       ".TP\n.BR HF_HUB_CACHE \", \" HF_HOME\nWhere the local Hugging Face cache is. Nothing is ever downloaded.\n"
       ".TP\n.B COLUMNS\nThe width of \\fB\\-\\-help\\fR.\n";

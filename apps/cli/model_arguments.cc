@@ -128,6 +128,12 @@ void ModelArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(0, kMaxThreads))
       ->group(group);
   command
+      .add_option("--cache", options.cache,
+                  "Folder that keeps what int8 makes of the weights, so that the next start need not calibrate [none]")
+      ->type_name("DIR")
+      ->envname("TREBLE_CACHE")
+      ->group(group);
+  command
       .add_flag("--special-tokens-as-text", options.special_tokens_as_text,
                 "Read \"[SEP]\" in a text as five characters, not as the special token")
       ->group(group);

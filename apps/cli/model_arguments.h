@@ -35,7 +35,7 @@ std::string extension_warning(const ModelInfo& model);
 struct ModelArguments {
   ModelOptions options;
 
-  /// Adds --model, --adapter, --task, --threads, --max-length, --extend, --special-tokens-as-text.
+  /// Adds --model, --adapter, --task, --max-length, --extend, --dtype, --threads, --cache, --special-tokens-as-text.
   void add_to(CLI::App& command);
   /// Loads, and says the model's warnings and those of an extension on stderr, unless `quiet`. Throws Error as
   /// SentenceEncoder::load does, and when no model was named, by TREBLE_MODEL neither.

@@ -128,6 +128,10 @@ void ServeCommand::add_model_options() {
            "FILE");
   add(command, group, "--dtype", dtype_, "float32, bfloat16, int8 or auto [float32]", "TYPE");
   add(command, group, "--threads", model_.threads, "Threads of each model [all CPUs allowed to the process]", "N");
+  add(command, group, "--cache", model_.cache,
+      "Folder that keeps what int8 makes of the weights, so that the next start need not calibrate [none]", "DIR")
+      // CACHE is too common a name for other things.
+      ->envname("TREBLE_CACHE");
   add(command, group, "--max-length", model_.max_length, "Longest text in tokens [as the model specifies]", "N");
   add(command, group, "--extend", extend_, "Read texts beyond the model's positions: none, group, interpolate, ntk, …",
       "HOW");

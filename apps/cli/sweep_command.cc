@@ -51,6 +51,8 @@ void SweepCommand::add_to(CLI::App& app) {
   add_prompt_options();
   add_judgement_options();
   model_.add_to(*command_);
+  command_->get_option("--cache")->description(
+      "Folder that keeps vectors, so that a rerun resumes, and what int8 makes of the weights [none]");
   encode_.add_to(*command_);
   command_->footer(kSweepExamples);
 }
@@ -88,9 +90,6 @@ void SweepCommand::add_data_options() {
                    "Training texts of each label, in each of ten experiments [8]")
       ->type_name("N")
       ->check(CLI::PositiveNumber.description(""))
-      ->group(group);
-  command_->add_option("--cache", cache_, "Folder that keeps vectors, so that a rerun resumes [none]")
-      ->type_name("DIR")
       ->group(group);
 }
 
@@ -261,7 +260,7 @@ SweepOptions SweepCommand::resolve() const {
   }
   options.side = side_ == "query" ? SweepSide::query : side_ == "document" ? SweepSide::document : SweepSide::both;
   if (!similarity_.empty()) options.similarity = parse_similarity(similarity_);
-  options.cache = cache_;
+  options.cache = model_.options.cache;
   return options;
 }
 
@@ -321,7 +320,7 @@ void SweepCommand::check_output() const {
   roles.reads_model(model_.options.model);
   for (const std::string& temperature : temperatures_) roles.reads_temperature(temperature);
   for (const std::string& state : states_) roles.reads_state(state);
-  if (cache_ == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
+  if (model_.options.cache == "-") fail(ErrorCode::invalid_argument, "--cache is a folder, and cannot be stdout");
   for (const auto& [path, option] : {std::pair(&scores_, "--scores"), std::pair(&run_, "--run")}) {
     if (*path == "-") fail(ErrorCode::invalid_argument, "{} is a file, and cannot be stdout", option);
     roles.writes(*path, option);

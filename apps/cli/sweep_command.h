@@ -65,7 +65,6 @@ class SweepCommand {
   std::int64_t run_depth_ = 100;
   std::string scores_;
   std::string side_ = "both";
-  std::string cache_;
   SweepOptions options_;  ///< what flags set directly
   ReportOutput output_;
 };

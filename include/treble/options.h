@@ -69,6 +69,11 @@ struct ModelOptions {
   /// For a max_length beyond the positions.
   PositionExtension extension = PositionExtension::none;
   ComputeType dtype = ComputeType::float32;  ///< of the GEMMs with weights
+  /// A folder that keeps what ComputeType::int8 makes of the weights, in one file for each model, kind of CPU and
+  /// version of Treble (about a byte a parameter, named int8-….safetensors), so that the next start need not calibrate:
+  /// it reads and hashes the model's files, and that one. Vectors are the same, bit for bit. Made where it is missing;
+  /// may be shared by models and by processes. Empty: nothing is kept.
+  std::string cache = {};
   /// True: "[SEP]" in a text is five characters. False (as in Hugging Face): it becomes the special token.
   bool special_tokens_as_text = false;
 };

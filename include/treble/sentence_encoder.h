@@ -58,6 +58,7 @@ struct ModelInfo {
   WeightsDType weights_dtype = WeightsDType::float32;  ///< as stored
   ComputeType compute_dtype = ComputeType::float32;    ///< of the GEMMs with weights; never `automatic`
   std::string dtype_reason;          ///< why `automatic` chose it, or what this CPU makes of it; may be empty
+  std::string prepared_from;         ///< the file of ModelOptions::cache that int8 layers were read from; empty: none
   std::string cpu_isa;               ///< the instruction set that products run on, e.g. "AVX2"
   std::vector<PoolingMode> pooling;  ///< at least one; several are laid side by side in this order
   bool normalizes = false;           ///< modules.json ends in a Normalize module

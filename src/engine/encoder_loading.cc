@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "batch/batch_packer.h"
 #include "engine/compute_choice.h"
+#include "engine/int8_cache.h"
 #include "engine/model_info.h"
 #include "engine/rounding_sentences.h"
 #include "engine/sentence_encoder_impl.h"
@@ -79,14 +80,16 @@ ModuleChain load_modules(const ModelSettings& settings, const Encoder& encoder) 
 
 }  // namespace
 
-SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration)
+SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration,
+                            const PreparedLayers* prepared)
     : settings(std::move(read_settings)),
       pool(options.threads == 0 ? available_threads() : options.threads),
       workers(static_cast<std::size_t>(pool.size())),
       limit(choose_length(settings.limits, read_config(settings.parts))),
       lengths(plan_lengths(options, limit)),
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
-      encoder(load_any_encoder(settings.parts, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
+      encoder(load_any_encoder(settings.parts, lengths,
+                               {options.dtype, &pool, &calibration, prepared, settings.parts.adapter})),
       modules(load_modules(settings, encoder)),
       tokenizer(loading_tokenizer.get()) {}
 
@@ -103,7 +106,7 @@ TokenizedText SentenceEncoder::Impl::calibration_item(std::size_t index) const {
 /// On the built-in sentences, one by one; the same for any number of threads, as int8 is. What the model cannot read (a
 /// word it has no token for, a limit that leaves no room for text) is left out: loading does not fail for texts that
 /// nobody asked about.
-void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
+std::vector<Int8Layer> SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
   Workspace kernels;
   LayerWorkspace layers;
   const Execution shared(kernels, &pool, &calibration);
@@ -120,7 +123,7 @@ void SentenceEncoder::Impl::calibrate_int8(Int8Calibration& calibration) {
       continue;
     }
   }
-  calibration.requantize(shared);
+  return calibration.requantize(shared);
 }
 
 SentenceEncoder SentenceEncoder::load(const ModelOptions& options) {
@@ -131,9 +134,16 @@ SentenceEncoder EncoderAccess::load(const ModelOptions& options, ModelPurpose pu
   if (options.dtype == ComputeType::automatic) return load_fastest(options, purpose);
   ModelParts parts = find_model_parts(options.model, {options.adapter, options.task});
   check_model_folder(parts);
-  Int8Calibration calibration;
-  auto impl =
-      std::make_unique<SentenceEncoder::Impl>(options, read_model_settings(std::move(parts), purpose), calibration);
+  std::optional<Int8CacheEntry> cache;
+  std::optional<PreparedLayers> prepared;
+  if (options.dtype == ComputeType::int8 && !options.cache.empty() && !parts.is_static) {
+    cache = int8_cache_entry(options, parts, purpose);
+    prepared = PreparedLayers::open(cache->file, cache->key);
+  }
+  Int8Calibration calibration(cache.has_value());
+  auto impl = std::make_unique<SentenceEncoder::Impl>(options, read_model_settings(std::move(parts), purpose),
+                                                      calibration, prepared ? &*prepared : nullptr);
+  if (cache) std::call_once(impl->hash_once, [&] { impl->weights_sha256 = cache->weights_sha256; });
   impl->info = describe_model({.options = options,
                                .settings = impl->settings,
                                .limit = impl->limit,
@@ -142,8 +152,13 @@ SentenceEncoder EncoderAccess::load(const ModelOptions& options, ModelPurpose pu
                                .modules = impl->modules,
                                .tokenizer = impl->tokenizer,
                                .threads = impl->pool.size()});
+  if (prepared) {
+    impl->info.prepared_from = prepared->file().string();
+  } else if (options.dtype == ComputeType::int8) {
+    const std::vector<Int8Layer> layers = impl->calibrate_int8(calibration);
+    if (cache) PreparedLayers::write(cache->file, cache->key, layers);
+  }
   if (options.dtype == ComputeType::int8) {
-    impl->calibrate_int8(calibration);
     give_back_freed_memory();
   }
   return SentenceEncoder(std::move(impl));

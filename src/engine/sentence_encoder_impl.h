@@ -21,6 +21,7 @@
 #include "kernels/execution.h"
 #include "layers/layer_call.h"
 #include "models/encoder.h"
+#include "models/prepared_layers.h"
 #include "pooling/module_chain.h"
 #include "tensor/aligned_buffer.h"
 #include "tokenizer/tokenizer.h"
@@ -77,10 +78,11 @@ std::vector<TokenCount> token_counts(std::span<const TokenizedText> texts);
 using namespace internal;
 
 struct SentenceEncoder::Impl {
-  Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration);
+  Impl(const ModelOptions& options, ModelSettings read_settings, Int8Calibration& calibration,
+       const PreparedLayers* prepared);
 
   TokenizedText calibration_item(std::size_t index) const;
-  void calibrate_int8(Int8Calibration& calibration);
+  std::vector<Int8Layer> calibrate_int8(Int8Calibration& calibration);
   void check_prompt_task(const std::string& prompt_name) const;
   std::string resolve_prompt(const EncodeOptions& options) const;
   std::int64_t resolve_max_length(const EncodeOptions& options) const;

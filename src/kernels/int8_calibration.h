@@ -5,8 +5,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "kernels/execution.h"
+#include "kernels/int8_layer.h"
 #include "kernels/weight_rounding.h"
 #include "tensor/view.h"
 
@@ -27,18 +30,25 @@ class LinearBackend;
 /// have tokens a hundred times as large as the rest, whose errors the next norm makes small.
 class Int8Calibration {
  public:
+  /// With `keeps_layers`, requantize() also gives what became of them.
+  explicit Int8Calibration(bool keeps_layers = false) : keeps_layers_(keeps_layers) {}
+
   class Layer {
    public:
     virtual ~Layer() = default;
     /// Rounds the layer's weights and corrects its bias by what was recorded for it.
     virtual void requantize(WeightRounding& rounding) = 0;
+    /// Of a calibration that keeps layers.
+    virtual Int8Layer finished() = 0;
   };
+
+  bool keeps_layers() const noexcept { return keeps_layers_; }
 
   /// For the constructor of a layer, which stays where it is until `requantize`: registers it, and returns where it is
   /// to record its weights. From several threads at once.
   template <typename Backend>
-  WeightRounding& add(Backend& layer, std::int64_t in, std::int64_t out) {
-    return add(&layer, layer, in, out);
+  WeightRounding& add(Backend& layer, const std::string& name, std::int64_t in, std::int64_t out) {
+    return add(&layer, layer, name, in, out);
   }
 
   /// Records rows of x, [rows, in], for a registered layer; ignores others. One call at a time.
@@ -46,19 +56,22 @@ class Int8Calibration {
   void observe_inputs(const LinearBackend& layer, const Execution& execution, ConstBfloat16View x);
 
   /// Once; layers that have seen no input, or none that is finite, keep their weights and bias. No layer may be
-  /// running. Forgets all layers.
-  void requantize(const Execution& execution);
+  /// running. Forgets all layers. Gives them as they are then, in the order of their names, if they are kept.
+  std::vector<Int8Layer> requantize(const Execution& execution);
 
  private:
   struct Entry {
     Layer* layer;
+    std::string name;
     std::unique_ptr<WeightRounding> rounding;
   };
 
-  WeightRounding& add(const LinearBackend* key, Layer& layer, std::int64_t in, std::int64_t out);
+  WeightRounding& add(const LinearBackend* key, Layer& layer, const std::string& name, std::int64_t in,
+                      std::int64_t out);
   template <typename X>
   void observe_rows(const LinearBackend& layer, const Execution& execution, BasicMatrixView<const X> x);
 
+  bool keeps_layers_;
   std::mutex mutex_;
   std::map<const LinearBackend*, Entry> layers_;
   AlignedBuffer<float> rotated_;

@@ -61,16 +61,24 @@ class Int8Linear final : public LinearBackend, public Int8Calibration::Layer {
  public:
   Int8Linear(ConstMatrixView weight, std::span<const float> bias, const Linear::Options& options)
       : in_(weight.cols), out_(weight.rows), activation_(options.activation), accumulate_(options.accumulate) {
-    WeightRounding* rounding = options.calibration == nullptr ? nullptr : &options.calibration->add(*this, in_, out_);
+    if (options.prepared != nullptr) {
+      const Int8LayerView& prepared = *options.prepared;
+      params_ = {.scale = {prepared.scale.begin(), prepared.scale.end()},
+                 .offset = {prepared.offset.begin(), prepared.offset.end()},
+                 .sum = {prepared.sum.begin(), prepared.sum.end()},
+                 .bias = {prepared.bias.begin(), prepared.bias.end()}};
+      pack(prepared.codes);
+      return;
+    }
+    Int8Calibration* calibration = options.calibration;
+    WeightRounding* rounding = calibration == nullptr ? nullptr : &calibration->add(*this, options.name, in_, out_);
     const AlignedBuffer<std::int8_t> codes = quantize(weight, params_, rounding);
     params_.bias.assign(bias.begin(), bias.end());
     params_.bias.resize(static_cast<std::size_t>(out_));
-    if (const Int8Isa isa = int8_isa(); isa != Int8Isa::none && Int8Gemm::supports(in_)) {
-      gemm_ = std::make_unique<Int8Gemm>(isa, in_, out_, std::span(codes.data(), num_elements(out_, in_)));
-    } else {
-      matmul_ = std::make_unique<onednn::Matmul>(onednn::MatmulKind::int8,
-                                                 onednn::MatmulWeights{in_, out_, codes.data(), in_});
-    }
+    const std::span<const std::int8_t> all(codes.data(), num_elements(out_, in_));
+    pack(all);
+    // oneDNN does not give them back.
+    if (!gemm_ && calibration != nullptr && calibration->keeps_layers()) kept_codes_.assign(all.begin(), all.end());
   }
 
   GemmInput prepare(ConstMatrixView x, LinearScratch& scratch) const override { return quantize_rows(x, scratch); }
@@ -122,7 +130,34 @@ class Int8Linear final : public LinearBackend, public Int8Calibration::Layer {
     }
   }
 
+  Int8Layer finished() override {
+    std::vector<std::int8_t> codes = std::move(kept_codes_);
+    if (gemm_) {
+      codes.resize(num_elements(out_, in_));
+      for (std::int64_t output = 0; output < out_; ++output) {
+        const std::span<std::int8_t> row{codes.data() + output * in_, static_cast<std::size_t>(in_)};
+        gemm_->read_codes(output, 0, row);
+      }
+    }
+    return {.in = in_,
+            .out = out_,
+            .codes = std::move(codes),
+            .scale = params_.scale,
+            .offset = params_.offset,
+            .sum = params_.sum,
+            .bias = params_.bias};
+  }
+
  private:
+  void pack(std::span<const std::int8_t> codes) {
+    if (const Int8Isa isa = int8_isa(); isa != Int8Isa::none && Int8Gemm::supports(in_)) {
+      gemm_ = std::make_unique<Int8Gemm>(isa, in_, out_, codes);
+    } else {
+      matmul_ = std::make_unique<onednn::Matmul>(onednn::MatmulKind::int8,
+                                                 onednn::MatmulWeights{in_, out_, codes.data(), in_});
+    }
+  }
+
   template <typename X>
   static GemmInput quantize_rows(BasicMatrixView<const X> x, LinearScratch& scratch) {
     const auto cols = static_cast<std::size_t>(x.cols);
@@ -153,6 +188,7 @@ class Int8Linear final : public LinearBackend, public Int8Calibration::Layer {
   Activation activation_;
   bool accumulate_;
   WeightParams params_;
+  std::vector<std::int8_t> kept_codes_;  ///< until `finished`
   // One of the two.
   std::unique_ptr<Int8Gemm> gemm_;
   std::unique_ptr<const onednn::Matmul> matmul_;

@@ -102,6 +102,11 @@ Linear::Linear(ConstMatrixView weight, std::span<const float> bias, const Option
     fail(ErrorCode::internal, "linear: a {} layer cannot write bfloat16 here",
          options.accumulate ? "residual" : "float32");
   }
+  if (options.prepared != nullptr && (options.type != ComputeType::int8 || options.prepared->in != weight.cols ||
+                                      options.prepared->out != weight.rows)) {
+    fail(ErrorCode::internal, "linear [{} → {}]: prepared is an int8 layer [{} → {}]", weight.cols, weight.rows,
+         options.prepared->in, options.prepared->out);
+  }
   impl_ = std::make_unique<Impl>(weight.cols, weight.rows, options.type, options.bfloat16_output,
                                  make_backend(weight, bias, options));
 }

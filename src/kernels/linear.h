@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "kernels/activation.h"
 #include "kernels/execution.h"
+#include "kernels/int8_layer.h"
 #include "tensor/view.h"
 #include "treble/options.h"
 
@@ -36,6 +38,11 @@ class Linear {
     /// Of int8: registers the layer, whose weights Int8Calibration::requantize may then change. The layer outlives that
     /// call.
     Int8Calibration* calibration = nullptr;
+    /// Of int8, with calibration: what the layer is called there.
+    std::string name = {};
+    /// Of int8: the layer as a calibration left it, of `weight`'s shape. `weight` and `bias` are then not read, and it
+    /// is not calibrated again.
+    const Int8LayerView* prepared = nullptr;
   };
 
   /// `weight` is [out, in] as stored by PyTorch; `bias` is [out] or empty. Both are copied.

@@ -18,15 +18,22 @@ namespace {
 std::string name_of(const std::string& stem, std::int64_t group) { return fmt::format(fmt::runtime(stem), group); }
 
 /// Swaps the two halves of the rows: "up, gate" becomes "gate, up".
-void swap_halves(std::vector<float>& rows) {
+void swap_halves(std::span<float> rows) {
   std::rotate(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2), rows.end());
 }
 
 }  // namespace
 
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                               const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration)
-    : loader_(loader), names_(names), config_(config), lengths_(lengths), type_(type), calibration_(calibration) {
+                               const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration,
+                               const PreparedLayers* prepared)
+    : loader_(loader),
+      names_(names),
+      config_(config),
+      lengths_(lengths),
+      type_(type),
+      calibration_(calibration),
+      prepared_(prepared) {
   if (config.state_space.enabled) {
     if (lengths.extension == PositionExtension::none) return;
     fail(ErrorCode::unsupported,
@@ -53,8 +60,7 @@ Norm EncoderBuilder::final_norm() const {
 
 std::optional<Linear> EncoderBuilder::output_projection() const {
   if (config_.output_size == 0) return std::nullopt;
-  return linear({names_.output_projection}, {config_.output_size}, config_.hidden_size, false,
-                {.type = type_, .calibration = calibration_});
+  return linear({names_.output_projection}, {config_.output_size}, config_.hidden_size, false, linear_options());
 }
 
 std::optional<TokenConvolution> EncoderBuilder::convolution() const {
@@ -172,20 +178,39 @@ PositionPlan EncoderBuilder::trained_plan() const {
   return make_position_plan(PositionExtension::none, trained, trained);
 }
 
+/// Of what `read` makes of `tensors`; where the layer is prepared, they are only checked.
+Linear EncoderBuilder::make_linear(const std::string& name, const std::vector<NamedShape>& tensors, std::int64_t out,
+                                   std::int64_t in, Linear::Options options, const ReadWeights& read) const {
+  if (options.type == ComputeType::int8 && prepared_ != nullptr) {
+    for (const NamedShape& tensor : tensors) loader_.pass_over(tensor.name, tensor.shape);
+    options.prepared = &prepared_->find(name, out, in);
+    return {ConstMatrixView(nullptr, out, in), {}, options};
+  }
+  options.name = name;
+  const LinearWeights weights = read();
+  return {ConstMatrixView(weights.weight.data(), out, in), weights.bias, options};
+}
+
 Linear EncoderBuilder::linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs,
                               std::int64_t in, bool bias, const Linear::Options& options) const {
   const std::int64_t total = std::accumulate(outs.begin(), outs.end(), std::int64_t{0});
-  AlignedBuffer<float> weight(static_cast<std::size_t>(total * in));
-  std::vector<float> bias_values;
-  std::int64_t out = 0;
+  std::vector<NamedShape> tensors;
   for (std::size_t part = 0; part < stems.size(); ++part) {
-    loader_.read_matrix(stems[part] + ".weight", outs[part], in, weight.data() + out * in);
-    out += outs[part];
-    if (!bias) continue;
-    const auto part_bias = loader_.vector(stems[part] + ".bias", outs[part]);
-    bias_values.insert(bias_values.end(), part_bias.begin(), part_bias.end());
+    tensors.push_back({stems[part] + ".weight", {outs[part], in}});
+    if (bias) tensors.push_back({stems[part] + ".bias", {outs[part]}});
   }
-  return {ConstMatrixView(weight.data(), out, in), bias_values, options};
+  return make_linear(fmt::format("{}", fmt::join(stems, "+")), tensors, total, in, options, [&] {
+    LinearWeights weights{AlignedBuffer<float>(static_cast<std::size_t>(total * in))};
+    std::int64_t out = 0;
+    for (std::size_t part = 0; part < stems.size(); ++part) {
+      loader_.read_matrix(stems[part] + ".weight", outs[part], in, weights.weight.data() + out * in);
+      out += outs[part];
+      if (!bias) continue;
+      const auto part_bias = loader_.vector(stems[part] + ".bias", outs[part]);
+      weights.bias.insert(weights.bias.end(), part_bias.begin(), part_bias.end());
+    }
+    return weights;
+  });
 }
 
 Linear EncoderBuilder::qkv(std::int64_t group, bool local, bool rotates) const {
@@ -223,15 +248,17 @@ Linear EncoderBuilder::gate_up(std::int64_t group) const {
                   intermediate_options());
   }
   const std::string stem = name_of(names_.gate_up, group);
-  const auto stored = loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size);
-  std::vector<float> weight(stored.data(), stored.data() + 2 * wide * config_.hidden_size);
-  swap_halves(weight);
-  std::vector<float> bias;
-  if (config_.up_bias) {
-    bias = loader_.vector(stem + ".bias", 2 * wide);
-    swap_halves(bias);
-  }
-  return {ConstMatrixView(weight.data(), 2 * wide, config_.hidden_size), bias, intermediate_options()};
+  std::vector<NamedShape> tensors = {{stem + ".weight", {2 * wide, config_.hidden_size}}};
+  if (config_.up_bias) tensors.push_back({stem + ".bias", {2 * wide}});
+  return make_linear(stem, tensors, 2 * wide, config_.hidden_size, intermediate_options(), [&] {
+    LinearWeights weights{loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size)};
+    swap_halves({weights.weight.data(), static_cast<std::size_t>(2 * wide * config_.hidden_size)});
+    if (config_.up_bias) {
+      weights.bias = loader_.vector(stem + ".bias", 2 * wide);
+      swap_halves(weights.bias);
+    }
+    return weights;
+  });
 }
 
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
@@ -284,14 +311,20 @@ FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
 
 PerLayerInput EncoderBuilder::per_layer_input(std::int64_t group) const {
   const std::int64_t width = config_.per_layer_width;
-  AlignedBuffer<float> signal = loader_.matrix_rows(names_.per_layer_signal + ".weight", config_.num_layers * width,
-                                                    config_.hidden_size, group * width, width);
-  // The norm that follows has an eps, so the scale matters.
-  const float scale = 1.0F / std::sqrt(static_cast<float>(config_.hidden_size));
-  for (std::int64_t i = 0; i < width * config_.hidden_size; ++i) signal.data()[i] *= scale;
-  const Linear::Options options{.type = type_, .calibration = calibration_};
+  const Linear::Options options = linear_options();
+  const std::string signal = names_.per_layer_signal + ".weight";
+  const std::int64_t all_rows = config_.num_layers * width;
+  const auto read_signal = [&] {
+    LinearWeights weights{loader_.matrix_rows(signal, all_rows, config_.hidden_size, group * width, width)};
+    // The norm that follows has an eps, so the scale matters.
+    const float scale = 1.0F / std::sqrt(static_cast<float>(config_.hidden_size));
+    for (std::int64_t i = 0; i < width * config_.hidden_size; ++i) weights.weight.data()[i] *= scale;
+    return weights;
+  };
   return PerLayerInput(
-      {.signal = Linear(ConstMatrixView(signal.data(), width, config_.hidden_size), {}, options),
+      {.signal =
+           make_linear(fmt::format("{}.{}", names_.per_layer_signal, group),
+                       {{signal, {all_rows, config_.hidden_size}}}, width, config_.hidden_size, options, read_signal),
        .signal_norm = norm(names_.per_layer_signal_norm, width),
        .gate = linear({name_of(names_.per_layer_gate, group)}, {width}, config_.hidden_size, false, options),
        .activation = config_.activation,
@@ -336,7 +369,7 @@ StateSpaceLayer EncoderBuilder::state_space(std::int64_t group) const {
   for (auto gain = gated.gain.begin(); gain != gated.gain.end(); gain += group_width) {
     gated_norms.push_back({.kind = gated.kind, .gain = {gain, gain + group_width}, .eps = gated.eps});
   }
-  const Linear::Options options{.type = type_, .calibration = calibration_};
+  const Linear::Options options = linear_options();
   Linear::Options residual = options;
   residual.accumulate = true;
   return StateSpaceLayer(

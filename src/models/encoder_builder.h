@@ -2,21 +2,25 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "models/encoder.h"
+#include "models/prepared_layers.h"
 #include "models/weight_loader.h"
 
 namespace treble::internal {
 
 class EncoderBuilder {
  public:
-  /// All referred-to objects outlive the builder; `calibration` may be null.
+  /// All referred-to objects outlive the builder; `calibration` and `prepared`, which int8 layers are taken from, may
+  /// be null.
   EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
-                 const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration);
+                 const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration,
+                 const PreparedLayers* prepared);
 
   EmbeddingLayer embeddings(AlignedBuffer<float>& words) const;
   /// T5's and MPNet's buckets, or ALiBi's slopes: one bias that all layers share, or one a layer (umT5). None where the
@@ -35,6 +39,18 @@ class EncoderBuilder {
  private:
   Norm norm(const std::string& stem, std::int64_t size) const;
   BlockNorms block_norms(const std::string& stem, const std::string& result_stem) const;
+  struct NamedShape {
+    std::string name;
+    std::vector<std::int64_t> shape;
+  };
+  struct LinearWeights {
+    AlignedBuffer<float> weight;
+    std::vector<float> bias = {};
+  };
+  using ReadWeights = std::function<LinearWeights()>;
+  Linear::Options linear_options() const { return {.type = type_, .calibration = calibration_}; }
+  Linear make_linear(const std::string& name, const std::vector<NamedShape>& tensors, std::int64_t out, std::int64_t in,
+                     Linear::Options options, const ReadWeights& read) const;
   Linear linear(const std::vector<std::string>& stems, const std::vector<std::int64_t>& outs, std::int64_t in,
                 bool bias, const Linear::Options& options) const;
   Linear qkv(std::int64_t group, bool local, bool rotates) const;
@@ -59,6 +75,7 @@ class EncoderBuilder {
   const LengthPlan& lengths_;
   ComputeType type_;
   Int8Calibration* calibration_;
+  const PreparedLayers* prepared_;
   PositionPlan plan_;
 };
 

@@ -284,7 +284,8 @@ Encoder load_encoder(const std::filesystem::path& folder, const LengthPlan& leng
   const EncoderConfig& config = layout.config;
   const FoundNames& found = layout.found;
   const WeightLoader loader(archive, found.prefix, folder.string());
-  const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.calibration);
+  const EncoderBuilder builder(loader, found.names, config, lengths, options.type, options.calibration,
+                               options.prepared);
 
   AlignedBuffer<float> words;
   EmbeddingLayer embeddings = builder.embeddings(words);

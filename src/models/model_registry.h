@@ -8,6 +8,7 @@
 #include "models/adapter_merge.h"
 #include "models/encoder.h"
 #include "models/head_config.h"
+#include "models/prepared_layers.h"
 #include "models/weight_loader.h"
 
 namespace treble::internal {
@@ -26,6 +27,8 @@ struct LoadOptions {
   ThreadPool* pool = nullptr;
   /// Of int8: layers register with it, for a calibration pass after loading (kernels/int8_calibration.h). May be null.
   Int8Calibration* calibration = nullptr;
+  /// Of int8: layers that are taken from here, and neither read from the weights nor calibrated. May be null.
+  const PreparedLayers* prepared = nullptr;
   /// Merged into the weights.
   AdapterSource adapter = {};
 };

@@ -70,10 +70,9 @@ WeightLoader::WeightLoader(const TensorArchive& archive, std::string prefix, std
 
 const StoredTensor* WeightLoader::find(const std::string& name) const { return archive_.find(prefix_ + name); }
 
-const StoredTensor& WeightLoader::require(const std::string& name, std::initializer_list<std::int64_t> shape) const {
+const StoredTensor& WeightLoader::require(const std::string& name, const std::vector<std::int64_t>& expected) const {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr) fail_file(folder_, ErrorCode::invalid_file, "the weights lack the tensor {}{}", prefix_, name);
-  const std::vector<std::int64_t> expected(shape);
   if (tensor->shape != expected) {
     fail_file(tensor->file, ErrorCode::invalid_file, "tensor {}{} is [{}], config.json asks for [{}]", prefix_, name,
               fmt::join(tensor->shape, ", "), fmt::join(expected, ", "));
@@ -81,6 +80,10 @@ const StoredTensor& WeightLoader::require(const std::string& name, std::initiali
   const std::scoped_lock lock(read_mutex_);
   read_.insert(prefix_ + name);
   return *tensor;
+}
+
+void WeightLoader::pass_over(const std::string& name, const std::vector<std::int64_t>& shape) const {
+  require(name, shape);
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size) const {

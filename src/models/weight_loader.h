@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <mutex>
 #include <set>
 #include <string>
@@ -49,6 +48,9 @@ class WeightLoader {
   AlignedBuffer<float> convolution(const std::string& name, std::int64_t out, std::int64_t in,
                                    std::int64_t kernel) const;
 
+  /// Checks a tensor's shape and notes that it was read, for one whose values something else holds.
+  void pass_over(const std::string& name, const std::vector<std::int64_t>& shape) const;
+
   /// As stored when it is aligned F32, else widened into `owned`.
   ConstMatrixView matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,
                                   AlignedBuffer<float>& owned) const;
@@ -72,7 +74,7 @@ class WeightLoader {
 
  private:
   const StoredTensor* find(const std::string& name) const;
-  const StoredTensor& require(const std::string& name, std::initializer_list<std::int64_t> shape) const;
+  const StoredTensor& require(const std::string& name, const std::vector<std::int64_t>& shape) const;
 
   const TensorArchive& archive_;
   std::string prefix_;

@@ -93,7 +93,8 @@ std::string scores_jsonl(const SweepReport& report) {
       scores[report.settings[s].name()] = report.scores[s][item];
     }
     const SweepItem& one = report.each[item];
-    lines += json_text({{"id", one.id}, {"tokens", one.tokens}, {"scores", std::move(scores)}}) + "\n";
+    lines += json_text(nlohmann::ordered_json{{"id", one.id}, {"tokens", one.tokens}, {"scores", std::move(scores)}});
+    lines += "\n";
   }
   return lines;
 }

@@ -107,6 +107,29 @@ class Content(Folder):
             data[-1] ^= 1
             path.write_bytes(data)
 
+    def test_what_int8_made_of_the_weights_is_kept_by_content(self) -> None:
+        kept = self.folder / "kept"
+        outs = [self.folder / f"{i}.npy" for i in range(4)]
+
+        def prepared() -> str:
+            text = self.run_command("info", "--json", "--dtype", "int8", "--cache", kept).stdout
+            return str(json.loads(text)["prepared_from"])
+
+        self.run_command("embed", self.texts, "-o", outs[0], "--dtype", "int8")
+        self.run_command("embed", self.texts, "-o", outs[1], "--dtype", "int8", "--cache", kept)
+        (file,) = kept.iterdir()
+        self.run_command("embed", self.texts, "-o", outs[2], "--dtype", "int8", "--cache", kept)
+        self.assertEqual(prepared(), str(file))
+        self.assertEqual(outs[0].read_bytes(), outs[1].read_bytes())
+        self.assertEqual(outs[0].read_bytes(), outs[2].read_bytes())
+        self.damage("model.safetensors")
+        self.assertEqual(prepared(), "")
+        self.damage("model.safetensors")
+        file.write_bytes(file.read_bytes()[:-1])
+        done = self.run_command("embed", self.texts, "-o", outs[3], "--dtype", "int8", "--cache", kept, code=65)
+        self.assertIn(str(file), done.stderr)
+        self.assertIn("--cache", done.stderr)
+
     def test_resume_refuses_another_model(self) -> None:
         out = self.stopped_output()
         names = (

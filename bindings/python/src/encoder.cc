@@ -85,7 +85,7 @@ std::int64_t truncated(const std::vector<TokenCount>& counts) {
 
 void load(Encoder* self, const std::string& model, int threads, std::optional<std::int64_t> max_length,
           const std::string& extension, const std::string& dtype, bool special_tokens_as_text,
-          const std::string& adapter, const std::string& task, bool reranker) {
+          const std::string& adapter, const std::string& task, const std::string& cache, bool reranker) {
   const ModelOptions options = {.model = model,
                                 .adapter = adapter,
                                 .task = task,
@@ -93,6 +93,7 @@ void load(Encoder* self, const std::string& model, int threads, std::optional<st
                                 .max_length = max_length,
                                 .extension = parse_extension(extension),
                                 .dtype = parse_dtype(dtype),
+                                .cache = cache,
                                 .special_tokens_as_text = special_tokens_as_text};
   const nb::gil_scoped_release released;
   if (reranker) {
@@ -217,6 +218,7 @@ nb::dict info(const Encoder& self) {
   result["task"] = info.task;
   result["dtype"] = to_string(info.compute_dtype);
   result["dtype_reason"] = info.dtype_reason;
+  result["prepared_from"] = info.prepared_from;
   result["cpu_isa"] = info.cpu_isa;
   result["pooling"] = to_string(std::span(info.pooling));
   result["normalizes"] = info.normalizes;
@@ -258,7 +260,7 @@ void bind_encoder(nb::module_& module) {
   nb::class_<Encoder>(module, "Encoder", "A loaded model; see treble.SentenceEncoder.")
       .def("__init__", &load, "model"_a, nb::kw_only(), "threads"_a = 0, "max_length"_a = nb::none(),
            "extension"_a = "none", "dtype"_a = "float32", "special_tokens_as_text"_a = false, "adapter"_a = "",
-           "task"_a = "", "reranker"_a = false)
+           "task"_a = "", "cache"_a = "", "reranker"_a = false)
       .def("score", &score, "queries"_a.none(), "texts"_a, "options"_a, "activation"_a = nb::none(),
            "progress"_a = nb::none(),
            "Of a reranker: scores [count, labels] of pairs, of queries None of texts alone; token counts [count, 2]; "

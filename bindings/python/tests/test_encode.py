@@ -35,6 +35,16 @@ def test_equals_sentence_transformers(family: str) -> None:
         np.testing.assert_allclose(vectors, golden.expected[f"tau={tau}/pooled"], rtol=0, atol=TOLERANCE)
 
 
+def test_int8_layers_are_kept_between_starts(tmp_path: Path) -> None:
+    golden = Golden("bert")
+    plain = treble.SentenceEncoder(golden.path, dtype="int8")
+    first, second = (treble.SentenceEncoder(golden.path, dtype="int8", cache=tmp_path / "kept") for _ in range(2))
+    (file,) = (tmp_path / "kept").iterdir()
+    assert [one.info["prepared_from"] for one in (plain, first, second)] == ["", "", str(file)]
+    for encoder in (first, second):
+        np.testing.assert_array_equal(encoder.encode(golden.texts), plain.encode(golden.texts), strict=True)
+
+
 def test_an_adapter_equals_peft() -> None:
     folder = GOLDEN / "adapters/bert-all-biases"
     expected = read_safetensors(folder / "expected.safetensors")

@@ -30,6 +30,7 @@ class EncoderOptions(TypedDict, total=False):
     state: StateLike
     dtype: Dtype
     threads: int
+    cache: str | os.PathLike[str] | None
     adapter: str | None
     task: str | None
     max_length: int | None
@@ -136,6 +137,7 @@ def encoder_arguments(encoder: SentenceEncoder) -> dict[str, Any]:
         "task": (loaded["task"] or None, None),
         "dtype": (loaded["dtype"], "float32"),
         "threads": (loaded["threads"], 0),
+        "cache": (loaded["cache"] or None, None),
         "max_length": (encoder._max_seq_length or loaded["max_length"], None),
         "extend": (loaded["extension"], "none"),
         "temper_position_bias": (encoder._temper_position_bias, True),

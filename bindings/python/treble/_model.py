@@ -67,6 +67,7 @@ class Model:
         task: str | None = None,
         dtype: Dtype = "float32",
         threads: int = 0,
+        cache: str | os.PathLike[str] | None = None,
         max_length: int | None = None,
         extend: Extension = "none",
         temper_position_bias: bool = True,
@@ -87,6 +88,7 @@ class Model:
         task: of a model with an adapter for each task (Jina v3, v5), the one to merge, or "none".
         dtype: of the products with weights; "auto" is the fastest that keeps a mean cosine of 0.9995 to float32.
         threads: 0 is as many as the process may use.
+        cache: a folder that keeps what dtype "int8" makes of the weights, so that the next start need not calibrate.
         max_length: longest text in tokens; beyond the model's positions with `extend`.
         temper_position_bias: divide the position bias of MPNet and T5 by the temperature too.
         truncation: what longer texts lose, "end" or "start", or "error"; None is as the model says.
@@ -106,6 +108,7 @@ class Model:
             "special_tokens_as_text": special_tokens_as_text,
             "adapter": absolute_folder(adapter),
             "task": task or "",
+            "cache": "" if cache is None else os.path.abspath(cache),
         }
         # As they were given: what is in memory is pickled itself, for it has no file to be read again.
         self._given_temperature: TemperatureLike = temperature

@@ -27,6 +27,7 @@ class EncoderOptions(TypedDict, total=False):
     adapter: str | None
     task: str | None
     dtype: Dtype
+    cache: str | os.PathLike[str] | None
     max_length: int | None
     extend: Extension
     truncation: Truncation | None
@@ -49,6 +50,7 @@ class EncoderSettings:
     adapter: str | None = None
     task: str | None = None
     dtype: Dtype = "float32"
+    cache: str | os.PathLike[str] | None = None
     max_length: int | None = None
     extend: Extension = "none"
     truncation: Truncation | None = None
@@ -82,6 +84,7 @@ class EncoderSettings:
             task=self.task,
             dtype=self.dtype,
             threads=self.threads,
+            cache=self.cache,
             max_length=self.max_length,
             extend=self.extend,
             truncation=self.truncation,
