@@ -160,11 +160,16 @@ CallPlan SentenceEncoder::Impl::plan_reading(const EncodeOptions& options) const
   return result;
 }
 
-CallPlan SentenceEncoder::Impl::plan(const EncodeOptions& options) const {
+void SentenceEncoder::Impl::check_call(const EncodeOptions& options) const {
   check_temperature(options);
   check_state_control(options);
+}
+
+CallPlan SentenceEncoder::Impl::plan(const EncodeOptions& options) const {
+  heads.require(OutputKind::dense, info.name);
+  check_call(options);
   const ModuleChainOptions output{options.normalize, options.dimensions};
-  const std::int64_t dim = modules.output_dim(output);
+  const std::int64_t dim = modules->output_dim(output);
   CallPlan result = plan_reading(options);
   result.output = output;
   result.dim = dim;

@@ -1,5 +1,6 @@
 // Loading a model: its files, the int8 calibration, the choice of ComputeType::automatic.
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/cpu.h"
@@ -55,8 +56,10 @@ void give_back_freed_memory() {
 #endif
 }
 
-/// What follows the encoder: the folder's modules, or the head in the model's weights.
-ModuleChain load_modules(const ModelSettings& settings, const Encoder& encoder) {
+/// What follows the encoder where texts get a vector: the folder's modules, or the head in the model's weights.
+std::optional<ModuleChain> load_modules(const ModelSettings& settings, const OutputHeads& heads,
+                                        const Encoder& encoder) {
+  if (!heads.dense) return std::nullopt;
   const std::int64_t hidden = encoder.config().output_width();
   if (settings.purpose == ModelPurpose::vectors) {
     return ModuleChain::load(settings.parts.folder, hidden, settings.parts.is_static);
@@ -87,7 +90,8 @@ SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_sett
       lengths(plan_lengths(options, limit)),
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
       encoder(load_any_encoder(settings.parts, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
-      modules(load_modules(settings, encoder)),
+      heads(load_output_heads(settings, encoder, options)),
+      modules(load_modules(settings, heads, encoder)),
       tokenizer(loading_tokenizer.get()) {}
 
 /// Built-in sentence `index`; of a model for scores, with the next one as a pair.
@@ -139,7 +143,8 @@ SentenceEncoder EncoderAccess::load(const ModelOptions& options, ModelPurpose pu
                                .limit = impl->limit,
                                .lengths = impl->lengths,
                                .encoder = impl->encoder,
-                               .modules = impl->modules,
+                               .heads = impl->heads,
+                               .modules = impl->modules ? &*impl->modules : nullptr,
                                .tokenizer = impl->tokenizer,
                                .threads = impl->pool.size()});
   if (options.dtype == ComputeType::int8) {

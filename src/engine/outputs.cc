@@ -1,0 +1,118 @@
+#include "treble/outputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "base/fail.h"
+#include "engine/output_collector.h"
+#include "engine/sentence_encoder_impl.h"
+#include "engine/sparse_collector.h"
+
+namespace treble {
+
+using namespace internal;
+
+namespace {
+
+/// The vectors that `encode` gives.
+class DenseCollector : public OutputCollector {
+ public:
+  DenseCollector(const ModuleChain& modules, const EncodeOptions& options, std::size_t texts)
+      : modules_(modules),
+        options_(options),
+        out_(room_for(texts, modules.output_dim({options.normalize, options.dimensions}))) {}
+
+  void take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) override {
+    AlignedBuffer<float> buffer;
+    const std::int64_t width = modules_.full_width();
+    const MatrixView pooled(buffer.ensure(static_cast<std::size_t>(batch.num_sequences() * width)),
+                            batch.num_sequences(), width);
+    modules_.run(execution, batch, hidden, pooled);
+    for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
+      const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];
+      const auto dim = static_cast<std::size_t>(out_.dim);
+      const auto vector = std::span(out_.values).subspan(static_cast<std::size_t>(text) * dim, dim);
+      modules_.finish(pooled.row_span(sequence), {options_.normalize, options_.dimensions}, vector);
+      if (std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); })) continue;
+      throw non_finite_vector(text, batch.length(sequence), options_.temperature);
+    }
+  }
+
+  Embeddings& result() { return out_; }
+
+ private:
+  const ModuleChain& modules_;
+  const EncodeOptions& options_;
+  Embeddings out_;
+};
+
+bool wants(std::span<const OutputKind> kinds, OutputKind kind) {
+  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+/// Options of vectors that nobody asked for would be without effect.
+void check_dense_options(std::span<const OutputKind> kinds, const EncodeOptions& options) {
+  if (wants(kinds, OutputKind::dense) || (!options.normalize && !options.dimensions)) return;
+  fail(ErrorCode::invalid_argument,
+       "EncodeOptions::{} is of dense vectors, {} vectors have no such thing; leave it as it is",
+       options.normalize ? "normalize" : "dimensions", to_string(kinds.front()));
+}
+
+}  // namespace
+
+CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const OutputKind> kinds,
+                                const OutputOptions& options) {
+  const auto& model = EncoderAccess::implementation(encoder);
+  if (kinds.empty()) fail(ErrorCode::invalid_argument, "no output is asked for; name dense, sparse or multi-vector");
+  for (const OutputKind kind : kinds) model.heads.require(kind, model.info.name);
+  check_dense_options(kinds, options.encode);
+  if (options.max_active_dims && (*options.max_active_dims < 1 || !wants(kinds, OutputKind::sparse))) {
+    fail(ErrorCode::invalid_argument, "OutputOptions::max_active_dims is {}: it is at least 1, and of sparse outputs",
+         *options.max_active_dims);
+  }
+  const EncodeOptions encode = encode_options(options);
+  if (wants(kinds, OutputKind::dense)) return model.plan(encode);
+  model.check_call(encode);
+  return model.plan_reading(encode);
+}
+
+EncodeOptions internal::encode_options(const OutputOptions& options) {
+  EncodeOptions encode = options.encode;
+  if (options.role && !encode.prompt && !encode.prompt_name) encode.prompt_name = to_string(*options.role);
+  return encode;
+}
+
+Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                       std::span<const OutputKind> kinds, const OutputOptions& options) {
+  auto& model = EncoderAccess::implementation(encoder);
+  const CallPlan plan = plan_outputs(encoder, kinds, options);
+  const EncodeOptions encode = encode_options(options);
+  CallWatch watch(encode, std::ssize(texts));
+  const auto tokenized = model.tokenize(texts, plan, &watch);
+  std::vector<OutputCollector*> collectors;
+  std::optional<DenseCollector> dense;
+  std::optional<SparseCollector> sparse;
+  if (wants(kinds, OutputKind::dense)) collectors.push_back(&dense.emplace(*model.modules, encode, texts.size()));
+  if (wants(kinds, OutputKind::sparse)) {
+    collectors.push_back(&sparse.emplace(model.heads, encode.temperature, options.max_active_dims, texts.size()));
+  }
+  if (!texts.empty()) collect_outputs(encoder, tokenized, encode, collectors, watch);
+  Outputs outputs;
+  if (dense) {
+    outputs.dense = std::move(dense->result());
+    outputs.dense->token_counts = token_counts(tokenized);
+  }
+  if (sparse) {
+    outputs.sparse = sparse->finish();
+    outputs.sparse->token_counts = token_counts(tokenized);
+  }
+  return outputs;
+}
+
+void validate_outputs(const SentenceEncoder& encoder, std::span<const OutputKind> kinds, const OutputOptions& options) {
+  plan_outputs(encoder, kinds, options);
+}
+
+}  // namespace treble

@@ -1,0 +1,63 @@
+#include "engine/sparse_collector.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "engine/encoder_access.h"
+
+namespace treble::internal {
+
+SparseCollector::SparseCollector(const OutputHeads& heads, const Temperature& temperature,
+                                 std::optional<std::int64_t> max_active_dims, std::size_t texts)
+    : head_(*heads.sparse),
+      temperature_(temperature),
+      max_active_dims_(max_active_dims ? max_active_dims : heads.max_active_dims),
+      texts_(texts) {}
+
+void SparseCollector::take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) {
+  std::vector<TokenWeights> weights = head_.run(execution, batch, hidden);
+  for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
+    const auto s = static_cast<std::size_t>(sequence);
+    const auto& values = weights[s].values;
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+      throw non_finite_vector(batch.text_index[s], batch.length(sequence), temperature_);
+    }
+    if (max_active_dims_) keep_greatest(*max_active_dims_, weights[s]);
+    texts_[static_cast<std::size_t>(batch.text_index[s])] = std::move(weights[s]);
+  }
+}
+
+SparseVectors SparseCollector::finish() const {
+  SparseVectors result;
+  result.count = std::ssize(texts_);
+  result.dim = head_.dim();
+  result.offsets.push_back(0);
+  for (const TokenWeights& text : texts_) {
+    result.indices.insert(result.indices.end(), text.indices.begin(), text.indices.end());
+    result.values.insert(result.values.end(), text.values.begin(), text.values.end());
+    result.offsets.push_back(std::ssize(result.indices));
+  }
+  return result;
+}
+
+void keep_greatest(std::int64_t count, TokenWeights& weights) {
+  if (std::ssize(weights.values) <= count) return;
+  std::vector<std::size_t> order(weights.values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto end = order.begin() + count;
+  std::nth_element(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
+    return weights.values[a] != weights.values[b] ? weights.values[a] > weights.values[b] : a < b;
+  });
+  order.erase(end, order.end());
+  std::sort(order.begin(), order.end());
+  TokenWeights kept;
+  for (const std::size_t place : order) {
+    kept.indices.push_back(weights.indices[place]);
+    kept.values.push_back(weights.values[place]);
+  }
+  weights = std::move(kept);
+}
+
+}  // namespace treble::internal

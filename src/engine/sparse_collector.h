@@ -1,0 +1,35 @@
+// The sparse output of a call.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/output_collector.h"
+#include "engine/output_heads.h"
+#include "treble/sparse.h"
+
+namespace treble::internal {
+
+class SparseCollector : public OutputCollector {
+ public:
+  /// Of `texts` texts. `max_active_dims` unset: as the model says.
+  SparseCollector(const OutputHeads& heads, const Temperature& temperature, std::optional<std::int64_t> max_active_dims,
+                  std::size_t texts);
+
+  void take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) override;
+
+  /// After the last batch; without token counts.
+  SparseVectors finish() const;
+
+ private:
+  const SparseHead& head_;
+  const Temperature& temperature_;
+  std::optional<std::int64_t> max_active_dims_;
+  std::vector<TokenWeights> texts_;
+};
+
+/// Keeps as many of the greatest weights; of equal ones those of the lower ids.
+void keep_greatest(std::int64_t count, TokenWeights& weights);
+
+}  // namespace treble::internal
