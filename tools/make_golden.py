@@ -3,7 +3,7 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, rerankers, variants, mamba2, adapters, pooling, precision, static, tokenizers, convert,
+PART is tiny, families, rerankers, sparse, variants, mamba2, adapters, pooling, precision, static, tokenizers, convert,
 reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
@@ -33,6 +33,7 @@ def parse_arguments() -> argparse.Namespace:
         "tiny",
         "families",
         "rerankers",
+        "sparse",
         "variants",
         "mamba2",
         "adapters",
@@ -45,13 +46,13 @@ def parse_arguments() -> argparse.Namespace:
         "all",
     )
     parser.add_argument("part", nargs="?", default="all", choices=parts)
-    parser.add_argument("names", nargs="*", help="with `families` or `rerankers`: only these folders")
+    parser.add_argument("names", nargs="*", help="with `families`, `rerankers` or `sparse`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
     parser.add_argument("--output", type=Path, default=ROOT / "tests", help="folder to write below")
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0912 - a branch a part
     """Write what was asked for."""
     arguments = parse_arguments()
     os.environ.update(OFFLINE)
@@ -72,6 +73,10 @@ def main() -> None:
         from golden import rerankers
 
         rerankers.write_all(arguments.output / "golden" / "rerankers", tuple(arguments.names))
+    if arguments.part in ("sparse", "all"):
+        from golden import sparse
+
+        sparse.write_all(arguments.output / "golden" / "sparse", tuple(arguments.names))
     if arguments.part in ("variants", "all"):
         from golden import variants
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +37,17 @@ struct SparseVectors {
 /// Throws what `encode` throws, and Error{unsupported} for a model without a sparse output, naming what it has.
 TREBLE_API SparseVectors encode_sparse(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                        const OutputOptions& options = {});
+
+/// A token of a text's sparse vector.
+struct WeightedToken {
+  std::string token;  ///< as the tokenizer's vocabulary has it; "[ID]" for a row of the model that has no token
+  float weight = 0;
+};
+
+/// The tokens of a row by descending weight, of equal weights the lower id first; no more than `top_k`: `decode` of
+/// sentence-transformers. Throws Error{invalid_argument} for a top_k below 1.
+TREBLE_API std::vector<WeightedToken> decode_sparse(const SentenceEncoder& encoder, const SparseRow& row,
+                                                    std::optional<std::int64_t> top_k = {});
 
 /// Sum of the products of the weights that both have.
 TREBLE_API float dot(const SparseRow& a, const SparseRow& b);

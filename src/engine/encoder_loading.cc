@@ -90,9 +90,9 @@ SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_sett
       lengths(plan_lengths(options, limit)),
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
       encoder(load_any_encoder(settings.parts, lengths, {options.dtype, &pool, &calibration, settings.parts.adapter})),
-      heads(load_output_heads(settings, encoder, options)),
-      modules(load_modules(settings, heads, encoder)),
-      tokenizer(loading_tokenizer.get()) {}
+      tokenizer(loading_tokenizer.get()),
+      heads(load_output_heads(settings, {encoder, tokenizer}, options.dtype)),
+      modules(load_modules(settings, heads, encoder)) {}
 
 /// Built-in sentence `index`; of a model for scores, with the next one as a pair.
 TokenizedText SentenceEncoder::Impl::calibration_item(std::size_t index) const {

@@ -1,6 +1,8 @@
 // What takes the hidden states of a call's texts and makes an output of them, beside others in the same pass.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 
 #include "batch/packed_batch.h"
@@ -37,6 +39,9 @@ void collect_outputs(const SentenceEncoder& encoder, std::span<const TokenizedTe
 
 /// EncodeOptions of a call for outputs: with the prompt of its role, where it names none.
 EncodeOptions encode_options(const OutputOptions& options);
+
+/// How many weights of a text are kept; unset: all.
+std::optional<std::int64_t> max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options);
 
 /// The checks of a call for outputs that need no text, and how its texts are read. Throws what encode_outputs throws
 /// for these kinds and options.

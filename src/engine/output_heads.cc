@@ -1,6 +1,8 @@
 #include "engine/output_heads.h"
 
 #include "base/fail.h"
+#include "engine/sparse_loading.h"
+#include "models/masked_lm_head.h"
 
 namespace treble::internal {
 
@@ -50,9 +52,27 @@ std::vector<std::string> OutputHeads::descriptions() const {
   return lines;
 }
 
-OutputHeads load_output_heads(const ModelSettings& /*settings*/, const Encoder& /*encoder*/,
-                              const ModelOptions& /*options*/) {
-  return {};
+OutputHeads load_output_heads(const ModelSettings& settings, const LoadedParts& loaded, ComputeType type) {
+  OutputHeads heads;
+  if (settings.purpose != ModelPurpose::vectors) return heads;
+  const SparseSettings& sparse = settings.sparse;
+  heads.max_active_dims = sparse.max_active_dims;
+  const auto load = [weights = settings.parts.weights, splade = sparse.splade, &encoder = loaded.encoder, type] {
+    return load_splade_head(encoder, weights, splade, type);
+  };
+  switch (sparse.source) {
+    case SparseSettings::Source::none: break;
+    case SparseSettings::Source::splade_modules:
+      heads.dense = false;
+      heads.sparse = load();
+      break;
+    case SparseSettings::Source::masked_lm:
+      if (!has_masked_lm_head(loaded.encoder, settings.parts.weights)) break;
+      heads.sparse = std::make_unique<LateSparseHead>(load, loaded.encoder.config().vocab_size);
+      break;
+    case SparseSettings::Source::token_weights: heads.sparse = load_token_weight_head(settings.parts, loaded); break;
+  }
+  return heads;
 }
 
 }  // namespace treble::internal

@@ -10,6 +10,7 @@
 #include "engine/model_folder.h"
 #include "models/encoder.h"
 #include "pooling/sparse_head.h"
+#include "tokenizer/tokenizer.h"
 #include "treble/options.h"
 #include "treble/output_options.h"
 
@@ -29,8 +30,13 @@ struct OutputHeads {
   std::vector<std::string> descriptions() const;
 };
 
-/// Of the model whose encoder was loaded with these. Throws Error{invalid_file, unsupported} naming file and key or
-/// tensor.
-OutputHeads load_output_heads(const ModelSettings& settings, const Encoder& encoder, const ModelOptions& options);
+/// What is loaded of a model before its heads, and outlives them in place.
+struct LoadedParts {
+  const Encoder& encoder;
+  const Tokenizer& tokenizer;
+};
+
+/// `type`: of the products. Throws Error{invalid_file, unsupported} naming file and key or tensor.
+OutputHeads load_output_heads(const ModelSettings& settings, const LoadedParts& loaded, ComputeType type);
 
 }  // namespace treble::internal

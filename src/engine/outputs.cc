@@ -78,6 +78,11 @@ CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const 
   return model.plan_reading(encode);
 }
 
+std::optional<std::int64_t> internal::max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options) {
+  if (options.max_active_dims) return options.max_active_dims;
+  return EncoderAccess::implementation(encoder).heads.max_active_dims;
+}
+
 EncodeOptions internal::encode_options(const OutputOptions& options) {
   EncodeOptions encode = options.encode;
   if (options.role && !encode.prompt && !encode.prompt_name) encode.prompt_name = to_string(*options.role);
@@ -96,7 +101,8 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
   std::optional<SparseCollector> sparse;
   if (wants(kinds, OutputKind::dense)) collectors.push_back(&dense.emplace(*model.modules, encode, texts.size()));
   if (wants(kinds, OutputKind::sparse)) {
-    collectors.push_back(&sparse.emplace(model.heads, encode.temperature, options.max_active_dims, texts.size()));
+    collectors.push_back(
+        &sparse.emplace(*model.heads.sparse, encode.temperature, max_active_dims(encoder, options), texts.size()));
   }
   if (!texts.empty()) collect_outputs(encoder, tokenized, encode, collectors, watch);
   Outputs outputs;

@@ -54,9 +54,15 @@ struct TaskNames {
 
 constexpr TaskNames kFeatures = {"feature-extraction", "last_hidden_state", "token_embeddings"};
 constexpr TaskNames kClassification = {"sequence-classification", "logits", "scores"};
+constexpr TaskNames kFillMask = {"fill-mask", "logits", "token_embeddings"};
 
 const TaskNames& names_of(TransformerTask task) {
-  return task == TransformerTask::feature_extraction ? kFeatures : kClassification;
+  switch (task) {
+    case TransformerTask::feature_extraction: break;
+    case TransformerTask::sequence_classification: return kClassification;
+    case TransformerTask::fill_mask: return kFillMask;
+  }
+  return kFeatures;
 }
 
 void require_text(const nlohmann::json& params, const JsonObject& json, const TaskNames& names) {
@@ -72,7 +78,9 @@ void require_text(const nlohmann::json& params, const JsonObject& json, const Ta
 
 /// Which output of the model stands for a text. Absent: the last hidden state, as in files written before release 5.4.
 void check_modality(const JsonObject& json, const TaskNames& names) {
-  const std::string task = json.string("transformer_task").value_or(kFeatures.task);
+  // Files of before release 5.4 do not say it of an MLMTransformer, whose task it is.
+  const bool fill_mask = names.task == kFillMask.task;
+  const std::string task = json.string("transformer_task").value_or(fill_mask ? kFillMask.task : kFeatures.task);
   if (task != names.task) {
     fail_at(json, ErrorCode::unsupported, R"("transformer_task" is "{:.40}"; Treble serves "{}" here)", task,
             names.task);

@@ -9,8 +9,9 @@
 
 namespace treble::internal {
 
-/// What a Transformer module is to give: hidden states, or the logits of a head for sequence classification.
-enum class TransformerTask { feature_extraction, sequence_classification };
+/// What a Transformer module is to give: hidden states, or the logits of a head for sequence classification or for
+/// masked language modelling.
+enum class TransformerTask { feature_extraction, sequence_classification, fill_mask };
 
 struct SentenceConfig {
   bool lowercase = false;           ///< do_lower_case: before tokenising

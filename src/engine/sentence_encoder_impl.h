@@ -137,10 +137,10 @@ struct SentenceEncoder::Impl {
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
   Encoder encoder;
+  Tokenizer tokenizer;
   OutputHeads heads;
   /// Of a model with a dense output.
   std::optional<ModuleChain> modules;
-  Tokenizer tokenizer;
   ModelInfo info;
   std::once_flag hash_once;
   std::string weights_sha256;

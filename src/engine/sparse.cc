@@ -1,14 +1,17 @@
 #include "treble/sparse.h"
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 #include <utility>
 
 #include "base/fail.h"
+#include "engine/sentence_encoder_impl.h"
 #include "treble/outputs.h"
 
 namespace treble {
 
-using internal::fail;
+using namespace internal;
 
 SparseRow SparseVectors::row(std::int64_t index) const {
   if (index < 0 || index >= count) {
@@ -23,6 +26,24 @@ SparseVectors encode_sparse(const SentenceEncoder& encoder, std::span<const std:
                             const OutputOptions& options) {
   constexpr std::array kSparse = {OutputKind::sparse};
   return std::move(*encode_outputs(encoder, texts, kSparse, options).sparse);
+}
+
+std::vector<WeightedToken> decode_sparse(const SentenceEncoder& encoder, const SparseRow& row,
+                                         std::optional<std::int64_t> top_k) {
+  if (top_k && *top_k < 1) fail(ErrorCode::invalid_argument, "top_k is {}, it must be at least 1", *top_k);
+  const Tokenizer& tokenizer = EncoderAccess::implementation(encoder).tokenizer;
+  std::vector<std::size_t> order(row.indices.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return row.values[a] > row.values[b]; });
+  if (top_k) order.resize(std::min(order.size(), static_cast<std::size_t>(*top_k)));
+  std::vector<WeightedToken> tokens;
+  tokens.reserve(order.size());
+  for (const std::size_t place : order) {
+    const std::int32_t id = row.indices[place];
+    tokens.push_back({tokenizer.id_to_token(id).value_or(fmt::format("[{}]", id)), row.values[place]});
+  }
+  return tokens;
 }
 
 float dot(const SparseRow& a, const SparseRow& b) {

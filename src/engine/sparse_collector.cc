@@ -9,13 +9,6 @@
 
 namespace treble::internal {
 
-SparseCollector::SparseCollector(const OutputHeads& heads, const Temperature& temperature,
-                                 std::optional<std::int64_t> max_active_dims, std::size_t texts)
-    : head_(*heads.sparse),
-      temperature_(temperature),
-      max_active_dims_(max_active_dims ? max_active_dims : heads.max_active_dims),
-      texts_(texts) {}
-
 void SparseCollector::take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) {
   std::vector<TokenWeights> weights = head_.run(execution, batch, hidden);
   for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {

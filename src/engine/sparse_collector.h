@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "engine/output_collector.h"
-#include "engine/output_heads.h"
+#include "pooling/sparse_head.h"
 #include "treble/sparse.h"
 
 namespace treble::internal {
 
 class SparseCollector : public OutputCollector {
  public:
-  /// Of `texts` texts. `max_active_dims` unset: as the model says.
-  SparseCollector(const OutputHeads& heads, const Temperature& temperature, std::optional<std::int64_t> max_active_dims,
-                  std::size_t texts);
+  /// Of `texts` texts. `max_active_dims`: the weights that are kept of each, unset: all.
+  SparseCollector(const SparseHead& head, const Temperature& temperature, std::optional<std::int64_t> max_active_dims,
+                  std::size_t texts)
+      : head_(head), temperature_(temperature), max_active_dims_(max_active_dims), texts_(texts) {}
 
   void take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) override;
 

@@ -61,21 +61,13 @@ std::string required_text(const Json& entry, const char* key, const std::string&
   return found->get<std::string>();
 }
 
-void check_path(const std::string& path, const std::string& place) {
-  const std::filesystem::path parsed(path);
-  const bool leaves = std::find(parsed.begin(), parsed.end(), "..") != parsed.end();
-  if (parsed.is_absolute() || leaves || path.find('\0') != std::string::npos) {
-    fail(ErrorCode::invalid_file, "{}: the path \"{}\" leaves the model's folder", place, for_message(path));
-  }
-}
-
 ModuleEntry parse_module(const Json& entry, const std::string& place) {
   if (!entry.is_object()) fail(ErrorCode::invalid_file, "{}: expected an object, found {}", place, entry.type_name());
   const std::string type = required_text(entry, "type", place);
   const auto kind = module_kind(type);
   if (!kind) refuse_module(type, place);
   ModuleEntry module{*kind, required_text(entry, "path", place)};
-  check_path(module.path, place);
+  check_module_path(module.path, place);
   return module;
 }
 
@@ -247,6 +239,14 @@ Activation torch_activation(const std::string& path, const std::string& origin) 
 }
 
 }  // namespace
+
+void check_module_path(const std::string& path, const std::string& place) {
+  const std::filesystem::path parsed(path);
+  const bool leaves = std::find(parsed.begin(), parsed.end(), "..") != parsed.end();
+  if (parsed.is_absolute() || leaves || path.find('\0') != std::string::npos) {
+    fail(ErrorCode::invalid_file, "{}: the path \"{}\" leaves the model's folder", place, for_message(path));
+  }
+}
 
 std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& origin) {
   if (!modules.is_array() || modules.empty()) {

@@ -27,6 +27,10 @@ struct ModuleEntry {
 /// every other chain.
 std::vector<ModuleEntry> parse_modules(const nlohmann::json& modules, const std::string& origin);
 
+/// Throws Error{invalid_file}, its message beginning with `place`, for the path of a module that leaves the model's
+/// folder.
+void check_module_path(const std::string& path, const std::string& place);
+
 /// A Pooling module's config.json. Throws Error{invalid_file}: neither form (nothing is guessed), both forms that
 /// contradict each other, no mode, an unknown mode (naming the known ones), a width other than `hidden_size`; and
 /// Error{unsupported} for a key that sentence-transformers does not have either.
