@@ -70,6 +70,11 @@ std::string clipping_line(const EmbedSummary& summary) {
 
 std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
+  if (summary.kind != OutputKind::dense) {
+    return fmt::format("{}: {} {} of {} dimensions, to {}\n", state, to_string(summary.kind),
+                       counted(summary.result->total.count, "vector"), summary.dim,
+                       summary.output.empty() ? "stdout" : summary.output);
+  }
   if (summary.output.empty())
     return fmt::format("{}: {}, {}-dimensional, to stdout\n", state, counted(summary.result->total.count, "vector"),
                        summary.dim);
@@ -114,6 +119,7 @@ std::string summary_json(const EmbedSummary& summary) {
       {"temperature", summary.options.temperature.to_string()},
       {"state", summary.options.state.to_string()},
       {"baked_temperature", summary.model->baked_temperature.empty() ? Json() : Json(summary.model->baked_temperature)},
+      {"output", to_string(summary.kind)},
       {"precision", to_string(summary.precision)},
       {"clipped_values", result.clipped_values},
       {"resumed_after", result.before.count},

@@ -3,6 +3,7 @@
 
 #include "treble/bake.h"
 #include "treble/bulk.h"
+#include "treble/bulk_outputs.h"
 #include "treble/calibrate.h"
 #include "treble/chunking.h"
 #include "treble/class_collapse.h"
