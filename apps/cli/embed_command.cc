@@ -35,7 +35,7 @@ Examples:
   treble embed --temperature 0.8 notes/ -o notes.npy
   treble embed --text-field meta.abstract papers.jsonl.gz -o papers.npy
   treble embed --precision ubinary corpus.jsonl -o corpus.bits.npy
-  treble embed --model models/splade --output-kind sparse corpus.jsonl -o corpus.npz
+  treble embed -m models/splade --output-kind sparse corpus.jsonl -o corpus.npz
   echo "a letter from the harbour" | treble embed)";
 
 }  // namespace

@@ -181,7 +181,11 @@ ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
     const auto& warnings = settings.scores.warnings;
     settings.warnings.insert(settings.warnings.end(), warnings.begin(), warnings.end());
   }
-  if (purpose == ModelPurpose::vectors) settings.sparse = read_sparse_settings(settings.parts);
+  if (purpose == ModelPurpose::vectors) {
+    settings.sparse = read_sparse_settings(settings.parts);
+    const auto& warnings = settings.sparse.warnings;
+    settings.warnings.insert(settings.warnings.end(), warnings.begin(), warnings.end());
+  }
   const fs::path& folder = settings.parts.folder;
   const fs::path& transformer = settings.parts.transformer;
   if (settings.parts.is_static) {

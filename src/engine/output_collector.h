@@ -40,6 +40,9 @@ void collect_outputs(const SentenceEncoder& encoder, std::span<const TokenizedTe
 /// EncodeOptions of a call for outputs: with the prompt of its role, where it names none.
 EncodeOptions encode_options(const OutputOptions& options);
 
+/// What the texts are, of a model that reads queries and documents in different ways, or where a call says so.
+std::optional<TextRole> role_that_matters(const SentenceEncoder& encoder, const OutputOptions& options);
+
 /// How many weights of a text are kept; unset: all.
 std::optional<std::int64_t> max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options);
 

@@ -49,6 +49,7 @@ void OutputHeads::require(OutputKind kind, const std::string& model) const {
 std::vector<std::string> OutputHeads::descriptions() const {
   std::vector<std::string> lines;
   if (sparse) lines = sparse->descriptions();
+  if (queries) lines.emplace_back("Queries: SparseStaticEmbedding, a weight for each token, without the layers");
   return lines;
 }
 
@@ -65,6 +66,10 @@ OutputHeads load_output_heads(const ModelSettings& settings, const LoadedParts& 
     case SparseSettings::Source::splade_modules:
       heads.dense = false;
       heads.sparse = load();
+      if (sparse.queries.empty()) break;
+      heads.queries =
+          std::make_unique<QueryTable>(QueryTable::load(sparse.queries, settings.parts.folder, heads.sparse->dim()));
+      heads.default_role = sparse.default_role;
       break;
     case SparseSettings::Source::masked_lm:
       if (!has_masked_lm_head(loaded.encoder, settings.parts.weights)) break;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/model_folder.h"
+#include "engine/query_table.h"
 #include "models/encoder.h"
 #include "pooling/sparse_head.h"
 #include "tokenizer/tokenizer.h"
@@ -20,6 +21,8 @@ struct OutputHeads {
   bool dense = true;                                 ///< there are modules that make a vector of a text
   std::unique_ptr<const SparseHead> sparse = {};     ///< null: no such output
   std::optional<std::int64_t> max_active_dims = {};  ///< of sparse outputs where a call does not say
+  std::unique_ptr<const QueryTable> queries = {};    ///< reads queries; null: the model does
+  std::optional<TextRole> default_role = {};         ///< with `queries`: of texts that a call does not name a role for
 
   bool has(OutputKind kind) const noexcept;
   /// Those that the model has, in the order of the enumeration.

@@ -60,7 +60,58 @@ void check_dense_options(std::span<const OutputKind> kinds, const EncodeOptions&
        options.normalize ? "normalize" : "dimensions", to_string(kinds.front()));
 }
 
+/// Whether the texts of a call are queries that a table reads, without the layers.
+bool reads_by_table(const OutputHeads& heads, const OutputOptions& options) {
+  if (!heads.queries) return false;
+  const auto role = options.role ? options.role : heads.default_role;
+  if (role) return *role == TextRole::query;
+  fail(ErrorCode::invalid_argument,
+       "the model reads queries and documents in ways of their own, and names neither as the default: set "
+       "OutputOptions::role (--role)");
+}
+
+/// What acts on layers would be without effect.
+void check_table_options(const EncodeOptions& options, const std::string& model) {
+  if (!options.temperature.is_identity() || !options.state.is_identity()) {
+    fail(ErrorCode::unsupported,
+         "{} {} would change nothing: {} reads queries by a table of weights, without attention; leave it out for "
+         "queries",
+         options.state.is_identity() ? "temperature" : "state control",
+         options.state.is_identity() ? options.temperature.to_string() : options.state.to_string(), model);
+  }
+  if (options.max_length && *options.max_length < 1) {
+    fail(ErrorCode::invalid_argument, "max_length is {}, it must be at least 1", *options.max_length);
+  }
+}
+
 }  // namespace
+
+SparseVectors EncoderAccess::read_queries(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                          const EncodeOptions& options, std::optional<std::int64_t> max_active_dims) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  const std::string prompt = model.resolve_prompt(options);
+  std::vector<TokenWeights> rows(texts.size());
+  SparseVectors result;
+  result.token_counts.resize(texts.size());
+  CallWatch watch(options, std::ssize(texts));
+  model.pool.parallel_for(std::ssize(texts), [&](std::int64_t index, int) {
+    watch.check();
+    const auto i = static_cast<std::size_t>(index);
+    try {
+      auto query = model.heads.queries->read(prompt + std::string(texts[i]), options.max_length, options.truncation);
+      if (max_active_dims) keep_greatest(*max_active_dims, query.weights);
+      rows[i] = std::move(query.weights);
+      result.token_counts[i] = {query.tokens, query.used};
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
+                  {.text_index = index, .file = error.file()});
+    }
+    watch.add(1);
+  });
+  watch.finish();
+  put_together(rows, model.heads.sparse->dim(), result);
+  return result;
+}
 
 CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const OutputKind> kinds,
                                 const OutputOptions& options) {
@@ -73,6 +124,12 @@ CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const 
          *options.max_active_dims);
   }
   const EncodeOptions encode = encode_options(options);
+  if (reads_by_table(model.heads, options)) {
+    check_table_options(encode, model.info.name);
+    CallPlan plan;
+    plan.prompt = model.resolve_prompt(encode);
+    return plan;
+  }
   if (wants(kinds, OutputKind::dense)) return model.plan(encode);
   model.check_call(encode);
   return model.plan_reading(encode);
@@ -81,6 +138,11 @@ CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const 
 std::optional<std::int64_t> internal::max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options) {
   if (options.max_active_dims) return options.max_active_dims;
   return EncoderAccess::implementation(encoder).heads.max_active_dims;
+}
+
+std::optional<TextRole> internal::role_that_matters(const SentenceEncoder& encoder, const OutputOptions& options) {
+  const auto& heads = EncoderAccess::implementation(encoder).heads;
+  return options.role || !heads.queries ? options.role : heads.default_role;
 }
 
 EncodeOptions internal::encode_options(const OutputOptions& options) {
@@ -94,6 +156,10 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
   auto& model = EncoderAccess::implementation(encoder);
   const CallPlan plan = plan_outputs(encoder, kinds, options);
   const EncodeOptions encode = encode_options(options);
+  if (reads_by_table(model.heads, options)) {
+    return {.dense = {},
+            .sparse = EncoderAccess::read_queries(encoder, texts, encode, max_active_dims(encoder, options))};
+  }
   CallWatch watch(encode, std::ssize(texts));
   const auto tokenized = model.tokenize(texts, plan, &watch);
   std::vector<OutputCollector*> collectors;

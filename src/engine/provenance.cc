@@ -111,7 +111,8 @@ std::string provenance_json(const SentenceEncoder& encoder, OutputKind kind, con
   Json json = describe_reading(encoder, encode);
   json["output"] = to_string(kind);
   json["modules"] = model.modules;
-  json["role"] = options.role ? Json(to_string(*options.role)) : Json();
+  const auto role = internal::role_that_matters(encoder, options);
+  json["role"] = role ? Json(to_string(*role)) : Json();
   add_computation(model, json);
   if (kind == OutputKind::sparse) {
     const auto count = internal::max_active_dims(encoder, options);

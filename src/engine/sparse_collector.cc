@@ -24,15 +24,19 @@ void SparseCollector::take(const Execution& execution, const PackedBatch& batch,
 
 SparseVectors SparseCollector::finish() const {
   SparseVectors result;
-  result.count = std::ssize(texts_);
-  result.dim = head_.dim();
+  put_together(texts_, head_.dim(), result);
+  return result;
+}
+
+void put_together(std::span<const TokenWeights> texts, std::int64_t dim, SparseVectors& result) {
+  result.count = std::ssize(texts);
+  result.dim = dim;
   result.offsets.push_back(0);
-  for (const TokenWeights& text : texts_) {
+  for (const TokenWeights& text : texts) {
     result.indices.insert(result.indices.end(), text.indices.begin(), text.indices.end());
     result.values.insert(result.values.end(), text.values.begin(), text.values.end());
     result.offsets.push_back(std::ssize(result.indices));
   }
-  return result;
 }
 
 void keep_greatest(std::int64_t count, TokenWeights& weights) {
@@ -41,7 +45,9 @@ void keep_greatest(std::int64_t count, TokenWeights& weights) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto end = order.begin() + count;
   std::nth_element(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
-    return weights.values[a] != weights.values[b] ? weights.values[a] > weights.values[b] : a < b;
+    const float left = std::abs(weights.values[a]);
+    const float right = std::abs(weights.values[b]);
+    return left != right ? left > right : a < b;
   });
   order.erase(end, order.end());
   std::sort(order.begin(), order.end());

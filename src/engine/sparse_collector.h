@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/output_collector.h"
@@ -30,7 +31,10 @@ class SparseCollector : public OutputCollector {
   std::vector<TokenWeights> texts_;
 };
 
-/// Keeps as many of the greatest weights; of equal ones those of the lower ids.
+/// As rows of `result`, one after the other.
+void put_together(std::span<const TokenWeights> texts, std::int64_t dim, SparseVectors& result);
+
+/// Keeps as many of the weights that are greatest in magnitude; of equal ones those of the lower ids.
 void keep_greatest(std::int64_t count, TokenWeights& weights);
 
 }  // namespace treble::internal

@@ -11,6 +11,7 @@
 #include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
+#include "models/router.h"
 #include "pooling/module_config.h"
 #include "safetensors/message_text.h"
 
@@ -79,6 +80,29 @@ SparseSettings read_splade_modules(const fs::path& folder, const nlohmann::json&
   return settings;
 }
 
+/// Inference-free queries: of a table; documents of a SPLADE chain.
+SparseSettings read_router_settings(const fs::path& folder, const Router& router) {
+  const auto* queries = router.find("query");
+  const auto* documents = router.find("document");
+  const auto is_splade = [](const std::vector<RoutedModule>& chain) {
+    return chain.size() == 2 && (chain[0].type == "Transformer" || chain[0].type == "MLMTransformer") &&
+           chain[1].type == "SpladePooling";
+  };
+  if (router.routes.size() != 2 || queries == nullptr || documents == nullptr || queries->size() != 1 ||
+      queries->front().type != "SparseStaticEmbedding" || !is_splade(*documents)) {
+    fail_file(router.file, ErrorCode::unsupported,
+              "a Router of {:.300}; Treble has that of query: SparseStaticEmbedding; document: Transformer, "
+              "SpladePooling",
+              router.describe());
+  }
+  SparseSettings settings{.source = SparseSettings::Source::splade_modules};
+  settings.queries = folder / queries->front().path;
+  if (!router.default_route.empty()) settings.default_role = parse_text_role(router.default_route);
+  const fs::path config = folder / (*documents)[1].path / "config.json";
+  settings.splade = about_file(config, [&] { return parse_splade_config(JsonObject::from_file(config)); });
+  return settings;
+}
+
 bool is_masked_lm(const fs::path& folder) {
   const fs::path path = folder / "config.json";
   if (!is_there(path)) return false;
@@ -101,6 +125,14 @@ std::optional<std::int64_t> read_max_active_dims(const fs::path& folder) {
   return count;
 }
 
+/// What to say of BGE-M3's head in PyTorch's format.
+std::vector<std::string> unread_token_weights(const fs::path& folder) {
+  const fs::path pickle = fs::path(folder / kTokenWeightsFile).replace_extension(".pt");
+  if (!is_there(pickle)) return {};
+  return {fmt::format("{}: not read, so the model has no sparse output; `treble convert` makes a folder with {} of it",
+                      pickle.string(), kTokenWeightsFile)};
+}
+
 }  // namespace
 
 SparseSettings read_sparse_settings(const ModelParts& parts) {
@@ -110,9 +142,16 @@ SparseSettings read_sparse_settings(const ModelParts& parts) {
     const bool masked = !parts.is_static && is_masked_lm(parts.weights);
     return {.source = masked ? SparseSettings::Source::masked_lm : SparseSettings::Source::none};
   }
+  if (const auto router = read_router(parts.folder)) {
+    SparseSettings settings = read_router_settings(parts.folder, *router);
+    settings.max_active_dims = read_max_active_dims(parts.folder);
+    return settings;
+  }
   const nlohmann::json modules = parse_json_file(path);
   const auto classes = module_classes(modules);
-  if (std::find(classes.begin(), classes.end(), "SpladePooling") == classes.end()) return {};
+  if (std::find(classes.begin(), classes.end(), "SpladePooling") == classes.end()) {
+    return {.warnings = unread_token_weights(parts.folder)};
+  }
   SparseSettings settings = about_file(path, [&] { return read_splade_modules(parts.folder, modules); });
   settings.max_active_dims = read_max_active_dims(parts.folder);
   return settings;

@@ -14,6 +14,7 @@
 #include "safetensors/safetensors.h"
 #include "treble/outputs.h"
 #include "treble/provenance.h"
+#include "treble/tokens.h"
 
 namespace treble::internal {
 namespace {
@@ -150,7 +151,7 @@ INSTANTIATE_TEST_SUITE_P(Families, GoldenSparse, ::testing::ValuesIn(golden_spar
 TEST(GoldenSparseModels, AreAllThere) {
   const auto models = golden_sparse_models();
   for (const char* model : {"bert", "bert-old-sum", "bert-untied", "distilbert", "roberta-bare", "xlm-roberta",
-                            "mpnet-bare", "electra", "albert", "modernbert", "bge-m3"}) {
+                            "mpnet-bare", "electra", "albert", "modernbert", "gte", "bge-m3"}) {
     EXPECT_NE(std::find(models.begin(), models.end(), model), models.end()) << model;
   }
 }
@@ -258,6 +259,14 @@ TEST(Sparse, AModelOfSpladeHasNoDenseVectors) {
   expect_words(error_of([&] { encode_sparse(encoder, texts, options); }), {"invalid_argument", "normalize"});
 }
 
+TEST(Sparse, TokensOfAModelOfSpladeCanBeSeen) {
+  const SentenceEncoder encoder = load_sparse("bert");
+  const std::vector<std::string_view> texts = {"a letter"};
+  const auto ids = token_ids(encoder, texts);
+  EXPECT_EQ(std::ssize(ids.front()), encode_sparse(encoder, texts).token_counts.front().used);
+  EXPECT_EQ(token_embeddings(encoder, texts).front().num_tokens, std::ssize(ids.front()));
+}
+
 TEST(Sparse, AModelOfDenseVectorsHasNoSparseOnes) {
   const auto encoder = SentenceEncoder::load({.model = test::model_path("bert"), .threads = 1});
   EXPECT_EQ(encoder.info().outputs, std::vector{OutputKind::dense});
@@ -344,6 +353,18 @@ TEST(SparseFiles, WithoutTheHeadSayWhichTensorIsMissing) {
   fs::copy_file(test::model_path("bert") + "/config.json", model.path() / "config.json",
                 fs::copy_options::overwrite_existing);
   expect_words(model.load_error(), {"invalid_file", "cls.predictions.transform.dense.weight", "masked language"});
+}
+
+TEST(SparseFiles, OfBgeM3AreInTheFingerprint) {
+  const ModelCopy model("sparse/bge-m3");
+  EXPECT_TRUE(model.load().fingerprint().files.contains("sparse_linear.safetensors"));
+}
+
+TEST(SparseFiles, OfBgeM3InPyTorchsFormatSayHowToReadThem) {
+  const ModelCopy model("sparse/bge-m3");
+  fs::rename(model.path() / "sparse_linear.safetensors", model.path() / "sparse_linear.pt");
+  expect_words(model.warning(), {"sparse_linear.pt", "treble convert"});
+  EXPECT_EQ(model.load().info().outputs, std::vector{OutputKind::dense});
 }
 
 TEST(SparseFiles, OfBgeM3WithAnotherWidthNameBothShapes) {

@@ -167,7 +167,7 @@ MaskedLmHeadConfig read_masked_lm_head_config(const JsonObject& json) {
   if (auto config = find_masked_lm_head_config(json)) return *std::move(config);
   fail_at(json, ErrorCode::unsupported,
           "the head for masked language modelling of a {} model, which sparse vectors come from, is not known; there "
-          "are those of bert, distilbert, roberta, xlm-roberta, camembert, mpnet, electra, albert and modernbert",
+          "are those of bert, distilbert, roberta, xlm-roberta, camembert, mpnet, electra, albert, gte and modernbert",
           model_type_of(json));
 }
 

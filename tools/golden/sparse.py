@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from sentence_transformers import SentenceTransformer, SparseEncoder
-from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sparse_encoder.modules import SpladePooling
+from sentence_transformers.base.modules import Router, Transformer
+from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
 from torch import nn
 from transformers import CONFIG_MAPPING as CONFIGS
 from transformers import AutoModel, AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from golden import family_models, family_tokenizers, st_files, tiny_tokenizers
-from golden.family_models import Config, Family
+from golden.family_models import BERT_KEYS, Config, Family
 from golden.rerankers import BERT, MODERNBERT, ROBERTA
 from golden.st_files import write_json
 from golden.temperature import tempered
@@ -117,8 +117,15 @@ RECIPES: tuple[Recipe, ...] = (
         MODERNBERT | {"num_hidden_layers": 1, "classifier_bias": True, "classifier_activation": "silu"},
         activation="log1p_relu",
     ),
+    Recipe(
+        "gte",
+        511,
+        tiny_tokenizers.bert,
+        {"model_type": "gte", **_one(BERT_KEYS), "max_position_embeddings": 64, "type_vocab_size": 1},
+    ),
 )
 M3 = "bge-m3"
+ROUTER = "router"
 
 
 def write_all(root: Path, only: tuple[str, ...] = ()) -> None:
@@ -126,6 +133,8 @@ def write_all(root: Path, only: tuple[str, ...] = ()) -> None:
     for recipe in RECIPES:
         if not only or recipe.name in only:
             print(f"sparse/{recipe.name}: written, {write_recipe(recipe, root / recipe.name)}")
+    if not only or ROUTER in only:
+        print(f"sparse-router: written, {write_router(root.parent / 'sparse-router')}")
     if not only or M3 in only:
         print(f"sparse/{M3}: written, {write_m3(root / M3)}")
 
@@ -260,3 +269,40 @@ def write_m3(folder: Path) -> str:
     _write_cases(folder, cases, tensors)
     active = (tensors["tau=1"] > 0).sum(axis=1)
     return f"limit {LIMIT}, {active.min()} to {active.max()} active of {tensors['tau=1'].shape[1]}"
+
+
+def write_router(folder: Path) -> str:
+    """Inference-free: queries by a table of weights, documents by SPLADE; the same with the weights in an idf.json."""
+    shutil.rmtree(folder, ignore_errors=True)
+    recipe = Recipe(ROUTER, 530, tiny_tokenizers.bert, {"model_type": "bert", **_one(BERT)})
+    model, tokenizer = _seeded(recipe, AutoModelForMaskedLM)
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+        transformer = Transformer(scratch, transformer_task="fill-mask")
+        table = torch.rand(len(tokenizer), generator=torch.Generator().manual_seed(531)) * 4
+        table[::7] = 0
+        table[::11] *= -1
+        queries = SparseStaticEmbedding(transformer.tokenizer, weight=table, frozen=True)
+        router = Router.for_query_document([queries], [transformer, SpladePooling("max", "log1p_relu")])
+        SparseEncoder(modules=[router], device="cpu", prompts={"query": "ask: ", "document": ""}).save_pretrained(
+            str(folder / "model"), create_model_card=False
+        )
+    sparse = SparseEncoder(str(folder / "model"), device="cpu")
+
+    def rows(encode: Callable[..., Any], **options: Any) -> np.ndarray:
+        one = [encode(text, convert_to_sparse_tensor=False, show_progress_bar=False, **options) for text in CASES]
+        return torch.stack(one).float().numpy()
+
+    tensors = {
+        "query": rows(sparse.encode_query),
+        "query/top=3": rows(sparse.encode_query, max_active_dims=3),
+        "document": rows(sparse.encode_document),
+        "default": rows(sparse.encode),
+    }
+    tokens = [len(transformer.tokenizer("ask: " + text, add_special_tokens=False)["input_ids"]) for text in CASES]
+    _write_cases(folder, {"texts": CASES, "tokens": tokens, "limit": LIMIT}, tensors)
+    names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    write_json(folder / "idf.json", dict(zip(names, table.tolist(), strict=True)))
+    active = (tensors["query"] != 0).sum(axis=1)
+    return f"limit {LIMIT}, {active.min()} to {active.max()} active of {tensors['query'].shape[1]}"

@@ -20,6 +20,7 @@
 #include "texts.h"
 #include "treble/chunking.h"
 #include "treble/error.h"
+#include "treble/outputs.h"
 #include "watch.h"
 
 namespace nb = nanobind;
@@ -218,6 +219,9 @@ nb::dict info(const Encoder& self) {
   result["dtype"] = to_string(info.compute_dtype);
   result["dtype_reason"] = info.dtype_reason;
   result["cpu_isa"] = info.cpu_isa;
+  nb::list outputs;
+  for (const OutputKind kind : info.outputs) outputs.append(to_string(kind));
+  result["outputs"] = outputs;
   result["pooling"] = to_string(std::span(info.pooling));
   result["normalizes"] = info.normalizes;
   result["dim"] = info.dim;
@@ -280,8 +284,12 @@ void bind_encoder(nb::module_& module) {
           "output_dim",
           [](const Encoder& self, const EncodeOptions& options) { return self.get().output_dim(options); }, "options"_a)
       .def(
-          "validate", [](const Encoder& self, const EncodeOptions& options) { self.get().validate(options); },
-          "options"_a)
+          "validate",
+          [](const Encoder& self, const EncodeOptions& options) {
+            const SentenceEncoder& encoder = self.get();
+            validate_outputs(encoder, std::span(encoder.info().outputs).first(1), {.encode = options});
+          },
+          "options"_a, "Of a call for the first of the model's outputs.")
       .def("info", &info);
 }
 

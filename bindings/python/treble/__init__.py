@@ -41,6 +41,7 @@ from treble.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from treble.outputs import SparseArrays
 from treble.quantization import load_ranges, quantize_embeddings
 from treble.reranker import Reranker
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
@@ -66,6 +67,7 @@ __all__ = [
     "PostTransform",
     "Reranker",
     "SentenceEncoder",
+    "SparseArrays",
     "StateControl",
     "StateLike",
     "StateNorms",
