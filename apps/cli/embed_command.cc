@@ -23,7 +23,9 @@ constexpr const char* kEmbedExamples =
 folder, and of .md and .rst, each file is a text. All but .parquet also as .gz or .zst. More: docs/inputs.md
 
 Outputs: .npy is a matrix of --precision, described in a .npy.json beside it; .jsonl and stdout are an object a text; .parquet has
-the columns id and embedding, and needs Python with pyarrow, as .parquet inputs do.
+the columns id and embedding, and needs Python with pyarrow, as .parquet inputs do. Sparse outputs: .npz is what
+scipy.sparse.load_npz reads, in .jsonl and stdout "embedding" is {token: weight}. Multi-vector outputs: .npz has values [vectors, dim]
+and offsets [texts + 1], with --precision int8 scales [vectors]. They are whole or not there. More: docs/multi-vector.md
 
 Ctrl-C leaves a valid output with the rows so far; the same command with --resume continues it. An output that --force
 replaces stays as it is until the new one, NAME.partial, is whole.
@@ -34,6 +36,8 @@ Examples:
   treble embed --temperature 0.8 notes/ -o notes.npy
   treble embed --text-field meta.abstract papers.jsonl.gz -o papers.npy
   treble embed --precision ubinary corpus.jsonl -o corpus.bits.npy
+  treble embed -m models/splade --output-kind sparse corpus.jsonl -o corpus.npz
+  treble embed -m models/colbert --output-kind multi-vector --role query queries.txt -o queries.npz
   echo "a letter from the harbour" | treble embed)";
 
 }  // namespace
@@ -176,6 +180,25 @@ void EmbedCommand::add_to(CLI::App& app) {
                    "or a .npy of [2, dim]")
       ->type_name("FILE")
       ->group("Vectors");
+  const std::string outputs = "Other outputs";
+  command_
+      ->add_option("--output-kind", output_kind_,
+                   "What is made of a text: dense (a vector), sparse (a weight for tokens of the vocabulary: SPLADE, "
+                   "BGE-M3), multi-vector (a vector for each token: ColBERT, BGE-M3) [dense]")
+      ->type_name("KIND")
+      ->group(outputs);
+  command_
+      ->add_option("--role", role_,
+                   "What the texts are, for models that read the two differently: query or document; takes the model's "
+                   "prompt of that name [as the model says]")
+      ->type_name("ROLE")
+      ->group(outputs);
+  command_
+      ->add_option("--max-active-dims", max_active_dims_,
+                   "Of sparse outputs: keep the N greatest weights of a text [as the model says, or all]")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24))
+      ->group(outputs);
   model_.add_to(*command_);
   encode_.add_to(*command_);
   input_.add_to(*command_);
@@ -190,7 +213,7 @@ void EmbedCommand::add_to(CLI::App& app) {
 
 void EmbedCommand::check_format() const {
   try {
-    if (!to_stdout()) vector_format(output_);
+    if (!to_stdout() && dense()) vector_format(output_);
   } catch (const Error& error) {
     fail(error.code(), "{}; - is stdout, as JSONL", error.what());
   }
@@ -205,7 +228,7 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
   if (!ChunkOptions::names(post_)) roles.reads(post_, "--post");
   roles.reads(ranges_, "--ranges");
   roles.writes(output_.empty() ? "-" : output_, "-o");
-  if (!to_stdout()) roles.writes(vector_sidecar(output_), "-o");
+  if (!to_stdout() && dense()) roles.writes(vector_sidecar(output_), "-o");
   roles.writes(json_summary_, "--json-summary");
   roles.check();
   if (!json_summary_.empty() && json_summary_ != "-") check_writable(json_summary_, existing_summary());
@@ -237,6 +260,11 @@ Existing EmbedCommand::existing_summary() const { return force_ || resume_ ? Exi
 
 int EmbedCommand::run() const {
   input_.check_given();
+  if (parse_output_kind(output_kind_) != OutputKind::dense) return run_outputs();
+  if (!role_.empty() || max_active_dims_) {
+    fail(ErrorCode::invalid_argument, "{} is of outputs that are not dense; add --output-kind",
+         max_active_dims_ ? "--max-active-dims" : "--role");
+  }
   check_format();
   return Run(*this).run();
 }

@@ -8,6 +8,7 @@
 
 #include "model_arguments.h"
 #include "treble/bulk.h"
+#include "treble/bulk_outputs.h"
 #include "treble/whole_file.h"
 
 namespace treble::cli {
@@ -22,6 +23,10 @@ class EmbedCommand {
  private:
   class Run;
 
+  bool dense() const { return output_kind_ == "dense"; }
+  void check_output_kind() const;
+  OutputJobOptions resolve_outputs() const;
+  int run_outputs() const;
   bool to_stdout() const { return output_.empty() || output_ == "-"; }
   void check_format() const;
   void check_output(const InputPlan& plan) const;
@@ -37,6 +42,9 @@ class EmbedCommand {
   std::string state_ = "none";
   std::string post_;
   std::string precision_ = "float32";
+  std::string output_kind_ = "dense";
+  std::string role_;
+  std::optional<std::int64_t> max_active_dims_;
   std::string ranges_;
   std::string output_;
   std::string json_summary_;

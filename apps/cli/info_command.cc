@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "json.h"
+#include "model_outputs.h"
 #include "progress.h"
 #include "standard_streams.h"
 
@@ -52,9 +53,9 @@ void append_prompts(const ModelInfo& info, std::string& out) {
 
 std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker) {
   const ModelInfo& info = encoder.info();
-  std::string out = fmt::format("{}: {} ({}), {}\n\n", info.name, info.architecture, info.model_type,
-                                reranker == nullptr ? fmt::format("{}-dimensional vectors", info.dim)
-                                                    : "a cross-encoder: " + counted(info.dim, "score") + " a pair");
+  std::string out = fmt::format(
+      "{}: {} ({}), {}\n\n", info.name, info.architecture, info.model_type,
+      reranker == nullptr ? outputs_text(info) : "a cross-encoder: " + counted(info.dim, "score") + " a pair");
   append_row(out, "folder", info.path.string());
   const std::string layers = info.num_layers == 0 ? "no layers"
                                                   : fmt::format("{} layers, hidden size {}, {} heads", info.num_layers,
@@ -67,7 +68,9 @@ std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker)
                          to_string(info.compute_dtype), info.cpu_isa));
   if (!info.dtype_reason.empty()) append_row(out, "", info.dtype_reason);
   if (!info.prepared_from.empty()) append_row(out, "", "prepared: " + info.prepared_from);
-  if (reranker == nullptr) {
+  if (reranker == nullptr && info.dim == 0) {
+    append_row(out, "similarity", to_string(info.similarity));
+  } else if (reranker == nullptr) {
     append_row(out, "pooling",
                to_string(info.pooling) + (info.normalizes ? ", normalised to length 1" : ", not normalised"));
     append_row(out, "similarity", to_string(info.similarity));
@@ -89,6 +92,19 @@ std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker)
   return out;
 }
 
+namespace {
+
+Json outputs_json(const ModelInfo& info, bool scores) {
+  Json kinds = Json::array();
+  if (scores) kinds.push_back("scores");
+  for (const OutputKind kind : info.outputs) {
+    if (!scores) kinds.push_back(to_string(kind));
+  }
+  return kinds;
+}
+
+}  // namespace
+
 std::string info_json(const SentenceEncoder& encoder, const Reranker* reranker) {
   const ModelInfo& info = encoder.info();
   Json switches = Json::object();
@@ -105,6 +121,7 @@ std::string info_json(const SentenceEncoder& encoder, const Reranker* reranker) 
                      {"weights_sha256", encoder.weights_sha256()},
                      {"adapter", info.adapter.empty() ? Json() : Json(info.adapter)},
                      {"task", info.task.empty() ? Json() : Json(info.task)},
+                     {"outputs", outputs_json(info, reranker != nullptr)},
                      {"dim", info.dim},
                      {"labels", reranker == nullptr ? Json() : Json(reranker->labels())},
                      {"activation", reranker == nullptr ? Json() : Json(to_string(reranker->activation()))},

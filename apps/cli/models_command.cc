@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "json.h"
+#include "model_outputs.h"
 #include "progress.h"
 #include "standard_streams.h"
 #include "treble/error.h"
@@ -70,7 +71,7 @@ ModelVerdict judge(const std::string& model) {
     } else {
       const SentenceEncoder encoder = SentenceEncoder::load(options);
       describe(encoder.info(), verdict);
-      verdict.kind = fmt::format("{}-dimensional vectors", encoder.info().dim);
+      verdict.kind = outputs_text(encoder.info());
     }
   } catch (const Error& error) {
     verdict.error = error.what();

@@ -14,6 +14,7 @@ struct EmbedSummary {
   const BulkResult* result = nullptr;  ///< never null when used
   const ModelInfo* model = nullptr;    ///< never null when used
   EncodeOptions options;
+  OutputKind kind = OutputKind::dense;
   std::int64_t dim = 0;
   Precision precision = Precision::float32;
   std::int64_t columns = 0;  ///< of the output: fewer than dim where bits are packed

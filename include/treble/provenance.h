@@ -7,6 +7,7 @@
 
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/output_options.h"
 #include "treble/post_transform.h"
 #include "treble/precision.h"
 #include "treble/sentence_encoder.h"
@@ -19,6 +20,10 @@ namespace treble {
 /// Hashes the model's files at the first call. Throws what SentenceEncoder::encode throws for such options, and
 /// Error{not_found, io} when a file of the model is gone.
 TREBLE_API std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options);
+
+/// The same of an output of this kind. Of what is not dense: "output" names the kind, "dim" is the size of the
+/// vocabulary, and what is about dense vectors alone is left out.
+TREBLE_API std::string provenance_json(const SentenceEncoder& encoder, OutputKind kind, const OutputOptions& options);
 
 /// The part of such an object that vectors depend on: all but names, places, times and what follows from the rest (and
 /// the instruction set, where it does not matter). Equal identities give equal vectors for equal texts, so this is what

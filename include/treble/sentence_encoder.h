@@ -13,6 +13,7 @@
 
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/output_options.h"
 #include "treble/pooling_mode.h"
 #include "treble/similarity.h"
 
@@ -60,9 +61,12 @@ struct ModelInfo {
   std::string dtype_reason;          ///< why `automatic` chose it, or what this CPU makes of it; may be empty
   std::string prepared_from;         ///< the file of ModelOptions::cache that int8 layers were read from; empty: none
   std::string cpu_isa;               ///< the instruction set that products run on, e.g. "AVX2"
-  std::vector<PoolingMode> pooling;  ///< at least one; several are laid side by side in this order
+  std::vector<OutputKind> outputs;   ///< that the model has; at least one
+  std::vector<PoolingMode> pooling;  ///< of dense vectors; several are laid side by side in this order
   bool normalizes = false;           ///< modules.json ends in a Normalize module
-  std::int64_t dim = 0;              ///< of the final vectors
+  std::int64_t dim = 0;              ///< of the final dense vectors; 0 without such an output
+  std::int64_t token_dim = 0;        ///< of the vectors of a multi-vector output; 0 without one
+  bool mean_max_sim = false;         ///< MaxSim of those is divided by the query's vectors (MaxSimOptions::mean)
   std::int64_t hidden_size = 0;      ///< of the encoder
   std::int64_t num_layers = 0;       ///< of the encoder
   std::int64_t num_heads = 0;        ///< query heads of a layer, or heads of its state
@@ -120,7 +124,8 @@ class SentenceEncoder {
   /// One vector a text. A text's vector depends on nothing but the text and the options: not on its companions, their
   /// order, batch_tokens or the number of threads (float32: ≤ 1e-6). An empty text is the model's special tokens alone.
   /// No texts give count = 0. Throws Error{invalid_argument, text_too_long, not_found, unsupported, non_finite,
-  /// interrupted}; Error::text_index says which text is to blame, if it is one.
+  /// interrupted}; Error::text_index says which text is to blame, if it is one. A model without a dense output is
+  /// Error{unsupported}, naming what it has (treble/outputs.h).
   TREBLE_API Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options = {}) const;
 
   /// As `encode`, into memory of the caller: `vectors` [texts.size(), output_dim(options)], row-major. Its content is

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -37,6 +38,8 @@ class TREBLE_API WholeFile {
   void write(std::span<const std::byte> bytes);
   /// Appends. Throws Error{io}.
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// Overwrites what was appended, from byte `offset` on: a header whose sizes are known at the end. Throws Error{io}.
+  void rewrite(std::uint64_t offset, std::string_view text);
 
   /// Waits until the content is on the disk, then gives the file its name. Throws Error{io}, and
   /// Error{invalid_argument} when something has taken a name that was not to be replaced: the finished file then stays

@@ -110,6 +110,16 @@ void WholeFile::write(std::span<const std::byte> bytes) {
   }
 }
 
+void WholeFile::rewrite(std::uint64_t offset, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, text.data(), text.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_io("write");
+    text.remove_prefix(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+}
+
 void WholeFile::give_name() {
   if (existing_ == Existing::replace) {
     if (::rename(path_.c_str(), target_.c_str()) != 0) fail_io("rename");

@@ -1,10 +1,10 @@
-#include <chrono>
 #include <string>
 #include <utility>
 
 #include "base/fail.h"
 #include "base/json_text.h"
 #include "bulk/batch_reader.h"
+#include "bulk/batch_texts.h"
 #include "bulk/metadata.h"
 #include "treble/bulk.h"
 #include "treble/post_transform.h"
@@ -15,34 +15,6 @@ namespace treble {
 using namespace internal;
 
 namespace {
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// The engine counts texts from the start of a call: "text 3: …". People want to know which text of their input it was.
-Error with_place(const Error& error, const BulkBatch& batch, const TextSource& source) {
-  const std::string_view message = error.what();
-  const auto row = error.text_index();
-  if (!row || *row < 0 || *row >= std::ssize(batch.records)) return error;
-  const std::string place = source.place(batch.records[static_cast<std::size_t>(*row)]);
-  const std::int64_t index = batch.first_index + *row;
-  // Messages about one text begin with its index in the call.
-  const std::string own = fmt::format("text {}: ", *row);
-  const std::string_view rest = message.starts_with(own) ? message.substr(own.size()) : message;
-  return {error.code(),
-          fmt::format("{}{}text {}: {}", place, place.empty() ? "" : ": ", index, rest),
-          {.text_index = index, .file = error.file()}};
-}
-
-void add_counts(const Embeddings& embeddings, BulkState& state) {
-  state.count += embeddings.count;
-  for (const TokenCount& text : embeddings.token_counts) {
-    state.tokens += text.tokens;
-    state.tokens_used += text.used;
-    state.truncated_texts += text.used < text.tokens ? 1 : 0;
-  }
-}
 
 /// The shortest decimals, of which the double that JSON holds is not the float itself but its spelling.
 Json short_numbers(std::span<const float> values) {
@@ -75,8 +47,6 @@ struct BulkJob::Impl {
       : encoder(the_encoder), options(std::move(the_options)) {}
 
   Embeddings encode(std::span<const std::string_view> texts) const;
-  /// The next batch; nothing at the end of the source and, with `stopped` set, after a stop.
-  std::optional<BulkBatch> next_batch(BatchReader& reader, bool& stopped) const;
   Embeddings encode_batch(const BulkBatch& batch, const TextSource& source) const;
   static void write_batch(const BulkBatch& batch, const Embeddings& embeddings, const TextSource& source,
                           VectorSink& sink);
@@ -99,11 +69,8 @@ Embeddings BulkJob::Impl::encode(std::span<const std::string_view> texts) const 
 }
 
 Embeddings BulkJob::Impl::encode_batch(const BulkBatch& batch, const TextSource& source) const {
-  std::vector<std::string_view> texts;
-  texts.reserve(batch.records.size());
-  for (const TextRecord& record : batch.records) texts.emplace_back(record.text);
   try {
-    return encode(texts);
+    return encode(texts_of(batch));
   } catch (const Error& error) {
     throw with_place(error, batch, source);
   }
@@ -120,18 +87,6 @@ void BulkJob::Impl::write_batch(const BulkBatch& batch, const Embeddings& embedd
   }
 }
 
-std::optional<BulkBatch> BulkJob::Impl::next_batch(BatchReader& reader, bool& stopped) const {
-  stopped = options.stop.stop_requested();
-  if (stopped) return std::nullopt;
-  try {
-    return reader.next();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::interrupted) throw;
-    stopped = true;
-    return std::nullopt;
-  }
-}
-
 void BulkJob::Impl::embed_all(TextSource& source, VectorSink& sink, BulkResult& result) const {
   const double start = steady_seconds();
   const auto report_progress = [&] {
@@ -143,12 +98,10 @@ void BulkJob::Impl::embed_all(TextSource& source, VectorSink& sink, BulkResult& 
   BatchReader reader(source, choose_batch_limits(encoder.info(), options.batch_texts),
                      {result.before.count, result.before.texts_sha256}, options.stop);
   report_progress();
-  while (const auto batch = next_batch(reader, result.stopped)) {
+  while (const auto batch = next_batch(reader, options.stop, result.stopped)) {
     const Embeddings embeddings = encode_batch(*batch, source);
     BulkState state = result.total;
-    add_counts(embeddings, state);
-    state.replaced_characters = batch->replaced;
-    state.texts_sha256 = batch->texts_sha256;
+    add_counts(embeddings.token_counts, *batch, state);
     write_batch(*batch, embeddings, source, sink);
     sink.checkpoint(state);
     result.total = std::move(state);

@@ -1,6 +1,6 @@
 #include "bulk/npy_writer.h"
 
-#include <bit>
+#include <array>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,43 +11,29 @@
 
 namespace treble::internal {
 
-static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory, and npy says '<f4'");
-
 namespace {
-
-constexpr std::string_view kMagic("\x93NUMPY\x01\x00", 8);
 
 std::uint64_t end_of(std::int64_t count, const Quantizer& rows) {
   return kNpyHeaderSize + static_cast<std::uint64_t>(count) * rows.row_bytes();
 }
 
-/// numpy's name of the element type.
-std::string_view descr_of(Precision precision) {
+NpyType type_of(Precision precision) {
   switch (precision) {
-    case Precision::float32: return "<f4";
-    case Precision::float16: return "<f2";
+    case Precision::float32: return NpyType::float32;
+    case Precision::float16: return NpyType::float16;
     case Precision::int8:
-    case Precision::binary: return "|i1";
+    case Precision::binary: return NpyType::int8;
     case Precision::uint8:
     case Precision::ubinary: break;
   }
-  return "|u1";
+  return NpyType::uint8;
 }
 
 }  // namespace
 
 std::string npy_header(std::int64_t count, const Quantizer& rows) {
-  // numpy requires the header to end in a newline and the data to begin at a multiple of 64 bytes; two counts of 19
-  // digits fit in.
-  constexpr std::size_t kDictSize = kNpyHeaderSize - kMagic.size() - 2;
-  std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}, {}), }}",
-                                 descr_of(rows.precision()), count, rows.columns());
-  dict.resize(kDictSize - 1, ' ');
-  dict += '\n';
-  std::string header(kMagic);
-  header += static_cast<char>(kDictSize & 0xFFU);
-  header += static_cast<char>(kDictSize >> 8U);
-  return header + dict;
+  const std::array<std::int64_t, 2> shape = {count, rows.columns()};
+  return npy_header(type_of(rows.precision()), shape);
 }
 
 NpyWriter::NpyWriter(RowFile& rows, Json metadata, const Quantizer& quantizer)
@@ -58,7 +44,7 @@ NpyWriter::NpyWriter(RowFile& rows, Json metadata, const Quantizer& quantizer)
 NpyWriter::NpyWriter(RowFile& rows, Json metadata, const SavedState& saved, const Quantizer& quantizer)
     : file_(rows.file()), sidecar_(rows.sidecar()), metadata_(std::move(metadata)), quantizer_(quantizer) {
   const std::string& path = file_.path();
-  if (!file_.read_at(0, kMagic.size()).starts_with(kMagic)) {
+  if (!file_.read_at(0, kNpyMagic.size()).starts_with(kNpyMagic)) {
     fail_about(path, ErrorCode::invalid_file,
                "{} is not an npy file that treble wrote; start again with VectorFileMode::replace", path);
   }

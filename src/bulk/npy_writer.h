@@ -4,15 +4,14 @@
 #include <cstdint>
 #include <string>
 
+#include "base/npy_header.h"
 #include "bulk/metadata.h"
 #include "bulk/row_file.h"
 #include "treble/bulk.h"
 
 namespace treble::internal {
 
-/// The header of an array [count, columns] of the precision's numbers in C order, npy format 1.0. Always kNpyHeaderSize
-/// bytes, so that the count can grow in place.
-inline constexpr std::size_t kNpyHeaderSize = 128;
+/// The header of an array [count, columns] of the precision's numbers, which can grow in place.
 std::string npy_header(std::int64_t count, const Quantizer& rows);
 
 class NpyWriter : public VectorSink {

@@ -8,6 +8,8 @@
 
 #include "engine/encoder_access.h"
 #include "kernels/compute_isa.h"
+#include "treble/multi_vector.h"
+#include "treble/sparse.h"
 
 namespace treble::internal {
 
@@ -66,6 +68,29 @@ double correlation(const Embeddings& a, const Embeddings& b, std::size_t column)
   return square_a == 0 || square_b == 0 ? 0 : both / std::sqrt(square_a * square_b);
 }
 
+/// The mean over the texts; of two without any weight, 1.
+double sparse_cosine(const SparseVectors& exact, const SparseVectors& candidate) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < exact.count; ++i) {
+    const SparseRow a = exact.row(i);
+    const SparseRow b = candidate.row(i);
+    const double lengths = std::sqrt(double{dot(a, a)} * double{dot(b, b)});
+    sum += lengths > 0 ? double{dot(a, b)} / lengths : static_cast<double>(a.values.empty() && b.values.empty());
+  }
+  return sum / static_cast<double>(exact.count);
+}
+
+/// Of the vectors of all tokens.
+double token_cosine(const MultiVectors& expected, const MultiVectors& found) {
+  double sum = 0;
+  const auto dim = static_cast<std::size_t>(expected.dim);
+  const auto rows = static_cast<std::size_t>(expected.offsets.back());
+  for (std::size_t row = 0; row < rows; ++row) {
+    sum += cosine(std::span(expected.values).subspan(row * dim, dim), std::span(found.values).subspan(row * dim, dim));
+  }
+  return sum / static_cast<double>(rows);
+}
+
 }  // namespace
 
 std::vector<ComputeType> fast_compute_types() {
@@ -77,6 +102,10 @@ std::vector<ComputeType> fast_compute_types() {
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
   const auto texts = samples();
   const std::vector<std::string_view> views(texts.begin(), texts.end());
+  if (exact.info().dim == 0 && exact.info().token_dim > 0) {
+    return token_cosine(encode_multi(exact, views), encode_multi(candidate, views));
+  }
+  if (exact.info().dim == 0) return sparse_cosine(encode_sparse(exact, views), encode_sparse(candidate, views));
   const auto expected = exact.encode(views);
   const auto found = candidate.encode(views);
   double sum = 0;

@@ -20,6 +20,7 @@
 #include "treble/error.h"
 #include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
+#include "treble/sparse.h"
 #include "treble/tokens.h"
 
 namespace treble::internal {
@@ -27,11 +28,19 @@ namespace treble::internal {
 class CallWatch;
 class Encoder;
 
+/// What texts are filled up with, behind their last token.
+struct TokenExpansion {
+  std::int64_t length = 0;  ///< tokens of a text, after that
+  std::int32_t token = 0;
+  bool attended = false;  ///< whether tokens attend to it
+};
+
 /// How the texts of one call are read, and what their vectors are.
 struct CallPlan {
   std::string prompt;
   std::int32_t prompt_tokens = 0;
   TokenizeOptions tokenize;
+  std::optional<TokenExpansion> expansion = {};
   ModuleChainOptions output;
   std::int64_t dim = 0;
   /// How many tokens that are not `padding_idx` a text may have; unset: every token counts.
@@ -122,6 +131,10 @@ struct EncoderAccess {
                                                         const TokenizationOptions& options);
   static std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t> ids,
                             bool skip_special_tokens);
+
+  /// Sparse vectors of queries, of a model that reads them by a table. Throws what encode throws for texts.
+  static SparseVectors read_queries(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                    const EncodeOptions& options, std::optional<std::int64_t> max_active_dims);
 
   /// Waits for one of the model's threads to be free and carries the batch through the model on this one, with those
   /// that have nothing to do where `all_threads`. Returns the sequences whose vectors are not finite; the others' are

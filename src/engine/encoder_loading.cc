@@ -1,5 +1,6 @@
 // Loading a model: its files, the int8 calibration, the choice of ComputeType::automatic.
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/cpu.h"
@@ -8,6 +9,7 @@
 #include "engine/compute_choice.h"
 #include "engine/int8_cache.h"
 #include "engine/model_info.h"
+#include "engine/multi_vector_head.h"
 #include "engine/rounding_sentences.h"
 #include "engine/sentence_encoder_impl.h"
 #include "kernels/compute_isa.h"
@@ -30,8 +32,17 @@ Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& setti
     return Tokenizer::from_file(settings.parts.transformer / "tokenizer.json",
                                 {.special_tokens_as_text = options.special_tokens_as_text});
   }
-  return Tokenizer::from_folder(settings.parts.transformer, {.special_tokens_as_text = options.special_tokens_as_text,
-                                                             .lowercase = settings.lowercase});
+  if (settings.multi_vector && !settings.multi_vector->marks.empty() && options.special_tokens_as_text) {
+    fail(ErrorCode::unsupported,
+         "ModelOptions::special_tokens_as_text would split the marks that this multi-vector model puts before queries "
+         "and "
+         "documents; leave it out");
+  }
+  Tokenizer tokenizer = Tokenizer::from_folder(
+      settings.parts.transformer,
+      {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase});
+  if (settings.multi_vector) make_marks_special(*settings.multi_vector, tokenizer);
+  return tokenizer;
 }
 
 EncoderConfig read_config(const ModelParts& parts) {
@@ -56,8 +67,10 @@ void give_back_freed_memory() {
 #endif
 }
 
-/// What follows the encoder: the folder's modules, or the head in the model's weights.
-ModuleChain load_modules(const ModelSettings& settings, const Encoder& encoder) {
+/// What follows the encoder where texts get a vector: the folder's modules, or the head in the model's weights.
+std::optional<ModuleChain> load_modules(const ModelSettings& settings, const OutputHeads& heads,
+                                        const Encoder& encoder) {
+  if (!heads.dense) return std::nullopt;
   const std::int64_t hidden = encoder.config().output_width();
   if (settings.purpose == ModelPurpose::vectors) {
     return ModuleChain::load(settings.parts.folder, hidden, settings.parts.is_static);
@@ -90,8 +103,9 @@ SentenceEncoder::Impl::Impl(const ModelOptions& options, ModelSettings read_sett
       loading_tokenizer(std::async(std::launch::async, load_tokenizer, std::cref(options), std::cref(settings))),
       encoder(load_any_encoder(settings.parts, lengths,
                                {options.dtype, &pool, &calibration, prepared, settings.parts.adapter})),
-      modules(load_modules(settings, encoder)),
-      tokenizer(loading_tokenizer.get()) {}
+      tokenizer(loading_tokenizer.get()),
+      heads(load_output_heads(settings, {encoder, tokenizer}, options.dtype)),
+      modules(load_modules(settings, heads, encoder)) {}
 
 /// Built-in sentence `index`; of a model for scores, with the next one as a pair.
 TokenizedText SentenceEncoder::Impl::calibration_item(std::size_t index) const {
@@ -149,7 +163,8 @@ SentenceEncoder EncoderAccess::load(const ModelOptions& options, ModelPurpose pu
                                .limit = impl->limit,
                                .lengths = impl->lengths,
                                .encoder = impl->encoder,
-                               .modules = impl->modules,
+                               .heads = impl->heads,
+                               .modules = impl->modules ? &*impl->modules : nullptr,
                                .tokenizer = impl->tokenizer,
                                .threads = impl->pool.size()});
   if (prepared) {

@@ -51,8 +51,9 @@ class LayerPooler : public AttentionObserver {
 
 LayerVectors EncoderAccess::room_for_layers(const SentenceEncoder& encoder, const EncodeOptions& options,
                                             std::size_t texts, std::size_t layers) {
+  encoder.validate(options);
   LayerVectors room{.texts = static_cast<std::int64_t>(texts),
-                    .pooled_width = encoder.impl_->modules.pooling_width(),
+                    .pooled_width = encoder.impl_->modules->pooling_width(),
                     .dim = encoder.output_dim(options)};
   room.layers.assign(layers, std::vector<float>(texts * static_cast<std::size_t>(room.pooled_width)));
   room.final_vectors.resize(texts * static_cast<std::size_t>(room.dim));
@@ -78,7 +79,7 @@ void EncoderAccess::encode_layers(const SentenceEncoder& encoder, const LayerCal
   model.run_batches(
       batches, Batching::repeatable, watch,
       [&](const Execution& execution, EncodeWorker& worker, const PackedBatch& batch) {
-        LayerPooler pooler(model.modules, execution, call.layers, call.first_row, out);
+        LayerPooler pooler(*model.modules, execution, call.layers, call.first_row, out);
         const ConstMatrixView hidden = model.encoder.run({.execution = execution,
                                                           .workspace = worker.layers,
                                                           .temperatures = {&options.temperature, 1},
@@ -86,14 +87,14 @@ void EncoderAccess::encode_layers(const SentenceEncoder& encoder, const LayerCal
                                                           .state_controls = {&options.state, 1},
                                                           .observer = &pooler},
                                                          batch);
-        const std::int64_t width = model.modules.full_width();
+        const std::int64_t width = model.modules->full_width();
         const MatrixView pooled(worker.pooled.ensure(static_cast<std::size_t>(batch.num_sequences() * width)),
                                 batch.num_sequences(), width);
-        model.modules.run(execution, batch, hidden, pooled);
+        model.modules->run(execution, batch, hidden, pooled);
         for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
           const std::int64_t text = batch.text_index[static_cast<std::size_t>(sequence)];
           const auto vector = rows.subspan(static_cast<std::size_t>(text) * dim, dim);
-          model.modules.finish(pooled.row_span(sequence), plan.output, vector);
+          model.modules->finish(pooled.row_span(sequence), plan.output, vector);
           if (std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); })) continue;
           throw non_finite_vector(static_cast<std::int64_t>(call.first_row) + text, batch.length(sequence),
                                   options.temperature);

@@ -8,6 +8,7 @@
 #include "base/json_file.h"
 #include "models/model_location.h"
 #include "models/model_parts.h"
+#include "models/router.h"
 
 namespace treble {
 
@@ -17,15 +18,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 18> kModelFileNames = {"adapter_config.json",
+constexpr std::array<std::string_view, 21> kModelFileNames = {"adapter_config.json",
                                                               "added_tokens.json",
+                                                              "artifact.metadata",
                                                               "chat_template.jinja",
                                                               "chat_template.json",
                                                               "config.json",
                                                               "config_sentence_transformers.json",
+                                                              "idf.json",
                                                               "merges.txt",
                                                               "model.safetensors.index.json",
                                                               "modules.json",
+                                                              "router_config.json",
                                                               "sentencepiece.bpe.model",
                                                               "special_tokens_map.json",
                                                               "spiece.model",
@@ -36,6 +40,12 @@ constexpr std::array<std::string_view, 18> kModelFileNames = {"adapter_config.js
                                                               "vocab.json",
                                                               "vocab.txt"};
 constexpr std::string_view kWeights = ".safetensors";
+/// Beside the encoder's weights, but no part of them: BGE-M3's heads.
+constexpr std::array<std::string_view, 2> kHeads = {"sparse_linear.safetensors", "colbert_linear.safetensors"};
+
+bool is_encoder_weights(std::string_view name) {
+  return name.ends_with(kWeights) && std::find(kHeads.begin(), kHeads.end(), name) == kHeads.end();
+}
 
 /// sentence_bert_config.json, and under the names of other transformers.
 bool is_sentence_config(std::string_view name) {
@@ -46,6 +56,13 @@ bool is_sentence_config(std::string_view name) {
 std::set<std::string> module_folders(const fs::path& folder) {
   std::set<std::string> folders = {""};
   if (!fs::exists(folder / "modules.json")) return folders;
+  if (const auto router = read_router(folder)) {
+    folders.insert(fs::relative(router->file.parent_path(), folder).lexically_normal().generic_string());
+    for (const auto& [route, modules] : router->routes) {
+      for (const RoutedModule& module : modules) folders.insert(module.path);
+    }
+    return folders;
+  }
   for (const auto& module : parse_json_file(folder / "modules.json")) {
     if (!module.is_object()) continue;
     const auto path = module.find("path");
@@ -73,7 +90,7 @@ std::vector<ModelFile> model_files(const std::string& model) {
       const std::string name = entry.path().filename().string();
       if (!is_model_file_name(name) || entry.is_directory(error)) continue;
       const std::string full = (fs::path(part) / name).lexically_normal().generic_string();
-      files[full] = {full, entry.path(), holds_encoder && name.ends_with(kWeights)};
+      files[full] = {full, entry.path(), holds_encoder && is_encoder_weights(name)};
     }
   }
   std::vector<ModelFile> result;

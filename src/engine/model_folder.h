@@ -3,17 +3,21 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/length_limit.h"
+#include "engine/multi_vector_config.h"
 #include "engine/score_settings.h"
+#include "engine/sparse_settings.h"
 #include "models/model_parts.h"
 #include "treble/similarity.h"
 
 namespace treble::internal {
 
-/// What a model is loaded for: vectors of texts, or the logits of its head for sequence classification in their place.
+/// What a model is loaded for: vectors of texts (dense, sparse or one a token), or the logits of its head for sequence
+/// classification in their place.
 enum class ModelPurpose { vectors, scores };
 
 struct ModelSettings {
@@ -26,7 +30,9 @@ struct ModelSettings {
   std::string default_prompt_name;
   Similarity similarity = Similarity::cosine;
   ModelPurpose purpose = ModelPurpose::vectors;
-  ScoreSettings scores = {};  ///< of that purpose
+  ScoreSettings scores = {};   ///< of that purpose
+  SparseSettings sparse = {};  ///< of vectors
+  std::optional<MultiVectorSettings> multi_vector = {};
   /// What the files say that was not used.
   std::vector<std::string> warnings;
 };

@@ -29,6 +29,26 @@ std::string sha256_of(std::string_view text) {
   return hash.hex_digest();
 }
 
+void describe_modules(const LoadedModel& model, ModelInfo& info) {
+  if (model.modules != nullptr) {
+    info.pooling = model.modules->pooling_modes();
+    info.normalizes = model.modules->normalizes();
+    info.dim = model.modules->output_dim({});
+    info.modules = model.modules->descriptions();
+    info.warnings = model.modules->warnings();
+  } else {
+    info.modules.emplace_back("Transformer");
+  }
+  if (model.heads.multi_vector) {
+    const auto warnings = model.heads.multi_vector->warnings();
+    info.warnings.insert(info.warnings.end(), warnings.begin(), warnings.end());
+    info.token_dim = model.heads.multi_vector->chain().dim();
+    info.mean_max_sim = model.heads.multi_vector->settings().mean_max_sim;
+  }
+  const auto more = model.heads.descriptions();
+  info.modules.insert(info.modules.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
 ModelInfo describe_model(const LoadedModel& model) {
@@ -43,9 +63,7 @@ ModelInfo describe_model(const LoadedModel& model) {
   info.compute_dtype = model.options.dtype;
   info.dtype_reason = compute_type_note(model.options.dtype);
   info.cpu_isa = compute_isa();
-  info.pooling = model.modules.pooling_modes();
-  info.normalizes = model.modules.normalizes();
-  info.dim = model.modules.output_dim({});
+  info.outputs = model.heads.kinds();
   info.hidden_size = config.hidden_size;
   info.num_layers = config.num_layers;
   info.num_heads = config.num_heads;
@@ -65,7 +83,7 @@ ModelInfo describe_model(const LoadedModel& model) {
   if (const auto baked = read_baked(info.path)) info.baked_temperature = to_string(*baked);
   info.adapter = adapter_name(model.settings.parts);
   info.task = model.settings.parts.task;
-  info.modules = model.modules.descriptions();
+  describe_modules(model, info);
   info.prompts = model.settings.prompts;
   info.default_prompt_name = model.settings.default_prompt_name;
   info.similarity = model.settings.similarity;
@@ -73,8 +91,7 @@ ModelInfo describe_model(const LoadedModel& model) {
   info.special_tokens_as_text = model.options.special_tokens_as_text;
   info.threads = model.threads;
   if (!model.limit.warning.empty()) info.warnings.push_back(model.limit.warning);
-  for (const auto& some :
-       {config.warnings, model.settings.warnings, model.modules.warnings(), model.tokenizer.warnings()}) {
+  for (const auto& some : {config.warnings, model.settings.warnings, model.tokenizer.warnings()}) {
     info.warnings.insert(info.warnings.end(), some.begin(), some.end());
   }
   return info;

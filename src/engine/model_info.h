@@ -6,6 +6,7 @@
 
 #include "engine/length_limit.h"
 #include "engine/model_folder.h"
+#include "engine/output_heads.h"
 #include "models/encoder.h"
 #include "pooling/module_chain.h"
 #include "tokenizer/tokenizer.h"
@@ -19,7 +20,8 @@ struct LoadedModel {
   const LengthLimit& limit;
   const LengthPlan& lengths;
   const Encoder& encoder;
-  const ModuleChain& modules;
+  const OutputHeads& heads;
+  const ModuleChain* modules;  ///< of the dense output; null: there is none
   const Tokenizer& tokenizer;
   int threads;
 };

@@ -4,7 +4,9 @@
 
 #include "base/fail.h"
 #include "base/json_text.h"
+#include "engine/output_collector.h"
 #include "engine/vector_identity.h"
+#include "treble/outputs.h"
 #include "treble/version.h"
 
 namespace treble {
@@ -56,11 +58,9 @@ void add_prompt(const EncodeOptions& options, const ModelInfo& model, Json& json
   }
 }
 
-}  // namespace
-
-std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options) {
+/// The model, and what changes its hidden states but the texts' limits.
+Json describe_reading(const SentenceEncoder& encoder, const EncodeOptions& options) {
   const ModelInfo& model = encoder.info();
-  const std::int64_t dim = encoder.output_dim(options);
   Json json;
   json["treble"] = version();
   json["numerics"] = numerics_version();
@@ -69,20 +69,62 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
   json["temper_position_bias"] = options.temper_position_bias;
   add_state(options.state, json);
   json["tempered_layers"] = model.tempered_layers;
-  json["pooling"] = to_string(model.pooling);
-  json["normalized"] = options.normalize.value_or(model.normalizes);
-  json["similarity"] = to_string(model.similarity);
+  return json;
+}
+
+void add_computation(const ModelInfo& model, Json& json) {
   json["dtype"] = "float32";
   json["compute_dtype"] = to_string(model.compute_dtype);
   json["dtype_reason"] = model.dtype_reason;
   json["cpu_isa"] = model.cpu_isa;
-  json["dim"] = dim;
-  json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
+}
+
+void add_limits(const EncodeOptions& options, const ModelInfo& model, Json& json) {
   json["max_length"] = options.max_length.value_or(model.max_length);
   json["position_extension"] = to_string(model.extension);
   json["truncation"] = to_string(options.truncation.value_or(model.truncation));
   add_prompt(options, model, json);
   json["special_tokens_as_text"] = model.special_tokens_as_text;
+}
+
+}  // namespace
+
+std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  const std::int64_t dim = encoder.output_dim(options);
+  const ModelInfo& model = encoder.info();
+  Json json = describe_reading(encoder, options);
+  json["pooling"] = to_string(model.pooling);
+  json["normalized"] = options.normalize.value_or(model.normalizes);
+  json["similarity"] = to_string(model.similarity);
+  add_computation(model, json);
+  json["dim"] = dim;
+  json["dimensions"] = options.dimensions ? Json(*options.dimensions) : Json();
+  add_limits(options, model, json);
+  return internal::json_text(json);
+}
+
+std::string provenance_json(const SentenceEncoder& encoder, OutputKind kind, const OutputOptions& options) {
+  validate_outputs(encoder, {&kind, 1}, options);
+  const EncodeOptions encode = internal::reading_options(encoder, options);
+  if (kind == OutputKind::dense) return provenance_json(encoder, encode);
+  const ModelInfo& model = encoder.info();
+  Json json = describe_reading(encoder, encode);
+  json["output"] = to_string(kind);
+  json["modules"] = model.modules;
+  const auto role = internal::role_that_matters(encoder, options);
+  json["role"] = role ? Json(to_string(*role)) : Json();
+  add_computation(model, json);
+  if (kind == OutputKind::sparse) {
+    const auto count = internal::max_active_dims(encoder, options);
+    json["similarity"] = "dot";
+    json["dim"] = model.vocab_size;
+    json["max_active_dims"] = count ? Json(*count) : Json();
+  }
+  if (kind == OutputKind::multi_vector) {
+    json["similarity"] = model.mean_max_sim ? "meanmaxsim" : "maxsim";
+    json["dim"] = model.token_dim;
+  }
+  add_limits(encode, model, json);
   return internal::json_text(json);
 }
 

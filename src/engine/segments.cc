@@ -31,8 +31,8 @@ bool SentenceEncoder::Impl::reads_in_segments(const BatchCall& call) const {
 void SentenceEncoder::Impl::encode_in_segments(const Execution& execution, EncodeWorker& worker, const BatchCall& call,
                                                MatrixView pooled) const {
   const PackedBatch& batch = call.batch;
-  const bool last_only = modules.pooled_token() == PoolingMode::last_token;
-  TextPool pooling = modules.start_text(batch.total_tokens(), batch.prompt_tokens.front());
+  const bool last_only = modules->pooled_token() == PoolingMode::last_token;
+  TextPool pooling = modules->start_text(batch.total_tokens(), batch.prompt_tokens.front());
   RecurrentState state;
   state.total_tokens = batch.total_tokens();
   for (const PackedBatch& segment : segments_of(batch)) {
@@ -48,10 +48,10 @@ void SentenceEncoder::Impl::encode_in_segments(const Execution& execution, Encod
     if (!last_only) {
       pooling.add(execution, hidden);
     } else if (state.tokens == batch.total_tokens()) {
-      modules.run(execution, one_token_each(batch), hidden, pooled);
+      modules->run(execution, one_token_each(batch), hidden, pooled);
     }
   }
-  if (!last_only) modules.run(execution, pooling, pooled.row_span(0));
+  if (!last_only) modules->run(execution, pooling, pooled.row_span(0));
 }
 
 }  // namespace treble

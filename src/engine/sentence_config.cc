@@ -55,9 +55,15 @@ struct TaskNames {
 
 constexpr TaskNames kFeatures = {"feature-extraction", "last_hidden_state", "token_embeddings"};
 constexpr TaskNames kClassification = {"sequence-classification", "logits", "scores"};
+constexpr TaskNames kFillMask = {"fill-mask", "logits", "token_embeddings"};
 
 const TaskNames& names_of(TransformerTask task) {
-  return task == TransformerTask::feature_extraction ? kFeatures : kClassification;
+  switch (task) {
+    case TransformerTask::feature_extraction: break;
+    case TransformerTask::sequence_classification: return kClassification;
+    case TransformerTask::fill_mask: return kFillMask;
+  }
+  return kFeatures;
 }
 
 void require_text(const nlohmann::json& params, const JsonObject& json, const TaskNames& names) {
@@ -73,7 +79,9 @@ void require_text(const nlohmann::json& params, const JsonObject& json, const Ta
 
 /// Which output of the model stands for a text. Absent: the last hidden state, as in files written before release 5.4.
 void check_modality(const JsonObject& json, const TaskNames& names) {
-  const std::string task = json.string("transformer_task").value_or(kFeatures.task);
+  // Files of before release 5.4 do not say it of an MLMTransformer, whose task it is.
+  const bool fill_mask = names.task == kFillMask.task;
+  const std::string task = json.string("transformer_task").value_or(fill_mask ? kFillMask.task : kFeatures.task);
   if (task != names.task) {
     fail_at(json, ErrorCode::unsupported, R"("transformer_task" is "{:.40}"; Treble serves "{}" here)", task,
             names.task);
@@ -242,13 +250,17 @@ std::optional<StatedLimit> read_own_limit(const JsonObject& json) {
   return read_limit(json, "max_seq_length");
 }
 
-void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings) {
+void check_other_keys(const JsonObject& json, bool of_tokens, SentenceConfig& config) {
   constexpr std::array<std::string_view, 16> kRead = {
       "max_seq_length",   "do_lower_case",     "modality_config", "module_output_name",
       "transformer_task", "processing_kwargs", "model_args",      "model_kwargs",
       "config_args",      "config_kwargs",     "tokenizer_args",  "unpad_inputs",
       "tokenizer_kwargs", "cache_dir",         "backend",         "processor_kwargs"};
   for (const auto& [key, value] : json.value().items()) {
+    if (of_tokens && is_one_of(key, {"query_length", "document_length", "query_expansion"})) {
+      config.tokens[key] = value;
+      continue;
+    }
     if (value.is_null() || std::find(kRead.begin(), kRead.end(), key) != kRead.end()) continue;
     if (is_one_of(key, {"query_expansion", "tokenizer_name_or_path"})) {
       fail_at(json, ErrorCode::unsupported, "Treble does not obey \"{}\" ({:.100})", key, json_text(value));
@@ -256,17 +268,17 @@ void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings
     const char* why = is_one_of(key, {"query_length", "document_length"})
                           ? "sentence-transformers uses it in encode_query and encode_document only"
                           : "nothing is known of it";
-    warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: {}", json.origin(), key, why));
+    config.warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: {}", json.origin(), key, why));
   }
 }
 
-SentenceConfig parse(const JsonObject& json, const fs::path& folder, const TaskNames& names) {
+SentenceConfig parse(const JsonObject& json, const fs::path& folder, const TaskNames& names, bool of_tokens) {
   SentenceConfig config;
   check_modality(json, names);
   check_arguments(json, folder, kModelArguments);
   check_arguments(json, folder, kConfigArguments);
   check_arguments(json, folder, kTokenizerArguments);
-  check_other_keys(json, config.warnings);
+  check_other_keys(json, of_tokens, config);
   config.lowercase = json.boolean("do_lower_case").value_or(false);
   config.own = read_own_limit(json);
   config.call = read_processing(json, config.warnings);
@@ -286,14 +298,14 @@ std::vector<std::string> sentence_config_names(const fs::path& folder) {
   return names;
 }
 
-SentenceConfig read_sentence_config(const fs::path& folder, TransformerTask task) {
+SentenceConfig read_sentence_config(const fs::path& folder, TransformerTask task, bool of_tokens) {
   SentenceConfig config;
   std::string read;
   for (const char* name : kConfigNames) {
     if (!is_there(folder / name)) continue;
     const auto json = JsonObject::from_file(folder / name);
     if (json.value().empty()) continue;
-    config = parse(json, folder, names_of(task));
+    config = parse(json, folder, names_of(task), of_tokens);
     read = name;
     break;
   }

@@ -46,7 +46,7 @@ Embeddings internal::room_for(std::size_t count, std::int64_t dim) {
 
 /// The tokens that the vectors come from, where that is one a text; empty: all.
 std::vector<std::int64_t> SentenceEncoder::Impl::kept_tokens(const PackedBatch& batch) const {
-  const auto mode = modules.pooled_token();
+  const auto mode = modules->pooled_token();
   std::vector<std::int64_t> kept;
   if (!mode || !encoder.can_keep_tokens()) return kept;
   for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
@@ -61,8 +61,8 @@ std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& e
                                                               const BatchCall& call) const {
   const PackedBatch& batch = call.batch;
   const PackedBatch& pooled_batch = call.pooled != nullptr ? *call.pooled : batch;
-  const auto size = static_cast<std::size_t>(pooled_batch.num_sequences() * modules.full_width());
-  const MatrixView pooled(worker.pooled.ensure(size), pooled_batch.num_sequences(), modules.full_width());
+  const auto size = static_cast<std::size_t>(pooled_batch.num_sequences() * modules->full_width());
+  const MatrixView pooled(worker.pooled.ensure(size), pooled_batch.num_sequences(), modules->full_width());
   if (reads_in_segments(call)) {
     encode_in_segments(execution, worker, call, pooled);
   } else {
@@ -74,12 +74,12 @@ std::vector<std::int64_t> SentenceEncoder::Impl::encode_batch(const Execution& e
                                                 .state_controls = call.state_controls,
                                                 .kept_tokens = kept},
                                                batch);
-    modules.run(execution, kept.empty() ? pooled_batch : one_token_each(batch), hidden, pooled);
+    modules->run(execution, kept.empty() ? pooled_batch : one_token_each(batch), hidden, pooled);
   }
   std::vector<std::int64_t> non_finite;
   for (std::int64_t sequence = 0; sequence < pooled_batch.num_sequences(); ++sequence) {
     const VectorTarget& target = call.targets[static_cast<std::size_t>(sequence)];
-    modules.finish(pooled.row_span(sequence), target.options, target.vector);
+    modules->finish(pooled.row_span(sequence), target.options, target.vector);
     const bool finite =
         std::all_of(target.vector.begin(), target.vector.end(), [](float value) { return std::isfinite(value); });
     if (!finite) non_finite.push_back(sequence);

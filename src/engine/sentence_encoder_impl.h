@@ -6,6 +6,7 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "engine/encoder_access.h"
 #include "engine/length_limit.h"
 #include "engine/model_folder.h"
+#include "engine/output_heads.h"
 #include "kernels/execution.h"
 #include "layers/layer_call.h"
 #include "models/encoder.h"
@@ -88,6 +90,8 @@ struct SentenceEncoder::Impl {
   std::int64_t resolve_max_length(const EncodeOptions& options) const;
   void check_temperature(const EncodeOptions& options) const;
   void check_state_control(const EncodeOptions& options) const;
+  /// What calls for every output check of their options.
+  void check_call(const EncodeOptions& options) const;
   void check_prompt_fits(const std::string& prompt, std::int64_t max_length) const;
   CallPlan plan_reading(const EncodeOptions& options) const;
   CallPlan plan(const EncodeOptions& options) const;
@@ -102,7 +106,7 @@ struct SentenceEncoder::Impl {
   std::vector<TokenizedText> tokenize(std::span<const TextPair> pairs, const CallPlan& plan, CallWatch* watch);
   std::vector<std::int64_t> kept_tokens(const PackedBatch& batch) const;
   std::int64_t output_dim(const EncodeOptions& options) const {
-    return modules.output_dim({options.normalize, options.dimensions});
+    return modules->output_dim({options.normalize, options.dimensions});
   }
   void validate(const EncodeOptions& options) const;
   Embeddings encode(std::span<const std::string_view> texts, const EncodeOptions& options, Batching batching);
@@ -135,8 +139,10 @@ struct SentenceEncoder::Impl {
   /// Read beside the weights.
   std::future<Tokenizer> loading_tokenizer;
   Encoder encoder;
-  ModuleChain modules;
   Tokenizer tokenizer;
+  OutputHeads heads;
+  /// Of a model with a dense output.
+  std::optional<ModuleChain> modules;
   ModelInfo info;
   std::once_flag hash_once;
   std::string weights_sha256;

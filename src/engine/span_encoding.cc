@@ -38,7 +38,7 @@ PackedBatch spans_of(const PackedBatch& batch, std::span<const std::size_t> ends
 SpanEmbeddings SentenceEncoder::Impl::encode_spans(std::span<const std::string_view> texts,
                                                    const EncodeOptions& options, std::int64_t max_tokens) {
   const CallPlan call_plan = plan(options);
-  for (const PoolingMode mode : modules.pooling_modes()) {
+  for (const PoolingMode mode : modules->pooling_modes()) {
     if (mode != PoolingMode::cls && mode != PoolingMode::last_token) continue;
     fail(ErrorCode::unsupported,
          "late chunking averages the token vectors of each part of a text, and this model's vector is that of a single "

@@ -9,6 +9,7 @@
 #include "base/fail_about.h"
 #include "engine/call_watch.h"
 #include "engine/encoder_access.h"
+#include "engine/output_collector.h"
 #include "engine/sentence_encoder_impl.h"
 #include "layers/attention_observer.h"
 
@@ -104,6 +105,11 @@ std::vector<TokenEmbeddings> embed_all_tokens(const SentenceEncoder& encoder, st
   return embeddings;
 }
 
+/// Models without dense vectors have tokens too.
+CallPlan plan_of_first_output(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  return internal::plan_outputs(encoder, std::span(encoder.info().outputs).first(1), {.encode = options});
+}
+
 }  // namespace
 
 CallPlan SentenceEncoder::Impl::plan_token_ids(const EncodeOptions& options) const {
@@ -167,7 +173,7 @@ std::string SentenceEncoder::Impl::decode(std::span<const std::int32_t> ids, boo
 
 std::vector<TokenIds> token_ids(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                 const EncodeOptions& options) {
-  const internal::CallPlan plan = internal::EncoderAccess::plan(encoder, options);
+  const internal::CallPlan plan = plan_of_first_output(encoder, options);
   std::vector<TokenIds> ids(texts.size());
   internal::EncoderAccess::parallel_for(encoder, static_cast<std::int64_t>(texts.size()), [&](std::int64_t index) {
     const auto i = static_cast<std::size_t>(index);
@@ -192,7 +198,7 @@ std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t>
 
 std::vector<TokenEmbeddings> token_embeddings(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                               const EncodeOptions& options) {
-  encoder.validate(options);
+  plan_of_first_output(encoder, options);
   return embed_all_tokens(encoder, std::ssize(texts), options, [&](std::size_t index, auto& observer) {
     try {
       return internal::EncoderAccess::observe(encoder, texts.subspan(index, 1), options, observer).front();

@@ -22,6 +22,15 @@ EncoderConfig read_albert_config(const JsonObject& json) {
   return config;
 }
 
+MaskedLmHeadConfig albert_masked_lm_head(const JsonObject& json) {
+  return {.dense = "predictions.dense",
+          .activation = read_activation(json, "hidden_act", "gelu_new"),
+          .norm = "predictions.LayerNorm",
+          .norm_eps = json.number("layer_norm_eps").value_or(1e-12),
+          .decoder = "predictions.decoder",
+          .tied_bias = "predictions.bias"};
+}
+
 HeadConfig albert_head(const JsonObject& /*json*/) { return {.dense = "pooler"}; }
 
 }  // namespace
@@ -43,7 +52,7 @@ Family albert_family() {
   names.up = layer + "ffn";
   names.down = layer + "ffn_output";
   names.feed_forward_norm = layer + "full_layer_layer_norm";
-  return {{"albert"}, read_albert_config, {names}, nullptr, albert_head};
+  return {{"albert"}, read_albert_config, {names}, nullptr, albert_head, albert_masked_lm_head};
 }
 
 }  // namespace treble::internal

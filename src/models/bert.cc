@@ -45,6 +45,14 @@ HeadConfig electra_head(const JsonObject& json) {
   return head;
 }
 
+/// Of its generators.
+MaskedLmHeadConfig electra_masked_lm_head(const JsonObject& json) {
+  return {.dense = "generator_predictions.dense",
+          .norm = "generator_predictions.LayerNorm",
+          .norm_eps = json.number("layer_norm_eps").value_or(1e-12),
+          .decoder = "generator_lm_head"};
+}
+
 }  // namespace
 
 HeadConfig pooler_head(const JsonObject& /*json*/) { return {.dense = "pooler.dense"}; }
@@ -53,13 +61,22 @@ HeadConfig two_layer_head(const JsonObject& /*json*/) {
   return {.dense = "classifier.dense", .classifier = "classifier.out_proj"};
 }
 
-Family bert_family() { return {{"bert"}, read_bert_config, {bert_names()}, nullptr, pooler_head}; }
+MaskedLmHeadConfig bert_masked_lm_head(const JsonObject& json) {
+  return {.dense = "cls.predictions.transform.dense",
+          .activation = read_activation(json, "hidden_act"),
+          .norm = "cls.predictions.transform.LayerNorm",
+          .norm_eps = json.number("layer_norm_eps").value_or(1e-12),
+          .decoder = "cls.predictions.decoder",
+          .tied_bias = "cls.predictions.bias"};
+}
+
+Family bert_family() { return {{"bert"}, read_bert_config, {bert_names()}, nullptr, pooler_head, bert_masked_lm_head}; }
 
 Family electra_family() {
   WeightNames names = bert_names();
   names.prefixes = {"electra.", "model."};
   names.embedding_projection = "embeddings_project";
-  return {{"electra"}, read_electra_config, {names}, nullptr, electra_head};
+  return {{"electra"}, read_electra_config, {names}, nullptr, electra_head, electra_masked_lm_head};
 }
 
 }  // namespace treble::internal

@@ -115,6 +115,7 @@ Family deberta_v2_family() {
   family.model_types = {"deberta-v2"};
   family.read_config = read_deberta_v2_config;
   family.read_head = deberta_v2_head;
+  family.read_masked_lm_head = nullptr;  // two forms of it go by the same config
   WeightNames& names = family.names.front();
   names.prefixes = {"deberta.", "model."};
   names.relative_embeddings = "encoder.rel_embeddings";

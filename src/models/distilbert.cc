@@ -22,6 +22,13 @@ HeadConfig distilbert_head(const JsonObject& /*json*/) {
   return {.dense = "pre_classifier", .activation = Activation::relu};
 }
 
+MaskedLmHeadConfig distilbert_masked_lm_head(const JsonObject& json) {
+  return {.dense = "vocab_transform",
+          .activation = read_activation(json, "activation"),
+          .norm = "vocab_layer_norm",
+          .decoder = "vocab_projector"};
+}
+
 }  // namespace
 
 Family distilbert_family() {
@@ -38,7 +45,7 @@ Family distilbert_family() {
   names.up = "transformer.layer.{}.ffn.lin1";
   names.down = "transformer.layer.{}.ffn.lin2";
   names.feed_forward_norm = "transformer.layer.{}.output_layer_norm";
-  return {{"distilbert"}, read_distilbert_config, {names}, nullptr, distilbert_head};
+  return {{"distilbert"}, read_distilbert_config, {names}, nullptr, distilbert_head, distilbert_masked_lm_head};
 }
 
 }  // namespace treble::internal

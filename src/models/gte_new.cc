@@ -29,6 +29,16 @@ EncoderConfig read_gte_new_config(const JsonObject& json) {
   return config;
 }
 
+/// Under the names of the published code, which transformers writes too. In its own form the activation is no setting.
+MaskedLmHeadConfig gte_masked_lm_head(const JsonObject& json) {
+  const bool own = model_type_of(json) == "gte";
+  return {.dense = "lm_head.dense",
+          .activation = own ? Activation::gelu : read_activation(json, "hidden_act"),
+          .norm = "lm_head.norm",
+          .norm_eps = json.number("layer_norm_eps").value_or(1e-12),
+          .decoder = "lm_head.decoder"};
+}
+
 }  // namespace
 
 WeightNames native_gated_names(const std::vector<std::string>& prefixes) {
@@ -62,7 +72,8 @@ Family gte_new_family() {
   names.gate_first = false;
   names.down = "encoder.layer.{}.mlp.down_proj";
   names.feed_forward_norm = "encoder.layer.{}.mlp_ln";
-  return {{"new", "gte"}, read_gte_new_config, {names, native_gated_names(names.prefixes)}, nullptr, pooler_head};
+  return {{"new", "gte"}, read_gte_new_config, {names, native_gated_names(names.prefixes)},
+          nullptr,        pooler_head,         gte_masked_lm_head};
 }
 
 }  // namespace treble::internal

@@ -1,4 +1,4 @@
-// What a model for sequence classification (…ForSequenceClassification) computes from its hidden states.
+// What models with a head compute from their hidden states.
 #pragma once
 
 #include <string>
@@ -8,8 +8,9 @@
 
 namespace treble::internal {
 
-/// pooled hidden state → dense, activation → norm → classifier: one logit a label. Stems as in WeightNames; they are
-/// looked for under the encoder's prefix first, then bare. A family file fills this in.
+/// Of a model for sequence classification (…ForSequenceClassification): pooled hidden state → dense, activation → norm
+/// → classifier: one logit a label. Stems as in WeightNames; they are looked for under the encoder's prefix first, then
+/// bare. A family file fills this in.
 struct HeadConfig {
   PoolingMode pooling = PoolingMode::cls;
   std::string dense = {};  ///< [hidden, hidden]; empty: the classifier follows the pooling
@@ -19,6 +20,20 @@ struct HeadConfig {
   bool norm_bias = true;
   double norm_eps = 1e-5;
   std::string classifier = "classifier";  ///< [labels, hidden]
+};
+
+/// What a model for masked language modelling (…ForMaskedLM) computes from its hidden states: dense, activation → norm
+/// → decoder, one logit for each token of the vocabulary. Stems as in WeightNames, without a prefix.
+struct MaskedLmHeadConfig {
+  std::string dense = {};  ///< [embedding size, hidden]
+  bool dense_bias = true;
+  Activation activation = Activation::gelu;
+  std::string norm = {};  ///< a layer norm
+  bool norm_bias = true;
+  double norm_eps = 1e-12;
+  std::string decoder = {};  ///< [vocabulary, embedding size]; not in the file: the word embeddings stand for it
+  bool decoder_bias = true;
+  std::string tied_bias = {};  ///< a whole name, which stands for the decoder's bias where that is not in the file
 };
 
 }  // namespace treble::internal

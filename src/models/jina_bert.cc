@@ -33,6 +33,7 @@ EncoderConfig read_jina_bert_config(const JsonObject& json) {
 
 Family jina_bert_family() {
   Family family = bert_family();
+  family.read_masked_lm_head = nullptr;
   family.model_types = {"bert", "jina_bert"};
   family.read_config = read_jina_bert_config;
   family.claims = claims;

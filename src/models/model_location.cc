@@ -14,6 +14,7 @@
 #include "base/fail_about.h"
 #include "base/file_presence.h"
 #include "base/json_file.h"
+#include "models/router.h"
 
 namespace treble::internal {
 
@@ -102,6 +103,11 @@ fs::path transformer_folder(const fs::path& folder) {
   const auto modules = parse_json_file(folder / "modules.json");
   if (!modules.is_array() || modules.empty() || !modules.front().is_object()) {
     fail_file(folder / "modules.json", ErrorCode::invalid_file, "expected a list of modules");
+  }
+  if (const auto router = read_router(folder)) {
+    const auto* documents = router->find("document");
+    const bool encodes = documents != nullptr && documents->front().type.ends_with("Transformer");
+    return encodes ? folder / documents->front().path : folder;
   }
   const auto path = modules.front().find("path");
   if (path == modules.front().end() || !path->is_string()) return folder;

@@ -158,6 +158,20 @@ HeadConfig read_head_config(const JsonObject& json) {
       model_type_of(json));
 }
 
+std::optional<MaskedLmHeadConfig> find_masked_lm_head_config(const JsonObject& json) {
+  const Family family = find_family(json);
+  if (family.read_masked_lm_head == nullptr) return std::nullopt;
+  return family.read_masked_lm_head(json);
+}
+
+MaskedLmHeadConfig read_masked_lm_head_config(const JsonObject& json) {
+  if (auto config = find_masked_lm_head_config(json)) return *std::move(config);
+  fail_at(json, ErrorCode::unsupported,
+          "the head for masked language modelling of a {} model, which sparse vectors come from, is not known; there "
+          "are those of bert, distilbert, roberta, xlm-roberta, camembert, mpnet, electra, albert, gte and modernbert",
+          model_type_of(json));
+}
+
 EncoderConfig read_encoder_config(const std::filesystem::path& folder) {
   return read_encoder_config(JsonObject::from_file(folder / "config.json"));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/json_file.h"
@@ -20,6 +21,11 @@ EncoderConfig read_encoder_config(const JsonObject& json);
 
 /// Of a model for sequence classification. Throws Error{unsupported} for a family whose head is not known.
 HeadConfig read_head_config(const JsonObject& json);
+
+/// Of a model for masked language modelling; nothing for a family whose head is not known.
+std::optional<MaskedLmHeadConfig> find_masked_lm_head_config(const JsonObject& json);
+/// The same, where that is Error{unsupported}.
+MaskedLmHeadConfig read_masked_lm_head_config(const JsonObject& json);
 
 struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`

@@ -54,6 +54,17 @@ HeadConfig modernbert_head(const JsonObject& json) {
           .norm_eps = json.number("norm_eps").value_or(1e-5)};
 }
 
+MaskedLmHeadConfig modernbert_masked_lm_head(const JsonObject& json) {
+  return {.dense = "head.dense",
+          .dense_bias = json.boolean("classifier_bias").value_or(false),
+          .activation = read_activation(json, "classifier_activation"),
+          .norm = "head.norm",
+          .norm_bias = json.boolean("norm_bias").value_or(false),
+          .norm_eps = json.number("norm_eps").value_or(1e-5),
+          .decoder = "decoder",
+          .decoder_bias = json.boolean("decoder_bias").value_or(true)};
+}
+
 }  // namespace
 
 Family modernbert_family() {
@@ -68,7 +79,7 @@ Family modernbert_family() {
   names.gate_up = "layers.{}.mlp.Wi";
   names.down = "layers.{}.mlp.Wo";
   names.feed_forward_norm = "layers.{}.mlp_norm";
-  return {{"modernbert"}, read_modernbert_config, {names}, nullptr, modernbert_head};
+  return {{"modernbert"}, read_modernbert_config, {names}, nullptr, modernbert_head, modernbert_masked_lm_head};
 }
 
 }  // namespace treble::internal

@@ -36,7 +36,7 @@ Family mpnet_family() {
   names.up = "encoder.layer.{}.intermediate.dense";
   names.down = "encoder.layer.{}.output.dense";
   names.feed_forward_norm = "encoder.layer.{}.output.LayerNorm";
-  return {{"mpnet"}, read_mpnet_config, {names}, nullptr, two_layer_head};
+  return {{"mpnet"}, read_mpnet_config, {names}, nullptr, two_layer_head, roberta_masked_lm_head};
 }
 
 }  // namespace treble::internal

@@ -24,11 +24,21 @@ EncoderConfig read_roberta_config(const JsonObject& json) {
 
 }  // namespace
 
+/// Its activation is no setting.
+MaskedLmHeadConfig roberta_masked_lm_head(const JsonObject& json) {
+  return {.dense = "lm_head.dense",
+          .norm = "lm_head.layer_norm",
+          .norm_eps = json.number("layer_norm_eps").value_or(1e-12),
+          .decoder = "lm_head.decoder",
+          .tied_bias = "lm_head.bias"};
+}
+
 Family roberta_family() {
   Family family = bert_family();
   family.model_types = {"roberta", "xlm-roberta", "camembert"};
   family.read_config = read_roberta_config;
   family.read_head = two_layer_head;
+  family.read_masked_lm_head = roberta_masked_lm_head;
   family.names.front().prefixes = {"roberta.", "model."};
   return family;
 }

@@ -176,7 +176,9 @@ class Examples(Folder):
         self.run_examples("")
 
     def test_embed(self) -> None:
+        shutil.copytree(Path(ARGUMENTS.golden) / "sparse" / "bert" / "model", self.folder / "models" / "splade")
         self.run_examples("embed")
+        self.assertTrue((self.folder / "corpus.npz").exists())
         self.assertTrue((self.folder / "papers.npy.json").exists())
 
     def test_rerank(self) -> None:

@@ -443,7 +443,7 @@ class Errors(ApiCase):
         self.assertIn("message", self.server.get("/v1/embeddings").json()["error"])
         self.assertEqual(self.server.call("OPTIONS", "/embed").status, 204)
         self.assertEqual(self.server.call("HEAD", "/ping").status, 200)
-        self.tei_error("/embed_sparse", {"query": "a", "texts": ["b"]}, 501, "does not run")
+        self.tei_error("/embed_sparse", {"inputs": "a"}, 501, "tiny has none")
         for path in ("/rerank", "/predict"):
             self.tei_error(path, {"query": "a", "texts": ["b"]}, 501, "tiny is an embedding model")
         self.assertIn("cross-encoder", self.post("/v1/rerank", {}, 501)["error"]["message"])

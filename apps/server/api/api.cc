@@ -196,8 +196,8 @@ MetricsLabels metrics_labels(const ModelRegistry& models) {
 const std::vector<Route>& routes() {
   static const std::vector<Route> all = [] {
     std::vector<Route> table;
-    for (auto part :
-         {tei_routes(), openai_routes(), inspect_routes(), rerank_routes(), operation_routes(), page_routes()}) {
+    for (auto part : {tei_routes(), openai_routes(), inspect_routes(), rerank_routes(), sparse_routes(),
+                      operation_routes(), page_routes()}) {
       for (Route& route : part) table.push_back(std::move(route));
     }
     return table;

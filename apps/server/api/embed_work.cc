@@ -68,7 +68,11 @@ std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1000 * s
 
 ServedModel& embedding_model(const Api& api, const JsonBody& body) {
   ServedModel& model = api.model(body.text("model"));
-  if (model.reranker() == nullptr) return model;
+  if (model.gives_vectors()) return model;
+  if (model.reranker() == nullptr) {
+    throw ApiError("unsupported",
+                   fmt::format("{} has no dense vectors; its sparse ones are those of /embed_sparse", model.name()));
+  }
   throw ApiError(
       "unsupported",
       fmt::format("{} is a cross-encoder, which gives scores of pairs and no vectors; use /rerank, /v1/rerank or "
@@ -211,7 +215,7 @@ EncodeOptions read_encode_options(const JsonBody& body, const Api& api, const Se
   const ModelInfo& info = model.encoder().info();
   if (const auto dimensions = body.integer("dimensions", 1, info.dim)) options.dimensions = *dimensions;
   if (const auto max_length = body.integer("max_length", 1, info.max_length)) options.max_length = *max_length;
-  model.encoder().validate(options);
+  model.validate(options);
   return options;
 }
 

@@ -24,8 +24,8 @@ struct Inputs {
   std::size_t size() const noexcept { return texts.size() + ids.size() + pairs.size(); }
 };
 
-/// The model that a body names, where it gives vectors. Throws ApiError{model_not_found}, and ApiError{unsupported} for
-/// a cross-encoder.
+/// The model that a body names, where it gives dense vectors. Throws ApiError{model_not_found}, and
+/// ApiError{unsupported} for others.
 ServedModel& embedding_model(const Api& api, const JsonBody& body);
 
 /// A text, texts, token ids, or lists of token ids. Throws ApiError{invalid_argument, empty_input, batch_too_large}.

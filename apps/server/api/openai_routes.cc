@@ -63,15 +63,15 @@ void handle_embeddings(Api& api, const std::shared_ptr<Call>& call) {
 }
 
 OrderedJson model_json(const ServedModel& model) {
-  return {{"id", model.name()},
-          {"object", "model"},
-          {"created", start_time()},
-          {"owned_by", "treble"},
-          {"dimensions",
-           model.reranker() == nullptr ? OrderedJson(model.encoder().output_dim(model.defaults())) : OrderedJson()},
-          {"max_input_length", model.encoder().info().max_length},
-          {"temperature", model.defaults().temperature.to_string()},
-          {"state", model.defaults().state.to_string()}};
+  return {
+      {"id", model.name()},
+      {"object", "model"},
+      {"created", start_time()},
+      {"owned_by", "treble"},
+      {"dimensions", model.gives_vectors() ? OrderedJson(model.encoder().output_dim(model.defaults())) : OrderedJson()},
+      {"max_input_length", model.encoder().info().max_length},
+      {"temperature", model.defaults().temperature.to_string()},
+      {"state", model.defaults().state.to_string()}};
 }
 
 int hex_digit(char c) {

@@ -1,5 +1,4 @@
-// The routes of cross-encoders, in the forms of TEI and of Cohere and Jina; and of models that this version does not
-// run, which say so.
+// The routes of cross-encoders, in the forms of TEI and of Cohere and Jina.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -237,13 +236,6 @@ void handle_predict(Api& api, const std::shared_ptr<Call>& call) {
   embed(api, call, std::move(job));
 }
 
-void refuse_sparse(Api& /*api*/, const std::shared_ptr<Call>& /*call*/) {
-  throw ApiError(
-      "unsupported",
-      "this needs a model with a sparse head (SPLADE), which this version of treble does not run; /embed gives "
-      "dense vectors");
-}
-
 }  // namespace
 
 std::vector<Route> rerank_routes() {
@@ -257,15 +249,6 @@ std::vector<Route> rerank_routes() {
        "DocumentsRequest", "DocumentsResponse", errors, handle_v1_rerank},
       {"POST", "/predict", "Scores of texts or pairs by label", ErrorForm::tei, false, "PredictRequest",
        "PredictResponse", errors, handle_predict},
-      {"POST",
-       "/embed_sparse",
-       "Not supported: no sparse models yet",
-       ErrorForm::tei,
-       false,
-       "AnyRequest",
-       "",
-       {"unsupported"},
-       refuse_sparse},
   };
 }
 

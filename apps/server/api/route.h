@@ -37,6 +37,7 @@ std::vector<Route> tei_routes();
 std::vector<Route> openai_routes();
 std::vector<Route> inspect_routes();
 std::vector<Route> rerank_routes();
+std::vector<Route> sparse_routes();
 std::vector<Route> operation_routes();
 std::vector<Route> page_routes();
 

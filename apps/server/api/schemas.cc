@@ -273,7 +273,25 @@ constexpr const char* kSchemas = R"json({
     "description": "Every label, the highest score first; of a batch, a list of such lists.",
     "oneOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}]
   },
-  "AnyRequest": {"type": "object"},
+  "SparseRequest": {
+    "type": "object", "required": ["inputs"],
+    "properties": {
+      "inputs": {"$ref": "#/components/schemas/Texts"},
+      "role": {"type": ["string", "null"], "enum": ["query", "document", null], "description": "What the inputs are, for models that read the two differently; takes the model's prompt of that name. Default: as the model says."},
+      "max_active_dims": {"type": ["integer", "null"], "minimum": 1, "description": "Keep as many of an input's greatest weights. Default: as the model says, or all."},
+      "$reading": {}
+    }
+  },
+  "SparseResponse": {
+    "type": "array",
+    "items": {
+      "type": "array",
+      "items": {
+        "type": "object", "required": ["index", "value"],
+        "properties": {"index": {"type": "integer", "minimum": 0}, "value": {"type": "number"}}
+      }
+    }
+  },
   "AnyResponse": {"type": "object"},
   "TeiError": {
     "type": "object", "required": ["error", "error_type"],
@@ -310,7 +328,7 @@ constexpr const char* kEncodeFields = R"json({
   "max_length": {"type": ["integer", "null"], "minimum": 1, "description": "Longest input in tokens, up to the model's limit."}
 })json";
 
-/// What "$score" stands for, of the fields above and beside them.
+/// What "$reading" stands for, of the fields above; "$score" is that and raw_scores.
 constexpr const char* kReadingFields[] = {"model",    "temperature",          "prompt_name", "prompt",
                                           "truncate", "truncation_direction", "max_length"};
 constexpr const char* kRawScores = R"json({
@@ -327,10 +345,12 @@ const OrderedJson& schemas() {
     for (auto& [name, schema] : result.items()) {
       if (!schema.contains("properties")) continue;
       auto& properties = schema["properties"];
-      if (properties.contains("$score")) {
-        properties.erase("$score");
-        for (const char* field : kReadingFields) properties[field] = fields.at(field);
+      if (properties.erase("$score") > 0) {
+        properties["$reading"] = {};
         properties["raw_scores"] = OrderedJson::parse(kRawScores);
+      }
+      if (properties.erase("$reading") > 0) {
+        for (const char* field : kReadingFields) properties[field] = fields.at(field);
       }
       if (!properties.contains("$encode")) continue;
       properties.erase("$encode");

@@ -177,6 +177,8 @@ OrderedJson type_json(const ServedModel& model) {
   if (reranker == nullptr) {
     OrderedJson pooling = OrderedJson::array();
     for (const PoolingMode mode : model.encoder().info().pooling) pooling.push_back(to_string(mode));
+    // As TEI calls it.
+    if (pooling.empty()) pooling.push_back("splade");
     return {{"embedding", {{"pooling", pooling.size() == 1 ? pooling.front() : pooling}}}};
   }
   OrderedJson labels = OrderedJson::object();
@@ -192,7 +194,7 @@ OrderedJson type_json(const ServedModel& model) {
 OrderedJson info_json(const ServedModel& model, const ApiOptions& options) {
   const ModelInfo& info = model.encoder().info();
   const EncodeOptions& defaults = model.defaults();
-  const bool vectors = model.reranker() == nullptr;
+  const bool vectors = model.gives_vectors();
   return {{"model_id", model.source()},
           {"model_sha", model.encoder().weights_sha256()},
           {"model_dtype", to_string(info.compute_dtype)},

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "treble/error.h"
+#include "treble/sparse.h"
 
 namespace treble::server {
 namespace {
@@ -48,12 +49,26 @@ std::pair<ModelState, std::string> state_of(const Error& error) {
   }
 }
 
+/// The weights of a model without dense vectors.
+Embeddings sparse_weights(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  SparseVectors sparse = encode_sparse(encoder, std::array{kText}, {.encode = options});
+  return {.count = 1,
+          .dim = std::ssize(sparse.values),
+          .values = std::move(sparse.values),
+          .token_counts = std::move(sparse.token_counts)};
+}
+
 const char* name_of(ModelState state) { return kStateNames.at(static_cast<std::size_t>(state)); }
 
 }  // namespace
 
 HealthProbe make_health_probe(std::string model, const SentenceEncoder& encoder, RequestQueue& queue,
                               const EncodeOptions& options) {
+  if (encoder.info().dim == 0) {
+    return {std::move(model), sparse_weights(encoder, options), [&encoder, options](const SubmitOptions&) {
+              return std::async(std::launch::async, [&encoder, options] { return sparse_weights(encoder, options); });
+            }};
+  }
   Embeddings reference = encoder.encode(std::array{kText}, options);
   return {std::move(model), std::move(reference), [&queue, options](const SubmitOptions& submit_options) {
             return queue.submit({std::string(kText)}, options, submit_options);

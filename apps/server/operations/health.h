@@ -26,7 +26,8 @@ struct HealthProbe {
 };
 
 /// The probe of a served model: `reference` by SentenceEncoder::encode, then always through the queue, with the options
-/// that the model is served with. Encoder and queue must outlive the probe.
+/// that the model is served with. Of a model without dense vectors, whose calls have no queue, the weights of
+/// encode_sparse. Encoder and queue must outlive the probe.
 HealthProbe make_health_probe(std::string model, const SentenceEncoder& encoder, RequestQueue& queue,
                               const EncodeOptions& options);
 

@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <span>
 
 #include "treble/error.h"
+#include "treble/outputs.h"
 
 namespace treble::server {
 
@@ -26,9 +28,13 @@ ServedModel::ServedModel(const ServedModelOptions& options)
       defaults_(options.encode),
       ranges_(options.ranges),
       queue_(encoder(), options.queue) {
-  encoder().validate(defaults_);
+  validate(defaults_);
   // Read once now rather than when the first /info asks.
   encoder().weights_sha256();
+}
+
+void ServedModel::validate(const EncodeOptions& options) const {
+  validate_outputs(encoder(), std::span(encoder().info().outputs).first(1), {.encode = options});
 }
 
 ModelRegistry::ModelRegistry(const std::vector<ServedModelOptions>& models) {

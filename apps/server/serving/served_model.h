@@ -26,7 +26,7 @@ struct ServedModelOptions {
 class ServedModel {
  public:
   /// Loads the model, as a reranker where its files are a cross-encoder's. Throws what SentenceEncoder::load (or that
-  /// of Reranker) and SentenceEncoder::validate throw.
+  /// of Reranker) and, of the first of its outputs, validate_outputs throw.
   explicit ServedModel(const ServedModelOptions& options);
 
   const std::string& name() const noexcept { return name_; }
@@ -36,6 +36,10 @@ class ServedModel {
   const SentenceEncoder& encoder() const noexcept { return reranker_ ? reranker_->encoder() : *vectors_; }
   /// nullptr: an embedding model.
   const Reranker* reranker() const noexcept { return reranker_.get(); }
+  /// Whether texts get a dense vector: of an embedding model that has such an output.
+  bool gives_vectors() const noexcept { return reranker_ == nullptr && vectors_->info().dim > 0; }
+  /// Throws what a call with these options for the first of its outputs throws whatever the texts.
+  void validate(const EncodeOptions& options) const;
   RequestQueue& queue() noexcept { return queue_; }
   const EncodeOptions& defaults() const noexcept { return defaults_; }
   const std::optional<VectorRanges>& ranges() const noexcept { return ranges_; }

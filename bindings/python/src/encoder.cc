@@ -20,6 +20,7 @@
 #include "texts.h"
 #include "treble/chunking.h"
 #include "treble/error.h"
+#include "treble/outputs.h"
 #include "watch.h"
 
 namespace nb = nanobind;
@@ -220,9 +221,14 @@ nb::dict info(const Encoder& self) {
   result["dtype_reason"] = info.dtype_reason;
   result["prepared_from"] = info.prepared_from;
   result["cpu_isa"] = info.cpu_isa;
+  nb::list outputs;
+  for (const OutputKind kind : info.outputs) outputs.append(to_string(kind));
+  result["outputs"] = outputs;
   result["pooling"] = to_string(std::span(info.pooling));
   result["normalizes"] = info.normalizes;
   result["dim"] = info.dim;
+  result["token_dim"] = info.token_dim;
+  result["mean_max_sim"] = info.mean_max_sim;
   result["hidden_size"] = info.hidden_size;
   result["num_layers"] = info.num_layers;
   result["num_heads"] = info.num_heads;
@@ -282,8 +288,12 @@ void bind_encoder(nb::module_& module) {
           "output_dim",
           [](const Encoder& self, const EncodeOptions& options) { return self.get().output_dim(options); }, "options"_a)
       .def(
-          "validate", [](const Encoder& self, const EncodeOptions& options) { self.get().validate(options); },
-          "options"_a)
+          "validate",
+          [](const Encoder& self, const EncodeOptions& options) {
+            const SentenceEncoder& encoder = self.get();
+            validate_outputs(encoder, std::span(encoder.info().outputs).first(1), {.encode = options});
+          },
+          "options"_a, "Of a call for the first of the model's outputs.")
       .def("info", &info);
 }
 

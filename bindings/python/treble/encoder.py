@@ -6,10 +6,11 @@ from typing import Any
 
 from treble import _similarity
 from treble.analysis import AnalysisMethods
+from treble.outputs import OutputMethods
 from treble.streaming import StreamMethods
 
 
-class SentenceEncoder(StreamMethods, AnalysisMethods):
+class SentenceEncoder(StreamMethods, OutputMethods, AnalysisMethods):
     """A sentence-embedding model on the CPU.
 
     All methods may be called from any number of threads at once; they release the GIL while they work. Small calls of
