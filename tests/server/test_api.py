@@ -660,8 +660,8 @@ class Documentation(ApiCase):
                 (400, b"[]", {}),
                 (413, b" " * 2_100_000, {}),
                 (415, b"{}", {"Content-Type": "text/plain"}),
-                # What is served is no cross-encoder, whatever the body.
-                (501 if path in ("/rerank", "/v1/rerank", "/predict") else 422, b"{}", {}),
+                # What is served is no cross-encoder and has no sparse output, whatever the body.
+                (501 if path in ("/rerank", "/v1/rerank", "/predict", "/embed_sparse") else 422, b"{}", {}),
                 (404, json.dumps(no_model).encode(), {}),
             ):
                 answer = self.server.call("POST", path, raw=raw, headers=headers)

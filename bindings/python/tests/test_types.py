@@ -14,7 +14,7 @@ from type_checks import PACKAGE
 OURS = [
     "__init__.py", "_adapter.py", "_facts.py", "_model.py", "_onnx_graph.py", "_progress.py", "_settings.py",
     "_shard_worker.py", "_shards.py", "_similarity.py", "_state.py", "_temperature.py", "analysis.py", "bake_onnx.py",
-    "cli.py", "encoder.py", "encoding.py", "errors.py", "longembed.py", "pull.py", "quantization.py",
+    "cli.py", "encoder.py", "encoding.py", "errors.py", "longembed.py", "outputs.py", "pull.py", "quantization.py",
     "read_parquet.py", "reranker.py", "results.py", "streaming.py", "write_parquet.py",
 ]  # fmt: skip
 PROGRAM = """
