@@ -3,8 +3,8 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, rerankers, variants, mamba2, adapters, pooling, precision, static, tokenizers, convert,
-reference or all.
+PART is tiny, families, rerankers, variants, config-keys, mamba2, adapters, pooling, precision, static, tokenizers,
+convert, reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -14,6 +14,7 @@ Everything is seeded and computed in float32 on the CPU, one text at a time, so 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import warnings
 from pathlib import Path
@@ -26,24 +27,27 @@ OFFLINE = {
 }
 
 
+# What each part is written by, in tools/golden.
+PARTS = {
+    "tiny": ("tiny_models",),
+    "families": ("family_models",),
+    "rerankers": ("rerankers", "decoder_rerankers"),
+    "variants": ("variants",),
+    "config-keys": ("config_keys",),
+    "mamba2": ("mamba2",),
+    "adapters": ("adapters",),
+    "pooling": ("pooling",),
+    "precision": ("precision",),
+    "static": ("static",),
+    "tokenizers": ("tokenizer_settings", "vocabulary_files"),
+    "convert": ("convert_files",),
+}
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
-    parts = (
-        "tiny",
-        "families",
-        "rerankers",
-        "variants",
-        "mamba2",
-        "adapters",
-        "pooling",
-        "precision",
-        "static",
-        "tokenizers",
-        "convert",
-        "reference",
-        "all",
-    )
+    parts = (*PARTS, "reference", "all")
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("names", nargs="*", help="with `families` or `rerankers`: only these folders")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
@@ -60,51 +64,16 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    if arguments.part in ("tiny", "all"):
-        from golden import tiny_models
-
-        tiny_models.write_all(arguments.output / "golden")
-    if arguments.part in ("families", "all"):
-        from golden import family_models
-
-        family_models.write_all(arguments.output / "golden", tuple(arguments.names))
-    if arguments.part in ("rerankers", "all"):
-        from golden import rerankers
-
-        rerankers.write_all(arguments.output / "golden" / "rerankers", tuple(arguments.names))
-    if arguments.part in ("variants", "all"):
-        from golden import variants
-
-        variants.write_all(arguments.output / "golden")
-    if arguments.part in ("mamba2", "all"):
-        from golden import mamba2
-
-        mamba2.write_all(arguments.output / "golden")
-    if arguments.part in ("adapters", "all"):
-        from golden import adapters
-
-        adapters.write_all(arguments.output / "golden")
-    if arguments.part in ("pooling", "all"):
-        from golden import pooling
-
-        pooling.write_all(arguments.output / "golden")
-    if arguments.part in ("precision", "all"):
-        from golden import precision
-
-        precision.write_all(arguments.output / "golden")
-    if arguments.part in ("static", "all"):
-        from golden import static
-
-        static.write_all(arguments.output / "golden")
-    if arguments.part in ("tokenizers", "all"):
-        from golden import tokenizer_settings, vocabulary_files
-
-        tokenizer_settings.write_all(arguments.output / "golden")
-        vocabulary_files.write_all(arguments.output / "golden")
-    if arguments.part in ("convert", "all"):
-        from golden import convert_files
-
-        convert_files.write_all(arguments.output / "golden")
+    golden, names = arguments.output / "golden", tuple(arguments.names)
+    for part, modules in PARTS.items():
+        for module in modules if arguments.part in (part, "all") else ():
+            write_all = importlib.import_module(f"golden.{module}").write_all
+            if part == "families":
+                write_all(golden, names)
+            elif part == "rerankers":
+                write_all(golden / "rerankers", names)
+            else:
+                write_all(golden)
     if arguments.part in ("reference", "all"):
         from golden import reference
 

@@ -153,8 +153,17 @@ HeadConfig read_head_config(const JsonObject& json) {
   fail_at(
       json, ErrorCode::unsupported,
       "the classification head of a {} model is not known; there are those of bert, roberta, xlm-roberta, camembert, "
-      "electra, distilbert, mpnet, albert, deberta-v2, modernbert and gte",
+      "electra, distilbert, mpnet, albert, deberta-v2, modernbert, gte, llama, mistral, qwen2, qwen3 and gemma3_text",
       model_type_of(json));
+}
+
+HeadConfig read_language_head_config(const JsonObject& json) {
+  const Family family = find_family(json);
+  if (family.read_language_head != nullptr) return family.read_language_head(json);
+  fail_at(json, ErrorCode::unsupported,
+          "a {} model predicts no tokens that a reranker could take; there are llama, mistral, qwen2, qwen3 and "
+          "gemma3_text",
+          model_type_of(json));
 }
 
 EncoderConfig read_encoder_config(const std::filesystem::path& folder) {

@@ -20,6 +20,9 @@ EncoderConfig read_encoder_config(const JsonObject& json);
 /// Of a model for sequence classification. Throws Error{unsupported} for a family whose head is not known.
 HeadConfig read_head_config(const JsonObject& json);
 
+/// The same of a model that predicts tokens.
+HeadConfig read_language_head_config(const JsonObject& json);
+
 struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`
   /// Packs layers in parallel; may be null.
