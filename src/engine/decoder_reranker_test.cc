@@ -164,6 +164,14 @@ TEST(BadDecoderReranker, OfADecoderThatAttendsBothWaysIsNamed) {
   expect_words(gemma.error(), {"unsupported", "both ways", "use_bidirectional_attention"});
 }
 
+TEST(BadDecoderReranker, WithModulesOfNoSenseIsNamed) {
+  const DecoderCopy model("llama-logit");
+  model.write("modules.json", R"([{"type": "x.Transformer", "path": ""}, {"type": "x.LogitScore", "path": 3}])");
+  expect_words(model.error(), {"true_token_id"});
+  model.write("modules.json", R"([{"type": 3, "path": ""}, 7])");
+  expect_words(model.error(), {"unsupported", "modules.json"});
+}
+
 TEST(BadDecoderReranker, WithoutALogitScoreIsNamed) {
   const DecoderCopy model("llama-logit");
   model.erase("modules.json");

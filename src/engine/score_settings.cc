@@ -76,14 +76,18 @@ std::optional<TokenScore> read_modules(const fs::path& folder) {
   if (!modules.is_array()) {
     fail_file(path, ErrorCode::invalid_file, "expected a list of modules, found {}", modules.type_name());
   }
+  const auto text_of = [](const nlohmann::json& module, const char* key) {
+    const bool there = module.is_object() && module.contains(key) && module.at(key).is_string();
+    return there ? module.at(key).get<std::string>() : std::string();
+  };
   std::string names;
   for (const auto& module : modules) {
-    const std::string type = module.is_object() ? module.value("type", "") : std::string();
+    const std::string type = text_of(module, "type");
     names += fmt::format("{}{}", names.empty() ? "" : ", ", type.substr(type.rfind('.') + 1));
   }
   if (names == "Transformer") return std::nullopt;
   if (names == "Transformer, LogitScore") {
-    return read_token_score(folder / modules.at(1).value("path", "") / "config.json");
+    return read_token_score(folder / text_of(modules.at(1), "path") / "config.json");
   }
   fail_file(path, ErrorCode::unsupported,
             "a cross-encoder of the modules {:.200}; Treble has those of one Transformer, whose classification head "

@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kDim = 6;
 constexpr std::int64_t kPositions = 3 * RotaryAngles::kBlock + 5;
 
-PositionPlan positions(std::int64_t count) { return make_position_plan(PositionExtension::none, count, count); }
+PositionPlan plan_of(std::int64_t count) { return make_position_plan(PositionExtension::none, count, count); }
 
 /// Of one position, as the formula says.
 std::vector<float> expected_row(const std::vector<double>& frequencies, float scale, std::int64_t position) {
@@ -34,7 +34,7 @@ std::vector<float> row_of(const RotaryAngles& angles, std::int64_t position) {
 
 TEST(RotaryAngles, AreTheFormulasBitForBitInWhateverOrderTheyAreAskedFor) {
   const auto frequencies = rotary_frequencies(10000, kDim);
-  const RotaryAngles angles(frequencies, 1.25F, positions(kPositions));
+  const RotaryAngles angles(frequencies, 1.25F, plan_of(kPositions));
   for (const std::int64_t position : {kPositions - 1, std::int64_t{0}, RotaryAngles::kBlock, RotaryAngles::kBlock - 1,
                                       2 * RotaryAngles::kBlock + 77, std::int64_t{3}}) {
     EXPECT_EQ(row_of(angles, position), expected_row(frequencies, 1.25F, position)) << position;
@@ -42,7 +42,7 @@ TEST(RotaryAngles, AreTheFormulasBitForBitInWhateverOrderTheyAreAskedFor) {
 }
 
 TEST(RotaryAngles, RowsReachToTheEndOfABlockAndStayWhereTheyAre) {
-  const RotaryAngles angles(rotary_frequencies(10000, kDim), 1, positions(kPositions));
+  const RotaryAngles angles(rotary_frequencies(10000, kDim), 1, plan_of(kPositions));
   EXPECT_EQ(angles.rows_from(3).size(), static_cast<std::size_t>((RotaryAngles::kBlock - 3) * kDim));
   EXPECT_EQ(angles.rows_from(kPositions - 2).size(), static_cast<std::size_t>(2 * kDim));
   EXPECT_EQ(angles.rows_from(3).data(), angles.rows_from(0).data() + 3 * kDim);
@@ -50,7 +50,7 @@ TEST(RotaryAngles, RowsReachToTheEndOfABlockAndStayWhereTheyAre) {
 
 TEST(RotaryAngles, ThreadsThatAskAtOnceGetTheSameRows) {
   const auto frequencies = rotary_frequencies(10000, kDim);
-  const RotaryAngles angles(frequencies, 1, positions(kPositions));
+  const RotaryAngles angles(frequencies, 1, plan_of(kPositions));
   std::vector<std::vector<const float*>> seen(4);
   std::vector<std::thread> threads;
   for (auto& mine : seen) {
@@ -78,7 +78,7 @@ void expect_rotated(const std::vector<float>& row, std::size_t first, double pos
 
 /// Two texts in a batch, one of which ends in the second block.
 TEST(RotaryTable, RotatesEveryTokenByItsPositionInItsText) {
-  const RotaryTable table({.base = 10000}, kDim, positions(kPositions));
+  const RotaryTable table({.base = 10000}, kDim, plan_of(kPositions));
   const auto frequencies = rotary_frequencies(10000, kDim);
   PackedBatch batch;
   batch.offsets = {0, 3, 3 + RotaryAngles::kBlock + 9};
