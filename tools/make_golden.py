@@ -39,7 +39,7 @@ PARTS = {
     "pooling": ("pooling",),
     "precision": ("precision",),
     "static": ("static",),
-    "tokenizers": ("tokenizer_settings", "vocabulary_files"),
+    "tokenizers": ("tokenizer_settings", "vocabulary_files", "chat_templates"),
     "convert": ("convert_files",),
 }
 
