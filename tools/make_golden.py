@@ -3,8 +3,8 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, rerankers, sparse, multi-vector, variants, mamba2, adapters, pooling, precision, static,
-tokenizers, convert, reference or all.
+PART is tiny, families, rerankers, sparse, multi-vector, variants, config-keys, mamba2, adapters, pooling,
+precision, static, tokenizers, convert, reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -24,16 +24,17 @@ ROOT = Path(__file__).resolve().parent.parent
 WRITERS = (
     ("tiny", ("tiny_models",), "golden", ""),
     ("families", ("family_models",), "golden", "names"),
-    ("rerankers", ("rerankers",), "golden/rerankers", "names"),
+    ("rerankers", ("rerankers", "decoder_rerankers"), "golden/rerankers", "names"),
     ("sparse", ("sparse",), "golden/sparse", "names"),
     ("multi-vector", ("multi_vector",), "golden/multi-vector", "names"),
     ("variants", ("variants",), "golden", ""),
+    ("config-keys", ("config_keys",), "golden", ""),
     ("mamba2", ("mamba2",), "golden", ""),
     ("adapters", ("adapters",), "golden", ""),
     ("pooling", ("pooling",), "golden", ""),
     ("precision", ("precision",), "golden", ""),
     ("static", ("static",), "golden", ""),
-    ("tokenizers", ("tokenizer_settings", "vocabulary_files"), "golden", ""),
+    ("tokenizers", ("tokenizer_settings", "vocabulary_files", "chat_templates"), "golden", ""),
     ("convert", ("convert_files",), "golden", ""),
     ("reference", ("reference",), "reference", "models"),
 )

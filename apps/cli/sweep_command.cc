@@ -24,13 +24,15 @@ constexpr const char* kSweepExamples =
     R"(DATA is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv; .gz and TREC's qrels too), a JSONL file of pairs
 ("sentence1", "sentence2" and "score" or "label"), of rankings ("query", "positive", "negative") or of texts with classes
 ("text", "label") to be clustered; a folder of such in train.jsonl and test.jsonl to be classified; or with --unlabelled any
-texts that embed takes. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an
-answer. docs/sweep.md says how.
+texts that embed takes. A cross-encoder ranks candidates: a file of rankings, or a BEIR folder with --candidates, the TREC run
+of a first ranking. The best setting is chosen on one part of the data and judged on the rest; "no benefit" is an answer.
+docs/sweep.md says how.
 
 Examples:
   export TREBLE_MODEL=models/all-MiniLM-L6-v2
   treble sweep scifact/
   treble sweep -t 0.9 -t log:128 --side document scifact/
+  treble sweep -m models/ms-marco-MiniLM-L6-v2 --candidates bm25.trec scifact/
   treble sweep --unlabelled --html sweep.html corpus.jsonl)";
 
 /// Percentiles of fewer resamples say little.
@@ -67,6 +69,17 @@ void SweepCommand::add_data_options() {
   command_->add_option("--sample", sample_, "Maximum number of unlabelled texts [1000]")
       ->type_name("N")
       ->check(CLI::PositiveNumber.description(""))
+      ->group(group);
+  auto* candidates =
+      command_
+          ->add_option("--candidates", candidates_,
+                       "TREC run of a first ranking: each query of a BEIR folder is compared with these documents only")
+          ->type_name("RUN")
+          ->group(group);
+  command_->add_option("--candidate-depth", candidate_depth_, "Documents of each query that are taken from it [100]")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxRunDepth).description(""))
+      ->needs(candidates)
       ->group(group);
   command_
       ->add_flag("--ignore-identical-ids", options_.ignore_identical_ids,
@@ -265,11 +278,77 @@ SweepOptions SweepCommand::resolve() const {
 }
 
 SweepData SweepCommand::read_data() const {
-  if (!unlabelled_) return read_sweep_data(data_, split_, group_field_);
+  if (!unlabelled_) {
+    SweepData data = read_sweep_data(data_, split_, group_field_);
+    if (candidates_.empty()) return data;
+    auto* retrieval = std::get_if<RetrievalData>(&data.data);
+    if (retrieval == nullptr || !retrieval->candidates.empty()) {
+      fail(ErrorCode::invalid_argument, "--candidates is for BEIR folders; {} {}", data_,
+           retrieval == nullptr ? "has no queries and documents" : "brings candidates of its own");
+    }
+    read_candidates(*retrieval, candidates_, candidate_depth_);
+    return data;
+  }
   return unlabelled_sweep_data(data_, read_sample(data_, sample_, options_.held_out.seed));
 }
 
+SweepData SweepCommand::prepare(SweepOptions& options, Outcome& outcome) const {
+  if (!run_.empty()) {
+    options.run_depth = run_depth_;
+    outcome.run_paths = run_paths(run_, outcome.settings);
+    for (const auto& path : outcome.run_paths) check_writable(path, output_.existing());
+  }
+  SweepData data = read_data();
+  for (const std::string& note : data_notes(data, options.ignore_identical_ids)) {
+    say("treble: warning: {}\n", with_flags(note));
+  }
+  return data;
+}
+
+/// Shows encoding, or scoring, on a line of its own until judging begins.
+ProgressCallback progress_on(WorkProgress& line) {
+  return [&line](const Progress& progress) {
+    if (progress.stage == "judging") {
+      line.clear();
+    } else {
+      line.update(progress);
+    }
+  };
+}
+
+Reranker SweepCommand::load_reranker(SweepOptions& options) const {
+  Reranker reranker = model_.load_reranker();
+  const std::int64_t untouched = reranker.info().max_length;
+  const auto& lengths = options.max_lengths;
+  const std::int64_t longest = lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+  if (longest <= untouched || reranker.info().extension != PositionExtension::none) return reranker;
+  ModelOptions longer = model_.options;
+  longer.max_length = longest;
+  options.encode.max_length = untouched;
+  // Its warnings were printed.
+  return Reranker::load(longer);
+}
+
+SweepCommand::Outcome SweepCommand::sweep_reranker(SweepOptions options) const {
+  if (!dtypes_.empty() || !extensions_.empty()) {
+    fail(ErrorCode::invalid_argument, "{} is for models that give vectors; {} is a reranker",
+         dtypes_.empty() ? "--try-extend" : "--try-dtype", model_.options.model);
+  }
+  const InterruptHandler interrupts(true);
+  options.stop = interrupts.token();
+  const Reranker reranker = load_reranker(options);
+  Outcome outcome;
+  outcome.settings = sweep_settings(reranker, options);
+  SweepData data = prepare(options, outcome);
+  WorkProgress line;
+  options.progress = progress_on(line);
+  outcome.report = sweep(reranker, std::move(data), options);
+  return outcome;
+}
+
 SweepCommand::Outcome SweepCommand::sweep_data(SweepOptions options) const {
+  if (!model_.options.model.empty() && is_cross_encoder(model_.options.model))
+    return sweep_reranker(std::move(options));
   const InterruptHandler interrupts(true);
   options.stop = interrupts.token();
   const SentenceEncoder encoder = load(options);
@@ -281,23 +360,9 @@ SweepCommand::Outcome SweepCommand::sweep_data(SweepOptions options) const {
   }
   Outcome outcome;
   outcome.settings = sweep_settings(encoder, options);
-  if (!run_.empty()) {
-    options.run_depth = run_depth_;
-    outcome.run_paths = run_paths(run_, outcome.settings);
-    for (const auto& path : outcome.run_paths) check_writable(path, output_.existing());
-  }
-  SweepData data = read_data();
-  for (const std::string& note : data_notes(data, options.ignore_identical_ids)) {
-    say("treble: warning: {}\n", with_flags(note));
-  }
+  SweepData data = prepare(options, outcome);
   WorkProgress line;
-  options.progress = [&line](const Progress& progress) {
-    if (progress.stage == "judging") {
-      line.clear();
-    } else {
-      line.update(progress);
-    }
-  };
+  options.progress = progress_on(line);
   outcome.report = sweep(encoder, std::move(data), options);
   return outcome;
 }
@@ -305,6 +370,7 @@ SweepCommand::Outcome SweepCommand::sweep_data(SweepOptions options) const {
 void SweepCommand::check_output() const {
   FileRoles roles;
   roles.reads(data_, "DATA");
+  if (!candidates_.empty()) roles.reads(candidates_, "--candidates");
   std::error_code error;
   for (const char* folder : {"", "qrels"}) {
     // Of a BEIR folder; reports may well lie beside its files.

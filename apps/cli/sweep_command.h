@@ -45,7 +45,12 @@ class SweepCommand {
   SweepOptions resolve() const;
   void check_output() const;
   SweepData read_data() const;
+  /// What is shared by both kinds of models, once the settings are known: outputs, notes on the data, progress.
+  SweepData prepare(SweepOptions& options, Outcome& outcome) const;
   Outcome sweep_data(SweepOptions options) const;
+  /// Of a cross-encoder.
+  Outcome sweep_reranker(SweepOptions options) const;
+  Reranker load_reranker(SweepOptions& options) const;
 
   CLI::App* command_ = nullptr;
   ModelArguments model_;
@@ -53,6 +58,8 @@ class SweepCommand {
   std::string data_;
   std::string split_ = "test";
   std::string group_field_;
+  std::string candidates_;  ///< a TREC run; empty: every document, or those of the data
+  std::int64_t candidate_depth_ = 100;
   bool unlabelled_ = false;
   std::int64_t sample_ = 1000;
   std::string similarity_;  ///< empty: the model's own

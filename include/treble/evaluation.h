@@ -30,7 +30,9 @@ struct JudgementCounts {
   /// Judged queries without a relevant document, which are left out; when reranking, lines without a positive or a
   /// negative.
   std::int64_t queries_left_out = 0;
-  std::int64_t shared_ids = 0;    ///< queries with the id of a document
+  std::int64_t shared_ids = 0;  ///< queries with the id of a document
+  /// Queries that have no candidate in a first ranking, and those of which no candidate is relevant.
+  std::int64_t without_candidates = 0, without_relevant_candidate = 0;
   std::int64_t shared_texts = 0;  ///< those of them whose document ends in the query's text
 };
 
@@ -43,6 +45,8 @@ struct RetrievalData {
   std::vector<Judgements> relevant;       ///< [query]: at least one each, grades as in the file
   /// [query]: the only documents that it is compared with (reranking); empty: all queries with all documents.
   std::vector<std::vector<std::int64_t>> candidates;
+  /// Candidates are what a first ranking found (read_candidates): judged by nDCG@10, as runs are, rather than by MAP.
+  bool first_stage = false;
   /// [query]: the document with the query's own id, −1 for none; empty where ids are not given.
   std::vector<std::int64_t> same_id;
   /// [query]: what the field asked for says; empty where none was asked for.
@@ -80,6 +84,14 @@ struct LabelData {
 /// without it is an Error{invalid_file}; so in the other readers.
 TREBLE_API RetrievalData read_beir(const std::filesystem::path& folder, const std::string& split = "test",
                                    const std::string& group_field = {});
+
+/// Gives each query of `data` the first `depth` documents that a first ranking found for it, to be ranked anew: a TREC
+/// run, compressed or not ("query Q0 document rank score tag", with any white space between), as trec_eval and
+/// ir-measures read it: by score, whatever the ranks say, among equal scores the greater id first. Queries that are not
+/// in `data` are passed over; one that the run lacks has no candidates, and 0 in every metric. Throws Error{not_found,
+/// io}; Error{invalid_argument} for a depth below 1; Error{invalid_file} naming file and line for what is no run, for a
+/// document that the corpus lacks or that a query has twice, and where no query has a candidate.
+TREBLE_API void read_candidates(RetrievalData& data, const std::filesystem::path& run, std::int64_t depth = 100);
 
 /// JSONL, compressed or not: {"sentence1", "sentence2", "score"}; "label" may take the place of "score". Throws
 /// Error{not_found, io}, and Error{invalid_file} naming file and line, or the one score that all of several pairs have.

@@ -20,6 +20,7 @@
 #include "treble/options.h"
 #include "treble/post_transform.h"
 #include "treble/progress.h"
+#include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 #include "treble/similarity.h"
 #include "treble/state_control.h"
@@ -164,6 +165,8 @@ struct SweepBucket {
 /// Error{invalid_argument} for lengths that the model was not loaded for, and for pieces longer than any form reads;
 /// Error{unsupported} for temperatures where there is no attention, and for controls of a state where there is none.
 TREBLE_API std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const SweepOptions& options);
+/// The same of a sweep by a cross-encoder.
+TREBLE_API std::vector<SweepSetting> sweep_settings(const Reranker& reranker, const SweepOptions& options);
 
 /// One way in which settings differ from the untouched model, and what it is worth on held-out data.
 struct SweepAxis {
@@ -193,8 +196,11 @@ struct SweepReport {
   std::vector<std::pair<std::string, std::string>> variant_provenance;  ///< (name, JSON object) of other forms
   std::string data;                                                     ///< SweepData::name
   std::string metric;                                                   ///< "nDCG@10", "MAP", "Spearman", …
-  SweepSide side = SweepSide::both;                                     ///< as asked
-  Similarity similarity = Similarity::cosine;                           ///< as used; not with max_sim
+  /// Judged by a cross-encoder's scores. `similarity` and `document_prompt` then mean nothing, lengths are those of a
+  /// query and a document together, and documents_read is of such pairs.
+  bool reranker = false;
+  SweepSide side = SweepSide::both;            ///< as asked
+  Similarity similarity = Similarity::cosine;  ///< as used; not with max_sim
   bool max_sim = false;  ///< texts are compared by MaxSim (treble/multi_vector.h), of a model without a dense output
   SweepPrompt query_prompt;           ///< as used: the text always, the name where it has one
   SweepPrompt document_prompt;        ///< as used
@@ -246,6 +252,14 @@ struct SweepReport {
 /// and when the metric is not defined on some fold; Error{invalid_file} when under some setting all scores are equal;
 /// Error{interrupted}; what SentenceEncoder::encode throws.
 TREBLE_API SweepReport sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options = {});
+
+/// The same of a cross-encoder, which ranks the candidates of each query (RetrievalData::candidates): those of
+/// read_reranking, or what a first ranking found (read_candidates). Temperatures and limits of tokens are tried;
+/// baselines, states, variants, sides, similarity, a prompt for documents and the cache are for vectors and must be
+/// left alone. SweepReport::buckets are by the tokens of a query with its longest relevant candidate. Throws
+/// Error{unsupported} for a model of several scores a pair; Error{invalid_argument} for data without candidates and for
+/// options that are for vectors; what Reranker::score throws; else as above.
+TREBLE_API SweepReport sweep(const Reranker& reranker, SweepData data, const SweepOptions& options = {});
 
 /// A machine-readable form ("kind": "sweep"); docs/sweep.md lists the keys.
 TREBLE_API std::string to_json(const SweepReport& report);

@@ -1,9 +1,11 @@
 // How the texts of a call are read: prompt, limit, truncation, tokens.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/fail.h"
 #include "base/fail_about.h"
+#include "engine/pair_template.h"
 #include "engine/sentence_encoder_impl.h"
 
 namespace treble {
@@ -40,11 +42,18 @@ void expand(const TokenExpansion& expansion, TokenizedText& text) {
   if (!expansion.attended) text.unattended_tokens = text.expansion_tokens;
 }
 
+/// What a decoder's last token does not see changes nothing; at least one token is left.
+void leave_out_padding(std::int32_t padding, TokenizedText& text) {
+  while (text.ids.size() > 1 && text.ids.back() == padding) text.ids.pop_back();
+  if (!text.token_types.empty()) text.token_types.resize(text.ids.size());
+}
+
 /// `encode` makes the tokens of text (or pair) `index`.
 template <typename Encode>
 TokenizedText encode_item(const Tokenizer& tokenizer, const CallPlan& plan, std::int64_t index, const Encode& encode) {
   try {
     TokenizedText result = encode_in_plan(tokenizer, plan, encode);
+    if (plan.left_out_at_end) leave_out_padding(*plan.left_out_at_end, result);
     result.prompt_tokens = std::min(result.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
     if (plan.expansion) expand(*plan.expansion, result);
     return result;
@@ -61,10 +70,18 @@ std::string_view prompted(const CallPlan& plan, std::string_view text, std::stri
   return room += text;
 }
 
+TokenizedText encode_chat(const Tokenizer& tokenizer, const CallPlan& plan, std::int64_t index,
+                          std::span<const ChatTurn> turns) {
+  return encode_item(tokenizer, plan, index, [&](const TokenizeOptions& options) {
+    return plan.chat->encode(tokenizer, plan.prompt, turns, options);
+  });
+}
+
 }  // namespace
 
 TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, std::string_view text,
                                      std::int64_t index) {
+  if (plan.chat != nullptr) return encode_chat(tokenizer, plan, index, std::array{ChatTurn{"user", text}});
   std::string room;
   const std::string_view whole = prompted(plan, text, room);
   return encode_item(tokenizer, plan, index,
@@ -73,6 +90,10 @@ TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan&
 
 TokenizedText internal::tokenize_one(const Tokenizer& tokenizer, const CallPlan& plan, const TextPair& pair,
                                      std::int64_t index) {
+  if (plan.chat != nullptr) {
+    return encode_chat(tokenizer, plan, index,
+                       std::array{ChatTurn{"query", pair.query}, ChatTurn{"document", pair.text}});
+  }
   std::string room;
   const std::string_view query = prompted(plan, pair.query, room);
   return encode_item(tokenizer, plan, index,
@@ -155,7 +176,9 @@ CallPlan SentenceEncoder::Impl::plan_reading(const EncodeOptions& options) const
   CallPlan result;
   result.prompt = resolve_prompt(options);
   const std::int64_t limit_in_force = resolve_max_length(options);
-  if (options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
+  result.chat = settings.scores.chat.get();
+  result.left_out_at_end = settings.scores.padding;
+  if (result.chat == nullptr && options.truncation.value_or(tokenizer.default_truncation()) == Truncation::end)
     check_prompt_fits(result.prompt, limit_in_force);
   result.tokenize.max_length = static_cast<std::size_t>(limit_in_force);
   if (!options.max_length && limit.uncounted_tokens > 0 && lengths.max_tokens == limit.tokens) {
@@ -165,7 +188,7 @@ CallPlan SentenceEncoder::Impl::plan_reading(const EncodeOptions& options) const
   }
   result.tokenize.truncation = options.truncation;
   result.tokenize.add_special_tokens = !settings.parts.is_static;
-  result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.tokenize);
+  if (result.chat == nullptr) result.prompt_tokens = tokenizer.count_prompt_tokens(result.prompt, result.tokenize);
   return result;
 }
 

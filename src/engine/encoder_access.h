@@ -27,6 +27,7 @@ namespace treble::internal {
 
 class CallWatch;
 class Encoder;
+class PairTemplate;
 
 /// What texts are filled up with, behind their last token.
 struct TokenExpansion {
@@ -46,6 +47,10 @@ struct CallPlan {
   /// How many tokens that are not `padding_idx` a text may have; unset: every token counts.
   std::optional<std::int32_t> padding_idx = {};
   std::int64_t max_counted = 0;
+  /// Of rerankers: how pairs are read, if not as the tokenizer lays them out; and the tokens left out at a pair's end
+  /// (HeadConfig::padding).
+  const PairTemplate* chat = nullptr;
+  std::optional<std::int32_t> left_out_at_end = {};
 };
 
 /// Where the vector of a sequence goes.

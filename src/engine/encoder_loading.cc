@@ -75,7 +75,9 @@ std::optional<ModuleChain> load_modules(const ModelSettings& settings, const Out
   if (settings.purpose == ModelPurpose::vectors) {
     return ModuleChain::load(settings.parts.folder, hidden, settings.parts.is_static);
   }
-  const ClassificationHead head = load_head(encoder, settings.parts.weights);
+  const ClassificationHead head = settings.scores.tokens
+                                      ? load_token_head(encoder, settings.parts.weights, *settings.scores.tokens)
+                                      : load_head(encoder, settings.parts.weights);
   std::vector<ChainLayer> layers;
   layers.reserve(head.layers.size());
   for (const HeadLayer& layer : head.layers) {

@@ -83,7 +83,8 @@ void read_model_config(const fs::path& folder, ModelSettings& settings) {
   }
 }
 
-/// sentence-transformers renders the texts of a plain transformer through its chat template, if there is one.
+/// sentence-transformers renders the texts of a plain transformer through its chat template, if there is one. Those of
+/// embedding models are not.
 void refuse_chat_template(const fs::path& folder) {
   const fs::path config = folder / "tokenizer_config.json";
   fs::path file;
@@ -102,19 +103,28 @@ void refuse_chat_template(const fs::path& folder) {
   if (file.empty()) return;
   fail_file(
       file, ErrorCode::unsupported,
-      "{}without modules.json, sentence-transformers puts every text into this chat template, which Treble does not "
-      "have; add the model's modules.json, or remove the template if the model was trained on plain texts",
+      "{}without modules.json, sentence-transformers puts every text into this chat template, which Treble does for "
+      "rerankers alone; add the model's modules.json, or remove the template if the model was trained on plain texts",
       what);
 }
 
 void read_plain_folder(const fs::path& folder, ModelSettings& settings) {
-  refuse_chat_template(folder);
+  if (settings.purpose == ModelPurpose::vectors) {
+    refuse_chat_template(folder);
+  } else if (PairTemplate::is_in(folder)) {
+    settings.scores.chat = std::make_shared<const PairTemplate>(PairTemplate::load(folder, {}));
+  }
   auto names = sentence_config_names(folder);
   if (is_there(folder / kModelConfig)) names.emplace_back(kModelConfig);
   for (const std::string& name : names) {
     settings.warnings.push_back(fmt::format(
         "{}: not read, as sentence-transformers does not read it without modules.json", (folder / name).string()));
   }
+}
+
+TransformerTask task_of(const ModelSettings& settings) {
+  if (settings.purpose == ModelPurpose::vectors) return TransformerTask::feature_extraction;
+  return settings.scores.tokens ? TransformerTask::text_generation : TransformerTask::sequence_classification;
 }
 
 /// What sentence-transformers reads of a StaticEmbedding beside its modules: the tokenizer.json alone, of which the
@@ -206,6 +216,9 @@ ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
     read_model_config(folder, settings);
     SentenceConfig config = read_sentence_config(transformer, task_of(settings), settings.multi_vector.has_value());
     if (settings.multi_vector) apply_sentence_config(config, transformer, *settings.multi_vector);
+    if (config.chat) {
+      settings.scores.chat = std::make_shared<const PairTemplate>(PairTemplate::load(transformer, *config.chat));
+    }
     settings.lowercase = config.lowercase;
     settings.limits.own = std::move(config.own);
     settings.limits.call = std::move(config.call);

@@ -158,7 +158,8 @@ INSTANTIATE_TEST_SUITE_P(Families, GoldenReranker, ::testing::ValuesIn(golden_re
 TEST(GoldenRerankers, AreAllThere) {
   const auto models = golden_rerankers();
   for (const char* family : {"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "mpnet", "albert",
-                             "deberta-v2", "deberta-v3", "modernbert", "gte"}) {
+                             "deberta-v2", "deberta-v3", "modernbert", "gte", "qwen3-score", "llama-score",
+                             "mistral-score", "gemma3-score", "qwen3-logit", "qwen2-logit", "llama-logit"}) {
     EXPECT_NE(std::find(models.begin(), models.end(), family), models.end()) << family;
   }
 }
@@ -316,10 +317,9 @@ TEST(BadReranker, WithAnotherActivationIsNamed) {
 TEST(BadReranker, WithModulesBesideTheTransformerIsNamed) {
   const RerankerCopy model("electra");
   auto modules = parse_json_file(model.path() / "modules.json");
-  modules.push_back(
-      {{"idx", 1}, {"name", "1"}, {"path", "1_LogitScore"}, {"type", "sentence_transformers.x.LogitScore"}});
+  modules.push_back({{"idx", 1}, {"name", "1"}, {"path", "1_Dense"}, {"type", "sentence_transformers.x.Dense"}});
   model.write("modules.json", modules.dump());
-  expect_words(model.error(), {"unsupported", "LogitScore"});
+  expect_words(model.error(), {"unsupported", "Transformer, Dense", "LogitScore"});
 }
 
 TEST(BadReranker, OfAFamilyWithoutAHeadIsNamed) {

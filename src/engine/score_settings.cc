@@ -9,6 +9,7 @@
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "models/classification_head.h"
+#include "models/model_registry.h"
 #include "safetensors/message_text.h"
 
 namespace treble::internal {
@@ -46,27 +47,51 @@ bool has_modules(const ModelParts& parts) { return is_there(parts.folder / "modu
   }
   const fs::path config = parts.weights / "config.json";
   const std::string architecture = architecture_of(JsonObject::from_file(config));
+  if (architecture.ends_with("ForCausalLM")) {
+    fail_file(config, ErrorCode::unsupported,
+              "the architecture is {:.80}, which predicts tokens: which of them the score is of, a LogitScore says, so "
+              "the folder needs a modules.json with a Transformer and a LogitScore, as CrossEncoder.save_pretrained "
+              "writes it",
+              for_message(architecture));
+  }
   fail_file(config, ErrorCode::unsupported,
             "the architecture is {:.80}, which has no head for sequence classification: it gives no scores; {}",
             architecture.empty() ? "not named" : for_message(architecture), kWayOut);
 }
 
-/// A chain of one Transformer; what others may follow it would change the scores.
-void check_modules(const fs::path& folder) {
+/// 1_LogitScore/config.json
+TokenScore read_token_score(const fs::path& file) {
+  const auto json = JsonObject::from_file(file);
+  if (const std::string input = json.string("module_input_name").value_or("causal_logits"); input != "causal_logits") {
+    fail_at(json, ErrorCode::unsupported, R"("module_input_name" is "{:.40}"; Treble takes "causal_logits")",
+            for_message(input));
+  }
+  return {.true_token = json.required_integer("true_token_id"), .false_token = json.integer("false_token_id")};
+}
+
+/// A chain of one Transformer, or of one and a LogitScore; what others may follow would change the scores.
+std::optional<TokenScore> read_modules(const fs::path& folder) {
   const fs::path path = folder / "modules.json";
   const nlohmann::json modules = parse_json_file(path);
   if (!modules.is_array()) {
     fail_file(path, ErrorCode::invalid_file, "expected a list of modules, found {}", modules.type_name());
   }
+  const auto text_of = [](const nlohmann::json& module, const char* key) {
+    const bool there = module.is_object() && module.contains(key) && module.at(key).is_string();
+    return there ? module.at(key).get<std::string>() : std::string();
+  };
   std::string names;
   for (const auto& module : modules) {
-    const std::string type = module.is_object() ? module.value("type", "") : std::string();
+    const std::string type = text_of(module, "type");
     names += fmt::format("{}{}", names.empty() ? "" : ", ", type.substr(type.rfind('.') + 1));
   }
-  if (names == "Transformer") return;
+  if (names == "Transformer") return std::nullopt;
+  if (names == "Transformer, LogitScore") {
+    return read_token_score(folder / text_of(modules.at(1), "path") / "config.json");
+  }
   fail_file(path, ErrorCode::unsupported,
             "a cross-encoder of the modules {:.200}; Treble has those of one Transformer, whose classification head "
-            "gives the scores",
+            "gives the scores, and those of a Transformer and a LogitScore",
             for_message(names));
 }
 
@@ -138,10 +163,15 @@ bool is_cross_encoder(const ModelParts& parts) {
 
 ScoreSettings read_score_settings(const ModelParts& parts) {
   if (!is_cross_encoder(parts)) refuse_vectors(parts);
-  if (has_modules(parts)) check_modules(parts.folder);
   const auto config = JsonObject::from_file(parts.weights / "config.json");
   ScoreSettings settings;
-  settings.labels = read_labels(config);
+  if (has_modules(parts)) settings.tokens = read_modules(parts.folder);
+  if (settings.tokens) {
+    settings.labels = {"LABEL_0"};
+  } else {
+    settings.labels = read_labels(config);
+    settings.padding = read_head_config(config).padding;
+  }
   settings.activation = choose_activation(parts, config, settings);
   return settings;
 }

@@ -56,12 +56,14 @@ struct TaskNames {
 constexpr TaskNames kFeatures = {"feature-extraction", "last_hidden_state", "token_embeddings"};
 constexpr TaskNames kClassification = {"sequence-classification", "logits", "scores"};
 constexpr TaskNames kFillMask = {"fill-mask", "logits", "token_embeddings"};
+constexpr TaskNames kGeneration = {"text-generation", "logits", "causal_logits"};
 
 const TaskNames& names_of(TransformerTask task) {
   switch (task) {
     case TransformerTask::feature_extraction: break;
     case TransformerTask::sequence_classification: return kClassification;
     case TransformerTask::fill_mask: return kFillMask;
+    case TransformerTask::text_generation: return kGeneration;
   }
   return kFeatures;
 }
@@ -77,8 +79,38 @@ void require_text(const nlohmann::json& params, const JsonObject& json, const Ta
   }
 }
 
+ChatSettings::Format read_message_format(const JsonObject& json, const nlohmann::json& message) {
+  const auto format = message.find("format");
+  if (format == message.end() || *format == nlohmann::json("auto")) return ChatSettings::Format::automatic;
+  if (*format == nlohmann::json("flat")) return ChatSettings::Format::flat;
+  if (*format == nlohmann::json("structured")) return ChatSettings::Format::structured;
+  fail_at(json, ErrorCode::unsupported,
+          R"("modality_config" has messages in the format {:.40}; there are "flat", "structured" and "auto")",
+          json_text(*format));
+}
+
+/// How texts go through the chat template; nothing where they do not.
+std::optional<ChatSettings> read_messages(const JsonObject& json, const nlohmann::json& modalities,
+                                          const TaskNames& names) {
+  const auto message = modalities.find("message");
+  if (message == modalities.end()) return std::nullopt;
+  if (names.task == kFeatures.task || names.task == kFillMask.task) {
+    fail_at(json, ErrorCode::unsupported,
+            "\"modality_config\" has \"message\": sentence-transformers puts every text into the model's chat "
+            "template, which Treble does for rerankers alone; remove \"message\" there if the model was trained on "
+            "plain texts");
+  }
+  require_text(*message, json, names);
+  ChatSettings chat{.format = read_message_format(json, *message)};
+  if (const nlohmann::json* processing = object_under(json, "processing_kwargs")) {
+    const JsonObject sections = inner(*processing, json);
+    if (const nlohmann::json* given = object_under(sections, "chat_template")) chat.arguments = *given;
+  }
+  return chat;
+}
+
 /// Which output of the model stands for a text. Absent: the last hidden state, as in files written before release 5.4.
-void check_modality(const JsonObject& json, const TaskNames& names) {
+std::optional<ChatSettings> check_modality(const JsonObject& json, const TaskNames& names) {
   // Files of before release 5.4 do not say it of an MLMTransformer, whose task it is.
   const bool fill_mask = names.task == kFillMask.task;
   const std::string task = json.string("transformer_task").value_or(fill_mask ? kFillMask.task : kFeatures.task);
@@ -87,22 +119,19 @@ void check_modality(const JsonObject& json, const TaskNames& names) {
             names.task);
   }
   const nlohmann::json* modalities = object_under(json, "modality_config");
-  if (modalities == nullptr) return;
-  if (modalities->contains("message")) {
-    fail_at(json, ErrorCode::unsupported,
-            "\"modality_config\" has \"message\": sentence-transformers puts every text into the model's chat "
-            "template, "
-            "which Treble does not have; remove \"message\" there if the model was trained on plain texts");
-  }
-  if (!modalities->contains("text")) {
+  if (modalities == nullptr) return std::nullopt;
+  auto chat = read_messages(json, *modalities, names);
+  if (modalities->contains("text")) {
+    require_text(modalities->at("text"), json, names);
+  } else if (!chat) {
     fail_at(json, ErrorCode::unsupported, R"("modality_config" has no "text")");
   }
-  require_text(modalities->at("text"), json, names);
   const std::string output = json.required_string("module_output_name");
   if (output != names.module_output) {
     fail_at(json, ErrorCode::unsupported, R"("module_output_name" is "{:.40}"; Treble takes "{}")", output,
             names.module_output);
   }
+  return chat;
 }
 
 // ---- processing_kwargs: arguments of every call of the tokenizer ------------------------------------------------
@@ -128,6 +157,8 @@ std::optional<StatedLimit> read_call_arguments(const JsonObject& json, const nlo
     if (is_one_of(key, {"max_length", "truncation", "padding", "pad_to_multiple_of", "return_tensors", "verbose"}))
       continue;
     if (key == "add_special_tokens" && value == nlohmann::json(true)) continue;
+    // How many tokens at the end get logits: the last one does always.
+    if (key == "logits_to_keep" && value.is_number_unsigned()) continue;
     fail_at(json, ErrorCode::unsupported,
             R"("processing_kwargs" gives "{:.60}": {:.60} to the tokenizer ("{}"), which Treble does not obey)", key,
             json_text(value), section);
@@ -148,7 +179,7 @@ std::optional<StatedLimit> read_processing(const JsonObject& json, std::vector<s
     if (auto stated = read_call_arguments(json, *given, section)) limit = std::move(stated);
   }
   for (const auto& [section, value] : processing->items()) {
-    // The others are for what is no text, and for chat templates, which are refused where they are used.
+    // The others are for what is no text, and for chat templates, which are read where they are used.
     if (is_one_of(section, {"text", "common", "audio", "image", "video", "chat_template"})) continue;
     warnings.push_back(fmt::format(R"({}: "processing_kwargs" has an unknown part "{:.60}", which is not used)",
                                    json.origin(), section));
@@ -274,7 +305,7 @@ void check_other_keys(const JsonObject& json, bool of_tokens, SentenceConfig& co
 
 SentenceConfig parse(const JsonObject& json, const fs::path& folder, const TaskNames& names, bool of_tokens) {
   SentenceConfig config;
-  check_modality(json, names);
+  config.chat = check_modality(json, names);
   check_arguments(json, folder, kModelArguments);
   check_arguments(json, folder, kConfigArguments);
   check_arguments(json, folder, kTokenizerArguments);

@@ -122,9 +122,10 @@ void EmbeddingLayer::run(const LayerCall& call, MatrixView hidden) const {
 }
 
 AlignedBuffer<float> plan_rows(ConstMatrixView table, std::int64_t offset, const PositionPlan& plan) {
-  AlignedBuffer<float> rows(plan.size() * static_cast<std::size_t>(table.cols));
+  AlignedBuffer<float> rows(static_cast<std::size_t>(plan.size() * table.cols));
   float* next = rows.data();
-  for (const double position : plan) {
+  for (std::int64_t p = 0; p < plan.size(); ++p) {
+    const double position = plan[p];
     const auto below = static_cast<std::int64_t>(position);
     const auto part = static_cast<float>(position - std::floor(position));
     const float* low = table.row(offset + below);

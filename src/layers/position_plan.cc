@@ -1,6 +1,5 @@
 #include "layers/position_plan.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/fail.h"
@@ -15,15 +14,17 @@ std::int64_t grouped_position(std::int64_t p, std::int64_t length, std::int64_t 
   return p / group;
 }
 
-double trained_position(PositionExtension extension, std::int64_t p, std::int64_t length, std::int64_t trained) {
+}  // namespace
+
+double PositionPlan::operator[](std::int64_t p) const noexcept {
   const auto position = static_cast<double>(p);
-  switch (extension) {
+  switch (extension_) {
     case PositionExtension::interpolate:
     case PositionExtension::interpolate_long:
-      return position * static_cast<double>(trained) / static_cast<double>(length);
+      return position * static_cast<double>(trained_) / static_cast<double>(length_);
     case PositionExtension::group:
-    case PositionExtension::group_long: return static_cast<double>(grouped_position(p, length, trained));
-    case PositionExtension::recur: return static_cast<double>(p % trained);
+    case PositionExtension::group_long: return static_cast<double>(grouped_position(p, length_, trained_));
+    case PositionExtension::recur: return static_cast<double>(p % trained_);
     case PositionExtension::none:
     case PositionExtension::ntk:
     case PositionExtension::ntk_long: return position;
@@ -31,18 +32,15 @@ double trained_position(PositionExtension extension, std::int64_t p, std::int64_
   return position;
 }
 
-}  // namespace
-
 PositionPlan make_position_plan(PositionExtension extension, std::int64_t length, std::int64_t trained) {
   if (length < 1 || (extension == PositionExtension::none && length > trained)) {
     fail(ErrorCode::invalid_argument,
          "a text of {} positions, the model has 1 to {}; ModelOptions::extension gives it more", length, trained);
   }
-  PositionPlan plan(static_cast<std::size_t>(length));
-  const auto kind = length <= trained ? PositionExtension::none : extension;
-  for (std::int64_t p = 0; p < length; ++p) {
-    plan[static_cast<std::size_t>(p)] = trained_position(kind, p, length, trained);
-  }
+  PositionPlan plan;
+  plan.extension_ = length <= trained ? PositionExtension::none : extension;
+  plan.length_ = length;
+  plan.trained_ = trained;
   return plan;
 }
 

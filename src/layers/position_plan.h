@@ -3,14 +3,28 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "treble/options.h"
 
 namespace treble::internal {
 
-/// Entry p is the trained position, possibly between two, that position p of a text gets.
-using PositionPlan = std::vector<double>;
+/// For texts of one length: position p of a text gets the trained position plan[p], possibly between two. Nothing is
+/// stored, so a plan for a million positions costs no more than one for ten.
+class PositionPlan {
+ public:
+  PositionPlan() = default;
+
+  std::int64_t size() const noexcept { return length_; }
+  /// 0 ≤ p < size().
+  double operator[](std::int64_t p) const noexcept;
+
+ private:
+  friend PositionPlan make_position_plan(PositionExtension extension, std::int64_t length, std::int64_t trained);
+
+  PositionExtension extension_ = PositionExtension::none;
+  std::int64_t length_ = 0;
+  std::int64_t trained_ = 0;
+};
 
 /// Positions for texts of `length` tokens, of a model trained with `trained`:
 ///   none         p; length must not exceed trained

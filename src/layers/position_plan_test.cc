@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "layers/embeddings.h"
 #include "layers/position_bias.h"
@@ -17,28 +18,33 @@ constexpr PositionExtension kAll[] = {PositionExtension::none,       PositionExt
                                       PositionExtension::ntk,        PositionExtension::interpolate_long,
                                       PositionExtension::group_long, PositionExtension::ntk_long};
 
+std::vector<double> planned(PositionExtension extension, std::int64_t length, std::int64_t trained) {
+  const PositionPlan plan = make_position_plan(extension, length, trained);
+  std::vector<double> positions;
+  for (std::int64_t p = 0; p < plan.size(); ++p) positions.push_back(plan[p]);
+  return positions;
+}
+
 TEST(PositionPlan, WithinThePositionsNothingChanges) {
   for (const auto extension : kAll) {
-    const auto plan = make_position_plan(extension, 8, 8);
-    for (std::size_t p = 0; p < plan.size(); ++p) EXPECT_EQ(plan[p], static_cast<double>(p));
+    EXPECT_EQ(planned(extension, 5, 8), (std::vector<double>{0, 1, 2, 3, 4}));
+    EXPECT_EQ(planned(extension, 4, 4), (std::vector<double>{0, 1, 2, 3}));
     EXPECT_EQ(ntk_base(10000, 64, 8, 8), 10000);
   }
 }
 
 TEST(PositionPlan, BeyondThemEachKindDoesAsPublished) {
-  EXPECT_EQ(make_position_plan(PositionExtension::interpolate, 8, 4), (PositionPlan{0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5}));
-  EXPECT_EQ(make_position_plan(PositionExtension::group, 9, 4), (PositionPlan{0, 0, 0, 1, 1, 1, 2, 2, 2}));
-  EXPECT_EQ(make_position_plan(PositionExtension::recur, 6, 4), (PositionPlan{0, 1, 2, 3, 0, 1}));
-  EXPECT_EQ(make_position_plan(PositionExtension::ntk, 5, 4), (PositionPlan{0, 1, 2, 3, 4}));
+  EXPECT_EQ(planned(PositionExtension::interpolate, 8, 4), (std::vector<double>{0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5}));
+  EXPECT_EQ(planned(PositionExtension::group, 9, 4), (std::vector<double>{0, 0, 0, 1, 1, 1, 2, 2, 2}));
+  EXPECT_EQ(planned(PositionExtension::recur, 6, 4), (std::vector<double>{0, 1, 2, 3, 0, 1}));
+  EXPECT_EQ(planned(PositionExtension::ntk, 5, 4), (std::vector<double>{0, 1, 2, 3, 4}));
   EXPECT_DOUBLE_EQ(ntk_base(10000, 64, 16, 4), 10000 * std::pow(4.0, 64.0 / 62.0));
 }
 
 TEST(PositionPlan, LongKindsPlanLongTextsAsTheOthersDo) {
-  EXPECT_EQ(make_position_plan(PositionExtension::interpolate_long, 8, 4),
-            make_position_plan(PositionExtension::interpolate, 8, 4));
-  EXPECT_EQ(make_position_plan(PositionExtension::group_long, 9, 4),
-            make_position_plan(PositionExtension::group, 9, 4));
-  EXPECT_EQ(make_position_plan(PositionExtension::ntk_long, 5, 4), make_position_plan(PositionExtension::ntk, 5, 4));
+  EXPECT_EQ(planned(PositionExtension::interpolate_long, 8, 4), planned(PositionExtension::interpolate, 8, 4));
+  EXPECT_EQ(planned(PositionExtension::group_long, 9, 4), planned(PositionExtension::group, 9, 4));
+  EXPECT_EQ(planned(PositionExtension::ntk_long, 5, 4), planned(PositionExtension::ntk, 5, 4));
 }
 
 TEST(PositionPlan, NoneRefusesMoreThanThereAre) {
@@ -47,9 +53,10 @@ TEST(PositionPlan, NoneRefusesMoreThanThereAre) {
 }
 
 TEST(PlanRows, InterpolatesBetweenRowsAndKeepsWholeOnes) {
-  const std::vector<float> table = {9, 9, 0, 10, 2, 20, 4, 30};  // row 0 is before the first token's
-  const auto rows = plan_rows(ConstMatrixView(table.data(), 4, 2), 1, {0, 0.5, 1, 2, 2.75});
-  const std::vector<float> wanted = {0, 10, 1, 15, 2, 20, 4, 30, 4, 30};
+  const std::vector<float> table = {9, 9, 0, 10, 2, 20, 4, 30};                // row 0 is before the first token's
+  const auto plan = make_position_plan(PositionExtension::interpolate, 6, 3);  // 0, 0.5, … 2.5
+  const auto rows = plan_rows(ConstMatrixView(table.data(), 4, 2), 1, plan);
+  const std::vector<float> wanted = {0, 10, 1, 15, 2, 20, 3, 25, 4, 30, 4, 30};
   EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), rows.data()));
 }
 

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
-#include <vector>
 
 #include "batch/packed_batch.h"
 #include "kernels/execution.h"
 #include "layers/position_plan.h"
+#include "layers/rotary_angles.h"
 #include "layers/rotary_scaling.h"
 #include "tensor/view.h"
 
@@ -19,7 +20,7 @@ class RotaryTable {
  public:
   RotaryTable() = default;
   /// For heads `dim` wide and texts of up to `positions.size()` tokens.
-  RotaryTable(const RotaryConfig& rotary, std::int64_t dim, PositionPlan positions);
+  RotaryTable(const RotaryConfig& rotary, std::int64_t dim, const PositionPlan& positions);
 
   /// Rotates every head of `heads` [total_tokens, num_heads · head_dim] by its token's position within its sequence.
   void rotate(const Execution& execution, const PackedBatch& batch, MatrixView heads) const;
@@ -30,30 +31,23 @@ class RotaryTable {
   }
 
   explicit operator bool() const noexcept { return half_ > 0; }
-  std::int64_t num_positions() const noexcept { return static_cast<std::int64_t>(positions_.size()); }
+  std::int64_t num_positions() const noexcept { return positions_.size(); }
 
  private:
-  /// Cosines and sines of each position, `half_` of either a row.
-  struct Angles {
-    std::vector<float> cos;
-    std::vector<float> sin;
-  };
-
   const RotaryTable& table_for(std::int64_t length) const noexcept {
     return short_texts_ != nullptr && length <= short_texts_->num_positions() ? *short_texts_ : *this;
   }
   bool is_long(std::int64_t length) const noexcept;
-  void append_angles(const std::vector<double>& frequencies, double position, Angles& angles) const;
-  Angles angles_of(std::int64_t length) const;
-  void rotate_rows(const Angles& angles, std::int64_t first_position, MatrixView heads) const;
+  RotaryAngles angles_of(std::int64_t length) const;
+  void rotate_row(const float* angles, std::span<float> heads) const;
   void rotate_text(std::int64_t length, std::int64_t first_position, MatrixView heads) const;
 
   std::shared_ptr<const RotaryTable> short_texts_;
   RotaryConfig rotary_;
   PositionPlan positions_;
   std::int64_t half_ = 0;
-  Angles angles_;
-  Angles long_angles_;  ///< longrope's, of texts beyond the original positions
+  RotaryAngles angles_;
+  RotaryAngles long_angles_;  ///< longrope's, of texts beyond the original positions
 };
 
 }  // namespace treble::internal

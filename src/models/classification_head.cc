@@ -59,6 +59,13 @@ class HeadReader {
             .bias = bias ? loader.vector(stem + ".bias", out) : std::vector<float>()};
   }
 
+  /// One row of the classifier, or of what it is tied to.
+  AlignedBuffer<float> row(const HeadConfig& head, std::int64_t rows, std::int64_t in, std::int64_t index) const {
+    const bool stored = within_.has(head.classifier + ".weight") || beside_.has(head.classifier + ".weight");
+    const std::string& stem = stored || head.tied_classifier.empty() ? head.classifier : head.tied_classifier;
+    return loader_of(stem).matrix_rows(stem + ".weight", rows, in, index, 1);
+  }
+
   Norm norm(const HeadConfig& head, std::int64_t size) const {
     return loader_of(head.norm).norm(head.norm, size,
                                      {.kind = NormKind::layer, .bias = head.norm_bias, .eps = head.norm_eps});
@@ -83,7 +90,7 @@ class HeadReader {
     if (beside_.has(stem + ".weight")) return beside_;
     fail_file(
         folder_, ErrorCode::invalid_file,
-        "the weights lack the tensor {}.weight of the classification head: config.json says that the model has "
+        "the weights lack the tensor {}.weight of the head that gives scores: the model's files say that it has "
         "one, but the checkpoint holds none of its family; load the folder as an embedding model (SentenceEncoder, "
         "treble embed), or fetch the weights again",
         stem);
@@ -134,8 +141,29 @@ ClassificationHead load_head(const Encoder& encoder, const std::filesystem::path
     if (!config.norm.empty()) dense.norm = reader.norm(config, hidden);
     head.layers.push_back(std::move(dense));
   }
-  head.layers.push_back(reader.layer(config.classifier, hidden, std::ssize(labels), true));
+  head.layers.push_back(reader.layer(config.classifier, hidden, std::ssize(labels), config.classifier_bias));
   reader.check_all_read(config, encoder.config());
+  return head;
+}
+
+ClassificationHead load_token_head(const Encoder& encoder, const std::filesystem::path& folder,
+                                   const TokenScore& score) {
+  const HeadConfig config = read_language_head_config(JsonObject::from_file(folder / "config.json"));
+  const std::int64_t hidden = encoder.config().hidden_size;
+  const std::int64_t rows = encoder.config().vocab_size;
+  for (const std::int64_t token : {score.true_token, score.false_token.value_or(score.true_token)}) {
+    if (token >= 0 && token < rows) continue;
+    fail_file(folder, ErrorCode::invalid_file, "the score is to be of token {}, but the vocabulary has {}", token,
+              rows);
+  }
+  const HeadReader reader(encoder, folder);
+  HeadLayer layer{.in = hidden, .out = 1, .weight = reader.row(config, rows, hidden, score.true_token)};
+  if (score.false_token) {
+    const auto other = reader.row(config, rows, hidden, *score.false_token);
+    for (std::int64_t i = 0; i < hidden; ++i) layer.weight.data()[i] -= other.data()[i];
+  }
+  ClassificationHead head{.pooling = config.pooling, .layers = {}};
+  head.layers.push_back(std::move(layer));
   return head;
 }
 

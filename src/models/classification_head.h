@@ -1,8 +1,9 @@
-// The weights of a head for sequence classification, and what its scores are of.
+// The weights of a head for sequence classification, or of a few tokens' logits, and what its scores are of.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,5 +40,17 @@ std::vector<std::string> read_labels(const JsonObject& config);
 /// family whose head is not known and for a classifier with tensors beyond it; Error{invalid_file} naming the tensor
 /// that is missing, and both numbers where config.json has another number of labels than the classifier.
 ClassificationHead load_head(const Encoder& encoder, const std::filesystem::path& folder);
+
+/// The logit of one token of the vocabulary after the last one, or how far it is above another's.
+struct TokenScore {
+  std::int64_t true_token = 0;
+  std::optional<std::int64_t> false_token = {};
+};
+
+/// The head of that one score, out of the rows of a model that predicts tokens. Throws Error{invalid_argument} for a
+/// token that is not in the vocabulary, with both numbers; Error{unsupported} for a family whose head is not known;
+/// Error{invalid_file} naming the tensor that is missing.
+ClassificationHead load_token_head(const Encoder& encoder, const std::filesystem::path& folder,
+                                   const TokenScore& score);
 
 }  // namespace treble::internal

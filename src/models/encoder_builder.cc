@@ -108,7 +108,7 @@ void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
   const ConstMatrixView rows(table.data(), config_.num_positions, width);
   const auto rows_at = [&](const PositionPlan& plan) {
     AlignedBuffer<float> planned = plan_rows(rows, config_.position_offset, plan);
-    for (std::size_t p = 0; p < plan.size(); ++p) add_row(type, {planned.data() + p * size, size});
+    for (std::int64_t p = 0; p < plan.size(); ++p) add_row(type, {planned.data() + p * width, size});
     return planned;
   };
   parts.positions = rows_at(plan_);

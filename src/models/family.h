@@ -23,6 +23,8 @@ struct Family {
   HeadConfig (*read_head)(const JsonObject& json) = nullptr;
   /// Of its models for masked language modelling. nullptr: the family's are not known.
   MaskedLmHeadConfig (*read_masked_lm_head)(const JsonObject& json) = nullptr;
+  /// Of its models for predicting tokens, of which a reranker takes some logits. nullptr: the family's are not known.
+  HeadConfig (*read_language_head)(const JsonObject& json) = nullptr;
   /// Whether read_config obeys "per_layer_config" or refuses it; for all other families it is refused.
   bool reads_layer_configs = false;
 };
@@ -35,6 +37,10 @@ HeadConfig two_layer_head(const JsonObject& json);
 /// BERT's for masked language modelling, and RoBERTa's, as several families have them.
 MaskedLmHeadConfig bert_masked_lm_head(const JsonObject& json);
 MaskedLmHeadConfig roberta_masked_lm_head(const JsonObject& json);
+/// Of decoders for sequence classification: one layer over the last token.
+HeadConfig decoder_head(const JsonObject& json);
+/// Of decoders that predict tokens.
+HeadConfig language_head(const JsonObject& json);
 
 /// The names that transformers' own NomicBERT and GTE share: Llama's, with norms after each half.
 WeightNames native_gated_names(const std::vector<std::string>& prefixes);

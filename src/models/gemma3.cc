@@ -104,7 +104,10 @@ WeightNames gemma_names(const std::vector<std::string>& prefixes) {
 }
 
 Family gemma3_family() {
-  return {{"gemma3_text"}, read_gemma3_config, {gemma_names({"model.", "language_model.model."})}};
+  Family family{{"gemma3_text"}, read_gemma3_config, {gemma_names({"model.", "language_model.model."})}};
+  family.read_head = decoder_head;
+  family.read_language_head = language_head;
+  return family;
 }
 
 }  // namespace treble::internal

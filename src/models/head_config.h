@@ -1,6 +1,8 @@
 // What models with a head compute from their hidden states.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "kernels/activation.h"
@@ -20,6 +22,12 @@ struct HeadConfig {
   bool norm_bias = true;
   double norm_eps = 1e-5;
   std::string classifier = "classifier";  ///< [labels, hidden]
+  bool classifier_bias = true;
+  /// Where the classifier's rows are the vocabulary's and it may be tied: the word embeddings, which stand for a
+  /// classifier that the weights do not hold. Empty: they do not.
+  std::string tied_classifier = {};
+  /// The last token that is pooled is the last one that is not this: "pad_token_id" of decoders. Unset: the last.
+  std::optional<std::int32_t> padding = {};
 };
 
 /// What a model for masked language modelling (…ForMaskedLM) computes from its hidden states: dense, activation → norm

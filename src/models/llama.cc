@@ -128,6 +128,11 @@ WeightNames llama_names(const std::vector<std::string>& prefixes) {
   return names;
 }
 
-Family llama_family() { return {{"llama", "mistral", "qwen2", "qwen3"}, read_llama_config, {llama_names({"model."})}}; }
+Family llama_family() {
+  Family family{{"llama", "mistral", "qwen2", "qwen3"}, read_llama_config, {llama_names({"model."})}};
+  family.read_head = decoder_head;
+  family.read_language_head = language_head;
+  return family;
+}
 
 }  // namespace treble::internal

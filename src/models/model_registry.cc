@@ -154,7 +154,7 @@ HeadConfig read_head_config(const JsonObject& json) {
   fail_at(
       json, ErrorCode::unsupported,
       "the classification head of a {} model is not known; there are those of bert, roberta, xlm-roberta, camembert, "
-      "electra, distilbert, mpnet, albert, deberta-v2, modernbert and gte",
+      "electra, distilbert, mpnet, albert, deberta-v2, modernbert, gte, llama, mistral, qwen2, qwen3 and gemma3_text",
       model_type_of(json));
 }
 
@@ -169,6 +169,15 @@ MaskedLmHeadConfig read_masked_lm_head_config(const JsonObject& json) {
   fail_at(json, ErrorCode::unsupported,
           "the head for masked language modelling of a {} model, which sparse vectors come from, is not known; there "
           "are those of bert, distilbert, roberta, xlm-roberta, camembert, mpnet, electra, albert, gte and modernbert",
+          model_type_of(json));
+}
+
+HeadConfig read_language_head_config(const JsonObject& json) {
+  const Family family = find_family(json);
+  if (family.read_language_head != nullptr) return family.read_language_head(json);
+  fail_at(json, ErrorCode::unsupported,
+          "a {} model predicts no tokens that a reranker could take; there are llama, mistral, qwen2, qwen3 and "
+          "gemma3_text",
           model_type_of(json));
 }
 

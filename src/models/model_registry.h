@@ -26,6 +26,8 @@ HeadConfig read_head_config(const JsonObject& json);
 std::optional<MaskedLmHeadConfig> find_masked_lm_head_config(const JsonObject& json);
 /// The same, where that is Error{unsupported}.
 MaskedLmHeadConfig read_masked_lm_head_config(const JsonObject& json);
+/// The same of a model that predicts tokens.
+HeadConfig read_language_head_config(const JsonObject& json);
 
 struct LoadOptions {
   ComputeType type = ComputeType::float32;  ///< not `automatic`

@@ -70,13 +70,15 @@ class LateRetrievalTask : public RankingTask {
   LateRetrievalTask(RetrievalData data, const CachedEncoder& encoder, SweepTaskOptions options)
       : RankingTask(std::move(data), std::move(options)),
         mean_(encoder.mean_max_sim()),
-        documents_(encoder, this->data().documents, this->options().document_prompt, TextRole::document),
-        queries_(encoder, this->data().queries, this->options().query_prompt, TextRole::query) {}
+        documents_(encoder, data_.documents, options_.document_prompt, TextRole::document),
+        queries_(encoder, data_.queries, options_.query_prompt, TextRole::query) {}
+
+  std::size_t texts() const override { return data_.queries.size() + data_.documents.size(); }
 
   void add(const SweepSetting& setting) override {
-    const MultiVectors& documents = documents_.encode(setting, options().side != SweepSide::query);
-    const MultiVectors& queries = queries_.encode(setting, options().side != SweepSide::document);
-    if (lengths().empty()) {
+    const MultiVectors& documents = documents_.encode(setting, options_.side != SweepSide::query);
+    const MultiVectors& queries = queries_.encode(setting, options_.side != SweepSide::document);
+    if (lengths_.empty()) {
       std::vector<std::int64_t> tokens;
       for (const TokenCount& count : documents.token_counts) tokens.push_back(count.tokens);
       record_lengths(tokens);
@@ -88,9 +90,11 @@ class LateRetrievalTask : public RankingTask {
       if (!reranks()) return max_sim(asked, documents, how);
       return max_sim(asked, some_of(documents, candidates), how);
     };
-    Scores scores(items());
-    score(scores_of, indices_up_to(items()), scores);
-    keep(setting, std::move(scores), reading_of(documents), reading_of(queries));
+    Rankings rankings(items());
+    rank_all(scores_of, indices_up_to(items()), rankings);
+    keep(std::move(rankings), setting);
+    reading_.documents.push_back(reading_of(documents));
+    reading_.queries.push_back(reading_of(queries));
   }
 
  private:

@@ -27,8 +27,9 @@ std::optional<double> RankingTask::metric(std::size_t setting, std::span<const s
 
 double RankingTask::item_score(std::size_t setting, std::size_t item) const {
   const Judged& judged = metrics_[setting][item];
-  return reranks() ? judged.whole.average_precision : judged.cut.ndcg;
+  return by_map() ? judged.whole.average_precision : judged.cut.ndcg;
 }
+
 void RankingTask::give_rankings(SweepReport& report) {
   if (options_.run_depth == 0) return;
   report.rankings = std::move(runs_);
@@ -40,7 +41,7 @@ std::vector<std::pair<std::string, double>> RankingTask::other_metrics(std::size
   const auto& m = metrics_[setting];
   const auto of = [&](const auto& field) { return mean_over(all, [&](std::size_t i) { return field(m[i].cut); }); };
   const double reciprocal = of([](const RankingMetrics& x) { return x.reciprocal_rank; });
-  if (reranks()) return {{"nDCG@10", of([](const RankingMetrics& x) { return x.ndcg; })}, {"MRR@10", reciprocal}};
+  if (by_map()) return {{"nDCG@10", of([](const RankingMetrics& x) { return x.ndcg; })}, {"MRR@10", reciprocal}};
   return {{"recall@10", of([](const RankingMetrics& x) { return x.recall; })},
           {"MAP@10", of([](const RankingMetrics& x) { return x.average_precision; })},
           {"MRR@10", reciprocal}};
@@ -56,37 +57,29 @@ std::optional<double> RankingTask::overlap(std::size_t setting, std::span<const 
   });
 }
 
-void RankingTask::score(const ScoreQuery& scores_of, std::span<const std::size_t> chosen, Scores& result) const {
+void RankingTask::rank(std::size_t query, std::span<const float> scores, std::span<const std::int64_t> documents,
+                       Rankings& result) const {
+  Variation variation;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (documents[i] != excluded_of(query)) variation.add(scores[i], "a query and a document");
+  }
+  result.vary = result.vary || variation.any();
+  auto ranking = ranking_of(query, scores, documents);
+  result.runs[query] = run_of(ranking, scores, documents);
+  const auto& relevant = data_.relevant[query];
+  result.metrics[query] = {ranking_metrics(ranking, relevant, kCut),
+                           ranking_metrics(ranking, relevant, static_cast<std::int64_t>(ranking.size()))};
+  ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
+  result.first[query] = std::move(ranking);
+}
+
+void RankingTask::rank_all(const ScoreQuery& scores_of, std::span<const std::size_t> chosen, Rankings& result) const {
   std::vector<std::int64_t> everything(data_.documents.size());
   std::iota(everything.begin(), everything.end(), 0);
   for (const std::size_t query : chosen) {
-    const auto& candidates = reranks() ? data_.candidates[query] : everything;
-    const std::int64_t excluded = data_.same_id.empty() ? -1 : data_.same_id[query];
-    const std::vector<float> scores = scores_of(query, candidates);
-    Variation variation;
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      if (candidates[i] != excluded) variation.add(scores[i], "a query and a document");
-    }
-    result.vary = result.vary || variation.any();
-    auto ranking = ranking_of(query, scores, candidates, excluded);
-    result.runs[query] = run_of(ranking, scores, candidates);
-    record_ranking(query, std::move(ranking), result);
+    const auto& documents = reranks() ? data_.candidates[query] : everything;
+    rank(query, scores_of(query, documents), documents, result);
   }
-}
-
-void RankingTask::keep(const SweepSetting& setting, Scores scores, const SweepReading& documents,
-                       const SweepReading& queries) {
-  if (!scores.vary) {
-    fail(ErrorCode::invalid_file,
-         "{}: under the setting {} every query finds all its documents equally similar; "
-         "there is nothing to rank",
-         options_.data, setting.name());
-  }
-  rankings_.push_back(std::move(scores.rankings));
-  metrics_.push_back(std::move(scores.metrics));
-  if (options_.run_depth > 0) runs_.push_back(std::move(scores.runs));
-  reading_.documents.push_back(documents);
-  reading_.queries.push_back(queries);
 }
 
 void RankingTask::record_lengths(std::span<const std::int64_t> tokens) {
@@ -99,42 +92,47 @@ void RankingTask::record_lengths(std::span<const std::int64_t> tokens) {
   }
 }
 
-/// The head of `ranking`, of documents that are `candidates` with these scores.
+void RankingTask::keep(Rankings rankings, const SweepSetting& setting) {
+  if (!rankings.vary) {
+    fail(ErrorCode::invalid_file,
+         "{}: under the setting {} every query finds all its documents equally similar; "
+         "there is nothing to rank",
+         options_.data, setting.name());
+  }
+  rankings_.push_back(std::move(rankings.first));
+  metrics_.push_back(std::move(rankings.metrics));
+  if (options_.run_depth > 0) runs_.push_back(std::move(rankings.runs));
+}
+
+/// The head of `ranking`, of documents that are `documents` with these scores.
 std::vector<RankedDocument> RankingTask::run_of(std::span<const std::int64_t> ranking, std::span<const float> scores,
-                                                std::span<const std::int64_t> candidates) const {
+                                                std::span<const std::int64_t> documents) const {
+  const auto depth = static_cast<std::size_t>(options_.run_depth);
   std::vector<RankedDocument> run;
-  for (const std::int64_t document : ranking.first(std::min(ranking.size(), depth()))) {
+  for (const std::int64_t document : ranking.first(std::min(ranking.size(), depth))) {
     const auto place =
-        reranks() ? std::find(candidates.begin(), candidates.end(), document) - candidates.begin() : document;
+        reranks() ? std::find(documents.begin(), documents.end(), document) - documents.begin() : document;
     run.push_back({document, scores[static_cast<std::size_t>(place)]});
   }
   return run;
 }
 
-/// The documents in order: as many as are asked for, or all candidates when reranking; never `excluded`.
+/// The documents in order: as many as are asked for, or all candidates when reranking; never the excluded one.
 std::vector<std::int64_t> RankingTask::ranking_of(std::size_t query, std::span<const float> scores,
-                                                  std::span<const std::int64_t> candidates,
-                                                  std::int64_t excluded) const {
+                                                  std::span<const std::int64_t> documents) const {
   if (!reranks()) {
     const std::int64_t wanted = std::max(kCut, options_.run_depth);
     auto ranking = rank_documents(scores, data_.document_ids, wanted + 1);
-    std::erase(ranking, excluded);
+    std::erase(ranking, excluded_of(query));
     ranking.resize(std::min<std::size_t>(ranking.size(), static_cast<std::size_t>(wanted)));
     return ranking;
   }
   std::vector<std::string> ids;
-  for (const std::int64_t d : data_.candidates[query]) ids.push_back(data_.document_ids[static_cast<std::size_t>(d)]);
+  for (const std::int64_t d : documents) ids.push_back(data_.document_ids[static_cast<std::size_t>(d)]);
   auto ranking = rank_documents(scores, ids, static_cast<std::int64_t>(ids.size()));
-  for (std::int64_t& place : ranking) place = candidates[static_cast<std::size_t>(place)];
+  for (std::int64_t& place : ranking) place = documents[static_cast<std::size_t>(place)];
+  std::erase(ranking, excluded_of(query));
   return ranking;
-}
-
-void RankingTask::record_ranking(std::size_t query, std::vector<std::int64_t> ranking, Scores& result) const {
-  const auto& relevant = data_.relevant[query];
-  result.metrics[query] = {ranking_metrics(ranking, relevant, kCut),
-                           ranking_metrics(ranking, relevant, static_cast<std::int64_t>(ranking.size()))};
-  ranking.resize(std::min<std::size_t>(ranking.size(), kCut));
-  result.rankings[query] = std::move(ranking);
 }
 
 }  // namespace treble::internal

@@ -1,10 +1,9 @@
-// What the tasks of rankings share: from scores to rankings and their metrics.
+// What the tasks of queries and documents share: rankings of each setting, and their metrics.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,13 +14,13 @@
 
 namespace treble::internal {
 
+/// Judged by nDCG@10; by MAP where queries have candidates that no first ranking gave them.
 class RankingTask : public SweepTask {
  public:
   RankingTask(RetrievalData data, SweepTaskOptions options) : data_(std::move(data)), options_(std::move(options)) {}
 
-  std::string metric_name() const override { return reranks() ? "MAP" : "nDCG@10"; }
+  std::string metric_name() const override { return by_map() ? "MAP" : "nDCG@10"; }
   std::size_t items() const override { return data_.queries.size(); }
-  std::size_t texts() const override { return data_.queries.size() + data_.documents.size(); }
   const std::vector<std::int64_t>& lengths() const override { return lengths_; }
   const TaskReading& reading() const override { return reading_; }
   std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override;
@@ -35,41 +34,44 @@ class RankingTask : public SweepTask {
  protected:
   struct Judged {
     RankingMetrics cut;    ///< at 10
-    RankingMetrics whole;  ///< of all candidates, when reranking
+    RankingMetrics whole;  ///< of all candidates, where there are some
   };
-  struct Scores {
-    explicit Scores(std::size_t count) : rankings(count), metrics(count), runs(count) {}
-    std::vector<std::vector<std::int64_t>> rankings;  ///< the first 10
+  /// Of one setting.
+  struct Rankings {
+    explicit Rankings(std::size_t queries) : first(queries), metrics(queries), runs(queries) {}
+    std::vector<std::vector<std::int64_t>> first;  ///< the first 10
     std::vector<Judged> metrics;
     std::vector<std::vector<RankedDocument>> runs;  ///< as deep as was asked for
-    bool vary = false;                              ///< of any query
+    bool vary = false;                              ///< scores of any query
   };
-  /// Of one query and these documents.
-  using ScoreQuery = std::function<std::vector<float>(std::size_t query, std::span<const std::int64_t> documents)>;
 
   bool reranks() const { return !data_.candidates.empty(); }
-  /// The chosen queries' rankings.
-  void score(const ScoreQuery& scores_of, std::span<const std::size_t> chosen, Scores& result) const;
-  /// Of one more setting. Throws Error{invalid_file} where nothing varies.
-  void keep(const SweepSetting& setting, Scores scores, const SweepReading& documents, const SweepReading& queries);
+  /// The document that is in no ranking of a query; −1 for none.
+  std::int64_t excluded_of(std::size_t query) const { return data_.same_id.empty() ? -1 : data_.same_id[query]; }
+  /// Scores of one query and these documents, one each.
+  using ScoreQuery = std::function<std::vector<float>(std::size_t query, std::span<const std::int64_t> documents)>;
+  /// Ranks what each of the chosen queries has to be compared with: its candidates, or all documents.
+  void rank_all(const ScoreQuery& scores_of, std::span<const std::size_t> chosen, Rankings& result) const;
+  /// Ranks `documents` by their scores.
+  void rank(std::size_t query, std::span<const float> scores, std::span<const std::int64_t> documents,
+            Rankings& result) const;
+  /// Throws Error{invalid_file} where no query's scores vary.
+  void keep(Rankings rankings, const SweepSetting& setting);
   /// Of the longest relevant document; −1 when the corpus has none of them. `tokens` [document].
   void record_lengths(std::span<const std::int64_t> tokens);
-
-  const RetrievalData& data() const noexcept { return data_; }
-  const SweepTaskOptions& options() const noexcept { return options_; }
-
- private:
-  std::vector<RankedDocument> run_of(std::span<const std::int64_t> ranking, std::span<const float> scores,
-                                     std::span<const std::int64_t> candidates) const;
-  std::vector<std::int64_t> ranking_of(std::size_t query, std::span<const float> scores,
-                                       std::span<const std::int64_t> candidates, std::int64_t excluded) const;
-  void record_ranking(std::size_t query, std::vector<std::int64_t> ranking, Scores& result) const;
-  std::size_t depth() const { return static_cast<std::size_t>(options_.run_depth); }
 
   RetrievalData data_;
   SweepTaskOptions options_;
   std::vector<std::int64_t> lengths_;
   TaskReading reading_;
+
+ private:
+  bool by_map() const { return reranks() && !data_.first_stage; }
+  std::vector<std::int64_t> ranking_of(std::size_t query, std::span<const float> scores,
+                                       std::span<const std::int64_t> documents) const;
+  std::vector<RankedDocument> run_of(std::span<const std::int64_t> ranking, std::span<const float> scores,
+                                     std::span<const std::int64_t> documents) const;
+
   std::vector<std::vector<std::vector<std::int64_t>>> rankings_;  ///< [setting][query][place]
   std::vector<std::vector<Judged>> metrics_;                      ///< [setting][query]
   std::vector<std::vector<std::vector<RankedDocument>>> runs_;    ///< [setting][query]; empty unless asked for

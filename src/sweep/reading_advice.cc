@@ -23,7 +23,7 @@ std::string sentence(const char* what, const SweepReading& reading, std::int64_t
 
 /// What reads more and was not tried.
 std::vector<std::string> untried(const SweepReport& report, std::int64_t limit, std::int64_t position_limit) {
-  bool pieces = false;
+  bool pieces = report.reranker;
   bool further = false;
   const std::int64_t before = report.documents_read.front().read;
   for (std::size_t s = 1; s < report.settings.size(); ++s) {
@@ -52,7 +52,7 @@ std::vector<std::string> reading_advice(const SweepReport& report, const Sentenc
       advice.push_back(sentence(what, readings.front(), limit));
     }
   };
-  add(report.queries_read.empty() ? "texts" : "documents", report.documents_read);
+  add(report.reranker ? "pairs" : report.queries_read.empty() ? "texts" : "documents", report.documents_read);
   add("queries", report.queries_read);
   if (advice.empty()) return advice;
   const auto ways = untried(report, limit, model.position_limit);

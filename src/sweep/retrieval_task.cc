@@ -15,35 +15,39 @@ class RetrievalTask : public RankingTask {
   RetrievalTask(RetrievalData data, const CachedEncoder& encoder, SweepTaskOptions options)
       : RankingTask(std::move(data), std::move(options)),
         normalize_(encoder.normalizes()),
-        documents_(encoder, this->data().documents, this->options().document_prompt),
-        queries_(encoder, this->data().queries, this->options().query_prompt) {}
+        documents_(encoder, data_.documents, options_.document_prompt),
+        queries_(encoder, data_.queries, options_.query_prompt) {}
+
+  std::size_t texts() const override { return data_.queries.size() + data_.documents.size(); }
 
   void add(const SweepSetting& setting) override {
-    const CachedVectors documents = documents_.encode(setting, options().side != SweepSide::query);
-    const CachedVectors queries = queries_.encode(setting, options().side != SweepSide::document);
-    if (lengths().empty()) record_lengths(documents_.tokens());
-    Scores scores(items());
+    const CachedVectors documents = documents_.encode(setting, options_.side != SweepSide::query);
+    const CachedVectors queries = queries_.encode(setting, options_.side != SweepSide::document);
+    if (lengths_.empty()) record_lengths(documents_.tokens());
+    Rankings rankings(items());
     const auto all = indices_up_to(items());
     if (!setting.post) {
-      score_vectors(documents, queries, all, scores);
+      score_vectors(documents, queries, all, rankings);
     } else {
       // A corpus belongs to no fold, so all of it is fitted on. Leaving out what a fold's queries look for would leak
       // the labels: what was not fitted on looks different afterwards. All candidates of one query belong to its fold.
       const std::vector<std::vector<std::size_t>> one = {all};
-      for (const auto& fold : reranks() ? split_folds(items(), options().folds) : one) {
+      for (const auto& fold : reranks() ? split_folds(items(), options_.folds) : one) {
         const PostTransform transform = fit(*setting.post, documents, fold);
         score_vectors(transformed(transform, documents, normalize_), transformed(transform, queries, normalize_), fold,
-                      scores);
+                      rankings);
       }
     }
-    keep(setting, std::move(scores), documents_.reading(setting), queries_.reading(setting));
+    keep(std::move(rankings), setting);
+    reading_.documents.push_back(documents_.reading(setting));
+    reading_.queries.push_back(queries_.reading(setting));
   }
 
  private:
   PostTransform fit(const PostSpec& spec, const CachedVectors& documents, std::span<const std::size_t> fold) const {
-    std::vector<bool> held(data().documents.size());
+    std::vector<bool> held(data_.documents.size());
     for (const std::size_t query : reranks() ? fold : std::span<const std::size_t>()) {
-      for (const std::int64_t document : data().candidates[query]) held[static_cast<std::size_t>(document)] = true;
+      for (const std::int64_t document : data_.candidates[query]) held[static_cast<std::size_t>(document)] = true;
     }
     const CachedVectors chosen = rows_of(documents, indices_outside(held));
     PostFitter fitter(documents.dim);
@@ -52,19 +56,19 @@ class RetrievalTask : public RankingTask {
   }
 
   void score_vectors(CachedVectors documents, CachedVectors queries, std::span<const std::size_t> chosen,
-                     Scores& result) const {
-    prepare(options().similarity, documents.values, documents.dim);
-    prepare(options().similarity, queries.values, queries.dim);
+                     Rankings& result) const {
+    prepare(options_.similarity, documents.values, documents.dim);
+    prepare(options_.similarity, queries.values, queries.dim);
     const auto scores_of = [&](std::size_t query, std::span<const std::int64_t> candidates) {
       std::vector<float> scores;
       scores.reserve(candidates.size());
       for (const std::int64_t d : candidates) {
         scores.push_back(
-            compare(options().similarity, row(queries, query), row(documents, static_cast<std::size_t>(d))));
+            compare(options_.similarity, row(queries, query), row(documents, static_cast<std::size_t>(d))));
       }
       return scores;
     };
-    score(scores_of, chosen, result);
+    rank_all(scores_of, chosen, result);
   }
 
   bool normalize_;  ///< vectors after a fitted step

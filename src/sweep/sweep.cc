@@ -66,6 +66,50 @@ void check_options(const SweepData& data, const SweepOptions& options) {
   }
 }
 
+/// What is about vectors alone.
+void check_reranking(const Reranker& reranker, const SweepOptions& options) {
+  if (reranker.labels().size() != 1) {
+    fail(ErrorCode::unsupported, "{} has {} scores a pair, which give no order; a sweep takes a reranker of one score",
+         reranker.info().name, reranker.labels().size());
+  }
+  const char* what = options.baselines && !options.baselines->empty() ? "baselines"
+                     : options.states && !options.states->empty()     ? "states"
+                     : !options.variants.empty()                      ? "variants"
+                     : options.side != SweepSide::both                ? "side"
+                     : options.similarity                             ? "similarity"
+                     : is_set(options.document_prompt)                ? "document_prompt"
+                     : !options.cache.empty()                         ? "cache"
+                                                                      : nullptr;
+  if (what == nullptr) return;
+  fail(ErrorCode::invalid_argument,
+       "SweepOptions::{} is for models that give vectors; {} is a reranker, leave it as it is by default", what,
+       reranker.info().name);
+}
+
+SweepOptions of_scores(SweepOptions options) {
+  options.baselines.emplace();
+  return options;
+}
+
+/// With the prompt that queries get as that of pairs.
+EncodeOptions pair_options(const SweepOptions& options) {
+  EncodeOptions encode = options.encode;
+  if (is_set(options.query_prompt)) {
+    encode.prompt = options.query_prompt.text;
+    encode.prompt_name = options.query_prompt.name;
+  }
+  return encode;
+}
+
+void check_candidates(const SweepData& data) {
+  const auto* retrieval = std::get_if<RetrievalData>(&data.data);
+  if (retrieval != nullptr && !retrieval->candidates.empty()) return;
+  fail(ErrorCode::invalid_argument,
+       "{}: a reranker orders candidates, and there are none; give rankings ({{\"query\", \"positive\", \"negative\"}} "
+       "a line), or a BEIR folder and a run of a first ranking (read_candidates)",
+       data.name);
+}
+
 SweepOptions with_groups(SweepOptions options, const SweepData& data) {
   if (options.held_out.groups.empty()) options.held_out.groups = item_groups(data).groups;
   return options;
@@ -74,13 +118,15 @@ SweepOptions with_groups(SweepOptions options, const SweepData& data) {
 /// One sweep, from the data to the report.
 class Sweep {
  public:
-  Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options);
+  /// `reranker`: what `encoder` is the encoder of; nullptr: it gives vectors.
+  Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options,
+        const Reranker* reranker = nullptr);
 
   SweepReport run();
 
  private:
   void describe(const SweepData& data);
-  std::unique_ptr<SweepTask> make_task(SweepData data) const;
+  std::unique_ptr<SweepTask> make_task(SweepData data);
   /// Tries every setting; default baselines that these texts cannot be fitted with are skipped.
   void try_settings();
   void on_batch(std::size_t texts, bool encoded);
@@ -88,6 +134,7 @@ class Sweep {
   void check_stop() const;
 
   const SentenceEncoder& encoder_;
+  const Reranker* reranker_;
   SweepOptions options_;  ///< with the groups of the data
   std::vector<SweepSetting> settings_;
   CachedEncoder cached_;
@@ -98,8 +145,9 @@ class Sweep {
   std::int64_t to_encode_ = 1;
 };
 
-Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options)
+Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options, const Reranker* reranker)
     : encoder_(encoder),
+      reranker_(reranker),
       options_(with_groups(options, data)),
       settings_(sweep_settings(encoder, options)),
       cached_(encoder, options_, [this](std::size_t texts, bool encoded) { on_batch(texts, encoded); }) {
@@ -117,7 +165,9 @@ void Sweep::describe(const SweepData& data) {
     if (!late) return provenance_json(encoder, encode);
     return provenance_json(encoder, OutputKind::multi_vector, {.encode = encode, .role = TextRole::document});
   };
-  report_.provenance = provenance_of(encoder_, options_.encode);
+  report_.reranker = reranker_ != nullptr;
+  report_.provenance = reranker_ != nullptr ? provenance_json(*reranker_, {.encode = pair_options(options_)})
+                                            : provenance_of(encoder_, options_.encode);
   for (const SweepVariant& variant : options_.variants) {
     const bool extended = extends(variant.encoder->info(), model);
     const EncodeOptions form = encode_options({.variant = variant.name}, extended, options_.encode);
@@ -137,7 +187,7 @@ void Sweep::describe(const SweepData& data) {
   }
 }
 
-std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) const {
+std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) {
   const bool late = ranks_by_tokens(encoder_.info());
   if (late && !std::holds_alternative<RetrievalData>(data.data)) {
     fail(ErrorCode::unsupported,
@@ -170,6 +220,11 @@ std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) const {
   }
   auto& retrieval = std::get<RetrievalData>(data.data);
   if (!options_.ignore_identical_ids) retrieval.same_id.clear();
+  if (reranker_ != nullptr) {
+    return make_rerank_task(
+        std::move(retrieval), *reranker_,
+        {std::move(task), pair_options(options_), [this](std::size_t pairs, bool scored) { on_batch(pairs, scored); }});
+  }
   return late ? make_late_retrieval_task(std::move(retrieval), cached_, task)
               : make_retrieval_task(std::move(retrieval), cached_, task);
 }
@@ -234,6 +289,17 @@ SweepReport Sweep::run() {
 }
 
 }  // namespace
+
+std::vector<SweepSetting> sweep_settings(const Reranker& reranker, const SweepOptions& options) {
+  check_reranking(reranker, options);
+  return sweep_settings(reranker.encoder(), of_scores(options));
+}
+
+SweepReport sweep(const Reranker& reranker, SweepData data, const SweepOptions& options) {
+  check_reranking(reranker, options);
+  check_candidates(data);
+  return Sweep(reranker.encoder(), std::move(data), of_scores(options), &reranker).run();
+}
 
 SweepReport sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions& options) {
   return Sweep(encoder, std::move(data), options).run();

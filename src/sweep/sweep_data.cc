@@ -98,6 +98,18 @@ void add_notes_on_items(const SweepData& data, std::vector<std::string>& notes) 
   }
 }
 
+void add_note_on_candidates(const RetrievalData& data, std::vector<std::string>& notes) {
+  const JudgementCounts& counts = data.counts;
+  if (counts.without_candidates > 0) {
+    notes.push_back(fmt::format("{} no candidates in the first ranking: 0 in every metric, whatever the setting",
+                                counted(counts.without_candidates, "query has", "queries have")));
+  }
+  if (counts.without_relevant_candidate > 0) {
+    notes.push_back(fmt::format("{} no relevant document among its candidates: 0 in every metric, whatever the setting",
+                                counted(counts.without_relevant_candidate, "query has", "queries have")));
+  }
+}
+
 std::string note_on_left_out(const RetrievalData& data, bool reranks) {
   const std::int64_t left_out = data.counts.queries_left_out;
   return fmt::format(
@@ -127,7 +139,8 @@ std::vector<std::string> data_notes(const SweepData& data, bool ignore_identical
   add_notes_on_items(data, notes);
   if (retrieval == nullptr) return notes;
   const JudgementCounts& counts = retrieval->counts;
-  const bool reranks = !retrieval->candidates.empty();
+  const bool reranks = !retrieval->candidates.empty() && !retrieval->first_stage;
+  if (retrieval->first_stage) add_note_on_candidates(*retrieval, notes);
   if (counts.repeated > 0) notes.push_back(note_on_repeated(counts.repeated, reranks));
   if (counts.missing_documents > 0) notes.push_back(note_on_missing(*retrieval));
   if (counts.queries_left_out > 0) notes.push_back(note_on_left_out(*retrieval, reranks));

@@ -12,6 +12,7 @@
 
 #include "sweep/cached_encoder.h"
 #include "treble/evaluation.h"
+#include "treble/reranker.h"
 #include "treble/similarity.h"
 #include "treble/sweep.h"
 
@@ -73,13 +74,24 @@ struct SweepTaskOptions {
 };
 
 /// Steps are fitted on the documents, which belong to no fold, and never on a query; when reranking, on the candidates
-/// of the other folds' queries. Judged by nDCG@10; where queries have candidates (reranking) by MAP. A document of
-/// `same_id` is in no ranking of its query. `encoder` must outlive the task.
+/// of the other folds' queries. As RankingTask judges. A document of `same_id` is in no ranking of its query. `encoder`
+/// must outlive the task.
 std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
                                                SweepTaskOptions options);
 /// The same by MaxSim, of a model that gives a vector for each token; no fitted steps and no pieces.
 std::unique_ptr<SweepTask> make_late_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
                                                     SweepTaskOptions options);
+
+/// How a cross-encoder's task is set up.
+struct RerankTaskOptions {
+  SweepTaskOptions task;
+  EncodeOptions encode;                   ///< of pairs; the setting's temperature and limit stand over it
+  CachedEncoder::BatchCallback on_batch;  ///< after each batch of pairs
+};
+/// Candidates of each query, which there must be, ranked by the logit of query and document. `reranker` has one score a
+/// pair and outlives the task.
+std::unique_ptr<SweepTask> make_rerank_task(RetrievalData data, const Reranker& reranker, RerankTaskOptions options);
+
 /// Graded scores are judged by Spearman's correlation with the similarities, 0/1 labels by average precision.
 /// A pair's similarity under a fitted step comes from a fit on the texts of the other folds. Sides and prompts of the
 /// options mean nothing here.

@@ -60,6 +60,7 @@ class Use {
   /// Whole commands for the setting that the outcome recommends.
   /// `one_kind`: of texts, rather than queries and documents.
   std::vector<std::string> commands(bool one_kind) const {
+    if (report_.reranker) return {rerank_command()};
     std::vector<std::string> lines;
     const std::string corpus = one_kind ? "texts.jsonl" : "corpus.jsonl";
     if (recommended_.post) {
@@ -125,6 +126,13 @@ class Use {
     const bool none = !prompt.name && prompt.text.value_or("").empty();
     if (none && !model_.default_prompt_name.empty()) arguments.add("--prompt-name", "");
     return std::string(1, ' ').append(arguments.text());
+  }
+
+  std::string rerank_command() const {
+    Arguments own;
+    if (!recommended_.temperature.is_identity()) own.add("--temperature", recommended_.temperature.to_string());
+    return fmt::format("treble rerank{}{}{} --query QUERY corpus.jsonl", shared(report_.query_prompt),
+                       own.text().empty() ? "" : " ", own.text());
   }
 
   std::string post_file() const {

@@ -10,6 +10,7 @@
 
 #include "base/fail_about.h"
 #include "base/mapped_file.h"
+#include "tokenizer/owned_bytes.h"
 #include "treble_tokenizers.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -49,29 +50,10 @@ class [[maybe_unused]] UninstrumentedCall {
   UninstrumentedCall& operator=(const UninstrumentedCall&) = delete;
 };
 
-/// Bytes from the FFI, freed at the end of the scope.
-class OwnedBytes {
- public:
-  OwnedBytes() = default;
-  OwnedBytes(const OwnedBytes&) = delete;
-  OwnedBytes& operator=(const OwnedBytes&) = delete;
-  ~OwnedBytes() { treble_tok_bytes_free(bytes_); }
-
-  TrebleTokBytes* out() { return &bytes_; }
-  std::string str() const {
-    return bytes_.data == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(bytes_.data), bytes_.len);
-  }
-
- private:
-  TrebleTokBytes bytes_{nullptr, 0};
-};
-
 struct FreeEncoding {
   void operator()(TrebleTokEncoding* encoding) const noexcept { treble_tok_encoding_free(encoding); }
 };
 using EncodingPtr = std::unique_ptr<TrebleTokEncoding, FreeEncoding>;
-
-const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
 std::string_view view_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};

@@ -181,9 +181,12 @@ class Examples(Folder):
         self.assertTrue((self.folder / "corpus.npz").exists())
         self.assertTrue((self.folder / "papers.npy.json").exists())
 
-    def test_rerank(self) -> None:
+    def copy_reranker(self) -> None:
         reranker = Path(ARGUMENTS.golden) / "rerankers" / "bert" / "model"
         shutil.copytree(reranker, self.folder / "models" / "ms-marco-MiniLM-L6-v2")
+
+    def test_rerank(self) -> None:
+        self.copy_reranker()
         self.write("pairs.jsonl", "".join(json.dumps({"query": "q", "text": t}) + "\n" for t in lines_of(5, 9)))
         self.run_examples("rerank")
         self.assertEqual(len((self.folder / "scores.jsonl").read_text().splitlines()), 6)
@@ -195,6 +198,9 @@ class Examples(Folder):
         self.assertTrue((self.folder / "states.html").exists())
 
     def test_sweep(self) -> None:
+        self.copy_reranker()
+        run = (f"q{i} Q0 d{(i + n) % 50} {n} {-n} bm25\n" for i in range(20) for n in range(5))
+        self.write("bm25.trec", "".join(run))
         self.run_examples("sweep")
 
     def test_calibrate(self) -> None:

@@ -69,7 +69,7 @@ class Rerank(unittest.TestCase):
         return self.write("pairs.jsonl", "\n".join(lines) + "\n")
 
     def test_pairs_have_the_reference_scores(self) -> None:
-        for name in ("bert", "roberta", "camembert", "modernbert"):
+        for name in ("bert", "roberta", "camembert", "modernbert", "qwen3-logit", "gemma3-score"):
             labels = json.loads((folder(name) / "cases.json").read_text())["labels"]
             for options, key in (
                 ((), "scores"),

@@ -30,6 +30,9 @@ typedef enum {
   TREBLE_TOK_STATUS_OUT_OF_MEMORY = 8,
 } TrebleTokStatus;
 
+// A compiled chat template. Immutable, so that any number of threads may render with it at once.
+typedef struct TrebleTokChatTemplate TrebleTokChatTemplate;
+
 // A loaded tokenizer. Immutable, so that any number of threads may encode with it at once.
 typedef struct TrebleTokTokenizer TrebleTokTokenizer;
 
@@ -140,6 +143,35 @@ extern "C" {
 // # Safety
 // `bytes` was returned by this library and not freed before.
 void treble_tok_bytes_free(TrebleTokBytes bytes);
+
+// Compiles a Jinja template, UTF-8. On success `*chat_template` is a handle for `treble_tok_chat_free`; otherwise it is
+// null, and the status of a template with a mistake is `InvalidSettings`.
+//
+// # Safety
+// `source` points to `source_len` bytes; `chat_template` is writable; `error` is null or writable.
+TrebleTokStatus treble_tok_chat_compile(const uint8_t *source,
+                                        size_t source_len,
+                                        TrebleTokChatTemplate **chat_template,
+                                        TrebleTokBytes *error);
+
+// Renders the variables of `context`, a JSON object. Any number of threads may call this on one handle. On success
+// `*text` is for `treble_tok_bytes_free`; a template that refuses its input, or that does what only Python can, is
+// `Failed`.
+//
+// # Safety
+// `chat_template` is a live handle; `context` points to `context_len` bytes; `text` is writable; `error` is null or
+// writable.
+TrebleTokStatus treble_tok_chat_render(const TrebleTokChatTemplate *chat_template,
+                                       const uint8_t *context,
+                                       size_t context_len,
+                                       TrebleTokBytes *text,
+                                       TrebleTokBytes *error);
+
+// Frees a handle; null is allowed. No other thread may be using it.
+//
+// # Safety
+// `chat_template` is null or a handle that was not freed before.
+void treble_tok_chat_free(TrebleTokChatTemplate *chat_template);
 
 // The version of the `tokenizers` crate, NUL-terminated; lives for ever.
 const char *treble_tok_crate_version(void);

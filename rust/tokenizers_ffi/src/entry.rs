@@ -12,14 +12,14 @@ use crate::vocabulary_files::VocabularyFiles;
 
 /// # Safety
 /// `pointer` is null or valid for as long as the result is used.
-unsafe fn shared<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Failure> {
+pub(crate) unsafe fn shared<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Failure> {
     // SAFETY: the caller's promise.
     unsafe { pointer.as_ref() }.ok_or_else(|| Failure::argument(format!("{what} is null")))
 }
 
 /// # Safety
 /// `pointer` is null or valid for writing.
-unsafe fn out<'a, T>(pointer: *mut T, what: &str) -> Result<&'a mut T, Failure> {
+pub(crate) unsafe fn out<'a, T>(pointer: *mut T, what: &str) -> Result<&'a mut T, Failure> {
     // SAFETY: the caller's promise.
     unsafe { pointer.as_mut() }.ok_or_else(|| Failure::argument(format!("{what} is null")))
 }

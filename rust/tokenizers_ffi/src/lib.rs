@@ -1,4 +1,4 @@
-//! A thin C ABI over the `tokenizers` crate.
+//! A thin C ABI over the `tokenizers` crate, and over `minijinja` for chat templates.
 //!
 //! Rules that hold for every entry point:
 //! * no panic crosses the boundary and nothing is printed: a panic becomes `TrebleTokStatus::Panic` with its message;
@@ -8,6 +8,7 @@
 
 mod boundary;
 mod bytes;
+mod chat;
 mod classes;
 mod differences;
 mod encode;
@@ -27,6 +28,7 @@ mod vocabulary_files;
 mod window;
 
 pub use bytes::{TrebleTokBytes, treble_tok_bytes_free};
+pub use chat::*;
 pub use encode::{TrebleTokEncodeOptions, TrebleTokEncoding, TrebleTokSpan};
 pub use entry::*;
 pub use load::{TrebleTokLoadOptions, TrebleTokTokenizer};

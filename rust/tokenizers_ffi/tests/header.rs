@@ -7,7 +7,7 @@ fn header_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["status", "bytes", "load", "encode", "entry"] {
+    for file in ["status", "bytes", "load", "encode", "chat", "entry"] {
         builder = builder.with_src(root.join(format!("src/{file}.rs")));
     }
     let mut generated = Vec::new();
