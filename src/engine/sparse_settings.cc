@@ -129,7 +129,7 @@ std::optional<std::int64_t> read_max_active_dims(const fs::path& folder) {
 std::vector<std::string> unread_token_weights(const fs::path& folder) {
   const fs::path pickle = fs::path(folder / kTokenWeightsFile).replace_extension(".pt");
   if (!is_there(pickle)) return {};
-  return {fmt::format("{}: not read, so the model has no sparse output; `treble convert` makes a folder with {} of it",
+  return {fmt::format("{}: not read, so the model has no sparse output; `treble convert` makes {} of it",
                       pickle.string(), kTokenWeightsFile)};
 }
 
