@@ -74,6 +74,7 @@ void add_line(std::string_view line, const LineFile& file, const IdIndex& querie
 
 std::vector<std::int64_t> first_documents(const RunQuery& found, const RetrievalData& data, std::int64_t depth) {
   std::vector<std::string> ids;
+  ids.reserve(found.documents.size());
   for (const std::int64_t d : found.documents) ids.push_back(data.document_ids[static_cast<std::size_t>(d)]);
   auto ranking = rank_documents(found.scores, ids, std::min(depth, std::ssize(ids)));
   for (std::int64_t& place : ranking) place = found.documents[static_cast<std::size_t>(place)];

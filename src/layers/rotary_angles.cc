@@ -10,7 +10,7 @@ RotaryAngles::RotaryAngles(std::vector<double> frequencies, float scale, Positio
     : frequencies_(std::move(frequencies)),
       scale_(scale),
       positions_(positions),
-      blocks_(std::make_unique<Block[]>(static_cast<std::size_t>((positions.size() + kBlock - 1) / kBlock))) {}
+      blocks_(static_cast<std::size_t>((positions.size() + kBlock - 1) / kBlock)) {}
 
 std::span<const float> RotaryAngles::rows_from(std::int64_t position) const {
   const std::int64_t first = position - position % kBlock;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -36,7 +35,7 @@ class RotaryAngles {
   std::vector<double> frequencies_;
   float scale_ = 1;
   PositionPlan positions_;
-  std::unique_ptr<Block[]> blocks_;
+  mutable std::vector<Block> blocks_;  ///< filled in one by one; never moved, as threads wait at them
 };
 
 /// Appends the row of one position.
