@@ -195,7 +195,7 @@ void EmbedCommand::add_to(CLI::App& app) {
       ->group(outputs);
   command_
       ->add_option("--max-active-dims", max_active_dims_,
-                   "Of sparse outputs: keep the N greatest weights of a text [as the model says, or all]")
+                   "Of sparse outputs: keep the N largest weights of a text [as the model says, or all]")
       ->type_name("N")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24))
       ->group(outputs);

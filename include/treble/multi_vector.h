@@ -31,7 +31,7 @@ struct MultiVectors {
   TREBLE_API TokenVectors row(std::int64_t index) const;
 };
 
-/// The same in 8 bits: a vector is scale · codes, its scale being its greatest component by size / 127, 0 for zeros.
+/// The same in 8 bits: a vector is scale · codes, its scale being its largest component by size / 127, 0 for zeros.
 struct Int8MultiVectors {
   std::int64_t count = 0;
   std::int64_t dim = 0;

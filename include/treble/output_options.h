@@ -38,7 +38,7 @@ struct OutputOptions {
   /// queries and documents alike, but for the prompt: where `encode` names none, it is the model's prompt "query" or
   /// "document", if it has one, as in sentence-transformers' encode_query and encode_document.
   std::optional<TextRole> role = {};
-  /// Of sparse outputs: keep as many of the greatest weights of a text. Unset: as the model's files say, or all.
+  /// Of sparse outputs: keep as many of the largest weights of a text. Unset: as the model's files say, or all.
   std::optional<std::int64_t> max_active_dims = {};
 };
 

@@ -100,9 +100,9 @@ Int8MultiVectors to_int8(const MultiVectors& vectors) {
   const auto dim = static_cast<std::size_t>(vectors.dim);
   for (std::int64_t row = 0; row < vectors.offsets.back(); ++row) {
     const std::span<const float> own(vectors.values.data() + static_cast<std::size_t>(row) * dim, dim);
-    float greatest = 0;
-    for (const float value : own) greatest = std::max(greatest, std::abs(value));
-    const float scale = greatest / kMaxCode;
+    float largest = 0;
+    for (const float value : own) largest = std::max(largest, std::abs(value));
+    const float scale = largest / kMaxCode;
     result.scales.push_back(scale);
     for (const float value : own) {
       // Of a vector so small that its scale is none, nothing is left; others stay within ±127 whatever is rounded.

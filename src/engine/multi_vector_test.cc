@@ -332,16 +332,16 @@ MultiVectors drawn_vectors(std::mt19937& draw, std::int64_t count, std::int64_t 
 double naive_score(const TokenVectors& query, const TokenVectors& document) {
   double sum = 0;
   for (std::int64_t i = 0; i < query.count; ++i) {
-    double greatest = -std::numeric_limits<double>::infinity();
+    double largest = -std::numeric_limits<double>::infinity();
     for (std::int64_t j = 0; j < document.count; ++j) {
       double product = 0;
       for (std::int64_t c = 0; c < query.dim; ++c) {
         product += double{query.values[static_cast<std::size_t>(i * query.dim + c)]} *
                    double{document.values[static_cast<std::size_t>(j * query.dim + c)]};
       }
-      greatest = std::max(greatest, product);
+      largest = std::max(largest, product);
     }
-    sum += greatest;
+    sum += largest;
   }
   return sum;
 }

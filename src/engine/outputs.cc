@@ -106,7 +106,7 @@ SparseVectors EncoderAccess::read_queries(const SentenceEncoder& encoder, std::s
     const auto i = static_cast<std::size_t>(index);
     try {
       auto query = model.heads.queries->read(prompt + std::string(texts[i]), options.max_length, options.truncation);
-      if (max_active_dims) keep_greatest(*max_active_dims, query.weights);
+      if (max_active_dims) keep_largest(*max_active_dims, query.weights);
       rows[i] = std::move(query.weights);
       result.token_counts[i] = {query.tokens, query.used};
     } catch (const Error& error) {

@@ -17,7 +17,7 @@ void SparseCollector::take(const Execution& execution, const PackedBatch& batch,
     if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
       throw non_finite_vector(batch.text_index[s], batch.length(sequence), temperature_);
     }
-    if (max_active_dims_) keep_greatest(*max_active_dims_, weights[s]);
+    if (max_active_dims_) keep_largest(*max_active_dims_, weights[s]);
     texts_[static_cast<std::size_t>(batch.text_index[s])] = std::move(weights[s]);
   }
 }
@@ -39,7 +39,7 @@ void put_together(std::span<const TokenWeights> texts, std::int64_t dim, SparseV
   }
 }
 
-void keep_greatest(std::int64_t count, TokenWeights& weights) {
+void keep_largest(std::int64_t count, TokenWeights& weights) {
   if (std::ssize(weights.values) <= count) return;
   std::vector<std::size_t> order(weights.values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

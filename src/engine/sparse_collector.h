@@ -34,7 +34,7 @@ class SparseCollector : public OutputCollector {
 /// As rows of `result`, one after the other.
 void put_together(std::span<const TokenWeights> texts, std::int64_t dim, SparseVectors& result);
 
-/// Keeps as many of the weights that are greatest in magnitude; of equal ones those of the lower ids.
-void keep_greatest(std::int64_t count, TokenWeights& weights);
+/// Keeps as many of the weights that are largest in magnitude; of equal ones those of the lower ids.
+void keep_largest(std::int64_t count, TokenWeights& weights);
 
 }  // namespace treble::internal

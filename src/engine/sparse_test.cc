@@ -54,16 +54,16 @@ std::vector<float> dense_row(const SparseRow& row, std::int64_t dim) {
 /// Of weights above 1, which sums over all tokens are, relative to the weight.
 double sparse_difference(const SparseVectors& sparse, const Golden& golden) {
   EXPECT_EQ(golden.shape, (std::vector<std::int64_t>{sparse.count, sparse.dim}));
-  double greatest = 0;
+  double largest = 0;
   for (std::int64_t text = 0; text < sparse.count; ++text) {
     const auto row = dense_row(sparse.row(text), sparse.dim);
     for (std::int64_t token = 0; token < sparse.dim; ++token) {
       const double expected = golden.view().row(text)[token];
       const double difference = std::abs(double{row[static_cast<std::size_t>(token)]} - expected);
-      greatest = std::max(greatest, difference / std::max(1.0, std::abs(expected)));
+      largest = std::max(largest, difference / std::max(1.0, std::abs(expected)));
     }
   }
-  return greatest;
+  return largest;
 }
 
 void expect_same_rows(const SparseRow& a, const SparseRow& b, std::int64_t dim) {
@@ -162,7 +162,7 @@ TEST(GoldenSparseModels, AreAllThere) {
   }
 }
 
-TEST(Sparse, KeepsTheGreatestWeights) {
+TEST(Sparse, KeepsTheLargestWeights) {
   for (const std::string name : {"bert", "bert-untied", "modernbert"}) {
     const auto expected = TensorArchive::open_file(sparse_folder(name) / "expected.safetensors");
     const auto owned = test::read_texts(sparse_folder(name) / "cases.json");

@@ -28,10 +28,10 @@ bool has_nan(std::span<const float> logits) {
 }
 
 /// Adds one token's logits of some columns to what is pooled of its text, from 0 on: relu comes with it.
-void pool_row(const SpladeConfig& /*config*/, std::span<const float> logits, std::span<float> greatest) {
-  // The logarithm rises: it is taken of the greatest logit alone.
-  for (std::size_t c = 0; c < logits.size(); ++c) greatest[c] = logits[c] > greatest[c] ? logits[c] : greatest[c];
-  if (has_nan(logits)) greatest.front() = std::numeric_limits<float>::quiet_NaN();
+void pool_row(const SpladeConfig& /*config*/, std::span<const float> logits, std::span<float> largest) {
+  // The logarithm rises: it is taken of the largest logit alone.
+  for (std::size_t c = 0; c < logits.size(); ++c) largest[c] = logits[c] > largest[c] ? logits[c] : largest[c];
+  if (has_nan(logits)) largest.front() = std::numeric_limits<float>::quiet_NaN();
 }
 
 void pool_row(const SpladeConfig& config, std::span<const float> logits, std::span<double> sums) {
@@ -45,8 +45,8 @@ void pool_row(const SpladeConfig& config, std::span<const float> logits, std::sp
 
 float finish(const SpladeConfig& /*config*/, double sum) { return static_cast<float>(sum); }
 
-float finish(const SpladeConfig& config, float greatest) {
-  const float once = greatest <= 0 ? 0 : std::log1p(greatest);
+float finish(const SpladeConfig& config, float largest) {
+  const float once = largest <= 0 ? 0 : std::log1p(largest);
   return config.activation == SpladeConfig::Activation::log1p_relu ? std::log1p(once) : once;
 }
 

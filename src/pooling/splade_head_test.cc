@@ -98,11 +98,11 @@ double difference_to(const std::vector<double>& expected, const TokenWeights& fo
   for (std::size_t i = 0; i < found.indices.size(); ++i) {
     dense[static_cast<std::size_t>(found.indices[i])] = double{found.values[i]};
   }
-  double greatest = 0;
+  double largest = 0;
   for (std::size_t v = 0; v < dense.size(); ++v) {
-    greatest = std::max(greatest, std::abs(dense[v] - expected[v]) / std::max(1.0, expected[v]));
+    largest = std::max(largest, std::abs(dense[v] - expected[v]) / std::max(1.0, expected[v]));
   }
-  return greatest;
+  return largest;
 }
 
 void compare_with_definition(std::int64_t vocabulary, const PackedBatch& batch, const Execution& execution) {
@@ -162,7 +162,7 @@ TEST(SpladeHead, ANotANumberShowsInItsTextAlone) {
   }
 }
 
-TEST(TokenWeightHead, TakesTheGreatestWeightOfEachTokenButThoseLeftOut) {
+TEST(TokenWeightHead, TakesTheLargestWeightOfEachTokenButThoseLeftOut) {
   const PackedBatch batch = texts_of_lengths({40, 0, 7});
   const auto states = test::random_values(batch.total_tokens() * kStates, 9);
   const ConstMatrixView hidden(states.data(), batch.total_tokens(), kStates);

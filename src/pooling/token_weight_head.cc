@@ -31,7 +31,7 @@ std::vector<TokenWeights> TokenWeightHead::run(const Execution& execution, const
   std::vector<TokenWeights> texts;
   texts.reserve(static_cast<std::size_t>(batch.num_sequences()));
   for (std::int64_t s = 0; s < batch.num_sequences(); ++s) {
-    std::map<std::int32_t, float> greatest;
+    std::map<std::int32_t, float> largest;
     for (std::int64_t row = batch.offsets[static_cast<std::size_t>(s)];
          row < batch.offsets[static_cast<std::size_t>(s) + 1]; ++row) {
       const std::int32_t id = batch.ids[static_cast<std::size_t>(row)];
@@ -39,11 +39,11 @@ std::vector<TokenWeights> TokenWeightHead::run(const Execution& execution, const
       if (weight <= 0 || std::find(parts_.left_out.begin(), parts_.left_out.end(), id) != parts_.left_out.end()) {
         continue;
       }
-      float& kept = greatest[id];
+      float& kept = largest[id];
       if (!(weight <= kept) && kept == kept) kept = weight;  // a NaN gets in and stays
     }
     TokenWeights& text = texts.emplace_back();
-    for (const auto& [id, weight] : greatest) {
+    for (const auto& [id, weight] : largest) {
       text.indices.push_back(id);
       text.values.push_back(weight);
     }
@@ -52,7 +52,7 @@ std::vector<TokenWeights> TokenWeightHead::run(const Execution& execution, const
 }
 
 std::vector<std::string> TokenWeightHead::descriptions() const {
-  return {fmt::format("Sparse: relu of a linear layer of {}, the greatest weight of each token", parts_.weight.size())};
+  return {fmt::format("Sparse: relu of a linear layer of {}, the largest weight of each token", parts_.weight.size())};
 }
 
 }  // namespace treble::internal

@@ -1,5 +1,5 @@
 // BGE-M3's sparse output (Chen et al., arXiv 2402.03216): each token of a text weighs what a linear layer says of its
-// hidden state, and a token that comes several times the greatest of its weights.
+// hidden state, and a token that comes several times the largest of its weights.
 #pragma once
 
 #include <cstdint>

@@ -227,7 +227,7 @@ def _write_model(recipe: Recipe, folder: Path) -> None:
 def write_m3(folder: Path) -> str:
     """XLM-R with cls pooling and the linear layer of BGE-M3's sparse output, computed from its definition.
 
-    Chen et al., arXiv 2402.03216, section 3.2: w_t = relu(W h_t), the greatest of a token's; FlagEmbedding leaves out
+    Chen et al., arXiv 2402.03216, section 3.2: w_t = relu(W h_t), the largest of a token's; FlagEmbedding leaves out
     cls, eos, pad and unk.
     """
     shutil.rmtree(folder, ignore_errors=True)

@@ -278,7 +278,7 @@ constexpr const char* kSchemas = R"json({
     "properties": {
       "inputs": {"$ref": "#/components/schemas/Texts"},
       "role": {"type": ["string", "null"], "enum": ["query", "document", null], "description": "What the inputs are, for models that read the two differently; takes the model's prompt of that name. Default: as the model says."},
-      "max_active_dims": {"type": ["integer", "null"], "minimum": 1, "description": "Keep as many of an input's greatest weights. Default: as the model says, or all."},
+      "max_active_dims": {"type": ["integer", "null"], "minimum": 1, "description": "Keep as many of an input's largest weights. Default: as the model says, or all."},
       "$reading": {}
     }
   },

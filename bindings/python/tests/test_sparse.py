@@ -37,7 +37,7 @@ def test_equals_the_reference(name: str) -> None:
         np.testing.assert_allclose(dense(rows), golden.expected[f"tau={tau}"], rtol=0, atol=TOLERANCE)
 
 
-def test_keeps_the_greatest_weights_and_takes_prompts_by_role() -> None:
+def test_keeps_the_largest_weights_and_takes_prompts_by_role() -> None:
     golden = Golden("sparse/bert-untied")
     encoder = treble.SentenceEncoder(golden.path)
     for expected, options in (("top=3", {"max_active_dims": 3}), ("query", {"role": "query"}), ("tau=1", {})):

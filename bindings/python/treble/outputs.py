@@ -57,7 +57,7 @@ class OutputMethods(Model):
         A `scipy.sparse.csr_array` where SciPy is installed, else SparseArrays. A str is one row. The other arguments
         are those of `encode`; besides:
 
-        max_active_dims: keep that many of a text's greatest weights; None is as the model says, or all.
+        max_active_dims: keep that many of a text's largest weights; None is as the model says, or all.
         role: "query" or "document", for models that read the two differently; takes the model's prompt of that name
             where no other is given.
 

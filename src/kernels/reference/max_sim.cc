@@ -13,11 +13,11 @@ void max_sim(const VectorSequences& queries, const VectorSequences& documents, M
       const auto q = static_cast<std::size_t>(query);
       const auto d = static_cast<std::size_t>(document);
       for (std::int64_t i = queries.offsets[q]; i < queries.offsets[q + 1]; ++i) {
-        double greatest = -std::numeric_limits<double>::infinity();
+        double largest = -std::numeric_limits<double>::infinity();
         for (std::int64_t j = documents.offsets[d]; j < documents.offsets[d + 1]; ++j) {
-          greatest = std::max(greatest, dot(queries.rows.row_span(i), documents.rows.row_span(j)));
+          largest = std::max(largest, dot(queries.rows.row_span(i), documents.rows.row_span(j)));
         }
-        sum += greatest;
+        sum += largest;
       }
       scores.row(query)[document] = static_cast<float>(sum);
     }

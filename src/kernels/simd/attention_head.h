@@ -87,10 +87,10 @@ inline QueryRange visible_queries(const HeadShape& task, std::size_t key, std::s
   return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
 }
 
-/// What the sum of a query's weighted values is scaled by, from its greatest score and the sum of its weights: 0 for a
+/// What the sum of a query's weighted values is scaled by, from its largest score and the sum of its weights: 0 for a
 /// query that attends to nothing and has found no maximum. A NaN shows.
-inline float inverse_sum(float greatest, float sum) {
-  const bool nothing = greatest == std::numeric_limits<float>::lowest() && sum == sum;
+inline float inverse_sum(float largest, float sum) {
+  const bool nothing = largest == std::numeric_limits<float>::lowest() && sum == sum;
   return nothing ? 0.0F : 1.0F / sum;
 }
 

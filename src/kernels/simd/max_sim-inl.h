@@ -1,4 +1,4 @@
-// The greatest product of each of a block of queries with the rows of a document.
+// The largest product of each of a block of queries with the rows of a document.
 //
 // Products lie transposed, [row][query], so that maxima are vectors of queries and nothing is summed across a vector.
 // Compiled once for each instruction set (Highway), hence the guard that is toggled with the target.
