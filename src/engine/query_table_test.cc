@@ -1,5 +1,5 @@
 // Inference-free queries (Router with SparseStaticEmbedding) against sentence-transformers' SparseEncoder;
-// tests/golden/sparse-router is written by tools/make_golden.py.
+// tests/golden/sparse-routers is written by tools/make_golden.py.
 #include "engine/query_table.h"
 
 #include <gtest/gtest.h>
@@ -22,15 +22,15 @@ using test::error_of;
 using test::expect_words;
 using test::ModelCopy;
 
-constexpr const char* kRouterGolden = "sparse-router";
+constexpr const char* kRouterGolden = "sparse-routers/table";
 constexpr const char* kTable = "query_0_SparseStaticEmbedding";
 
 struct RouterGolden {
-  json cases = parse_json_file(test::source_path("tests/golden/sparse-router/cases.json"));
+  json cases = parse_json_file(test::source_path("tests/golden/sparse-routers/table/cases.json"));
   std::vector<std::string> owned = cases.at("texts").get<std::vector<std::string>>();
   std::vector<std::string_view> texts = test::views(owned);
   TensorArchive expected =
-      TensorArchive::open_file(test::source_path("tests/golden/sparse-router/expected.safetensors"));
+      TensorArchive::open_file(test::source_path("tests/golden/sparse-routers/table/expected.safetensors"));
 
   double difference(const SparseVectors& sparse, const std::string& name) const {
     std::vector<float> dense(static_cast<std::size_t>(sparse.count * sparse.dim));
@@ -86,7 +86,7 @@ TEST(QueryTable, ReadsTheWeightsOfIdfJson) {
   model.erase(std::string(kTable) + "/model.safetensors");
   model.set(std::string(kTable) + "/config.json", "path", "idf.json");
   expect_words(model.load_error(), {"not_found", "idf.json"});
-  fs::copy_file(test::source_path("tests/golden/sparse-router/idf.json"), model.path() / "idf.json");
+  fs::copy_file(test::source_path("tests/golden/sparse-routers/table/idf.json"), model.path() / "idf.json");
   const SparseVectors queries = encode_sparse(model.load(), golden.texts, of_role(TextRole::query));
   EXPECT_LE(golden.difference(queries, "query"), 1e-6);
   model.set("idf.json", "no such token", 1.5);

@@ -134,7 +134,7 @@ def write_all(root: Path, only: tuple[str, ...] = ()) -> None:
         if not only or recipe.name in only:
             print(f"sparse/{recipe.name}: written, {write_recipe(recipe, root / recipe.name)}")
     if not only or ROUTER in only:
-        print(f"sparse-router: written, {write_router(root.parent / 'sparse-router')}")
+        print(f"sparse-routers/table: written, {write_router(root.parent / 'sparse-routers' / 'table')}")
     if not only or M3 in only:
         print(f"sparse/{M3}: written, {write_m3(root / M3)}")
 

@@ -96,7 +96,7 @@ def test_rows_do_not_depend_on_what_else_is_encoded() -> None:
 
 
 def test_queries_of_an_inference_free_model_are_read_by_a_table() -> None:
-    golden = Golden("sparse-router")
+    golden = Golden("sparse-routers/table")
     encoder = treble.SentenceEncoder(golden.path)
     for role in ("query", "document"):
         rows = dense(encoder.encode_sparse(golden.texts, role=role))
