@@ -62,8 +62,8 @@ struct Head {
   std::int64_t kv_column() const { return head / (inputs.num_heads / inputs.num_kv_heads) * inputs.head_dim(); }
 };
 
-bool is_visible(const AttentionInputs& inputs, std::int64_t i, std::int64_t j) {
-  return i - j <= inputs.window_left && j - i <= inputs.window_right;
+bool is_visible(const Head& h, std::int64_t i, std::int64_t j) {
+  return i - j <= h.inputs.window_left && j - i <= h.inputs.window_right && j < h.inputs.num_keys(h.sequence);
 }
 
 std::vector<double> logits(const Head& h, std::int64_t i) {
@@ -76,7 +76,7 @@ std::vector<double> logits(const Head& h, std::int64_t i) {
   }
   for (std::int64_t j = 0; j < h.length; ++j) {
     double& logit = result[static_cast<std::size_t>(j)];
-    if (!is_visible(h.inputs, i, j)) {
+    if (!is_visible(h, i, j)) {
       logit = -std::numeric_limits<double>::infinity();
       continue;
     }
@@ -97,7 +97,9 @@ void softmax(std::vector<double>& values) {
   double max = values.front();
   for (const double value : values) max = std::max(max, value);
   double sum = 0;
+  if (max == -std::numeric_limits<double>::infinity()) max = 0;  // no key: all weights are 0
   for (double& value : values) sum += value = std::exp(value - max);
+  if (sum == 0) return;
   for (double& value : values) value /= sum;
 }
 

@@ -6,6 +6,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "kernels/max_sim.h"
 #include "kernels/selective_scan.h"
 #include "tensor/view.h"
 
@@ -26,6 +27,9 @@ void rms_norm(ConstMatrixView x, std::span<const float> gain, double eps, Matrix
 
 /// The attention of kernels/attention.h with the whole n x n matrix in memory.
 void attention(const AttentionInputs& inputs, MatrixView out);
+
+/// MaxSim of kernels/max_sim.h, pair by pair, in double; of vectors without NaN.
+void max_sim(const VectorSequences& queries, const VectorSequences& documents, MatrixView scores);
 
 /// The scan of kernels/selective_scan.h step after step, its states in double.
 void selective_scan(const ScanInputs& inputs, std::span<float> states, MatrixView y);
