@@ -13,6 +13,11 @@ void append(const TokenizedText& text, std::int64_t index, PackedBatch& batch) {
     batch.token_types.resize(batch.ids.size());
     batch.token_types.insert(batch.token_types.end(), text.token_types.begin(), text.token_types.end());
   }
+  if (text.unattended_tokens != 0 || !batch.key_counts.empty()) {
+    for (auto s = std::ssize(batch.key_counts); s < batch.num_sequences(); ++s)
+      batch.key_counts.push_back(batch.length(s));
+    batch.key_counts.push_back(std::ssize(text.ids) - text.unattended_tokens);
+  }
   batch.ids.insert(batch.ids.end(), text.ids.begin(), text.ids.end());
   if (!batch.token_types.empty()) batch.token_types.resize(batch.ids.size());
   batch.offsets.push_back(static_cast<std::int64_t>(batch.ids.size()));

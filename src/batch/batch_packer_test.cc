@@ -44,6 +44,16 @@ TEST(BatchPacker, KeepsToTheBudgetUnlessOneTextAloneIsLonger) {
   }
 }
 
+TEST(BatchPacker, KeysAreCountedFromTheFirstTextThatHasFewer) {
+  auto texts = texts_of({8, 6, 4, 2});
+  EXPECT_TRUE(pack_batches(texts, {.token_budget = 100}).front().key_counts.empty());
+  texts[1].unattended_tokens = 5;
+  texts[3].unattended_tokens = 1;
+  const PackedBatch batch = pack_batches(texts, {.token_budget = 100}).front();
+  EXPECT_EQ(batch.key_counts, (std::vector<std::int64_t>{8, 1, 4, 1}));
+  EXPECT_EQ(batch.num_keys(1), 1);
+}
+
 TEST(BatchPacker, LongestTextsComeFirst) {
   const auto batches = pack_batches(texts_of({2, 30, 4, 17}), {.token_budget = 18});
   ASSERT_EQ(batches.size(), 3U);

@@ -84,7 +84,8 @@ HeadLogits::HeadLogits(const AttentionInputs& inputs, std::int64_t sequence, std
       inputs.logit_bias->add(sequence, head, i, 0, 1.0F, {row, static_cast<std::size_t>(length_)});
     }
     for (std::int64_t j = 0; j < length_; ++j) {
-      if (i - j > inputs.window_left || j - i > inputs.window_right) row[j] = kHidden;
+      const bool visible = i - j <= inputs.window_left && j - i <= inputs.window_right && j < inputs.num_keys(sequence);
+      if (!visible) row[j] = kHidden;
     }
   }
 }

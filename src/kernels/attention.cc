@@ -30,6 +30,16 @@ void check_matrix(BasicMatrixView<T> view, std::int64_t rows, std::int64_t cols)
 }
 
 template <typename T>
+void check_keys(const BasicAttentionInputs<T>& in) {
+  if (in.key_counts.empty()) return;
+  bool fits = in.key_counts.size() + 1 == in.offsets.size();
+  for (std::size_t s = 0; fits && s < in.key_counts.size(); ++s) {
+    fits = in.key_counts[s] >= 0 && in.key_counts[s] <= in.offsets[s + 1] - in.offsets[s];
+  }
+  if (!fits) fail(ErrorCode::internal, "attention: {} counts of keys do not fit the sequences", in.key_counts.size());
+}
+
+template <typename T>
 void check_shapes(const BasicAttentionInputs<T>& in, BasicMatrixView<T> out) {
   const std::int64_t tokens = in.offsets.back();
   check_heads(in, tokens);
@@ -38,6 +48,7 @@ void check_shapes(const BasicAttentionInputs<T>& in, BasicMatrixView<T> out) {
   check_matrix(in.k, tokens, kv_width);
   check_matrix(in.v, tokens, kv_width);
   check_matrix(out, tokens, in.q.cols);
+  check_keys(in);
   if (in.bias_max_length == 0) return;
   check_matrix(in.position_bias, in.num_heads, 2 * in.bias_max_length - 1);
   for (std::size_t s = 0; s + 1 < in.offsets.size(); ++s) {
@@ -66,6 +77,7 @@ simd::BasicHeadTask<T> head_task(const BasicAttentionInputs<T>& in, BasicMatrixV
   task.v_stride = static_cast<std::size_t>(in.v.stride);
   task.out_stride = static_cast<std::size_t>(out.stride);
   task.length = static_cast<std::size_t>(in.offsets[s + 1] - begin);
+  task.num_keys = static_cast<std::size_t>(in.num_keys(sequence));
   task.head_dim = static_cast<std::size_t>(in.head_dim());
   task.qk_scale = in.qk_scale;
   task.logit_scales = in.logit_scales.data() + head * in.q.rows + begin;

@@ -19,9 +19,10 @@ class LogitBias {
 };
 
 /// For each sequence, head and query row i, over the keys j with i − window_left ≤ j ≤ i + window_right (sliding
-/// window):
+/// window) and j < key_counts[sequence]:
 ///   logit_j = s · qk_scale · q_i·k_j + b · bias[head, j − i],   out_i = Σ_j softmax(logit)_j v_j
-/// where s is the logit scale (1/τ) of that row and head, and b is s when the bias is tempered, else 1.
+/// where s is the logit scale (1/τ) of that row and head, and b is s when the bias is tempered, else 1. A row without
+/// keys is 0.
 template <typename T>
 struct BasicAttentionInputs {
   static constexpr std::int64_t kUnlimited = std::int64_t{1} << 40;
@@ -30,6 +31,8 @@ struct BasicAttentionInputs {
   BasicMatrixView<const T> k;  ///< [total_tokens, num_kv_heads · head_dim]
   BasicMatrixView<const T> v;
   std::span<const std::int64_t> offsets;  ///< [num_sequences + 1] as in PackedBatch
+  /// [num_sequences]: leading keys of each that are attended to; empty: all.
+  std::span<const std::int64_t> key_counts = {};
   std::int64_t num_heads = 0;
   /// Each of these serves num_heads / num_kv_heads consecutive query heads (Ainslie et al., arXiv 2305.13245).
   std::int64_t num_kv_heads = 0;
@@ -49,6 +52,10 @@ struct BasicAttentionInputs {
   bool bfloat16 = false;
 
   std::int64_t head_dim() const noexcept { return q.cols / num_heads; }
+  std::int64_t num_keys(std::int64_t sequence) const {
+    const auto s = static_cast<std::size_t>(sequence);
+    return key_counts.empty() ? offsets[s + 1] - offsets[s] : key_counts[s];
+  }
 };
 
 using AttentionInputs = BasicAttentionInputs<float>;

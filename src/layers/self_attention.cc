@@ -29,14 +29,16 @@ void SelfAttention::fill_logit_scales(const LayerCall& call, std::int64_t layer)
   for (std::int64_t head = 0; head < parts_.shape.num_heads; ++head) {
     for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
       const std::int64_t length = batch.length(sequence);
+      const std::int64_t keys = batch.num_keys(sequence);
       const Temperature& temperature = call.temperature_of(sequence);
       std::int64_t last_n = -1;
       float scale = 1;
       for (std::int64_t row = 0; row < length; ++row) {
         const std::int64_t first = std::max<std::int64_t>(0, row - parts_.shape.window_left);
-        const std::int64_t end = std::min(length, row + parts_.shape.window_right + 1);
-        if (end - first != last_n) {
-          last_n = end - first;
+        const std::int64_t end = std::min(keys, row + parts_.shape.window_right + 1);
+        // A row without keys is 0 whatever its scale.
+        if (const std::int64_t n = std::max<std::int64_t>(end - first, 1); n != last_n) {
+          last_n = n;
           scale = static_cast<float>(temperature.logit_scale(layer, head, last_n));
         }
         *next++ = scale;
@@ -72,6 +74,7 @@ BasicAttentionInputs<T> SelfAttention::inputs(const LayerCall& call, BasicMatrix
   inputs.k = qkv.col_range(width, width + kv_width);
   inputs.v = qkv.col_range(width + kv_width, width + 2 * kv_width);
   inputs.offsets = call.batch.offsets;
+  inputs.key_counts = call.batch.key_counts;
   inputs.num_heads = shape.num_heads;
   inputs.num_kv_heads = shape.num_kv_heads;
   inputs.qk_scale = shape.qk_scale;

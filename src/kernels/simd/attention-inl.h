@@ -95,7 +95,7 @@ void WriteOutput(const HeadTask& task, const BlockBuffers& w, const Block& block
   const D d;
   for (std::size_t row = 0; row < block.rows; ++row) {
     float* output = w.output + row * w.padded_dim;
-    const V factor = hn::Set(d, 1.0F / w.running_sum[row]);
+    const V factor = hn::Set(d, inverse_sum(w.running_max[row], w.running_sum[row]));
     for (std::size_t c = 0; c < w.padded_dim; c += hn::Lanes(d)) {
       hn::Store(hn::Mul(factor, hn::Load(d, output + c)), d, output + c);
     }
@@ -115,6 +115,7 @@ void AttendBlock(const HeadTask& task, const BlockBuffers& w, const Block& block
   // Keys that no query of the block attends to are skipped; blocks begin where a tile does.
   const KeyRange visible = visible_keys(task, block.first, block.rows);
   const std::size_t begin = visible.begin - visible.begin % kTile;
+  if (begin >= visible.end) std::fill_n(w.output, block.rows * w.padded_dim, 0.0F);
   for (std::size_t key = begin; key < visible.end; key += kKeyBlock) {
     const std::size_t keys = round_up(std::min(kKeyBlock, visible.end - key), kTile);
     ComputeWeights(task, w, block, key, keys);

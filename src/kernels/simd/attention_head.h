@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "base/round_up.h"
 #include "kernels/attention.h"
@@ -17,6 +18,7 @@ struct HeadShape {
   std::size_t v_stride = 0;
   std::size_t out_stride = 0;
   std::size_t length = 0;
+  std::size_t num_keys = 0;  ///< of them the first ones, which are attended to
   std::size_t head_dim = 0;
   float qk_scale = 1;
   const float* logit_scales = nullptr;  ///< [length]
@@ -50,7 +52,7 @@ inline constexpr std::size_t kKeyBlock = 128;
 inline constexpr std::size_t kKeyPadding = 8;
 inline constexpr std::size_t kMaxLanes = 16;
 
-/// Keys [begin, end) that some of the `rows` queries from `first_row` attend to.
+/// Keys [begin, end) that some of the `rows` queries from `first_row` attend to; none: begin ≥ end.
 struct KeyRange {
   std::size_t begin;
   std::size_t end;
@@ -58,14 +60,14 @@ struct KeyRange {
 
 inline KeyRange visible_keys(const HeadShape& task, std::size_t first_row, std::size_t rows) {
   return {first_row > task.window_left ? first_row - task.window_left : 0,
-          std::min(task.length, first_row + rows + task.window_right)};
+          std::min(task.num_keys, first_row + rows + task.window_right)};
 }
 
 /// Whether `rows` queries from `first_query` attend to all of `count` keys from `key`.
 inline bool fully_visible(const HeadShape& task, std::size_t first_query, std::size_t rows, std::size_t key,
                           std::size_t count) {
   const std::size_t last_key = key + count - 1;
-  return last_key < task.length && last_key <= first_query + task.window_right &&
+  return last_key < task.num_keys && last_key <= first_query + task.window_right &&
          first_query + rows - 1 <= key + task.window_left;
 }
 
@@ -77,12 +79,19 @@ struct QueryRange {
 
 /// Those of `count` queries from `first_query` that attend to `key`, counted from the first; none: begin ≥ end.
 inline QueryRange visible_queries(const HeadShape& task, std::size_t key, std::size_t first_query, std::size_t count) {
-  if (key >= task.length) return {0, 0};
+  if (key >= task.num_keys) return {0, 0};
   const auto queries = static_cast<std::int64_t>(count);
   const auto distance = static_cast<std::int64_t>(key) - static_cast<std::int64_t>(first_query);
   const auto begin = std::clamp<std::int64_t>(distance - static_cast<std::int64_t>(task.window_right), 0, queries);
   const auto end = std::clamp<std::int64_t>(distance + static_cast<std::int64_t>(task.window_left) + 1, 0, queries);
   return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
+}
+
+/// What the sum of a query's weighted values is scaled by, from its greatest score and the sum of its weights: 0 for a
+/// query that attends to nothing and has found no maximum. A NaN shows.
+inline float inverse_sum(float greatest, float sum) {
+  const bool nothing = greatest == std::numeric_limits<float>::lowest() && sum == sum;
+  return nothing ? 0.0F : 1.0F / sum;
 }
 
 using AttendHeadFunction = void (*)(const HeadTask&);

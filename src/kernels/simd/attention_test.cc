@@ -24,11 +24,12 @@ struct AttentionCase {
   std::int64_t heads_per_kv = 1;
   std::int64_t window_left = AttentionInputs::kUnlimited;
   std::int64_t window_right = AttentionInputs::kUnlimited;
+  std::vector<std::int64_t> key_counts = {};
 };
 
 class AttentionFixture {
  public:
-  explicit AttentionFixture(const AttentionCase& c) : width_(c.num_heads * c.head_dim) {
+  explicit AttentionFixture(const AttentionCase& c) : width_(c.num_heads * c.head_dim), key_counts_(c.key_counts) {
     offsets_.push_back(0);
     for (const auto length : c.lengths) offsets_.push_back(offsets_.back() + length);
     const std::int64_t tokens = offsets_.back();
@@ -47,6 +48,7 @@ class AttentionFixture {
     inputs_.window_left = c.window_left;
     inputs_.window_right = c.window_right;
     inputs_.logit_scales = scales_;
+    inputs_.key_counts = key_counts_;
     inputs_.temper_position_bias = c.temper_bias;
     if (!c.bias) return;
     inputs_.bias_max_length = *std::max_element(c.lengths.begin(), c.lengths.end()) + 3;
@@ -91,6 +93,7 @@ class AttentionFixture {
     inputs.num_kv_heads = inputs_.num_kv_heads;
     inputs.qk_scale = inputs_.qk_scale;
     inputs.logit_scales = inputs_.logit_scales;
+    inputs.key_counts = inputs_.key_counts;
     inputs.window_left = inputs_.window_left;
     inputs.window_right = inputs_.window_right;
     inputs.position_bias = inputs_.position_bias;
@@ -109,6 +112,7 @@ class AttentionFixture {
 
   std::int64_t width_;
   std::int64_t stride_;
+  std::vector<std::int64_t> key_counts_;
   std::vector<std::int64_t> offsets_;
   std::vector<float> qkv_;
   std::vector<float> scales_;
@@ -134,6 +138,11 @@ std::vector<AttentionCase> odd_cases() {
       {.lengths = {700, 5}, .num_heads = 2, .head_dim = 16, .bias = true, .window_left = 64, .window_right = 0},
       {.lengths = {90}, .num_heads = 2, .window_left = 0, .window_right = 0},
       {.lengths = {600}, .num_heads = 1, .head_dim = 16, .window_left = 300, .window_right = 7},
+      {.lengths = {32, 32, 5}, .num_heads = 2, .head_dim = 12, .key_counts = {7, 32, 5}},
+      {.lengths = {300, 4}, .num_heads = 2, .head_dim = 16, .bias = true, .key_counts = {131, 1}},
+      {.lengths = {32, 130, 70}, .head_dim = 20, .window_left = 4, .window_right = 4, .key_counts = {6, 40, 70}},
+      {.lengths = {90}, .head_dim = 8, .window_right = 0, .key_counts = {3}},
+      {.lengths = {9, 40}, .head_dim = 6, .key_counts = {0, 40}},
   };
 }
 
@@ -276,6 +285,9 @@ TEST(Attention, ALogitBiasIsAddedToEveryBlock) {
           {.lengths = {601, 20, 3}, .num_heads = 2, .head_dim = 16, .bias = bias, .window_left = reach});
       fixture.inputs().logit_bias = &logit_bias;
       test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6) << bias << ' ' << reach; });
+      const std::vector<std::int64_t> key_counts = {129, 20, 1};
+      fixture.inputs().key_counts = key_counts;
+      test::on_every_target([&] { EXPECT_LE(fixture.difference_to_reference(), 5e-6) << bias << ' ' << reach; });
     }
   }
 }
@@ -316,6 +328,13 @@ TEST(Attention, ASequenceDoesNotDependOnItsBatch) {
 TEST(Attention, RefusesShapesThatDisagree) {
   AttentionFixture fixture({.lengths = {4}, .num_heads = 2});
   fixture.inputs().logit_scales = fixture.inputs().logit_scales.first(1);
+  EXPECT_THROW(fixture.run(test::TestExecution()), Error);
+}
+
+TEST(Attention, RefusesMoreKeysThanThereAre) {
+  AttentionFixture fixture({.lengths = {4, 2}, .key_counts = {3, 3}});
+  EXPECT_THROW(fixture.run(test::TestExecution()), Error);
+  fixture.inputs().key_counts = fixture.inputs().key_counts.first(1);
   EXPECT_THROW(fixture.run(test::TestExecution()), Error);
 }
 

@@ -329,6 +329,7 @@ TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const BlockBuffers& 
   // Keys that no row of the block attends to are skipped; blocks begin where a tile does.
   const KeyRange visible = visible_keys(task, block.first, block.rows);
   const std::size_t begin = visible.begin - visible.begin % kTile;
+  if (begin >= visible.end) std::fill_n(w.output, block.rows * w.padded_dim, 0.0F);
   for (std::size_t key = begin; key < visible.end; key += kKeyBlock) {
     const std::size_t keys = round_up(std::min(kKeyBlock, visible.end - key), kTile);
     __m512 block_max[kVectors];
@@ -340,7 +341,7 @@ TREBLE_BF16 void attend_block(const BasicHeadTask<T>& task, const BlockBuffers& 
     add_values(w, key, keys, block.rows, key == begin);
   }
   for (std::size_t row = 0; row < block.rows; ++row) {
-    const __m512 factor = _mm512_set1_ps(1.0F / w.running_sum[row]);
+    const __m512 factor = _mm512_set1_ps(inverse_sum(w.running_max[row], w.running_sum[row]));
     T* out = task.out + (block.first + row) * task.out_stride;
     for (std::size_t c = 0; c < task.head_dim; c += kLanes) {
       const __m512 values = _mm512_mul_ps(factor, _mm512_loadu_ps(w.output + row * w.padded_dim + c));
