@@ -241,6 +241,12 @@ Tokenizer Tokenizer::load(std::optional<std::string_view> json, std::string name
   return Tokenizer(std::unique_ptr<TrebleTokTokenizer, Free>(handle), std::move(name));
 }
 
+void Tokenizer::make_special(std::string_view token) {
+  OwnedBytes error;
+  const TrebleTokStatus status = treble_tok_make_special(handle_.get(), bytes_of(token), token.size(), error.out());
+  if (status != TREBLE_TOK_STATUS_OK) fail_file(name_, ErrorCode::invalid_file, "{}", error.str());
+}
+
 TokenizedText Tokenizer::encode(std::string_view text, const TokenizeOptions& options) const {
   return take_tokens(*encode_raw(handle_.get(), name_, text, options, false), name_);
 }

@@ -61,8 +61,9 @@ struct DetailedText {
   std::size_t num_tokens = 0;
 };
 
-/// A loaded tokenizer. Immutable after loading: every const function may be called from any number of threads at once.
-/// Padding, truncation and BPE dropout stored in tokenizer.json are ignored. Results do not depend on the locale.
+/// A loaded tokenizer. Immutable after loading (and make_special): every const function may be called from any number
+/// of threads at once. Padding, truncation and BPE dropout stored in tokenizer.json are ignored. Results do not depend
+/// on the locale.
 ///
 /// Memory: each BPE tokenizer keeps a cache of at most 10 000 words (each up to 256 bytes) for every thread that
 /// encodes with it, a Unigram one a single such cache. A text takes about 100 to 450 bytes a byte while it is encoded,
@@ -89,6 +90,11 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept = default;
   Tokenizer& operator=(Tokenizer&&) noexcept = default;
   ~Tokenizer() = default;
+
+  /// From now on a text that spells out `token` of the vocabulary has it as a special token, unnormalized:
+  /// `add_special_tokens` of transformers. Before any encoding. Throws Error{invalid_file} where there is no such
+  /// token.
+  void make_special(std::string_view token);
 
   /// Encodes a text, which may be empty and may contain NUL.
   /// Throws Error{invalid_argument} for invalid UTF-8 (naming the byte; lone surrogates are invalid UTF-8 too, as they

@@ -159,6 +159,16 @@ TrebleTokStatus treble_tok_from_bytes(const uint8_t *json,
                                       TrebleTokTokenizer **tokenizer,
                                       TrebleTokBytes *error);
 
+// Makes a token of the vocabulary a special one, which a text that spells it out has as it stands, unnormalized
+// (`add_special_tokens` of transformers). A text that is no token is an invalid argument.
+//
+// # Safety
+// `tokenizer` is a live handle that no other thread uses; `token` points to `token_len` bytes; `error` is null or writable.
+TrebleTokStatus treble_tok_make_special(TrebleTokTokenizer *tokenizer,
+                                        const uint8_t *token,
+                                        size_t token_len,
+                                        TrebleTokBytes *error);
+
 // Sentences, one a line, on where the files disagree and what was done; the caller frees them.
 //
 // # Safety

@@ -134,6 +134,29 @@ pub unsafe extern "C" fn treble_tok_from_bytes(
     unsafe { with_status(error, work) }
 }
 
+/// Makes a token of the vocabulary a special one, which a text that spells it out has as it stands, unnormalized
+/// (`add_special_tokens` of transformers). A text that is no token is an invalid argument.
+///
+/// # Safety
+/// `tokenizer` is a live handle that no other thread uses; `token` points to `token_len` bytes; `error` is null or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn treble_tok_make_special(
+    tokenizer: *mut TrebleTokTokenizer,
+    token: *const u8,
+    token_len: usize,
+    error: *mut TrebleTokBytes,
+) -> TrebleTokStatus {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { out(tokenizer, "tokenizer") }?;
+        // SAFETY: the caller's promise.
+        let token = unsafe { borrow_text(token, token_len, "token") }?;
+        handle.make_special(token)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_status(error, work) }
+}
+
 /// Sentences, one a line, on where the files disagree and what was done; the caller frees them.
 ///
 /// # Safety

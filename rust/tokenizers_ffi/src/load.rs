@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
-use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
+use tokenizers::{
+    AddedToken, Encoding, PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection,
+};
 
 /// How a tokenizer is loaded.
 #[repr(C)]
@@ -166,6 +168,22 @@ impl TrebleTokTokenizer {
             vocabulary: OnceLock::new(),
             warnings: ways.warnings,
         })
+    }
+
+    /// From now on texts that spell out this token of the vocabulary have it as a special token, unnormalized:
+    /// `add_special_tokens` of transformers.
+    pub(crate) fn make_special(&mut self, token: &str) -> Result<(), Failure> {
+        if self.tokenizer.token_to_id(token).is_none() {
+            return Err(Failure::argument(format!(
+                "the vocabulary has no token {token:?}"
+            )));
+        }
+        self.tokenizer
+            .add_special_tokens([AddedToken::from(token, true)])
+            .map_err(invalid)?;
+        self.boundaries = Boundaries::of(&self.tokenizer);
+        self.vocabulary = OnceLock::new();
+        Ok(())
     }
 
     /// Special tokens that the post-processor adds to a pair of texts.
