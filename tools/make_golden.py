@@ -3,8 +3,8 @@
 
     .venv-golden/bin/python tools/make_golden.py [PART] [NAME...]
 
-PART is tiny, families, rerankers, sparse, variants, mamba2, adapters, pooling, precision, static, tokenizers, convert,
-reference or all.
+PART is tiny, families, rerankers, sparse, multi-vector, variants, mamba2, adapters, pooling, precision, static,
+tokenizers, convert, reference or all.
 
 Everything is seeded and computed in float32 on the CPU, one text at a time, so that no result depends on a batch.
 """
@@ -14,11 +14,29 @@ Everything is seeded and computed in float32 on the CPU, one text at a time, so 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Part, modules of golden/ that write it, folder below the output, what else they take.
+WRITERS = (
+    ("tiny", ("tiny_models",), "golden", ""),
+    ("families", ("family_models",), "golden", "names"),
+    ("rerankers", ("rerankers",), "golden/rerankers", "names"),
+    ("sparse", ("sparse",), "golden/sparse", "names"),
+    ("multi-vector", ("multi_vector",), "golden/multi-vector", "names"),
+    ("variants", ("variants",), "golden", ""),
+    ("mamba2", ("mamba2",), "golden", ""),
+    ("adapters", ("adapters",), "golden", ""),
+    ("pooling", ("pooling",), "golden", ""),
+    ("precision", ("precision",), "golden", ""),
+    ("static", ("static",), "golden", ""),
+    ("tokenizers", ("tokenizer_settings", "vocabulary_files"), "golden", ""),
+    ("convert", ("convert_files",), "golden", ""),
+    ("reference", ("reference",), "reference", "models"),
+)
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -29,30 +47,15 @@ OFFLINE = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Write the reference data of the tests.")
-    parts = (
-        "tiny",
-        "families",
-        "rerankers",
-        "sparse",
-        "variants",
-        "mamba2",
-        "adapters",
-        "pooling",
-        "precision",
-        "static",
-        "tokenizers",
-        "convert",
-        "reference",
-        "all",
-    )
+    parts = (*(part for part, *_ in WRITERS), "all")
     parser.add_argument("part", nargs="?", default="all", choices=parts)
-    parser.add_argument("names", nargs="*", help="with `families`, `rerankers` or `sparse`: only these folders")
+    parser.add_argument("names", nargs="*", help="of families, rerankers, sparse, multi-vector: only these")
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the real models")
     parser.add_argument("--output", type=Path, default=ROOT / "tests", help="folder to write below")
     return parser.parse_args()
 
 
-def main() -> None:  # noqa: PLR0912 - a branch a part
+def main() -> None:
     """Write what was asked for."""
     arguments = parse_arguments()
     os.environ.update(OFFLINE)
@@ -61,59 +64,13 @@ def main() -> None:  # noqa: PLR0912 - a branch a part
     import torch
 
     torch.set_num_threads(1)
-    if arguments.part in ("tiny", "all"):
-        from golden import tiny_models
-
-        tiny_models.write_all(arguments.output / "golden")
-    if arguments.part in ("families", "all"):
-        from golden import family_models
-
-        family_models.write_all(arguments.output / "golden", tuple(arguments.names))
-    if arguments.part in ("rerankers", "all"):
-        from golden import rerankers
-
-        rerankers.write_all(arguments.output / "golden" / "rerankers", tuple(arguments.names))
-    if arguments.part in ("sparse", "all"):
-        from golden import sparse
-
-        sparse.write_all(arguments.output / "golden" / "sparse", tuple(arguments.names))
-    if arguments.part in ("variants", "all"):
-        from golden import variants
-
-        variants.write_all(arguments.output / "golden")
-    if arguments.part in ("mamba2", "all"):
-        from golden import mamba2
-
-        mamba2.write_all(arguments.output / "golden")
-    if arguments.part in ("adapters", "all"):
-        from golden import adapters
-
-        adapters.write_all(arguments.output / "golden")
-    if arguments.part in ("pooling", "all"):
-        from golden import pooling
-
-        pooling.write_all(arguments.output / "golden")
-    if arguments.part in ("precision", "all"):
-        from golden import precision
-
-        precision.write_all(arguments.output / "golden")
-    if arguments.part in ("static", "all"):
-        from golden import static
-
-        static.write_all(arguments.output / "golden")
-    if arguments.part in ("tokenizers", "all"):
-        from golden import tokenizer_settings, vocabulary_files
-
-        tokenizer_settings.write_all(arguments.output / "golden")
-        vocabulary_files.write_all(arguments.output / "golden")
-    if arguments.part in ("convert", "all"):
-        from golden import convert_files
-
-        convert_files.write_all(arguments.output / "golden")
-    if arguments.part in ("reference", "all"):
-        from golden import reference
-
-        reference.write_all(arguments.output / "reference", arguments.models)
+    for part, modules, folder, extra in WRITERS:
+        if arguments.part not in (part, "all"):
+            continue
+        for module in modules:
+            write_all = importlib.import_module(f"golden.{module}").write_all
+            more = {"names": (tuple(arguments.names),), "models": (arguments.models,), "": ()}[extra]
+            write_all(arguments.output / folder, *more)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "treble/export.h"
+#include "treble/multi_vector.h"
 #include "treble/output_options.h"
 #include "treble/sentence_encoder.h"
 #include "treble/sparse.h"
@@ -16,10 +17,11 @@ namespace treble {
 struct Outputs {
   std::optional<Embeddings> dense = {};
   std::optional<SparseVectors> sparse = {};
+  std::optional<MultiVectors> multi_vector = {};
 };
 
 /// Outputs of the kinds in `kinds`, of which the model has ModelInfo::outputs; texts are read and carried through its
-/// layers once. Each is what encode and encode_sparse give (≤ 1e-6). Throws what those throw, and
+/// layers once. Each is what encode, encode_sparse and encode_multi give (≤ 1e-6). Throws what those throw, and
 /// Error{invalid_argument} for no kind.
 TREBLE_API Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                   std::span<const OutputKind> kinds, const OutputOptions& options = {});

@@ -64,6 +64,8 @@ struct ModelInfo {
   std::vector<PoolingMode> pooling;  ///< of dense vectors; several are laid side by side in this order
   bool normalizes = false;           ///< modules.json ends in a Normalize module
   std::int64_t dim = 0;              ///< of the final dense vectors; 0 without such an output
+  std::int64_t token_dim = 0;        ///< of the vectors of a multi-vector output; 0 without one
+  bool mean_max_sim = false;         ///< MaxSim of those is divided by the query's vectors (MaxSimOptions::mean)
   std::int64_t hidden_size = 0;      ///< of the encoder
   std::int64_t num_layers = 0;       ///< of the encoder
   std::int64_t num_heads = 0;        ///< query heads of a layer, or heads of its state

@@ -13,6 +13,7 @@
 #include "treble/evaluation.h"
 #include "treble/export.h"
 #include "treble/model_files.h"
+#include "treble/multi_vector.h"
 #include "treble/neural_collapse.h"
 #include "treble/observer.h"
 #include "treble/options.h"

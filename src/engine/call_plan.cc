@@ -32,12 +32,21 @@ TokenizedText encode_in_plan(const Tokenizer& tokenizer, const CallPlan& plan, c
   }
 }
 
+void expand(const TokenExpansion& expansion, TokenizedText& text) {
+  const std::int64_t missing = expansion.length - std::ssize(text.ids);
+  if (missing <= 0) return;
+  text.ids.insert(text.ids.end(), static_cast<std::size_t>(missing), expansion.token);
+  text.expansion_tokens = static_cast<std::int32_t>(missing);
+  if (!expansion.attended) text.unattended_tokens = text.expansion_tokens;
+}
+
 /// `encode` makes the tokens of text (or pair) `index`.
 template <typename Encode>
 TokenizedText encode_item(const Tokenizer& tokenizer, const CallPlan& plan, std::int64_t index, const Encode& encode) {
   try {
     TokenizedText result = encode_in_plan(tokenizer, plan, encode);
     result.prompt_tokens = std::min(result.prompt_tokens, static_cast<std::int32_t>(result.ids.size()));
+    if (plan.expansion) expand(*plan.expansion, result);
     return result;
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
@@ -74,7 +83,7 @@ std::vector<TokenCount> internal::token_counts(std::span<const TokenizedText> te
   std::vector<TokenCount> counts;
   counts.reserve(texts.size());
   for (const auto& text : texts) {
-    counts.push_back({static_cast<std::int64_t>(text.num_tokens), static_cast<std::int64_t>(text.ids.size())});
+    counts.push_back({static_cast<std::int64_t>(text.num_tokens), std::ssize(text.ids) - text.expansion_tokens});
   }
   return counts;
 }

@@ -8,6 +8,7 @@
 
 #include "engine/encoder_access.h"
 #include "kernels/compute_isa.h"
+#include "treble/multi_vector.h"
 #include "treble/sparse.h"
 
 namespace treble::internal {
@@ -79,6 +80,17 @@ double sparse_cosine(const SparseVectors& exact, const SparseVectors& candidate)
   return sum / static_cast<double>(exact.count);
 }
 
+/// Of the vectors of all tokens.
+double token_cosine(const MultiVectors& expected, const MultiVectors& found) {
+  double sum = 0;
+  const auto dim = static_cast<std::size_t>(expected.dim);
+  const auto rows = static_cast<std::size_t>(expected.offsets.back());
+  for (std::size_t row = 0; row < rows; ++row) {
+    sum += cosine(std::span(expected.values).subspan(row * dim, dim), std::span(found.values).subspan(row * dim, dim));
+  }
+  return sum / static_cast<double>(rows);
+}
+
 }  // namespace
 
 std::vector<ComputeType> fast_compute_types() {
@@ -90,6 +102,9 @@ std::vector<ComputeType> fast_compute_types() {
 double sample_cosine(const SentenceEncoder& exact, const SentenceEncoder& candidate) {
   const auto texts = samples();
   const std::vector<std::string_view> views(texts.begin(), texts.end());
+  if (exact.info().dim == 0 && exact.info().token_dim > 0) {
+    return token_cosine(encode_multi(exact, views), encode_multi(candidate, views));
+  }
   if (exact.info().dim == 0) return sparse_cosine(encode_sparse(exact, views), encode_sparse(candidate, views));
   const auto expected = exact.encode(views);
   const auto found = candidate.encode(views);

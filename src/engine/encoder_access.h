@@ -28,11 +28,19 @@ namespace treble::internal {
 class CallWatch;
 class Encoder;
 
+/// What texts are filled up with, behind their last token.
+struct TokenExpansion {
+  std::int64_t length = 0;  ///< tokens of a text, after that
+  std::int32_t token = 0;
+  bool attended = false;  ///< whether tokens attend to it
+};
+
 /// How the texts of one call are read, and what their vectors are.
 struct CallPlan {
   std::string prompt;
   std::int32_t prompt_tokens = 0;
   TokenizeOptions tokenize;
+  std::optional<TokenExpansion> expansion = {};
   ModuleChainOptions output;
   std::int64_t dim = 0;
   /// How many tokens that are not `padding_idx` a text may have; unset: every token counts.

@@ -8,6 +8,7 @@
 #include "batch/batch_packer.h"
 #include "engine/compute_choice.h"
 #include "engine/model_info.h"
+#include "engine/multi_vector_head.h"
 #include "engine/rounding_sentences.h"
 #include "engine/sentence_encoder_impl.h"
 #include "kernels/compute_isa.h"
@@ -30,8 +31,17 @@ Tokenizer load_tokenizer(const ModelOptions& options, const ModelSettings& setti
     return Tokenizer::from_file(settings.parts.transformer / "tokenizer.json",
                                 {.special_tokens_as_text = options.special_tokens_as_text});
   }
-  return Tokenizer::from_folder(settings.parts.transformer, {.special_tokens_as_text = options.special_tokens_as_text,
-                                                             .lowercase = settings.lowercase});
+  if (settings.multi_vector && !settings.multi_vector->marks.empty() && options.special_tokens_as_text) {
+    fail(ErrorCode::unsupported,
+         "ModelOptions::special_tokens_as_text would split the marks that this multi-vector model puts before queries "
+         "and "
+         "documents; leave it out");
+  }
+  Tokenizer tokenizer = Tokenizer::from_folder(
+      settings.parts.transformer,
+      {.special_tokens_as_text = options.special_tokens_as_text, .lowercase = settings.lowercase});
+  if (settings.multi_vector) make_marks_special(*settings.multi_vector, tokenizer);
+  return tokenizer;
 }
 
 EncoderConfig read_config(const ModelParts& parts) {

@@ -18,8 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 20> kModelFileNames = {"adapter_config.json",
+constexpr std::array<std::string_view, 21> kModelFileNames = {"adapter_config.json",
                                                               "added_tokens.json",
+                                                              "artifact.metadata",
                                                               "chat_template.jinja",
                                                               "chat_template.json",
                                                               "config.json",

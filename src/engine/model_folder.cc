@@ -51,7 +51,7 @@ void read_similarity(const JsonObject& json, ModelSettings& settings) {
 }
 
 void check_model_class(const JsonObject& json, const ModelSettings& settings) {
-  if (settings.purpose != ModelPurpose::vectors) return;
+  if (settings.purpose != ModelPurpose::vectors || settings.multi_vector) return;
   const std::string type = json.string("model_type").value_or("SentenceTransformer");
   const bool sparse = settings.sparse.source == SparseSettings::Source::splade_modules;
   if (type == (sparse ? "SparseEncoder" : "SentenceTransformer") || (sparse && type == "SentenceTransformer")) return;
@@ -67,7 +67,7 @@ void read_model_config(const fs::path& folder, ModelSettings& settings) {
   const auto json = JsonObject::from_file(path);
   check_model_class(json, settings);
   read_prompts(json, settings);
-  if (settings.purpose == ModelPurpose::vectors) read_similarity(json, settings);
+  if (settings.purpose == ModelPurpose::vectors && !settings.multi_vector) read_similarity(json, settings);
   // truncate_dim is read with the modules.
   constexpr std::array<std::string_view, 7> kKnown = {"__version__",         "model_type",         "prompts",
                                                       "default_prompt_name", "similarity_fn_name", "truncate_dim",
@@ -78,6 +78,7 @@ void read_model_config(const fs::path& folder, ModelSettings& settings) {
     const bool of_scores = key == "activation_fn" || key == "keep_in_fp32_modules";
     if (key == "max_active_dims" && settings.sparse.source == SparseSettings::Source::splade_modules) continue;
     if (settings.purpose == ModelPurpose::scores && of_scores) continue;
+    if (settings.multi_vector && is_multi_vector_key(key)) continue;
     settings.warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: nothing is known of it", json.origin(), key));
   }
 }
@@ -163,6 +164,14 @@ TransformerTask task_of(const ModelSettings& settings) {
   return splade ? TransformerTask::fill_mask : TransformerTask::feature_extraction;
 }
 
+/// Marks become the prompts of queries and documents; a prompt of the same name goes on behind its mark.
+void put_marks(ModelSettings& settings) {
+  for (const auto& [name, mark] : settings.multi_vector->marks) {
+    std::string& prompt = settings.prompts[name];
+    if (!prompt.starts_with(mark)) prompt = mark + prompt;
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> find_prompt(const ModelSettings& settings, const std::string& name) {
@@ -181,7 +190,8 @@ ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
     const auto& warnings = settings.scores.warnings;
     settings.warnings.insert(settings.warnings.end(), warnings.begin(), warnings.end());
   }
-  if (purpose == ModelPurpose::vectors) {
+  if (purpose == ModelPurpose::vectors) settings.multi_vector = read_multi_vector_settings(settings.parts);
+  if (purpose == ModelPurpose::vectors && !settings.multi_vector) {
     settings.sparse = read_sparse_settings(settings.parts);
     const auto& warnings = settings.sparse.warnings;
     settings.warnings.insert(settings.warnings.end(), warnings.begin(), warnings.end());
@@ -194,7 +204,8 @@ ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
   }
   if (is_there(folder / "modules.json")) {
     read_model_config(folder, settings);
-    SentenceConfig config = read_sentence_config(transformer, task_of(settings));
+    SentenceConfig config = read_sentence_config(transformer, task_of(settings), settings.multi_vector.has_value());
+    if (settings.multi_vector) apply_sentence_config(config, transformer, *settings.multi_vector);
     settings.lowercase = config.lowercase;
     settings.limits.own = std::move(config.own);
     settings.limits.call = std::move(config.call);
@@ -202,6 +213,7 @@ ModelSettings read_model_settings(ModelParts parts, ModelPurpose purpose) {
   } else {
     read_plain_folder(folder, settings);
   }
+  if (settings.multi_vector) put_marks(settings);
   read_tokenizer_limit(transformer, settings.limits);
   read_position_limit(settings.parts.weights, settings.limits);
   return settings;

@@ -3,10 +3,12 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/length_limit.h"
+#include "engine/multi_vector_config.h"
 #include "engine/score_settings.h"
 #include "engine/sparse_settings.h"
 #include "models/model_parts.h"
@@ -30,6 +32,7 @@ struct ModelSettings {
   ModelPurpose purpose = ModelPurpose::vectors;
   ScoreSettings scores = {};   ///< of that purpose
   SparseSettings sparse = {};  ///< of vectors
+  std::optional<MultiVectorSettings> multi_vector = {};
   /// What the files say that was not used.
   std::vector<std::string> warnings;
 };

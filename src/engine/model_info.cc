@@ -39,6 +39,12 @@ void describe_modules(const LoadedModel& model, ModelInfo& info) {
   } else {
     info.modules.emplace_back("Transformer");
   }
+  if (model.heads.multi_vector) {
+    const auto warnings = model.heads.multi_vector->warnings();
+    info.warnings.insert(info.warnings.end(), warnings.begin(), warnings.end());
+    info.token_dim = model.heads.multi_vector->chain().dim();
+    info.mean_max_sim = model.heads.multi_vector->settings().mean_max_sim;
+  }
   const auto more = model.heads.descriptions();
   info.modules.insert(info.modules.end(), more.begin(), more.end());
 }

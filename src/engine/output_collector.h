@@ -40,6 +40,10 @@ void collect_outputs(const SentenceEncoder& encoder, std::span<const TokenizedTe
 /// EncodeOptions of a call for outputs: with the prompt of its role, where it names none.
 EncodeOptions encode_options(const OutputOptions& options);
 
+/// The same of a call of this model, which may read queries and documents each in a way of its own: with the limit of
+/// its role too. Throws Error{invalid_argument} for a limit that its queries cannot have.
+EncodeOptions reading_options(const SentenceEncoder& encoder, const OutputOptions& options);
+
 /// What the texts are, of a model that reads queries and documents in different ways, or where a call says so.
 std::optional<TextRole> role_that_matters(const SentenceEncoder& encoder, const OutputOptions& options);
 

@@ -24,7 +24,7 @@ bool OutputHeads::has(OutputKind kind) const noexcept {
   switch (kind) {
     case OutputKind::dense: return dense;
     case OutputKind::sparse: return sparse != nullptr;
-    case OutputKind::multi_vector: break;
+    case OutputKind::multi_vector: return multi_vector != nullptr;
   }
   return false;
 }
@@ -50,12 +50,22 @@ std::vector<std::string> OutputHeads::descriptions() const {
   std::vector<std::string> lines;
   if (sparse) lines = sparse->descriptions();
   if (queries) lines.emplace_back("Queries: SparseStaticEmbedding, a weight for each token, without the layers");
+  if (multi_vector) {
+    const auto more = multi_vector->descriptions();
+    lines.insert(lines.end(), more.begin(), more.end());
+  }
   return lines;
 }
 
 OutputHeads load_output_heads(const ModelSettings& settings, const LoadedParts& loaded, ComputeType type) {
   OutputHeads heads;
   if (settings.purpose != ModelPurpose::vectors) return heads;
+  if (settings.multi_vector) {
+    heads.dense = false;
+    heads.multi_vector = MultiVectorHead::load(settings, loaded.encoder, loaded.tokenizer);
+    return heads;
+  }
+  if (!settings.parts.is_static) heads.multi_vector = MultiVectorHead::load_beside(settings.parts, loaded.encoder);
   const SparseSettings& sparse = settings.sparse;
   heads.max_active_dims = sparse.max_active_dims;
   const auto load = [weights = settings.parts.weights, splade = sparse.splade, &encoder = loaded.encoder, type] {

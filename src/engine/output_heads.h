@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/model_folder.h"
+#include "engine/multi_vector_head.h"
 #include "engine/query_table.h"
 #include "models/encoder.h"
 #include "pooling/sparse_head.h"
@@ -23,6 +24,7 @@ struct OutputHeads {
   std::optional<std::int64_t> max_active_dims = {};  ///< of sparse outputs where a call does not say
   std::unique_ptr<const QueryTable> queries = {};    ///< reads queries; null: the model does
   std::optional<TextRole> default_role = {};         ///< with `queries`: of texts that a call does not name a role for
+  std::unique_ptr<const MultiVectorHead> multi_vector = {};  ///< null: no such output
 
   bool has(OutputKind kind) const noexcept;
   /// Those that the model has, in the order of the enumeration.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "engine/multi_vector_collector.h"
 #include "engine/output_collector.h"
 #include "engine/sentence_encoder_impl.h"
 #include "engine/sparse_collector.h"
@@ -84,6 +85,12 @@ void check_table_options(const EncodeOptions& options, const std::string& model)
   }
 }
 
+/// Of a model that reads queries and documents each in a way of its own; else null.
+const MultiVectorHead* head_by_role(const OutputHeads& heads) {
+  const MultiVectorHead* head = heads.multi_vector.get();
+  return head != nullptr && head->reads_by_role() ? head : nullptr;
+}
+
 }  // namespace
 
 SparseVectors EncoderAccess::read_queries(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
@@ -123,7 +130,7 @@ CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const 
     fail(ErrorCode::invalid_argument, "OutputOptions::max_active_dims is {}: it is at least 1, and of sparse outputs",
          *options.max_active_dims);
   }
-  const EncodeOptions encode = encode_options(options);
+  const EncodeOptions encode = reading_options(encoder, options);
   if (reads_by_table(model.heads, options)) {
     check_table_options(encode, model.info.name);
     CallPlan plan;
@@ -132,7 +139,18 @@ CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const 
   }
   if (wants(kinds, OutputKind::dense)) return model.plan(encode);
   model.check_call(encode);
-  return model.plan_reading(encode);
+  CallPlan plan = model.plan_reading(encode);
+  if (const MultiVectorHead* head = head_by_role(model.heads)) {
+    plan.expansion = head->expansion(options.role.value_or(TextRole::document));
+  }
+  return plan;
+}
+
+EncodeOptions internal::reading_options(const SentenceEncoder& encoder, const OutputOptions& options) {
+  const auto& model = EncoderAccess::implementation(encoder);
+  const MultiVectorHead* head = head_by_role(model.heads);
+  if (head == nullptr) return encode_options(options);
+  return head->reading(options.encode, options.role.value_or(TextRole::document), model.info.max_length);
 }
 
 std::optional<std::int64_t> internal::max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options) {
@@ -142,6 +160,7 @@ std::optional<std::int64_t> internal::max_active_dims(const SentenceEncoder& enc
 
 std::optional<TextRole> internal::role_that_matters(const SentenceEncoder& encoder, const OutputOptions& options) {
   const auto& heads = EncoderAccess::implementation(encoder).heads;
+  if (head_by_role(heads) != nullptr) return options.role.value_or(TextRole::document);
   return options.role || !heads.queries ? options.role : heads.default_role;
 }
 
@@ -165,10 +184,15 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
   std::vector<OutputCollector*> collectors;
   std::optional<DenseCollector> dense;
   std::optional<SparseCollector> sparse;
+  std::optional<MultiVectorCollector> multi_vector;
   if (wants(kinds, OutputKind::dense)) collectors.push_back(&dense.emplace(*model.modules, encode, texts.size()));
   if (wants(kinds, OutputKind::sparse)) {
     collectors.push_back(
         &sparse.emplace(*model.heads.sparse, encode.temperature, max_active_dims(encoder, options), texts.size()));
+  }
+  if (wants(kinds, OutputKind::multi_vector)) {
+    const TextRole role = options.role.value_or(TextRole::document);
+    collectors.push_back(&multi_vector.emplace(*model.heads.multi_vector, role, encode.temperature, texts.size()));
   }
   if (!texts.empty()) collect_outputs(encoder, tokenized, encode, collectors, watch);
   Outputs outputs;
@@ -179,6 +203,10 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
   if (sparse) {
     outputs.sparse = sparse->finish();
     outputs.sparse->token_counts = token_counts(tokenized);
+  }
+  if (multi_vector) {
+    outputs.multi_vector = multi_vector->finish();
+    outputs.multi_vector->token_counts = token_counts(tokenized);
   }
   return outputs;
 }

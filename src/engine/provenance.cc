@@ -105,7 +105,7 @@ std::string provenance_json(const SentenceEncoder& encoder, const EncodeOptions&
 
 std::string provenance_json(const SentenceEncoder& encoder, OutputKind kind, const OutputOptions& options) {
   validate_outputs(encoder, {&kind, 1}, options);
-  const EncodeOptions encode = internal::encode_options(options);
+  const EncodeOptions encode = internal::reading_options(encoder, options);
   if (kind == OutputKind::dense) return provenance_json(encoder, encode);
   const ModelInfo& model = encoder.info();
   Json json = describe_reading(encoder, encode);
@@ -119,6 +119,10 @@ std::string provenance_json(const SentenceEncoder& encoder, OutputKind kind, con
     json["similarity"] = "dot";
     json["dim"] = model.vocab_size;
     json["max_active_dims"] = count ? Json(*count) : Json();
+  }
+  if (kind == OutputKind::multi_vector) {
+    json["similarity"] = model.mean_max_sim ? "meanmaxsim" : "maxsim";
+    json["dim"] = model.token_dim;
   }
   add_limits(encode, model, json);
   return internal::json_text(json);

@@ -249,13 +249,17 @@ std::optional<StatedLimit> read_own_limit(const JsonObject& json) {
   return read_limit(json, "max_seq_length");
 }
 
-void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings) {
+void check_other_keys(const JsonObject& json, bool of_tokens, SentenceConfig& config) {
   constexpr std::array<std::string_view, 16> kRead = {
       "max_seq_length",   "do_lower_case",     "modality_config", "module_output_name",
       "transformer_task", "processing_kwargs", "model_args",      "model_kwargs",
       "config_args",      "config_kwargs",     "tokenizer_args",  "unpad_inputs",
       "tokenizer_kwargs", "cache_dir",         "backend",         "processor_kwargs"};
   for (const auto& [key, value] : json.value().items()) {
+    if (of_tokens && is_one_of(key, {"query_length", "document_length", "query_expansion"})) {
+      config.tokens[key] = value;
+      continue;
+    }
     if (value.is_null() || std::find(kRead.begin(), kRead.end(), key) != kRead.end()) continue;
     if (is_one_of(key, {"query_expansion", "tokenizer_name_or_path"})) {
       fail_at(json, ErrorCode::unsupported, "Treble does not obey \"{}\" ({:.100})", key, value.dump());
@@ -263,17 +267,17 @@ void check_other_keys(const JsonObject& json, std::vector<std::string>& warnings
     const char* why = is_one_of(key, {"query_length", "document_length"})
                           ? "sentence-transformers uses it in encode_query and encode_document only"
                           : "nothing is known of it";
-    warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: {}", json.origin(), key, why));
+    config.warnings.push_back(fmt::format("{}: \"{:.60}\" is not used: {}", json.origin(), key, why));
   }
 }
 
-SentenceConfig parse(const JsonObject& json, const fs::path& folder, const TaskNames& names) {
+SentenceConfig parse(const JsonObject& json, const fs::path& folder, const TaskNames& names, bool of_tokens) {
   SentenceConfig config;
   check_modality(json, names);
   check_arguments(json, folder, kModelArguments);
   check_arguments(json, folder, kConfigArguments);
   check_arguments(json, folder, kTokenizerArguments);
-  check_other_keys(json, config.warnings);
+  check_other_keys(json, of_tokens, config);
   config.lowercase = json.boolean("do_lower_case").value_or(false);
   config.own = read_own_limit(json);
   config.call = read_processing(json, config.warnings);
@@ -293,14 +297,14 @@ std::vector<std::string> sentence_config_names(const fs::path& folder) {
   return names;
 }
 
-SentenceConfig read_sentence_config(const fs::path& folder, TransformerTask task) {
+SentenceConfig read_sentence_config(const fs::path& folder, TransformerTask task, bool of_tokens) {
   SentenceConfig config;
   std::string read;
   for (const char* name : kConfigNames) {
     if (!is_there(folder / name)) continue;
     const auto json = JsonObject::from_file(folder / name);
     if (json.value().empty()) continue;
-    config = parse(json, folder, names_of(task));
+    config = parse(json, folder, names_of(task), of_tokens);
     read = name;
     break;
   }

@@ -8,6 +8,7 @@
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "engine/sparse_settings.h"
+#include "engine/special_tokens.h"
 #include "models/masked_lm_head.h"
 #include "models/weight_loader.h"
 #include "pooling/token_weight_head.h"
@@ -19,25 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A special token as tokenizer_config.json and special_tokens_map.json write it: a string, or an object with one.
-std::optional<std::string> token_under(const JsonObject& json, const char* key) {
-  const nlohmann::json* token = json.find(key);
-  if (token == nullptr) return std::nullopt;
-  if (token->is_string()) return token->get<std::string>();
-  if (!token->is_object() || !token->contains("content") || !token->at("content").is_string()) return std::nullopt;
-  return token->at("content").get<std::string>();
-}
-
 /// The ids of the tokens that FlagEmbedding gives no weight, by the names that transformers knows them by.
 std::vector<std::int32_t> ids_left_out(const fs::path& folder, const Tokenizer& tokenizer) {
   std::vector<std::int32_t> ids;
   for (const char* key : {"cls_token", "eos_token", "pad_token", "unk_token"}) {
-    std::optional<std::string> token;
-    for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-      if (!token && is_there(folder / name)) token = token_under(JsonObject::from_file(folder / name), key);
-    }
-    if (!token) continue;
-    if (const auto id = tokenizer.token_to_id(*token)) ids.push_back(*id);
+    if (const auto id = special_token_id(folder, tokenizer, key)) ids.push_back(*id);
   }
   return ids;
 }

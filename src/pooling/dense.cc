@@ -13,8 +13,8 @@ Dense::Dense(DenseConfig config, std::span<const float> weight, std::span<const 
       linear_(ConstMatrixView(weight.data(), config_.out_features, config_.in_features), bias,
               {.activation = config_.activation}) {}
 
-Dense Dense::load(const std::filesystem::path& folder) {
-  const DenseConfig config = parse_dense_config(JsonObject::from_file(folder / "config.json"));
+Dense Dense::load(const std::filesystem::path& folder, VectorsOf vectors) {
+  const DenseConfig config = parse_dense_config(JsonObject::from_file(folder / "config.json"), vectors);
   const std::int64_t in = config.in_features;
   const std::int64_t out = config.out_features;
   ModuleWeights weights(folder);

@@ -18,7 +18,7 @@ namespace treble::internal {
 class Dense {
  public:
   /// Reads config.json and the weights of a module's folder. Throws Error{invalid_file, unsupported, not_found}.
-  static Dense load(const std::filesystem::path& folder);
+  static Dense load(const std::filesystem::path& folder, VectorsOf vectors = VectorsOf::texts);
 
   /// Of weights [out_features, in_features] and a bias [out_features] or none, which are copied.
   Dense(DenseConfig config, std::span<const float> weight, std::span<const float> bias);

@@ -28,14 +28,16 @@ constexpr std::size_t kMaxModes = 16;
 /// The class, whatever the package path before it: releases have moved it about. Other packages' classes (custom code
 /// in the model's folder) may do anything, even under a familiar name.
 std::optional<ModuleKind> module_kind(std::string_view type) {
-  constexpr std::array<std::pair<std::string_view, ModuleKind>, 7> kKinds = {
+  constexpr std::array<std::pair<std::string_view, ModuleKind>, 8> kKinds = {
       {{"Transformer", ModuleKind::transformer},
        {"StaticEmbedding", ModuleKind::static_embedding},
        {"Pooling", ModuleKind::pooling},
        {"Dense", ModuleKind::dense},
        {"LayerNorm", ModuleKind::layer_norm},
        {"Dropout", ModuleKind::dropout},
-       {"Normalize", ModuleKind::normalize}}};
+       {"Normalize", ModuleKind::normalize},
+       {"MultiVectorMask", ModuleKind::multi_vector_mask}}};
+  if (type == "pylate.models.Dense.Dense") return ModuleKind::dense;
   if (!type.starts_with("sentence_transformers.")) return std::nullopt;
   const std::string_view name = type.substr(type.rfind('.') + 1);
   for (const auto& [candidate, kind] : kKinds) {
@@ -191,14 +193,28 @@ std::vector<std::string> keys_beyond(const JsonObject& config, std::initializer_
 }
 
 /// Since release 5 a module may read and write other features than the text's vector: token vectors, say.
-void check_feature_names(const JsonObject& config) {
+void check_feature_names(const JsonObject& config, VectorsOf vectors) {
+  const char* feature = vectors == VectorsOf::texts ? "sentence_embedding" : "token_embeddings";
   for (const char* key : {"module_input_name", "module_output_name"}) {
     const auto name = config.string(key);
-    if (name && *name != "sentence_embedding") {
-      fail_at(config, ErrorCode::unsupported, R"("{}" is "{}"; Treble's modules work on "sentence_embedding" only)",
-              key, for_message(*name));
+    if (name && *name != feature) {
+      fail_at(config, ErrorCode::unsupported, R"("{}" is "{}"; this model's modules work on "{}" only)", key,
+              for_message(*name), feature);
     }
   }
+}
+
+/// The strings or numbers of a list; none where it is absent or null.
+template <typename T>
+std::vector<T> list_of(const JsonObject& config, const char* key, bool (Json::*is)() const, const char* what) {
+  std::vector<T> values;
+  const Json* list = config.find(key);
+  if (list == nullptr) return values;
+  if (!list->is_array() || !std::all_of(list->begin(), list->end(), [&](const Json& one) { return (one.*is)(); })) {
+    fail_at(config, ErrorCode::invalid_file, "\"{}\" must be a list of {}", key, what);
+  }
+  for (const Json& one : *list) values.push_back(one.get<T>());
+  return values;
 }
 
 void check_order(const std::vector<ModuleEntry>& entries, const std::string& origin) {
@@ -207,7 +223,7 @@ void check_order(const std::vector<ModuleEntry>& entries, const std::string& ori
     const auto is = [&](ModuleKind kind) { return i < entries.size() && entries[i].kind == kind; };
     const bool fits = i < entries.size() && (is(ModuleKind::transformer) == (i == 0 && !is_static)) &&
                       (is(ModuleKind::static_embedding) == (i == 0 && is_static)) &&
-                      (is(ModuleKind::pooling) == (i == 1 && !is_static));
+                      (is(ModuleKind::pooling) == (i == 1 && !is_static)) && !is(ModuleKind::multi_vector_mask);
     if (fits) continue;
     fail(
         ErrorCode::unsupported,
@@ -248,7 +264,9 @@ void check_module_path(const std::string& path, const std::string& place) {
   }
 }
 
-std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& origin) {
+namespace {
+
+std::vector<ModuleEntry> parse_entries(const Json& modules, const std::string& origin) {
   if (!modules.is_array() || modules.empty()) {
     fail(ErrorCode::invalid_file, "{}: expected a list of modules, found {}", origin,
          modules.is_array() ? "an empty one" : modules.type_name());
@@ -262,7 +280,30 @@ std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& o
     if (!names.insert(name).second)
       fail(ErrorCode::invalid_file, "{}: the name \"{}\" appears twice", place, for_message(name));
   }
+  return entries;
+}
+
+}  // namespace
+
+std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& origin) {
+  auto entries = parse_entries(modules, origin);
   check_order(entries, origin);
+  return entries;
+}
+
+std::vector<ModuleEntry> parse_token_modules(const Json& modules, const std::string& origin) {
+  auto entries = parse_entries(modules, origin);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const ModuleKind kind = entries[i].kind;
+    const bool of_tokens = kind == ModuleKind::dense || kind == ModuleKind::normalize || kind == ModuleKind::dropout ||
+                           kind == ModuleKind::multi_vector_mask;
+    if (i == 0 ? kind == ModuleKind::transformer : of_tokens) continue;
+    fail(
+        ErrorCode::unsupported,
+        "{}: module {} is out of place; of a model with a vector for each token, Treble serves a Transformer, then any "
+        "of Dense, Normalize, MultiVectorMask, Dropout",
+        origin, i);
+  }
   return entries;
 }
 
@@ -273,8 +314,8 @@ PoolingConfig parse_pooling_config(const JsonObject& config, std::int64_t hidden
   return result;
 }
 
-DenseConfig parse_dense_config(const JsonObject& config) {
-  check_feature_names(config);
+DenseConfig parse_dense_config(const JsonObject& config, VectorsOf vectors) {
+  check_feature_names(config, vectors);
   DenseConfig result;
   result.in_features = required_width(config, "in_features");
   result.out_features = required_width(config, "out_features");
@@ -297,9 +338,26 @@ std::int64_t parse_layer_norm_config(const JsonObject& config) {
   return required_width(config, "dimension");
 }
 
-std::vector<std::string> read_normalize_config(const JsonObject& config) {
-  check_feature_names(config);
+std::vector<std::string> read_normalize_config(const JsonObject& config, VectorsOf vectors) {
+  if (vectors == VectorsOf::tokens) config.required_string("module_input_name");
+  check_feature_names(config, vectors);
   return keys_beyond(config, {"module_input_name", "module_output_name"});
+}
+
+MultiVectorMaskConfig parse_multi_vector_mask_config(const JsonObject& config) {
+  MultiVectorMaskConfig result;
+  result.skiplist_words = list_of<std::string>(config, "skiplist_words", &Json::is_string, "strings");
+  result.kept_ids = list_of<std::int32_t>(config, "keep_only_token_ids", &Json::is_number_integer, "token ids");
+  const Json* tasks = config.find("skiplist_tasks");
+  if (tasks != nullptr) {
+    const auto names = tasks->is_string() ? std::vector<std::string>{tasks->get<std::string>()}
+                                          : list_of<std::string>(config, "skiplist_tasks", &Json::is_string, "strings");
+    const auto has = [&](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+    result.skips_in_queries = has("query");
+    result.skips_in_documents = has("document");
+  }
+  result.unused_keys = keys_beyond(config, {"skiplist_words", "skiplist_tasks", "keep_only_token_ids"});
+  return result;
 }
 
 }  // namespace treble::internal
