@@ -126,7 +126,7 @@ struct SweepOptions {
   SweepSide side = SweepSide::both;         ///< which texts the temperature or the control of the state acts on
   SweepPrompt query_prompt = {};            ///< put before queries
   SweepPrompt document_prompt = {};         ///< put before documents
-  /// Unset: ModelInfo::similarity.
+  /// Unset: ModelInfo::similarity. Not of models that are compared by MaxSim.
   std::optional<Similarity> similarity = {};
   /// Texts of each label that a classifier is trained on, in each of 10 experiments; as mteb 8.
   std::int64_t samples_per_label = 8;
@@ -194,7 +194,8 @@ struct SweepReport {
   std::string data;                                                     ///< SweepData::name
   std::string metric;                                                   ///< "nDCG@10", "MAP", "Spearman", …
   SweepSide side = SweepSide::both;                                     ///< as asked
-  Similarity similarity = Similarity::cosine;                           ///< as used
+  Similarity similarity = Similarity::cosine;                           ///< as used; not with max_sim
+  bool max_sim = false;  ///< texts are compared by MaxSim (treble/multi_vector.h), of a model without a dense output
   SweepPrompt query_prompt;           ///< as used: the text always, the name where it has one
   SweepPrompt document_prompt;        ///< as used
   bool ignore_identical_ids = false;  ///< as asked

@@ -75,6 +75,29 @@ CachedVectors CachedEncoder::encode(TextSide& side, std::span<const std::size_t>
   return all;
 }
 
+MultiVectors CachedEncoder::encode_multi(const std::vector<std::string>& texts, const SweepSetting& setting,
+                                         const SweepPrompt& prompt, TextRole role) const {
+  OutputOptions options{.encode = encode_options(setting, is_extended(setting), options_with(prompt)), .role = role};
+  // Queries have a length of their own.
+  if (role == TextRole::query) options.encode.max_length.reset();
+  MultiVectors all;
+  for (std::size_t begin = 0; begin < texts.size(); begin += kBatchTexts) {
+    const auto batch = std::span(texts).subspan(begin, std::min(kBatchTexts, texts.size() - begin));
+    const std::vector<std::string_view> views(batch.begin(), batch.end());
+    const MultiVectors some = treble::encode_multi(*encoders_.at(setting.variant), views, options);
+    all.dim = some.dim;
+    all.count += some.count;
+    const std::int64_t before = all.offsets.back();
+    for (std::size_t i = 1; i < some.offsets.size(); ++i) all.offsets.push_back(before + some.offsets[i]);
+    all.values.insert(all.values.end(), some.values.begin(), some.values.end());
+    all.token_counts.insert(all.token_counts.end(), some.token_counts.begin(), some.token_counts.end());
+    on_batch_(batch.size(), true);
+  }
+  return all;
+}
+
+bool CachedEncoder::mean_max_sim() const { return encoders_.at("")->info().mean_max_sim; }
+
 std::vector<std::int64_t> CachedEncoder::count_tokens(TextSide& side, const SweepPrompt& prompt) const {
   EncodeOptions options = options_with(prompt);
   // Counting cuts nothing; what is too long is for encoding to complain about.

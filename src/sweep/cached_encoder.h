@@ -11,6 +11,7 @@
 
 #include "evaluation/vector_cache.h"
 #include "sweep/text_side.h"
+#include "treble/multi_vector.h"
 #include "treble/sweep.h"
 
 namespace treble::internal {
@@ -27,6 +28,11 @@ class CachedEncoder {
   /// The setting's vectors of some texts, without its fitted step.
   CachedVectors encode(TextSide& side, std::span<const std::size_t> texts, const SweepSetting& setting,
                        const SweepPrompt& prompt) const;
+  /// Of a model that gives a vector for each token: all of the texts under the setting, which are not cached.
+  MultiVectors encode_multi(const std::vector<std::string>& texts, const SweepSetting& setting,
+                            const SweepPrompt& prompt, TextRole role) const;
+  /// Whether that model's scores are divided by the query's vectors.
+  bool mean_max_sim() const;
   /// To be called for texts of a setting that need not be encoded.
   void skip(std::size_t texts) const { on_batch_(texts, false); }
   /// [text]: the tokens that it has, whatever is read of them.

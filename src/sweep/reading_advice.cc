@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "sweep/settings.h"
+
 namespace treble::internal {
 
 namespace {
@@ -41,6 +43,8 @@ std::vector<std::string> untried(const SweepReport& report, std::int64_t limit, 
 std::vector<std::string> reading_advice(const SweepReport& report, const SentenceEncoder& encoder,
                                         const SweepOptions& options) {
   const ModelInfo& model = encoder.info();
+  // Its documents and queries have limits of their own.
+  if (ranks_by_tokens(model)) return {};
   const std::int64_t limit = options.encode.max_length.value_or(model.max_length);
   std::vector<std::string> advice;
   const auto add = [&](const char* what, const std::vector<SweepReading>& readings) {

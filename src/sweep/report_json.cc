@@ -119,7 +119,7 @@ std::string to_json(const SweepReport& report) {
                      {"labelled", report.labelled},
                      {"metric", report.metric},
                      {"side", to_string(report.side)},
-                     {"similarity", to_string(report.similarity)},
+                     {"similarity", report.max_sim ? "maxsim" : to_string(report.similarity)},
                      {"query_prompt", prompt_json(report.query_prompt)},
                      {"document_prompt", prompt_json(report.document_prompt)},
                      {"ignore_identical_ids", report.ignore_identical_ids},

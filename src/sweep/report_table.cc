@@ -173,10 +173,10 @@ std::string conditions(const SweepReport& report) {
 }  // namespace
 
 std::string to_table(const SweepReport& report) {
-  std::string out =
-      fmt::format("{}: {} on {}, {} similarity, {} on {}\n\n", report.model, report.metric, report.data,
-                  to_string(report.similarity), tries_states(report) ? "control of the state" : "temperature",
-                  report.side == SweepSide::both ? "all texts" : to_string(report.side) + " texts only");
+  std::string out = fmt::format("{}: {} on {}, {} similarity, {} on {}\n\n", report.model, report.metric, report.data,
+                                report.max_sim ? "MaxSim" : to_string(report.similarity),
+                                tries_states(report) ? "control of the state" : "temperature",
+                                report.side == SweepSide::both ? "all texts" : to_string(report.side) + " texts only");
   out += setting_table(report) + axis_table(report) + bucket_table(report) + conditions(report) + "\n  To run:\n";
   for (const std::string& command : report.commands) out += "    " + command + "\n";
   return out;

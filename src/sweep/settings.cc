@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "treble/outputs.h"
 
 namespace treble {
 
@@ -88,7 +89,7 @@ std::vector<Value> values_of(const SentenceEncoder& encoder, const std::optional
   for (const Value& value : asked ? *asked : default_values) {
     EncodeOptions options = {.prompt = ""};
     options.*field = value;
-    encoder.validate(options);
+    validate_outputs(encoder, std::span(encoder.info().outputs).first(1), {.encode = options});
     values.push_back(value);
   }
   return values;
@@ -181,7 +182,16 @@ std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const S
   std::vector<SweepSetting> settings;
   std::vector<PostSpec> fitted;
   std::vector<ChunkOptions> pieces;
-  for (const SweepBaseline& baseline : options.baselines ? *options.baselines : default_sweep_baselines()) {
+  const bool late = ranks_by_tokens(encoder.info());
+  if (late && options.baselines && !options.baselines->empty()) {
+    fail(ErrorCode::invalid_argument,
+         "SweepOptions::baselines: fitted steps and pieces are for models of one vector a text, and {} gives one for "
+         "each "
+         "token; leave them out",
+         encoder.info().name);
+  }
+  const auto defaults = late ? std::vector<SweepBaseline>() : default_sweep_baselines();
+  for (const SweepBaseline& baseline : options.baselines ? *options.baselines : defaults) {
     if (const auto* post = std::get_if<PostSpec>(&baseline)) fitted.push_back(*post);
     if (const auto* chunks = std::get_if<ChunkOptions>(&baseline)) pieces.push_back(*chunks);
   }
@@ -204,6 +214,8 @@ std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const S
   for (const PostSpec& post : fitted) add_new({.post = post}, settings);
   return settings;
 }
+
+bool internal::ranks_by_tokens(const ModelInfo& model) { return model.dim == 0 && model.token_dim > 0; }
 
 bool internal::extends(const ModelInfo& form, const ModelInfo& model) {
   if (form.extension == PositionExtension::none) return false;

@@ -23,11 +23,14 @@ namespace {
 
 bool is_set(const SweepPrompt& prompt) { return prompt.name || prompt.text; }
 
-/// What is put before texts: `prompt`, else what the options of the run or the model say.
-SweepPrompt prompt_in_force(const SweepPrompt& prompt, const ModelInfo& model, const EncodeOptions& options) {
+/// What is put before texts: `prompt`, else what the options of the run or the model say; a model that gives a vector
+/// for each token has prompts of its own for each `role`.
+SweepPrompt prompt_in_force(const SweepPrompt& prompt, const ModelInfo& model, const EncodeOptions& options,
+                            const char* role) {
   const bool own = is_set(prompt);
   if (const auto& text = own ? prompt.text : options.prompt; text) return {.name = {}, .text = text};
-  const std::string name = (own ? prompt.name : options.prompt_name).value_or(model.default_prompt_name);
+  const std::string standard = ranks_by_tokens(model) ? role : model.default_prompt_name;
+  const std::string name = (own ? prompt.name : options.prompt_name).value_or(standard);
   const auto found = model.prompts.find(name);
   if (found == model.prompts.end()) return {.name = {}, .text = ""};
   return {.name = name, .text = found->second};
@@ -108,18 +111,24 @@ Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions&
 void Sweep::describe(const SweepData& data) {
   const ModelInfo& model = encoder_.info();
   report_.model = model.name;
-  report_.provenance = provenance_json(encoder_, options_.encode);
+  const bool late = ranks_by_tokens(model);
+  report_.max_sim = late;
+  const auto provenance_of = [&](const SentenceEncoder& encoder, const EncodeOptions& encode) {
+    if (!late) return provenance_json(encoder, encode);
+    return provenance_json(encoder, OutputKind::multi_vector, {.encode = encode, .role = TextRole::document});
+  };
+  report_.provenance = provenance_of(encoder_, options_.encode);
   for (const SweepVariant& variant : options_.variants) {
     const bool extended = extends(variant.encoder->info(), model);
     const EncodeOptions form = encode_options({.variant = variant.name}, extended, options_.encode);
-    report_.variant_provenance.emplace_back(variant.name, provenance_json(*variant.encoder, form));
+    report_.variant_provenance.emplace_back(variant.name, provenance_of(*variant.encoder, form));
   }
   report_.data = data.name;
   report_.labelled = data.labelled;
   report_.side = options_.side;
   report_.similarity = options_.similarity ? *options_.similarity : model.similarity;
-  report_.query_prompt = prompt_in_force(options_.query_prompt, model, options_.encode);
-  report_.document_prompt = prompt_in_force(options_.document_prompt, model, options_.encode);
+  report_.query_prompt = prompt_in_force(options_.query_prompt, model, options_.encode, "query");
+  report_.document_prompt = prompt_in_force(options_.document_prompt, model, options_.encode, "document");
   report_.ignore_identical_ids = options_.ignore_identical_ids;
   report_.notes = data_notes(data, options_.ignore_identical_ids);
   if (const auto* retrieval = std::get_if<RetrievalData>(&data.data)) {
@@ -129,6 +138,23 @@ void Sweep::describe(const SweepData& data) {
 }
 
 std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) const {
+  const bool late = ranks_by_tokens(encoder_.info());
+  if (late && !std::holds_alternative<RetrievalData>(data.data)) {
+    fail(ErrorCode::unsupported,
+         "{} holds {}: {} gives a vector for each token, which is judged on rankings; give queries and documents",
+         data.name, std::holds_alternative<PairData>(data.data) ? "pairs" : "labelled texts", encoder_.info().name);
+  }
+  if (late && options_.similarity) {
+    fail(ErrorCode::invalid_argument,
+         "SweepOptions::similarity {}: {} gives a vector for each token, which are compared by "
+         "MaxSim; leave it out",
+         to_string(*options_.similarity), encoder_.info().name);
+  }
+  if (late && !options_.cache.empty()) {
+    fail(ErrorCode::unsupported,
+         "SweepOptions::cache keeps one vector a text, {} gives one for each token; leave it out",
+         encoder_.info().name);
+  }
   SweepTaskOptions task = {.data = data.name,
                            .side = options_.side,
                            .query_prompt = options_.query_prompt,
@@ -144,7 +170,8 @@ std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) const {
   }
   auto& retrieval = std::get<RetrievalData>(data.data);
   if (!options_.ignore_identical_ids) retrieval.same_id.clear();
-  return make_retrieval_task(std::move(retrieval), cached_, task);
+  return late ? make_late_retrieval_task(std::move(retrieval), cached_, task)
+              : make_retrieval_task(std::move(retrieval), cached_, task);
 }
 
 void Sweep::report_progress(const Progress& progress) const {

@@ -77,6 +77,9 @@ struct SweepTaskOptions {
 /// `same_id` is in no ranking of its query. `encoder` must outlive the task.
 std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
                                                SweepTaskOptions options);
+/// The same by MaxSim, of a model that gives a vector for each token; no fitted steps and no pieces.
+std::unique_ptr<SweepTask> make_late_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
+                                                    SweepTaskOptions options);
 /// Graded scores are judged by Spearman's correlation with the similarities, 0/1 labels by average precision.
 /// A pair's similarity under a fitted step comes from a fit on the texts of the other folds. Sides and prompts of the
 /// options mean nothing here.

@@ -74,8 +74,11 @@ class Use {
       if (tempered && !recommended_.state.is_identity()) own.add("--state", recommended_.state.to_string());
       if (recommended_.chunks) own.add("--post", recommended_.chunks->to_string());
       if (recommended_.post) own.add("--post", post_file());
-      lines.push_back(fmt::format("treble embed{}{}{} {}.jsonl -o {}.npy", shared(prompt),
-                                  own.text().empty() ? "" : " ", own.text(), texts, texts));
+      const bool late = ranks_by_tokens(model_);
+      if (late) own.add("--output-kind", "multi-vector");
+      if (late) own.add("--role", texts == "queries" ? "query" : "document");
+      lines.push_back(fmt::format("treble embed{}{}{} {}.jsonl -o {}.{}", shared(prompt), own.text().empty() ? "" : " ",
+                                  own.text(), texts, texts, late ? "npz" : "npy"));
     };
     embed(one_kind ? "texts" : "corpus", report_.document_prompt, report_.side != SweepSide::query);
     if (!one_kind) embed("queries", report_.query_prompt, report_.side != SweepSide::document);
@@ -115,6 +118,8 @@ class Use {
     if (encode.truncation) arguments.add("--truncate", to_string(*encode.truncation));
     if (encode.normalize) arguments.add(*encode.normalize ? "--normalize" : "--no-normalize");
     if (encode.dimensions) arguments.add("--dimensions", fmt::format("{}", *encode.dimensions));
+    // A role brings its own.
+    if (ranks_by_tokens(model_) && prompt.name) return std::string(1, ' ').append(arguments.text());
     if (prompt.name && *prompt.name != model_.default_prompt_name) arguments.add("--prompt-name", *prompt.name);
     if (!prompt.name && !prompt.text.value_or("").empty()) arguments.add("--prompt", *prompt.text);
     const bool none = !prompt.name && prompt.text.value_or("").empty();
