@@ -24,7 +24,8 @@ folder, and of .md and .rst, each file is a text. All but .parquet also as .gz o
 
 Outputs: .npy is a matrix of --precision, described in a .npy.json beside it; .jsonl and stdout are an object a text; .parquet has
 the columns id and embedding, and needs Python with pyarrow, as .parquet inputs do. Sparse outputs: .npz is what
-scipy.sparse.load_npz reads, in .jsonl and stdout "embedding" is {token: weight}; both are whole or not there.
+scipy.sparse.load_npz reads, in .jsonl and stdout "embedding" is {token: weight}. Multi-vector outputs: .npz has values [vectors, dim]
+and offsets [texts + 1], with --precision int8 scales [vectors]. They are whole or not there. More: docs/multi-vector.md
 
 Ctrl-C leaves a valid output with the rows so far; the same command with --resume continues it. An output that --force
 replaces stays as it is until the new one, NAME.partial, is whole.
@@ -36,6 +37,7 @@ Examples:
   treble embed --text-field meta.abstract papers.jsonl.gz -o papers.npy
   treble embed --precision ubinary corpus.jsonl -o corpus.bits.npy
   treble embed -m models/splade --output-kind sparse corpus.jsonl -o corpus.npz
+  treble embed -m models/colbert --output-kind multi-vector --role query queries.txt -o queries.npz
   echo "a letter from the harbour" | treble embed)";
 
 }  // namespace
@@ -182,7 +184,7 @@ void EmbedCommand::add_to(CLI::App& app) {
   command_
       ->add_option("--output-kind", output_kind_,
                    "What is made of a text: dense (a vector), sparse (a weight for tokens of the vocabulary: SPLADE, "
-                   "BGE-M3) [dense]")
+                   "BGE-M3), multi-vector (a vector for each token: ColBERT, BGE-M3) [dense]")
       ->type_name("KIND")
       ->group(outputs);
   command_

@@ -18,10 +18,13 @@ namespace treble::cli {
 /// Options of dense vectors that would be without effect.
 void EmbedCommand::check_output_kind() const {
   const auto refuse = [this](const char* option, const char* why) {
-    fail(ErrorCode::invalid_argument, "{} is of dense vectors: {} outputs {}", option, output_kind_, why);
+    fail(ErrorCode::invalid_argument, "{}: {} outputs {}", option, output_kind_, why);
   };
   if (!post_.empty()) refuse("--post", "have no such step");
-  if (precision_ != "float32") refuse("--precision", "are float32");
+  const bool multi_vector = output_kind_ == "multi-vector";
+  if (precision_ != "float32" && !(multi_vector && precision_ == "int8")) {
+    refuse("--precision", multi_vector ? "are float32 or int8" : "are float32");
+  }
   if (!ranges_.empty()) refuse("--ranges", "have no ranges");
   if (resume_) refuse("--resume", "are written whole or not at all; start again with --force");
 }
@@ -32,6 +35,7 @@ OutputJobOptions EmbedCommand::resolve_outputs() const {
   options.output.encode = resolve().encode;
   if (!role_.empty()) options.output.role = parse_text_role(role_);
   options.output.max_active_dims = max_active_dims_;
+  options.precision = parse_precision(precision_);
   options.batch_texts = chunk_texts_;
   return options;
 }
@@ -65,12 +69,14 @@ int EmbedCommand::run_outputs() const {
   const auto source = open_inputs(plan, input_.resolve());
   job.run(*source, *sink, result);
   line.clear();
+  const ModelInfo& info = encoder.info();
+  const std::int64_t dim = options.kind == OutputKind::sparse ? info.vocab_size : info.token_dim;
   const EmbedSummary summary{.result = &result,
                              .model = &encoder.info(),
                              .options = options.output.encode,
                              .kind = options.kind,
-                             .dim = encoder.info().vocab_size,
-                             .columns = encoder.info().vocab_size,
+                             .dim = dim,
+                             .columns = dim,
                              .load_seconds = load_seconds,
                              .output = to_stdout() ? "" : output_,
                              .sidecar = ""};

@@ -12,7 +12,7 @@ std::string outputs_text(const ModelInfo& info) {
     if (!text.empty()) text += ", ";
     text += kind == OutputKind::dense    ? fmt::format("{}-dimensional vectors", info.dim)
             : kind == OutputKind::sparse ? fmt::format("sparse vectors of {} dimensions", grouped(info.vocab_size))
-                                         : "a vector a token";
+                                         : fmt::format("a vector of {} dimensions a token", info.token_dim);
   }
   return text;
 }

@@ -33,11 +33,17 @@ std::string truncation_line(const EmbedSummary& summary) {
   const BulkState& total = summary.result->total;
   const std::int64_t limit = summary.options.max_length.value_or(summary.model->max_length);
   if (summary.chunked) return "every text was read whole, long ones in pieces\n";
-  if (total.truncated_texts == 0) return fmt::format("no text was longer than the {} tokens the model reads\n", limit);
+  // Queries and documents of a multi-vector model have limits of their own.
+  const bool by_role = summary.kind == OutputKind::multi_vector && !summary.options.max_length;
+  if (total.truncated_texts == 0) {
+    return by_role ? "no text was longer than the model reads of its role\n"
+                   : fmt::format("no text was longer than the {} tokens the model reads\n", limit);
+  }
   const double share = 100.0 * static_cast<double>(total.tokens_lost()) / static_cast<double>(total.tokens);
-  std::string line = fmt::format("{} of {} cut at {} tokens: {} lost ({:.1f} % of all)", grouped(total.truncated_texts),
-                                 counted(total.count, "text"), limit, counted(total.tokens_lost(), "token"), share);
-  if (limit < summary.model->position_limit) {
+  const std::string place = by_role ? "to what the model reads of its role" : fmt::format("at {} tokens", limit);
+  std::string line = fmt::format("{} of {} cut {}: {} lost ({:.1f} % of all)", grouped(total.truncated_texts),
+                                 counted(total.count, "text"), place, counted(total.tokens_lost(), "token"), share);
+  if (!by_role && limit < summary.model->position_limit) {
     line += fmt::format("; --max-length may go up to {}", summary.model->position_limit);
   }
   return line + "\n";
@@ -72,8 +78,8 @@ std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
   if (summary.kind != OutputKind::dense) {
     return fmt::format("{}: {} {} of {} dimensions, to {}\n", state, to_string(summary.kind),
-                       counted(summary.result->total.count, "vector"), summary.dim,
-                       summary.output.empty() ? "stdout" : summary.output);
+                       counted(summary.result->total.count, summary.kind == OutputKind::sparse ? "vector" : "text"),
+                       summary.dim, summary.output.empty() ? "stdout" : summary.output);
   }
   if (summary.output.empty())
     return fmt::format("{}: {}, {}-dimensional, to stdout\n", state, counted(summary.result->total.count, "vector"),

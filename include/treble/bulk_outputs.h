@@ -23,6 +23,8 @@ namespace treble {
 struct OutputJobOptions {
   OutputKind kind = OutputKind::sparse;  ///< not dense, which BulkJob makes
   OutputOptions output = {};
+  /// What a file stores: float32, or of multi-vector outputs int8 (to_int8 of treble/multi_vector.h).
+  Precision precision = Precision::float32;
   std::optional<std::int64_t> batch_texts = {};  ///< as BulkOptions::batch_texts
   ProgressCallback progress = {};                ///< as BulkOptions::progress
   std::stop_token stop = {};                     ///< heard between batches; the sink is not finished then
@@ -51,6 +53,7 @@ class OutputJob {
 
   const SentenceEncoder& encoder() const noexcept { return encoder_; }
   OutputKind kind() const noexcept { return options_.kind; }
+  Precision precision() const noexcept { return options_.precision; }
 
   /// What an output says about itself: provenance_json (treble/provenance.h) of this kind, "created" (now, UTC) and
   /// "inputs". `inputs`: JSON that says where the texts come from.
@@ -66,14 +69,17 @@ class OutputJob {
 };
 
 /// A header line {"treble": metadata}, then an object a text. Of sparse outputs "embedding" is {token: weight} by
-/// descending weight (decode_sparse).
+/// descending weight (decode_sparse), of multi-vector outputs a list of vectors. Throws Error{invalid_argument} for a
+/// precision other than float32.
 TREBLE_API std::unique_ptr<OutputSink> make_output_jsonl(std::function<void(std::string_view)> write,
                                                          const OutputJob& job, std::string_view inputs = "null");
 
-/// A file by its name: .jsonl or .ndjson as above, or .npz, arrays of numpy that are kept in memory until the end. Of
-/// sparse outputs what scipy.sparse.load_npz reads as csr_matrix: data, indices, indptr, shape, format; beside them
-/// "treble", the metadata as JSON text. The file gets its name when the job is done; until then, and after an error or
-/// a stop, what had it stays. Throws what WholeFile throws, Error{invalid_argument} for another name.
+/// A file by its name: .jsonl or .ndjson as above, or .npz, arrays of numpy. Of sparse outputs what
+/// scipy.sparse.load_npz reads as csr_matrix: data, indices, indptr, shape, format, kept in memory until the end; of
+/// multi-vector outputs values [vectors, dim], written as they come, offsets [texts + 1], and with int8 scales
+/// [vectors]; beside them "treble", the metadata as JSON text. The file gets its name when the job is done; until then,
+/// and after an error or a stop, what had it stays. Throws what WholeFile throws, Error{invalid_argument} for another
+/// name.
 TREBLE_API std::unique_ptr<OutputSink> make_output_file(const std::filesystem::path& path, Existing existing,
                                                         const OutputJob& job, std::string_view inputs = "null");
 

@@ -1,4 +1,4 @@
-// The files of sparse outputs.
+// The files of outputs that are not dense.
 #include <fmt/format.h>
 
 #include <array>
@@ -12,6 +12,7 @@
 #include "base/npz_writer.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/metadata.h"
+#include "bulk/multi_vector_files.h"
 #include "treble/bulk_outputs.h"
 
 namespace treble {
@@ -111,12 +112,19 @@ class SparseNpz : public OutputSink {
 
 std::unique_ptr<OutputSink> make_output_jsonl(std::function<void(std::string_view)> write, const OutputJob& job,
                                               std::string_view inputs) {
+  if (job.precision() != Precision::float32) {
+    fail(ErrorCode::invalid_argument, "JSONL holds float32; {} is stored in .npz", to_string(job.precision()));
+  }
+  if (job.kind() == OutputKind::multi_vector) return make_multi_vector_jsonl(std::move(write), job, inputs);
   return std::make_unique<SparseJsonl>(std::move(write), job, inputs);
 }
 
 std::unique_ptr<OutputSink> make_output_file(const std::filesystem::path& path, Existing existing, const OutputJob& job,
                                              std::string_view inputs) {
   const std::string extension = path.extension().string();
+  if (extension == ".npz" && job.kind() == OutputKind::multi_vector) {
+    return make_multi_vector_npz(path, existing, job, inputs);
+  }
   if (extension == ".npz") return std::make_unique<SparseNpz>(path, existing, job, inputs);
   if (extension == ".jsonl" || extension == ".ndjson") {
     return std::make_unique<JsonlFile>(path, existing, job, inputs);

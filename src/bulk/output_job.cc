@@ -15,7 +15,9 @@ using namespace internal;
 
 namespace {
 
-const std::vector<TokenCount>& counts_of(const Outputs& outputs) { return outputs.sparse->token_counts; }
+const std::vector<TokenCount>& counts_of(const Outputs& outputs) {
+  return outputs.sparse ? outputs.sparse->token_counts : outputs.multi_vector->token_counts;
+}
 
 }  // namespace
 
@@ -28,12 +30,18 @@ OutputJob::OutputJob(const SentenceEncoder& encoder, OutputJobOptions options)
     fail(ErrorCode::invalid_argument, "OutputJobOptions::batch_texts is {}; it must be at least 1",
          *options_.batch_texts);
   }
+  const bool multi_vector = options_.kind == OutputKind::multi_vector;
+  if (options_.precision != Precision::float32 && !(multi_vector && options_.precision == Precision::int8)) {
+    fail(ErrorCode::invalid_argument, "{} outputs are stored as {}, not as {}", to_string(options_.kind),
+         multi_vector ? "float32 or int8" : "float32", to_string(options_.precision));
+  }
   validate_outputs(encoder, {&options_.kind, 1}, options_.output);
   encoder.fingerprint();
 }
 
 std::string OutputJob::describe(std::string_view inputs) const {
   Json json = parse_ordered(provenance_json(encoder_, options_.kind, options_.output));
+  json["precision"] = to_string(options_.precision);
   json["created"] = now_utc();
   json["inputs"] = try_parse_ordered(inputs);
   if (json["inputs"].is_discarded()) fail(ErrorCode::invalid_argument, "the description of the inputs is not JSON");
