@@ -225,6 +225,8 @@ nb::dict info(const Encoder& self) {
   result["pooling"] = to_string(std::span(info.pooling));
   result["normalizes"] = info.normalizes;
   result["dim"] = info.dim;
+  result["token_dim"] = info.token_dim;
+  result["mean_max_sim"] = info.mean_max_sim;
   result["hidden_size"] = info.hidden_size;
   result["num_layers"] = info.num_layers;
   result["num_heads"] = info.num_heads;

@@ -7,6 +7,7 @@
 #include "analysis.h"
 #include "encoder.h"
 #include "errors.h"
+#include "multi_vector.h"
 #include "options.h"
 #include "outputs.h"
 #include "precision.h"
@@ -37,6 +38,7 @@ NB_MODULE(_treble, module) {
   treble::python::bind_precision(module);
   treble::python::bind_tokens(module);
   treble::python::bind_outputs(module);
+  treble::python::bind_multi_vector(module);
   treble::python::bind_queue(module);
   treble::python::bind_inspect(module);
   treble::python::bind_sweep(module);

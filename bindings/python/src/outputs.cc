@@ -49,7 +49,16 @@ nb::tuple sparse_tuple(SparseVectors sparse) {
                         column(std::move(sparse.offsets)), nb::make_tuple(sparse.count, sparse.dim), counts, truncated);
 }
 
-/// {kind: of dense (vectors, counts, truncated), of sparse (data, indices, indptr, shape, counts, truncated)}.
+nb::tuple multi_vector_tuple(MultiVectors vectors) {
+  const Counts counts = counts_array(vectors.token_counts);
+  const std::int64_t truncated = cut(vectors.token_counts);
+  const auto rows = static_cast<std::size_t>(vectors.offsets.back());
+  return nb::make_tuple(to_array(std::move(vectors.values), {rows, static_cast<std::size_t>(vectors.dim)}),
+                        column(std::move(vectors.offsets)), counts, truncated);
+}
+
+/// {kind: of dense (vectors, counts, truncated), of sparse (data, indices, indptr, shape, counts, truncated),
+/// of multi-vector (values, offsets, counts, truncated)}.
 nb::dict encode(const Encoder& self, nb::handle texts, const std::vector<std::string>& kinds,
                 const EncodeOptions& options, const std::optional<std::string>& role,
                 std::optional<std::int64_t> max_active_dims, nb::handle progress) {
@@ -75,6 +84,7 @@ nb::dict encode(const Encoder& self, nb::handle texts, const std::vector<std::st
         to_array(std::move(dense.values), {static_cast<std::size_t>(dense.count), static_cast<std::size_t>(dense.dim)}),
         counts, truncated);
   }
+  if (outputs.multi_vector) result["multi-vector"] = multi_vector_tuple(std::move(*outputs.multi_vector));
   if (outputs.sparse) result["sparse"] = sparse_tuple(std::move(*outputs.sparse));
   return result;
 }
@@ -99,7 +109,7 @@ void bind_outputs(nb::module_& module) {
   module.def("encode_outputs", &encode, "encoder"_a, "texts"_a.none(), "kinds"_a, "options"_a, "role"_a = nb::none(),
              "max_active_dims"_a = nb::none(), "progress"_a = nb::none(),
              "Of each kind its arrays, token counts [count, 2] and how many texts were truncated; sparse ones as data, "
-             "indices, indptr and shape.");
+             "indices, indptr and shape, multi-vector ones as values and offsets.");
   module.def("decode_sparse", &decode, "encoder"_a, "indices"_a, "values"_a, "top_k"_a = nb::none(),
              "(token, weight) of a sparse row by descending weight.");
 }

@@ -41,6 +41,7 @@ from treble.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from treble.multi_vector import max_sim
 from treble.outputs import SparseArrays
 from treble.quantization import load_ranges, quantize_embeddings
 from treble.reranker import Reranker
@@ -86,6 +87,7 @@ __all__ = [
     "git_commit",
     "library_versions",
     "load_ranges",
+    "max_sim",
     "numerics_version",
     "quantize_embeddings",
 ]

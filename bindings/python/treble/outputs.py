@@ -1,8 +1,9 @@
-"""Outputs other than dense vectors: sparse ones, and several in one pass."""
+"""Outputs other than dense vectors: sparse ones, a vector for each token, and several in one pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from treble.encoding import check_arguments, truncation_message
 from treble.errors import TruncationWarning, warn
 
 Role = Literal["query", "document"]
-OutputKind = Literal["dense", "sparse"]
+OutputKind = Literal["dense", "sparse", "multi-vector"]
 
 
 class SparseArrays(NamedTuple):
@@ -74,6 +75,42 @@ class OutputMethods(Model):
         )
         return self._outputs(inputs, ["sparse"], options, role, max_active_dims, show_progress_bar)["sparse"]
 
+    def encode_multi(
+        self,
+        inputs: str | Iterable[str],
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        *,
+        role: Role | None = None,
+        temperature: TemperatureLike = None,
+        truncation: Truncation | None = None,
+        max_length: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A vector for each token of texts: a list of arrays [vectors, dim]. Of ColBERT models and BGE-M3.
+
+        A str is one array. The other arguments are those of `encode`; besides:
+
+        role: "query" gets the model's mark and is filled up with mask tokens, "document" gets its mark and leaves out
+            tokens on the skip list, as `encode_query` and `encode_document` of sentence-transformers'
+            MultiVectorEncoder; None is a document. A prompt stands in the place of the mark.
+
+        Compare with `treble.max_sim`. Raises treble.Error, UnsupportedError for a model without such an output.
+        """
+        check_arguments(batch_size, None, None, kwargs)
+        by_role = self.info["outputs"] == ["multi-vector"]
+        options = self._output_options(
+            role or ("document" if by_role else None),
+            temperature=temperature,
+            prompt_name=prompt_name,
+            prompt=prompt,
+            truncation=truncation,
+            max_length=max_length,
+        )
+        return self._outputs(inputs, ["multi-vector"], options, role, None, show_progress_bar)["multi-vector"]
+
     def encode_outputs(
         self,
         inputs: str | Iterable[str],
@@ -88,7 +125,8 @@ class OutputMethods(Model):
         truncation: Truncation | None = None,
         max_length: int | None = None,
     ) -> dict[str, Any]:
-        """Several outputs from one pass through the model, by kind: what `encode` and `encode_sparse` give.
+        """Several outputs from one pass through the model, by kind: what `encode`, `encode_sparse` and
+        `encode_multi` give.
 
         `info["outputs"]` says which the model has. A str is one row of each.
         """
@@ -138,7 +176,14 @@ class OutputMethods(Model):
             *arrays, counts, cut = found[kind]
             if cut and not outputs:
                 warn(truncation_message(counts, cut), TruncationWarning)
-            outputs[kind] = arrays[0] if kind == "dense" else _to_scipy(SparseArrays(*arrays))
+            if kind == "dense":
+                outputs[kind] = arrays[0]
+            elif kind == "sparse":
+                outputs[kind] = _to_scipy(SparseArrays(*arrays))
+            else:
+                values, offsets = arrays
+                rows = [values[begin:end] for begin, end in pairwise(offsets)]
+                outputs[kind] = rows[0] if isinstance(inputs, str) else rows
         return outputs
 
 

@@ -1,0 +1,84 @@
+"""encode_multi and max_sim, against what sentence-transformers' MultiVectorEncoder stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import treble
+from golden_models import GOLDEN, read_safetensors
+
+TOLERANCE = 1e-5
+# Texts of the golden cases are longer than the tiny models read.
+pytestmark = pytest.mark.filterwarnings("ignore::treble.TruncationWarning")
+
+Case = tuple[treble.SentenceEncoder, dict[str, Any], dict[str, np.ndarray]]
+
+
+def golden(name: str) -> Case:
+    folder = GOLDEN / "multi-vector" / name
+    cases = json.loads((folder / "cases.json").read_text())
+    return treble.SentenceEncoder(folder / "model"), cases, read_safetensors(folder / "expected.safetensors")
+
+
+@pytest.mark.parametrize("name", ["pylate-bert", "native-modernbert", "native-bert", "stanford-bert"])
+def test_equals_multi_vector_encoder(name: str) -> None:
+    encoder, cases, expected = golden(name)
+    assert encoder.info["outputs"] == ["multi-vector"]
+    roles: tuple[Literal["query", "document"], ...] = ("query", "document")
+    vectors = {}
+    for role in roles:
+        for tau in ("1", "0.7"):
+            found = encoder.encode_multi(cases["texts"], role=role, temperature=tau)
+            assert [len(one) for one in found] == cases[f"{role}_rows"]
+            assert found[0].dtype == np.float32
+            np.testing.assert_allclose(np.concatenate(found), expected[f"tau={tau}/{role}"], rtol=0, atol=TOLERANCE)
+        vectors[role] = encoder.encode_multi(cases["texts"], role=role)
+    mean = cases["similarity"] == "meanmaxsim"
+    scores = treble.max_sim(vectors["query"], vectors["document"], mean=mean)
+    np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=5 * TOLERANCE)
+
+
+def test_one_text_is_one_array() -> None:
+    encoder, _, _ = golden("pylate-bert")
+    query = encoder.encode_multi("a letter", role="query")
+    assert query.shape == (12, encoder.info["token_dim"])
+    documents = encoder.encode_multi(["a letter", "the ferry"], role="document")
+    assert encoder.encode_multi([]) == []
+    assert treble.max_sim(query, documents).shape == (1, 2)
+    np.testing.assert_array_equal(encoder.encode_multi("the ferry"), documents[1])
+
+
+def test_scores_equal_numpy() -> None:
+    draw = np.random.default_rng(7)
+    queries = [draw.normal(size=(n, 40)).astype(np.float32) for n in (1, 32, 7)]
+    documents = [draw.normal(size=(n, 40)).astype(np.float32) for n in (3, 180, 1, 50)]
+    expected = np.array([[(q @ d.T).max(1).sum() for d in documents] for q in queries])
+    np.testing.assert_allclose(treble.max_sim(queries, documents, threads=2), expected, rtol=1e-5)
+    lengths = np.array([len(query) for query in queries])[:, None]
+    np.testing.assert_allclose(treble.max_sim(queries, documents, mean=True), expected / lengths, rtol=1e-5)
+    assert treble.max_sim([], documents).shape == (0, 4)
+
+
+def test_what_has_no_score_is_an_error() -> None:
+    one = np.ones((2, 4), dtype=np.float32)
+    with pytest.raises(treble.InvalidArgumentError, match="no vectors"):
+        treble.max_sim([one], [one, np.zeros((0, 4), dtype=np.float32)])
+    with pytest.raises(treble.NonFiniteError, match="text 0"):
+        treble.max_sim([one * np.nan], [one])
+    with pytest.raises(treble.InvalidArgumentError, match="dimensions"):
+        treble.max_sim([one], [np.ones((2, 5), dtype=np.float32)])
+    with pytest.raises(ValueError, match="document 1 has 5"):
+        treble.max_sim([one], [one, np.ones((2, 5), dtype=np.float32)])
+    with pytest.raises(ValueError, match="shape"):
+        treble.max_sim([one[0]], [one])
+
+
+def test_a_dense_model_has_none(encoder: treble.SentenceEncoder) -> None:
+    with pytest.raises(treble.UnsupportedError, match="no multi-vector output"):
+        encoder.encode_multi(["a"])
+    late, _, _ = golden("pylate-bert")
+    with pytest.raises(treble.UnsupportedError, match="encode_multi"):
+        late.encode(["a"])
