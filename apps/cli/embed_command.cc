@@ -238,10 +238,15 @@ void EmbedCommand::check_output(const InputPlan& plan) const {
   check_stdout();
 }
 
+EncodeOptions EmbedCommand::resolve_reading() const {
+  EncodeOptions options = encode_.resolve();
+  options.temperature = Temperature::parse(temperature_);
+  options.state = parse_state(state_);
+  return options;
+}
+
 BulkOptions EmbedCommand::resolve() const {
-  BulkOptions options = {.encode = encode_.resolve(), .batch_texts = chunk_texts_};
-  options.encode.temperature = Temperature::parse(temperature_);
-  options.encode.state = parse_state(state_);
+  BulkOptions options = {.encode = resolve_reading(), .batch_texts = chunk_texts_};
   read_post(post_, options);
   options.precision = parse_precision(precision_);
   options.ranges = read_ranges(ranges_);

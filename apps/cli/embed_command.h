@@ -30,6 +30,7 @@ class EmbedCommand {
   bool to_stdout() const { return output_.empty() || output_ == "-"; }
   void check_format() const;
   void check_output(const InputPlan& plan) const;
+  EncodeOptions resolve_reading() const;
   BulkOptions resolve() const;
   VectorFileMode mode() const;
   Existing existing_summary() const;

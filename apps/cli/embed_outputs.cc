@@ -32,7 +32,7 @@ void EmbedCommand::check_output_kind() const {
 OutputJobOptions EmbedCommand::resolve_outputs() const {
   OutputJobOptions options;
   options.kind = parse_output_kind(output_kind_);
-  options.output.encode = resolve().encode;
+  options.output.encode = resolve_reading();
   if (!role_.empty()) options.output.role = parse_text_role(role_);
   options.output.max_active_dims = max_active_dims_;
   options.precision = parse_precision(precision_);

@@ -176,7 +176,7 @@ class MultiVector(unittest.TestCase):
         for arguments, words in (
             ((*kind, "--precision", "uint8", "-o", "x.npz"), ("--precision", "float32 or int8")),
             ((*kind, "--precision", "int8"), ("int8", ".npz")),
-            ((*kind, "--role", "query", "--max-length", "5"), ("max_length", "exactly 12")),
+            ((*kind, "--role", "query", "--max-length", "5"), ("12 tokens", "loaded for 5")),
             (("--output-kind", "sparse"), ("no sparse output", "--output-kind multi-vector")),
             ((), ("no dense output", "--output-kind multi-vector")),
         ):
