@@ -37,7 +37,7 @@ Examples:
   treble embed --text-field meta.abstract papers.jsonl.gz -o papers.npy
   treble embed --precision ubinary corpus.jsonl -o corpus.bits.npy
   treble embed -m models/splade --output-kind sparse corpus.jsonl -o corpus.npz
-  treble embed -m models/colbert --output-kind multi-vector --role query queries.txt -o queries.npz
+  treble embed -m models/colbert --output-kind multi-vector notes/ -o notes.npz
   echo "a letter from the harbour" | treble embed)";
 
 }  // namespace

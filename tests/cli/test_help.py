@@ -177,8 +177,11 @@ class Examples(Folder):
 
     def test_embed(self) -> None:
         shutil.copytree(Path(ARGUMENTS.golden) / "sparse" / "bert" / "model", self.folder / "models" / "splade")
+        late = Path(ARGUMENTS.golden) / "multi-vector" / "pylate-bert" / "model"
+        shutil.copytree(late, self.folder / "models" / "colbert")
         self.run_examples("embed")
         self.assertTrue((self.folder / "corpus.npz").exists())
+        self.assertTrue((self.folder / "notes.npz").exists())
         self.assertTrue((self.folder / "papers.npy.json").exists())
 
     def test_rerank(self) -> None:
