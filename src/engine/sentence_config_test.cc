@@ -82,11 +82,15 @@ TEST(FolderConfig, TheModelsOwnSimilarityIsRead) {
 }
 
 TEST(FolderConfig, OtherKindsOfModelsAreRefused) {
-  for (const char* type : {"SparseEncoder", "CrossEncoder", "MultiVectorEncoder"}) {
+  for (const char* type : {"SparseEncoder", "CrossEncoder"}) {
     const ModelCopy model("bert");
     model.set("config_sentence_transformers.json", "model_type", type);
     expect_words(model.load_error(), {"unsupported: ", "config_sentence_transformers.json", type});
   }
+  // Its modules are of one vector a text.
+  const ModelCopy model("bert");
+  model.set("config_sentence_transformers.json", "model_type", "MultiVectorEncoder");
+  expect_words(model.load_error(), {"unsupported: ", "modules.json", "module 1", "vector for each token"});
 }
 
 TEST(FolderConfig, PromptsMayBeNullAndQueryIsAlwaysThere) {
