@@ -37,7 +37,6 @@ std::optional<ModuleKind> module_kind(std::string_view type) {
        {"Dropout", ModuleKind::dropout},
        {"Normalize", ModuleKind::normalize},
        {"MultiVectorMask", ModuleKind::multi_vector_mask}}};
-  if (type == "pylate.models.Dense.Dense") return ModuleKind::dense;
   if (!type.starts_with("sentence_transformers.")) return std::nullopt;
   const std::string_view name = type.substr(type.rfind('.') + 1);
   for (const auto& [candidate, kind] : kKinds) {
@@ -63,10 +62,12 @@ std::string required_text(const Json& entry, const char* key, const std::string&
   return found->get<std::string>();
 }
 
-ModuleEntry parse_module(const Json& entry, const std::string& place) {
+/// `of_tokens`: of a chain on the vectors of tokens, which PyLate's Dense works on.
+ModuleEntry parse_module(const Json& entry, const std::string& place, bool of_tokens) {
   if (!entry.is_object()) fail(ErrorCode::invalid_file, "{}: expected an object, found {}", place, entry.type_name());
   const std::string type = required_text(entry, "type", place);
-  const auto kind = module_kind(type);
+  const bool of_pylate = of_tokens && type == "pylate.models.Dense.Dense";
+  const auto kind = of_pylate ? ModuleKind::dense : module_kind(type);
   if (!kind) refuse_module(type, place);
   ModuleEntry module{*kind, required_text(entry, "path", place)};
   check_module_path(module.path, place);
@@ -266,7 +267,7 @@ void check_module_path(const std::string& path, const std::string& place) {
 
 namespace {
 
-std::vector<ModuleEntry> parse_entries(const Json& modules, const std::string& origin) {
+std::vector<ModuleEntry> parse_entries(const Json& modules, const std::string& origin, bool of_tokens) {
   if (!modules.is_array() || modules.empty()) {
     fail(ErrorCode::invalid_file, "{}: expected a list of modules, found {}", origin,
          modules.is_array() ? "an empty one" : modules.type_name());
@@ -275,7 +276,7 @@ std::vector<ModuleEntry> parse_entries(const Json& modules, const std::string& o
   std::set<std::string> names;
   for (const Json& module : modules) {
     const std::string place = fmt::format("{}: module {}", origin, entries.size());
-    entries.push_back(parse_module(module, place));
+    entries.push_back(parse_module(module, place, of_tokens));
     const std::string name = module.contains("name") ? required_text(module, "name", place) : place;
     if (!names.insert(name).second)
       fail(ErrorCode::invalid_file, "{}: the name \"{}\" appears twice", place, for_message(name));
@@ -286,13 +287,13 @@ std::vector<ModuleEntry> parse_entries(const Json& modules, const std::string& o
 }  // namespace
 
 std::vector<ModuleEntry> parse_modules(const Json& modules, const std::string& origin) {
-  auto entries = parse_entries(modules, origin);
+  auto entries = parse_entries(modules, origin, false);
   check_order(entries, origin);
   return entries;
 }
 
 std::vector<ModuleEntry> parse_token_modules(const Json& modules, const std::string& origin) {
-  auto entries = parse_entries(modules, origin);
+  auto entries = parse_entries(modules, origin, true);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const ModuleKind kind = entries[i].kind;
     const bool of_tokens = kind == ModuleKind::dense || kind == ModuleKind::normalize || kind == ModuleKind::dropout ||
