@@ -122,11 +122,6 @@ void read_plain_folder(const fs::path& folder, ModelSettings& settings) {
   }
 }
 
-TransformerTask task_of(const ModelSettings& settings) {
-  if (settings.purpose == ModelPurpose::vectors) return TransformerTask::feature_extraction;
-  return settings.scores.tokens ? TransformerTask::text_generation : TransformerTask::sequence_classification;
-}
-
 /// What sentence-transformers reads of a StaticEmbedding beside its modules: the tokenizer.json alone, of which the
 /// limit for texts holds.
 void read_static_settings(ModelSettings& settings) {
@@ -169,7 +164,9 @@ void read_position_limit(const fs::path& folder, StatedLimits& limits) {
 }
 
 TransformerTask task_of(const ModelSettings& settings) {
-  if (settings.purpose == ModelPurpose::scores) return TransformerTask::sequence_classification;
+  if (settings.purpose == ModelPurpose::scores) {
+    return settings.scores.tokens ? TransformerTask::text_generation : TransformerTask::sequence_classification;
+  }
   const bool splade = settings.sparse.source == SparseSettings::Source::splade_modules;
   return splade ? TransformerTask::fill_mask : TransformerTask::feature_extraction;
 }
