@@ -41,6 +41,9 @@ SIZES: dict[str, dict[str, Any]] = {
     | {"hidden_size_per_layer_input": 512, "embedding_dim": 768, "max_position_embeddings": 262144},
     "jina-embeddings-v3": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24}
     | {"num_attention_heads": 16, "vocab_size": 250002, "max_position_embeddings": 8194},
+    # BGE-M3's.
+    "xlm-roberta": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+    | {"vocab_size": 250002, "max_position_embeddings": 8194},
     "qwen3": {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16}
     | {"num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151669, "max_position_embeddings": 32768},
     "gemma3-text": {"hidden_size": 768, "intermediate_size": 1152, "num_hidden_layers": 24, "num_attention_heads": 3}

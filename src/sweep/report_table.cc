@@ -86,7 +86,7 @@ std::string bucket_table(const SweepReport& report) {
     }
     columns.add(std::move(row));
   }
-  return "\n" + columns.text();
+  return fmt::format("\n{}", columns.text());
 }
 
 bool has_rankings(const SweepReport& report) { return report.overlap.front().has_value(); }
@@ -146,9 +146,11 @@ std::string axis_table(const SweepReport& report) {
                  axis.settings == 0 ? std::string("–") : contrast_text(axis.alone), contrast_text(axis.added)});
   }
   columns.add({"all together", fmt::format("{}", report.settings.size() - 1), interval_text(report.held_out.gain)});
-  return "\n" + columns.text() +
-         "  alone: the best of the settings that differ in nothing else; beside the others: the best of all over the\n"
-         "  best of those without it. 95 % intervals for these lines at once; that of the last line is its own.\n";
+  return fmt::format(
+      "\n{}"
+      "  alone: the best of the settings that differ in nothing else; beside the others: the best of all over the\n"
+      "  best of those without it. 95 % intervals for these lines at once; that of the last line is its own.\n",
+      columns.text());
 }
 
 /// What to know about the data, and how it was judged.
