@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
 
 #include "engine/golden_support.h"
@@ -132,8 +133,6 @@ TEST_P(GoldenSparse, RowsAreWellFormed) {
 }
 
 TEST_P(GoldenSparse, FasterTypesStayClose) {
-  // Of BGE-M3's few weights many are near 0, and come and go.
-  if (GetParam() == "bge-m3") GTEST_SKIP() << "its weights are differences that cancel";
   OutputOptions all;
   all.max_active_dims = encoder.info().vocab_size;
   const SparseVectors exact = encode_sparse(encoder, texts, all);
@@ -143,6 +142,16 @@ TEST_P(GoldenSparse, FasterTypesStayClose) {
     for (std::int64_t text = 0; text < exact.count; ++text) {
       const SparseRow a = exact.row(text);
       const SparseRow b = found.row(text);
+      if (GetParam() == "bge-m3") {
+        // Many of its few weights are near 0, and come and go, so that no angle says anything.
+        std::map<std::int32_t, float> differences;
+        for (std::size_t i = 0; i < a.indices.size(); ++i) differences[a.indices[i]] += a.values[i];
+        for (std::size_t i = 0; i < b.indices.size(); ++i) differences[b.indices[i]] -= b.values[i];
+        for (const auto& [token, difference] : differences) {
+          EXPECT_LT(std::abs(difference), 0.1) << to_string(type) << " " << text << " " << token;
+        }
+        continue;
+      }
       EXPECT_GT(dot(a, b) / std::sqrt(dot(a, a) * dot(b, b)), 0.99) << to_string(type) << " " << text;
     }
   }
