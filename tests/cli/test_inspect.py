@@ -192,19 +192,8 @@ class ProgressLine(Case):
         return [part.split("\n")[0].rstrip("\r") for part in sent.split(CLEAR)[1:]]
 
     def test_inspect(self) -> None:
-        command = (
-            "inspect",
-            *self.model,
-            "-t",
-            "0.8",
-            "-t",
-            "0.7",
-            "--bootstrap",
-            "300",
-            "--sample",
-            "6000",
-            self.texts(60_000),
-        )
+        options = ["-t", "0.8", "-t", "0.7", "--bootstrap", "300", "--sample", "1500"]
+        command = ("inspect", *self.model, *options, self.texts(60_000))
         code, sent = on_terminal(*command)
         self.assertEqual(code, 0, sent)
         drawn = self.visible(sent)
