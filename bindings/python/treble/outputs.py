@@ -189,7 +189,7 @@ class OutputMethods(Model):
 
 def _to_scipy(rows: SparseArrays) -> Any:
     try:
-        from scipy.sparse import csr_array  # noqa: PLC0415 - SciPy is not needed otherwise
+        from scipy.sparse import csr_array  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only where it is
     except ImportError:
         return rows
     return csr_array((rows.data, rows.indices, rows.indptr), shape=rows.shape)
