@@ -10,6 +10,7 @@
 
 #include "base/json_text.h"
 #include "base/npz_writer.h"
+#include "base/required.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/metadata.h"
 
@@ -35,7 +36,7 @@ class MultiVectorJsonl : public OutputSink {
   }
 
   void write(const BulkBatch& batch, const Outputs& outputs) override {
-    const MultiVectors& vectors = *outputs.multi_vector;
+    const MultiVectors& vectors = required(outputs.multi_vector);
     fmt::memory_buffer rows;
     for (std::int64_t row = 0; row < vectors.count; ++row) {
       const auto r = static_cast<std::size_t>(row);
@@ -61,7 +62,7 @@ class MultiVectorNpz : public OutputSink {
   }
 
   void write(const BulkBatch& /*batch*/, const Outputs& outputs) override {
-    const MultiVectors& vectors = *outputs.multi_vector;
+    const MultiVectors& vectors = required(outputs.multi_vector);
     const std::int64_t before = offsets_.back();
     for (std::size_t i = 1; i < vectors.offsets.size(); ++i) offsets_.push_back(before + vectors.offsets[i]);
     if (!int8_) return npz_.append(std::span<const float>(vectors.values));

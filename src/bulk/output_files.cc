@@ -10,6 +10,7 @@
 #include "base/fail_about.h"
 #include "base/json_text.h"
 #include "base/npz_writer.h"
+#include "base/required.h"
 #include "bulk/jsonl_writer.h"
 #include "bulk/metadata.h"
 #include "bulk/multi_vector_files.h"
@@ -38,7 +39,7 @@ class SparseJsonl : public OutputSink {
   }
 
   void write(const BulkBatch& batch, const Outputs& outputs) override {
-    const SparseVectors& sparse = *outputs.sparse;
+    const SparseVectors& sparse = required(outputs.sparse);
     fmt::memory_buffer rows;
     for (std::int64_t row = 0; row < sparse.count; ++row) {
       const auto r = static_cast<std::size_t>(row);
@@ -77,7 +78,7 @@ class SparseNpz : public OutputSink {
       : file_(path, existing), metadata_(parse_ordered(job.describe(inputs))), dim_(job.encoder().info().vocab_size) {}
 
   void write(const BulkBatch& /*batch*/, const Outputs& outputs) override {
-    const SparseVectors& sparse = *outputs.sparse;
+    const SparseVectors& sparse = required(outputs.sparse);
     const std::int64_t before = offsets_.back();
     for (std::size_t i = 1; i < sparse.offsets.size(); ++i) offsets_.push_back(before + sparse.offsets[i]);
     indices_.insert(indices_.end(), sparse.indices.begin(), sparse.indices.end());

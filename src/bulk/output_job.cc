@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/json_text.h"
+#include "base/required.h"
 #include "bulk/batch_reader.h"
 #include "bulk/batch_texts.h"
 #include "bulk/metadata.h"
@@ -16,7 +17,7 @@ using namespace internal;
 namespace {
 
 const std::vector<TokenCount>& counts_of(const Outputs& outputs) {
-  return outputs.sparse ? outputs.sparse->token_counts : outputs.multi_vector->token_counts;
+  return outputs.sparse ? outputs.sparse->token_counts : required(outputs.multi_vector).token_counts;
 }
 
 }  // namespace

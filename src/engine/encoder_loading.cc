@@ -1,5 +1,6 @@
 // Loading a model: its files, the int8 calibration, the choice of ComputeType::automatic.
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -68,12 +69,13 @@ void give_back_freed_memory() {
 }
 
 /// What follows the encoder where texts get a vector: the folder's modules, or the head in the model's weights.
-std::optional<ModuleChain> load_modules(const ModelSettings& settings, const OutputHeads& heads,
-                                        const Encoder& encoder) {
-  if (!heads.dense) return std::nullopt;
+std::unique_ptr<const ModuleChain> load_modules(const ModelSettings& settings, const OutputHeads& heads,
+                                                const Encoder& encoder) {
+  if (!heads.dense) return nullptr;
   const std::int64_t hidden = encoder.config().output_width();
   if (settings.purpose == ModelPurpose::vectors) {
-    return ModuleChain::load(settings.parts.folder, hidden, settings.parts.is_static);
+    return std::make_unique<const ModuleChain>(
+        ModuleChain::load(settings.parts.folder, hidden, settings.parts.is_static));
   }
   const ClassificationHead head = settings.scores.tokens
                                       ? load_token_head(encoder, settings.parts.weights, *settings.scores.tokens)
@@ -90,7 +92,7 @@ std::optional<ModuleChain> load_modules(const ModelSettings& settings, const Out
                       .norm_bias = layer.norm.bias,
                       .norm_eps = layer.norm.eps});
   }
-  return ModuleChain::of_head(head.pooling, hidden, layers);
+  return std::make_unique<const ModuleChain>(ModuleChain::of_head(head.pooling, hidden, layers));
 }
 
 }  // namespace
@@ -166,7 +168,7 @@ SentenceEncoder EncoderAccess::load(const ModelOptions& options, ModelPurpose pu
                                .lengths = impl->lengths,
                                .encoder = impl->encoder,
                                .heads = impl->heads,
-                               .modules = impl->modules ? &*impl->modules : nullptr,
+                               .modules = impl->modules.get(),
                                .tokenizer = impl->tokenizer,
                                .threads = impl->pool.size()});
   if (prepared) {

@@ -8,6 +8,7 @@
 #include "base/file_presence.h"
 #include "base/json_file.h"
 #include "base/mapped_file.h"
+#include "base/required.h"
 #include "engine/sentence_config.h"
 
 namespace treble::internal {
@@ -173,9 +174,9 @@ TransformerTask task_of(const ModelSettings& settings) {
 
 /// Marks become the prompts of queries and documents; a prompt of the same name goes on behind its mark.
 void put_marks(ModelSettings& settings) {
-  for (const auto& [name, mark] : settings.multi_vector->marks) {
+  for (const auto& [name, mark] : required(settings.multi_vector).marks) {
     std::string& prompt = settings.prompts[name];
-    if (!prompt.starts_with(mark)) prompt = mark + prompt;
+    if (!prompt.starts_with(mark)) prompt.insert(0, mark);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/fail_about.h"
+#include "base/required.h"
 #include "base/thread_pool.h"
 #include "kernels/max_sim.h"
 #include "treble/outputs.h"
@@ -88,7 +89,8 @@ TokenVectors MultiVectors::row(std::int64_t index) const {
 MultiVectors encode_multi(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                           const OutputOptions& options) {
   constexpr OutputKind kKind = OutputKind::multi_vector;
-  return std::move(*encode_outputs(encoder, texts, {&kKind, 1}, options).multi_vector);
+  Outputs outputs = encode_outputs(encoder, texts, {&kKind, 1}, options);
+  return std::move(required(outputs.multi_vector));
 }
 
 Int8MultiVectors to_int8(const MultiVectors& vectors) {

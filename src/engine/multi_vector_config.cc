@@ -157,7 +157,7 @@ void apply_sentence_config(const SentenceConfig& config, const fs::path& folder,
   }
   if (settings.expansion && settings.query_length && *settings.query_length < settings.expansion->length) {
     fail_at(json, ErrorCode::invalid_file,
-            "\"query_length\" is {}, but queries are expanded to {} tokens (\"query_expansion\")",
+            R"("query_length" is {}, but queries are expanded to {} tokens ("query_expansion"))",
             *settings.query_length, settings.expansion->length);
   }
 }

@@ -8,6 +8,7 @@
 
 #include "base/fail_about.h"
 #include "base/file_presence.h"
+#include "base/required.h"
 #include "engine/special_tokens.h"
 #include "models/weight_loader.h"
 #include "safetensors/message_text.h"
@@ -35,7 +36,7 @@ TokenChain load_stanford_chain(const ModelSettings& settings, const Encoder& enc
 }
 
 TokenChain load_chain(const ModelSettings& settings, const Encoder& encoder) {
-  const MultiVectorForm form = settings.multi_vector->form;
+  const MultiVectorForm form = required(settings.multi_vector).form;
   TokenChain chain = form == MultiVectorForm::stanford
                          ? load_stanford_chain(settings, encoder)
                          : TokenChain::load(settings.parts.folder, encoder.config().output_width());
@@ -73,7 +74,8 @@ void make_marks_special(const MultiVectorSettings& settings, Tokenizer& tokenize
 
 std::unique_ptr<const MultiVectorHead> MultiVectorHead::load(const ModelSettings& settings, const Encoder& encoder,
                                                              const Tokenizer& tokenizer) {
-  std::unique_ptr<MultiVectorHead> head(new MultiVectorHead(load_chain(settings, encoder), *settings.multi_vector));
+  std::unique_ptr<MultiVectorHead> head(
+      new MultiVectorHead(load_chain(settings, encoder), required(settings.multi_vector)));
   head->limited_by_call_ = settings.limits.call.has_value();
   head->warnings_ = head->chain_.warnings();
   head->find_tokens(settings, tokenizer);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -142,7 +143,7 @@ struct SentenceEncoder::Impl {
   Tokenizer tokenizer;
   OutputHeads heads;
   /// Of a model with a dense output.
-  std::optional<ModuleChain> modules;
+  std::unique_ptr<const ModuleChain> modules;
   ModelInfo info;
   std::once_flag hash_once;
   std::string weights_sha256;

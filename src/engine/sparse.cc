@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/required.h"
 #include "engine/sentence_encoder_impl.h"
 #include "treble/outputs.h"
 
@@ -25,7 +26,8 @@ SparseRow SparseVectors::row(std::int64_t index) const {
 SparseVectors encode_sparse(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                             const OutputOptions& options) {
   constexpr std::array kSparse = {OutputKind::sparse};
-  return std::move(*encode_outputs(encoder, texts, kSparse, options).sparse);
+  Outputs outputs = encode_outputs(encoder, texts, kSparse, options);
+  return std::move(required(outputs.sparse));
 }
 
 std::vector<WeightedToken> decode_sparse(const SentenceEncoder& encoder, const SparseRow& row,

@@ -51,7 +51,7 @@ const nlohmann::json& object_in(const JsonObject& json, const char* key) {
 RoutedModule read_module(const JsonObject& json, const nlohmann::json& types, const nlohmann::json& id,
                          const fs::path& folder) {
   if (!id.is_string() || !types.contains(id.get<std::string>()) || !types[id.get<std::string>()].is_string()) {
-    fail_at(json, ErrorCode::invalid_file, "\"structure\" names the module {:.80}, which \"types\" does not have",
+    fail_at(json, ErrorCode::invalid_file, R"("structure" names the module {:.80}, which "types" does not have)",
             id.dump());
   }
   const auto name = id.get<std::string>();
@@ -89,7 +89,7 @@ void read_parameters(const JsonObject& json, Router& router) {
     router.default_route = first_route(router.file);
   }
   if (!router.default_route.empty() && router.find(router.default_route) == nullptr) {
-    fail_at(json, ErrorCode::invalid_file, "\"default_route\" is \"{}\", which is no route",
+    fail_at(json, ErrorCode::invalid_file, R"("default_route" is "{}", which is no route)",
             for_message(router.default_route));
   }
 }

@@ -12,7 +12,7 @@ TokenWeightHead::TokenWeightHead(Parts parts) : parts_(std::move(parts)) {}
 
 /// Before relu; summed in double, so that it depends on the state alone.
 float TokenWeightHead::weight_of(std::span<const float> state) const {
-  double sum = static_cast<double>(parts_.bias);
+  auto sum = static_cast<double>(parts_.bias);
   for (std::size_t i = 0; i < state.size(); ++i) {
     sum += static_cast<double>(parts_.weight[i]) * static_cast<double>(state[i]);
   }

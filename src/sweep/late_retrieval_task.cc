@@ -80,6 +80,7 @@ class LateRetrievalTask : public RankingTask {
     const MultiVectors& queries = queries_.encode(setting, options_.side != SweepSide::document);
     if (lengths_.empty()) {
       std::vector<std::int64_t> tokens;
+      tokens.reserve(documents.token_counts.size());
       for (const TokenCount& count : documents.token_counts) tokens.push_back(count.tokens);
       record_lengths(tokens);
     }

@@ -94,7 +94,7 @@ std::string scores_jsonl(const SweepReport& report) {
     }
     const SweepItem& one = report.each[item];
     lines += json_text(nlohmann::ordered_json{{"id", one.id}, {"tokens", one.tokens}, {"scores", std::move(scores)}});
-    lines += "\n";
+    lines += '\n';
   }
   return lines;
 }
