@@ -10,7 +10,7 @@ out=build/demo
 treble=build/release/bin/treble
 mkdir -p "$out"
 
-python3 tools/stdlib_texts.py --limit 2500 >"$out/texts.jsonl"
+python3 tools/stdlib_texts.py --limit 2000 >"$out/texts.jsonl"
 printf '\n== %s docstrings of the Python standard library, to vectors ==\n' "$(wc -l <"$out/texts.jsonl")"
 "$treble" embed --model "$model" "$out/texts.jsonl" -o "$out/vectors.npy" --force
 
