@@ -136,6 +136,7 @@ TEST_P(GoldenSparse, FasterTypesStayClose) {
   OutputOptions all;
   all.max_active_dims = encoder.info().vocab_size;
   const SparseVectors exact = encode_sparse(encoder, texts, all);
+  const float largest = *std::max_element(exact.values.begin(), exact.values.end());
   for (const ComputeType type : {ComputeType::bfloat16, ComputeType::int8}) {
     const SentenceEncoder faster = load_sparse(GetParam(), type);
     const SparseVectors found = encode_sparse(faster, texts, all);
@@ -143,12 +144,13 @@ TEST_P(GoldenSparse, FasterTypesStayClose) {
       const SparseRow a = exact.row(text);
       const SparseRow b = found.row(text);
       if (GetParam() == "bge-m3") {
-        // Many of its few weights are near 0, and come and go, so that no angle says anything.
+        // Many of its few weights are near 0, and come and go, so that no angle says anything: they stay within a
+        // twentieth of the largest. With AVX2's narrower codes they are off by up to a thirty-fifth.
         std::map<std::int32_t, float> differences;
         for (std::size_t i = 0; i < a.indices.size(); ++i) differences[a.indices[i]] += a.values[i];
         for (std::size_t i = 0; i < b.indices.size(); ++i) differences[b.indices[i]] -= b.values[i];
         for (const auto& [token, difference] : differences) {
-          EXPECT_LT(std::abs(difference), 0.1) << to_string(type) << " " << text << " " << token;
+          EXPECT_LT(std::abs(difference), 0.05F * largest) << to_string(type) << " " << text << " " << token;
         }
         continue;
       }
