@@ -247,9 +247,10 @@ def measure(family: str, arguments: argparse.Namespace, scratch: Path) -> None:
                 apart[name] = float(1 - (vectors * expected).sum(1).min())
                 if number > 0:  # the first warms up
                     found[name].append(seconds)
-        import treble
+        from transformers import AutoTokenizer
 
-        tokens = int(treble.SentenceEncoder(folder, threads=1).count_tokens(texts)[:, 0].sum())
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokens = sum(len(ids) for ids in tokenizer(texts, truncation=True, max_length=512)["input_ids"])
         report(family, tokens, workers, found, apart)
     finally:
         for worker in workers.values():
