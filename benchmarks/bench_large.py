@@ -20,7 +20,6 @@ import dataclasses
 import json
 import os
 import random
-import resource
 import shutil
 import statistics
 import subprocess
@@ -168,7 +167,9 @@ def work(engine: str, folder: Path, threads: int) -> None:
         taken = time.perf_counter() - start
         out = folder / f"{engine.replace(' ', '-')}.npy"
         np.save(out, vectors)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        # ru_maxrss would be that of the process it was started by, where that is larger.
+        status = Path("/proc/self/status").read_text()
+        peak = int(status.split("VmHWM:")[1].split()[0]) // 1024
         print(json.dumps({"seconds": taken, "vectors": str(out), "peak": peak}), flush=True)
 
 
