@@ -77,9 +77,13 @@ std::string clipping_line(const EmbedSummary& summary) {
 std::string output_line(const EmbedSummary& summary) {
   const std::string state = summary.result->stopped ? "stopped early" : "done";
   if (summary.kind != OutputKind::dense) {
-    return fmt::format("{}: {} {} of {} dimensions, to {}\n", state, to_string(summary.kind),
+    // A file of theirs is whole or not there.
+    const std::string place = summary.output.empty()    ? ", to stdout"
+                              : summary.result->stopped ? ""
+                                                        : ", to " + summary.output;
+    return fmt::format("{}: {} {} of {} dimensions{}\n", state, to_string(summary.kind),
                        counted(summary.result->total.count, summary.kind == OutputKind::sparse ? "vector" : "text"),
-                       summary.dim, summary.output.empty() ? "stdout" : summary.output);
+                       summary.dim, place);
   }
   if (summary.output.empty())
     return fmt::format("{}: {}, {}-dimensional, to stdout\n", state, counted(summary.result->total.count, "vector"),

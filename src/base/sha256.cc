@@ -51,6 +51,12 @@ std::string Sha256::digest_so_far() const {
   return copy.hex_digest();
 }
 
+std::string sha256_of(std::string_view text) {
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.hex_digest();
+}
+
 std::string sha256_of_files(std::span<const std::filesystem::path> files) {
   Sha256 hash;
   for (const auto& path : files) {

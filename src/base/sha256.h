@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace treble::internal {
 
@@ -26,6 +27,9 @@ class Sha256 {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Of a text, in hex digits.
+std::string sha256_of(std::string_view text);
 
 /// Of the contents of files, one after the other. Throws Error{not_found, io}.
 std::string sha256_of_files(std::span<const std::filesystem::path> files);

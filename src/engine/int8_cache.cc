@@ -12,12 +12,6 @@ namespace treble::internal {
 
 namespace {
 
-std::string hash_of(const std::string& text) {
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return hash.hex_digest();
-}
-
 /// Of what a CPU makes of int8: how wide codes are, and in what the inputs of layers are computed.
 std::string cpu_kind() {
   const Int8Range range = int8_range();
@@ -37,7 +31,7 @@ Int8CacheEntry int8_cache_entry(const ModelOptions& options, const ModelParts& p
                   purpose == ModelPurpose::vectors ? "vectors" : "scores",
                   options.max_length ? fmt::format("{}", *options.max_length) : "the model's",
                   to_string(options.extension), options.special_tokens_as_text, cpu_kind());
-  entry.file = std::filesystem::path(options.cache) / fmt::format("int8-{:.32}.safetensors", hash_of(entry.key));
+  entry.file = std::filesystem::path(options.cache) / fmt::format("int8-{:.32}.safetensors", sha256_of(entry.key));
   return entry;
 }
 

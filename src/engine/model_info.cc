@@ -23,12 +23,6 @@ std::string adapter_name(const ModelParts& parts) {
   return parts.adapter.task.empty() ? std::string() : "in the weights";
 }
 
-std::string sha256_of(std::string_view text) {
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text.data(), text.size())));
-  return hash.hex_digest();
-}
-
 void describe_modules(const LoadedModel& model, ModelInfo& info) {
   if (model.modules != nullptr) {
     info.pooling = model.modules->pooling_modes();

@@ -7,22 +7,16 @@ Needs nothing but the standard library (NumPy reads the .npz too, where it is th
 
 from __future__ import annotations
 
-import argparse
-import ast
 import json
 import struct
 import subprocess
-import sys
-import tempfile
-import unittest
-import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-ARGUMENTS = argparse.Namespace(treble="", golden="")
+from outputs_case import ARGUMENTS, OutputsCase, main, read_npz
+
 TOLERANCE = 1e-5
-FORMATS = {"<f4": "f", "|i1": "b", "<i8": "q"}
 
 Rows = list[list[float]]
 
@@ -46,51 +40,7 @@ def golden(name: str, key: str) -> Rows:
     return [list(values[at : at + width]) for at in range(0, len(values), width)]
 
 
-def read_array(content: bytes) -> Any:
-    """A .npy of one dimension, of two as a list of rows, or of one text."""
-    (size,) = struct.unpack("<H", content[8:10])
-    header = ast.literal_eval(content[10 : 10 + size].decode())
-    data = content[10 + size :]
-    if header["descr"].startswith("|S"):
-        return data.rstrip(b"\0").decode()
-    kind = FORMATS[header["descr"]]
-    values = list(struct.unpack(f"<{len(data) // struct.calcsize(kind)}{kind}", data))
-    if len(header["shape"]) == 1:
-        assert header["shape"] == (len(values),), header
-        return values
-    rows, width = header["shape"]
-    assert rows * width == len(values), header
-    return [values[at * width : (at + 1) * width] for at in range(rows)]
-
-
-def read_npz(path: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        return {name.removesuffix(".npy"): read_array(archive.read(name)) for name in archive.namelist()}
-
-
-class MultiVector(unittest.TestCase):
-    """A folder of its own for each test."""
-
-    def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.folder = Path(holder.name)
-
-    def write(self, texts: list[str]) -> Path:
-        path = self.folder / "texts.jsonl"
-        lines = [json.dumps({"id": f"t{index}", "text": text}) + "\n" for index, text in enumerate(texts)]
-        path.write_text("".join(lines), encoding="utf-8")
-        return path
-
-    def run_treble(self, *arguments: str | Path, fails: bool = False) -> subprocess.CompletedProcess[str]:
-        command = [ARGUMENTS.treble, *map(str, arguments)]
-        done = subprocess.run(
-            command, text=True, encoding="utf-8", capture_output=True, timeout=120, check=False, cwd=self.folder
-        )
-        self.assertEqual(done.returncode != 0, fails, done.stderr)
-        return done
-
+class MultiVector(OutputsCase):
     def embed(self, model: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         path = (folder(model) / "model").resolve()
         return self.run_treble("embed", "--model", path, "--output-kind", "multi-vector", *arguments)
@@ -185,6 +135,12 @@ class MultiVector(unittest.TestCase):
                 self.assertIn(word, done.stderr)
         self.assertFalse((self.folder / "x.npz").exists())
 
+    def test_the_server_has_no_route_for_it(self) -> None:
+        path = (folder("pylate-bert") / "model").resolve()
+        done = self.run_treble("serve", "--model", path, "--port", "0", fails=True)
+        self.assertIn("the server answers with dense and sparse vectors", done.stderr)
+        self.assertIn("--output-kind multi-vector", done.stderr)
+
     def test_models_and_info_say_what_the_model_gives(self) -> None:
         path = (folder("pylate-bert") / "model").resolve()
         self.assertIn("a vector of 16 dimensions a token", self.run_treble("models", path).stdout)
@@ -196,8 +152,4 @@ class MultiVector(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--treble", required=True)
-    parser.add_argument("--golden", required=True)
-    options, rest = parser.parse_known_args(namespace=ARGUMENTS)
-    unittest.main(argv=[sys.argv[0], *rest])
+    main()

@@ -7,23 +7,16 @@ Needs nothing but the standard library (SciPy reads the .npz too, where it is th
 
 from __future__ import annotations
 
-import argparse
-import ast
 import json
 import random
 import struct
 import subprocess
-import sys
-import tempfile
-import unittest
-import zipfile
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-ARGUMENTS = argparse.Namespace(treble="", golden="")
+from outputs_case import ARGUMENTS, OutputsCase, main, read_npz
+
 TOLERANCE = 1e-5
-FORMATS = {"<f4": "f", "<i4": "i", "<i8": "q"}
 WORDS = ("the", "ferry", "leaves", "harbour", "at", "nine", "reader", "été", "Köln", "今天", "😀", 'a"b', "\\", "</s>")
 
 Rows = list[dict[int, float]]
@@ -48,46 +41,7 @@ def golden(name: str, key: str = "tau=1") -> Rows:
     return [{i: v for i, v in enumerate(values[at : at + width]) if v > 0} for at in range(0, len(values), width)]
 
 
-def read_array(content: bytes) -> Any:
-    """A .npy of numbers, or of one text."""
-    (size,) = struct.unpack("<H", content[8:10])
-    header = ast.literal_eval(content[10 : 10 + size].decode())
-    data = content[10 + size :]
-    if header["descr"].startswith("|S"):
-        return data.rstrip(b"\0").decode()
-    values = struct.unpack(f"<{len(data) // struct.calcsize(FORMATS[header['descr']])}{FORMATS[header['descr']]}", data)
-    assert header["shape"] == (len(values),), header
-    return list(values)
-
-
-def read_npz(path: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        return {name.removesuffix(".npy"): read_array(archive.read(name)) for name in archive.namelist()}
-
-
-class Sparse(unittest.TestCase):
-    """A folder of its own for each test."""
-
-    def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.folder = Path(holder.name)
-
-    def write(self, texts: list[str]) -> Path:
-        path = self.folder / "texts.jsonl"
-        lines = [json.dumps({"id": f"t{index}", "text": text}) + "\n" for index, text in enumerate(texts)]
-        path.write_text("".join(lines), encoding="utf-8")
-        return path
-
-    def run_treble(self, *arguments: str | Path, fails: bool = False) -> subprocess.CompletedProcess[str]:
-        command = [ARGUMENTS.treble, *map(str, arguments)]
-        done = subprocess.run(
-            command, text=True, encoding="utf-8", capture_output=True, timeout=120, check=False, cwd=self.folder
-        )
-        self.assertEqual(done.returncode != 0, fails, done.stderr)
-        return done
-
+class Sparse(OutputsCase):
     def embed(self, model: str, *arguments: str | Path, fails: bool = False) -> subprocess.CompletedProcess[str]:
         path = (folder(model) / "model").resolve()
         return self.run_treble("embed", "--model", path, "--output-kind", "sparse", *arguments, fails=fails)
@@ -224,8 +178,4 @@ class Sparse(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--treble", required=True)
-    parser.add_argument("--golden", required=True)
-    options, rest = parser.parse_known_args(namespace=ARGUMENTS)
-    unittest.main(argv=[sys.argv[0], *rest])
+    main()

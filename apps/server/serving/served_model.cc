@@ -18,11 +18,23 @@ std::unique_ptr<const Reranker> load_reranker(const ModelOptions& options) {
   return std::make_unique<const Reranker>(Reranker::load(options));
 }
 
+/// What the server has routes for. Throws Error{unsupported} for a model that gives a vector for each token alone.
+std::unique_ptr<const SentenceEncoder> load_vectors(const ModelOptions& options) {
+  auto encoder = std::make_unique<const SentenceEncoder>(SentenceEncoder::load(options));
+  if (encoder->info().outputs.front() == OutputKind::multi_vector) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("{} gives a vector for each token; the server answers with dense and sparse vectors and "
+                            "with scores of rerankers. treble embed --output-kind multi-vector writes its vectors",
+                            encoder->info().name));
+  }
+  return encoder;
+}
+
 }  // namespace
 
 ServedModel::ServedModel(const ServedModelOptions& options)
     : reranker_(load_reranker(options.model)),
-      vectors_(reranker_ ? nullptr : std::make_unique<const SentenceEncoder>(SentenceEncoder::load(options.model))),
+      vectors_(reranker_ ? nullptr : load_vectors(options.model)),
       name_(options.name.empty() ? encoder().info().name : options.name),
       source_(options.model.model),
       defaults_(options.encode),
