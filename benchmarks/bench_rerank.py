@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Pairs a second of a cross-encoder: Treble, sentence-transformers and onnxruntime, in turn, in one process.
+"""Pairs a second of a cross-encoder: Treble, sentence-transformers, onnxruntime and OpenVINO, in turn, in one process.
 
     PYTHONPATH=build/release/python .venv-golden/bin/python benchmarks/bench_rerank.py [--rounds 5] [--threads 2]
 
-Needs torch, sentence-transformers and, for its row, onnxruntime with onnx. The model has MiniLM-L6's shape and seeded
-random weights, as slow as trained ones, and the tokenizer of models/all-MiniLM-L6-v2. Each round scores the
-same pairs, one query with passages of 20 to 180 words, by each engine once, from texts to scores; the others sort by
-length and pad batches of 32, as CrossEncoder does. Prints the median of each, and the median of Treble's ratio to it in
-the same round.
+Needs torch, sentence-transformers and, for their rows, onnxruntime with onnx, and openvino. The model has MiniLM-L6's
+shape and seeded random weights, as slow as trained ones, and the tokenizer of models/all-MiniLM-L6-v2. Each round
+scores the same pairs, one query with passages of 20 to 180 words, by each engine once, from texts to scores; the
+others sort by length and pad batches of 32, as CrossEncoder does. Prints the median of each, and the median of
+Treble's ratio to it in the same round.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BATCH = 32
 QUERY = "how long may a text be before its embedding draws close to all others"
 TOLERANCE = 1e-4
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 Score = Callable[[list[tuple[str, str]]], np.ndarray]
 
@@ -68,16 +69,15 @@ def onnx_scorer(folder: Path, threads: int) -> Score | None:
         return None
     model = BertForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    names = ["input_ids", "attention_mask", "token_type_ids"]
     example = tokenizer([["a b c", "d"]] * 2, return_tensors="pt")
     path = folder / "model.onnx"
     torch.onnx.export(
         model,
-        tuple(example[name] for name in names),
+        tuple(example[name] for name in INPUTS),
         path,
-        input_names=names,
+        input_names=list(INPUTS),
         output_names=["logits"],
-        dynamic_axes={name: {0: "batch", 1: "length"} for name in names},
+        dynamic_axes={name: {0: "batch", 1: "length"} for name in INPUTS},
         dynamo=False,
     )
     fused = optimizer.optimize_model(str(path), model_type="bert", num_heads=12, hidden_size=384)
@@ -87,13 +87,42 @@ def onnx_scorer(folder: Path, threads: int) -> Score | None:
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(folder / "fused.onnx"), options, providers=["CPUExecutionProvider"])
 
+    return batched(tokenizer, lambda inputs: session.run(None, inputs)[0])
+
+
+def openvino_scorer(folder: Path, threads: int, precision: str) -> Score | None:
+    """The traced model, one stream of all threads; None where OpenVINO is not there."""
+    try:
+        import openvino  # noqa: PLC0415 - optional
+    except ImportError:
+        print("openvino: not installed, left out")
+        return None
+    model = BertForSequenceClassification.from_pretrained(folder, attn_implementation="sdpa").eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    example = dict(tokenizer([["a b c", "d"]] * 2, return_tensors="pt"))
+    shapes = {name: openvino.PartialShape([-1, -1]) for name in INPUTS}
+    with torch.no_grad():
+        network = openvino.convert_model(model, example_input={name: example[name] for name in INPUTS}, input=shapes)
+    hints = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+    }
+    request = openvino.Core().compile_model(network, "CPU", hints).create_infer_request()
+    print(f"openvino {openvino.__version__}, {precision}")
+    return batched(tokenizer, lambda inputs: request.infer(inputs)[0])
+
+
+def batched(tokenizer: Any, run: Callable[[dict[str, np.ndarray]], np.ndarray]) -> Score:
+    """From pairs to scores: longest first, padded batches as CrossEncoder makes them, the logistic function."""
+
     def score(pairs: list[tuple[str, str]]) -> np.ndarray:
         order = np.argsort([-len(first) - len(second) for first, second in pairs], kind="stable")
         logits = np.empty(len(pairs), np.float32)
         for begin in range(0, len(pairs), BATCH):
             taken = order[begin : begin + BATCH]
             inputs = tokenizer([list(pairs[i]) for i in taken], padding=True, truncation=True, return_tensors="np")
-            logits[taken] = session.run(None, {name: inputs[name].astype(np.int64) for name in names})[0][:, 0]
+            logits[taken] = run({name: inputs[name].astype(np.int64) for name in INPUTS})[:, 0]
         return 1 / (1 + np.exp(-logits))
 
     return score
@@ -123,6 +152,10 @@ def engines(folder: Path, threads: int, dtypes: list[str]) -> dict[str, Score]:
     fused = onnx_scorer(folder, threads)
     if fused is not None:
         found["onnxruntime fused"] = fused
+    for precision in ("f32", "bf16"):
+        traced = openvino_scorer(folder, threads, precision)
+        if traced is not None:
+            found[f"openvino {precision}"] = traced
     return found
 
 
@@ -148,7 +181,7 @@ def main() -> None:
         found: dict[str, list[float]] = {name: [] for name in scorers}
         for number in range(arguments.rounds + 1):
             for name, score in scorers.items():
-                faster = name.startswith("treble") and name != "treble float32"
+                faster = name in ("treble bfloat16", "treble int8", "openvino bf16")
                 taken = seconds(score, pairs, expected, 0.05 if faster else TOLERANCE)
                 if number > 0:  # the first warms up
                     found[name].append(taken)
