@@ -76,8 +76,11 @@ struct SweepSetting {
   /// Tokens that a text may have; unset: as EncodeOptions or the model say.
   std::optional<std::int64_t> max_length = {};
   std::string variant = {};  ///< name of a SweepVariant; empty: the encoder of the sweep itself
+  /// Of a model whose layers have a state and no attention.
+  bool of_state_layers = false;
 
-  /// Joins what differs from the untouched model: "0.8 + bfloat16"; "1" for the untouched model.
+  /// Joins what differs from the untouched model: "0.8 + bfloat16". The untouched model is "1", where it has states
+  /// "none".
   TREBLE_API std::string name() const;
 };
 

@@ -144,7 +144,8 @@ std::string SweepSetting::name() const {
   if (max_length) add("max-length:" + std::to_string(*max_length));
   if (chunks) add(chunks->to_string());
   if (post) add(post->to_string());
-  return name.empty() ? temperature.to_string() : name;
+  if (!name.empty()) return name;
+  return of_state_layers ? state.to_string() : temperature.to_string();
 }
 
 SweepBaseline parse_sweep_baseline(std::string_view text) {
@@ -200,8 +201,11 @@ std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const S
     // Those of one form and intervention stand together, as they share vectors.
     for (const auto& [temperature, state] : interventions) {
       for (std::size_t place = 0; place < form.lengths.size(); ++place) {
-        SweepSetting setting = {
-            .temperature = temperature, .state = state, .max_length = form.lengths[place], .variant = form.variant};
+        SweepSetting setting = {.temperature = temperature,
+                                .state = state,
+                                .max_length = form.lengths[place],
+                                .variant = form.variant,
+                                .of_state_layers = encoder.info().state_layers > 0};
         add_new(setting, settings);
         for (const ChunkOptions& chunks : pieces) {
           setting.chunks = chunks;

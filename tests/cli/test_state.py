@@ -201,7 +201,7 @@ class State(unittest.TestCase):
         said = self.run_treble("sweep", "--bootstrap", "100", "--post", "none", "--json", report, data)[0]
         found = json.loads(report.read_text())
         names = [setting["name"] for setting in found["settings"]]
-        self.assertEqual(names, ["1", "rri:0.9999,0.75", "window:512", "window:2048"])
+        self.assertEqual(names, ["none", "rri:0.9999,0.75", "window:512", "window:2048"])
         self.assertEqual({setting["temperature"] for setting in found["settings"]}, {"1"})
         # No document is so long.
         self.assertEqual(found["settings"][0]["value"], found["settings"][2]["value"])
@@ -216,7 +216,7 @@ class State(unittest.TestCase):
         found = json.loads(report.read_text())
         self.assertEqual(
             [setting["name"] for setting in found["settings"]],
-            ["1", "chunk-mean:8", "window:4", "window:4 + chunk-mean:8"],
+            ["none", "chunk-mean:8", "window:4", "window:4 + chunk-mean:8"],
         )
         self.assertEqual([axis["name"] for axis in found["axes"]], ["state", "post"])
         self.assertEqual(
@@ -224,7 +224,7 @@ class State(unittest.TestCase):
         )
         values = [one["value"] for one in found["settings"]]
         self.assertNotEqual(values[0], values[2])
-        uses = {"1": "", "window:4": "--state window:4", "chunk-mean:8": "--post chunk-mean:8",
+        uses = {"none": "", "window:4": "--state window:4", "chunk-mean:8": "--post chunk-mean:8",
                 "window:4 + chunk-mean:8": "--state window:4 --post chunk-mean:8"}  # fmt: skip
         self.assertEqual(found["embed_arguments"], uses[found["winner"]])
 

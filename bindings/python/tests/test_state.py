@@ -133,7 +133,7 @@ def test_info_has_the_sizes(encoder: treble.SentenceEncoder, mamba: treble.Sente
 def test_sweep_and_inspect(mamba: treble.SentenceEncoder) -> None:
     texts = [tiny_mamba2.text(40 + i, first=3 * i) for i in range(40)]
     report = mamba.sweep(texts, states=["window:8"], posts=(), bootstrap=100, deals=1)
-    assert [one["name"] for one in report["settings"]] == ["1", "window:8"]
+    assert [one["name"] for one in report["settings"]] == ["none", "window:8"]
     one = mamba.sweep(texts, states="window:8", posts=(), bootstrap=100, deals=1)
     assert one["settings"] == report["settings"]
     seen = mamba.inspect(texts, sample=20, bootstrap=10, cut_lengths=[8, 16], bucket_edges=[50, 100])

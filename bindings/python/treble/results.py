@@ -193,7 +193,7 @@ class Setting:
     """One way to encode, judged over all items."""
 
     name: str
-    """What differs from the untouched model; "1" for that."""
+    """What differs from the untouched model; "1" for that, of a model with states "none"."""
     value: float
     """Of the metric."""
     gain: Estimate
