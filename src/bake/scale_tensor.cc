@@ -10,6 +10,7 @@
 
 #include "base/fail_about.h"
 #include "tensor/half.h"
+#include "tensor/widen.h"
 
 namespace treble::internal {
 
@@ -71,10 +72,6 @@ void write_element(DType dtype, double value, std::byte* to) {
     case DType::kF32: write_as(narrow, to); break;
     default: write_as(value, to); break;
   }
-}
-
-bool is_float(DType dtype) {
-  return dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF32 || dtype == DType::kF64;
 }
 
 void check_tensor(const StoredTensor& tensor, const TensorChange& change) {

@@ -1,30 +1,16 @@
 #include "layers/embeddings.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "base/fail_about.h"
+#include "tensor/widen.h"
 
 namespace treble::internal {
 
-namespace {
-
-/// On integers, so that the compiler vectorises it.
-bool all_finite(std::span<const float> values) {
-  constexpr std::uint32_t kExponent = 0x7F800000U;
-  std::uint32_t bad = 0;
-  for (const float value : values) {
-    bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent);
-  }
-  return bad == 0;
-}
-
-}  // namespace
-
 const AlignedBuffer<float>& EmbeddingLayer::positions_for(std::int64_t length) const {
-  const auto needed = static_cast<std::size_t>(length * parts_.word_embeddings.cols);
+  const auto needed = static_cast<std::size_t>(length * parts_.word_embeddings.cols());
   return needed <= parts_.short_positions.size() ? parts_.short_positions : parts_.positions;
 }
 
@@ -52,10 +38,10 @@ void EmbeddingLayer::add_type(std::uint8_t type, std::int64_t text, std::span<fl
   add_row({parts_.further_types.data() + (type - std::size_t{1}) * row.size(), row.size()}, row);
 }
 
-std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t text) const {
+void EmbeddingLayer::read_word(std::int32_t id, std::int64_t text, std::span<float> row) const {
   const auto& placeholders = parts_.placeholders.ids;
   if (std::find(placeholders.begin(), placeholders.end(), id) != placeholders.end()) id = parts_.placeholders.read_as;
-  const std::int64_t tokens = parts_.row_of.empty() ? parts_.word_embeddings.rows : std::ssize(parts_.row_of);
+  const std::int64_t tokens = parts_.row_of.empty() ? parts_.word_embeddings.rows() : std::ssize(parts_.row_of);
   if (id < 0 || id >= tokens) {
     fail_text(text, ErrorCode::invalid_file,
               "tokenizer.json gave it the token id {}, but {} has {} rows: the tokenizer is another model's, or the "
@@ -63,13 +49,12 @@ std::span<const float> EmbeddingLayer::word_row(std::int32_t id, std::int64_t te
               id, parts_.word_embeddings_source, tokens);
   }
   const std::int64_t index = parts_.row_of.empty() ? id : parts_.row_of[static_cast<std::size_t>(id)];
-  const std::span<const float> row = parts_.word_embeddings.row_span(index);
-  if (!all_finite(row)) {
+  parts_.word_embeddings.read(index, row);
+  if (!has_no_nan_or_infinity(row)) {
     fail_text(text, ErrorCode::invalid_file,
               "{}: row {}, which it needs, has a NaN or infinity; the weights are damaged",
               parts_.word_embeddings_source, index);
   }
-  return row;
 }
 
 float EmbeddingLayer::scale_of(std::int32_t id) const noexcept {
@@ -93,9 +78,8 @@ void EmbeddingLayer::embed_sequence(const PackedBatch& batch, std::int64_t seque
   const float* next_position = positions_for(batch.length(sequence)).data();
   for (std::int64_t token = batch.offsets[s]; token < batch.offsets[s + 1]; ++token) {
     const std::int32_t id = batch.ids[static_cast<std::size_t>(token)];
-    const auto word = word_row(id, batch.text_index[s]);
     const auto row = out.row_span(token);
-    std::copy(word.begin(), word.end(), row.begin());
+    read_word(id, batch.text_index[s], row);
     if (const float scale = scale_of(id); scale != 1.0F) {
       for (float& value : row) value *= scale;
     }
@@ -111,7 +95,7 @@ void EmbeddingLayer::embed(const PackedBatch& batch, MatrixView out) const {
 }
 
 void EmbeddingLayer::run(const LayerCall& call, MatrixView hidden) const {
-  const std::int64_t width = parts_.word_embeddings.cols;
+  const std::int64_t width = parts_.word_embeddings.cols();
   MatrixView target = hidden;
   if (parts_.projection) {
     target = {call.workspace.embedded.ensure(static_cast<std::size_t>(hidden.rows * width)), hidden.rows, width};

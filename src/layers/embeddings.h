@@ -12,6 +12,7 @@
 #include "layers/norm.h"
 #include "layers/position_plan.h"
 #include "tensor/aligned_buffer.h"
+#include "tensor/stored_rows.h"
 #include "tensor/view.h"
 
 namespace treble::internal {
@@ -26,9 +27,9 @@ struct PlaceholderTokens {
 class EmbeddingLayer {
  public:
   struct Parts {
-    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer. Rows are checked when they are
-    /// used, since reading all of a large table would take most of the time of loading.
-    ConstMatrixView word_embeddings;
+    /// [vocab, embedding size]; may lie in a mapped weight file that outlives the layer. Rows are widened and checked
+    /// when they are used, since reading all of a large table would take most of the time of loading.
+    StoredRows word_embeddings;
     /// File and tensor of the word embeddings, for messages.
     std::string word_embeddings_source = {};
     float scale = 1;
@@ -67,13 +68,13 @@ class EmbeddingLayer {
   void run(const LayerCall& call, MatrixView hidden) const;
 
   /// The table of words: [vocab, embedding size].
-  ConstMatrixView words() const noexcept { return parts_.word_embeddings; }
+  const StoredRows& words() const noexcept { return parts_.word_embeddings; }
 
  private:
   void embed(const PackedBatch& batch, MatrixView out) const;
   void embed_sequence(const PackedBatch& batch, std::int64_t sequence, MatrixView out) const;
   std::int64_t num_counted(std::span<const std::int32_t> ids) const;
-  std::span<const float> word_row(std::int32_t id, std::int64_t text) const;
+  void read_word(std::int32_t id, std::int64_t text, std::span<float> row) const;
   float scale_of(std::int32_t id) const noexcept;
   const AlignedBuffer<float>& positions_for(std::int64_t length) const;
   void add_type(std::uint8_t type, std::int64_t text, std::span<float> row) const;

@@ -97,7 +97,7 @@ class Encoder {
   bool can_keep_tokens() const noexcept { return !(parts_.convolution && parts_.config.num_layers == 1); }
 
   /// The table of words: [vocabulary, embedding size].
-  ConstMatrixView word_embeddings() const noexcept { return parts_.embeddings.words(); }
+  const StoredRows& word_embeddings() const noexcept { return parts_.embeddings.words(); }
 
   /// No rows: the model has no language-model head.
   ConstMatrixView output_embeddings() const noexcept { return parts_.output_embeddings; }

@@ -123,7 +123,7 @@ void EncoderBuilder::add_positions(EmbeddingLayer::Parts& parts) const {
 EmbeddingLayer EncoderBuilder::embeddings(AlignedBuffer<float>& words) const {
   const std::int64_t width = config_.embedding_width();
   EmbeddingLayer::Parts parts;
-  parts.word_embeddings = loader_.matrix_in_place(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
+  parts.word_embeddings = loader_.stored_rows(names_.word_embeddings + ".weight", config_.vocab_size, width, words);
   parts.word_embeddings_source = loader_.place(names_.word_embeddings + ".weight");
   parts.scale = static_cast<float>(config_.embedding_scale);
   parts.placeholders = config_.placeholders;

@@ -57,7 +57,7 @@ MaskedLmHead load_masked_lm_head(const Encoder& encoder, const fs::path& folder)
   if (loader.has(decoder)) {
     head.decoder = loader.matrix_in_place(decoder, vocabulary, width, head.storage);
   } else if (json.boolean("tie_word_embeddings").value_or(true)) {
-    head.decoder = encoder.word_embeddings();
+    head.decoder = encoder.word_embeddings().as_floats(head.storage);
   } else {
     fail_file(folder, ErrorCode::invalid_file,
               "the weights lack the tensor {}, and \"tie_word_embeddings\" of config.json is false, so the word "

@@ -287,17 +287,17 @@ std::vector<AnyLayer> build_layers(const EncoderBuilder& builder, const EncoderC
 }
 
 /// What predicts the next token of a recurrent model: a tied head, or one of its own beside the encoder's tensors.
-ConstMatrixView output_embeddings(const TensorArchive& archive, const EncoderConfig& config, ConstMatrixView words,
+ConstMatrixView output_embeddings(const TensorArchive& archive, const EncoderConfig& config, const StoredRows& words,
                                   const std::string& folder, AlignedBuffer<float>& owned) {
   if (!config.state_space.enabled) return {};
-  if (config.state_space.tied_head == true) return words;
+  if (config.state_space.tied_head == true) return words.as_floats(owned);
   const WeightLoader whole(archive, "", folder);
   if (whole.has("lm_head.weight")) {
     return whole.matrix_in_place("lm_head.weight", config.vocab_size, config.hidden_size, owned);
   }
   // Releases of transformers whose default was a tied head wrote neither.
   const bool saved_with_head = !config.state_space.tied_head && config.architecture.ends_with("ForCausalLM");
-  return saved_with_head ? words : ConstMatrixView();
+  return saved_with_head ? words.as_floats(owned) : ConstMatrixView();
 }
 
 }  // namespace

@@ -120,9 +120,9 @@ std::vector<std::int32_t> read_mapping(const Table& table) {
 }
 
 /// In place where possible; int8 is what model2vec quantises to, for tables with weights of tokens.
-ConstMatrixView read_rows(const Table& table, const WeightLoader& loader, AlignedBuffer<float>& owned) {
+StoredRows read_rows(const Table& table, const WeightLoader& loader, AlignedBuffer<float>& owned) {
   const StoredTensor& rows = *table.rows;
-  if (rows.dtype != DType::kI8) return loader.matrix_in_place(table.name, rows.shape[0], table.width(), owned);
+  if (rows.dtype != DType::kI8) return loader.stored_rows(table.name, rows.shape[0], table.width(), owned);
   if (table.weights == nullptr) {
     fail_file(rows.file, ErrorCode::unsupported, R"("{}" has the type I8 without "{}", by which it is multiplied)",
               table.name, kTokenWeights);
@@ -132,7 +132,7 @@ ConstMatrixView read_rows(const Table& table, const WeightLoader& loader, Aligne
   for (std::size_t i = 0; i < size; ++i) {
     values[i] = static_cast<float>(integer_at<std::int8_t>(rows, static_cast<std::int64_t>(i)));
   }
-  return {values, rows.shape[0], table.width()};
+  return StoredRows({values, rows.shape[0], table.width()});
 }
 
 }  // namespace

@@ -138,6 +138,14 @@ AlignedBuffer<float> WeightLoader::matrix_rows(const std::string& name, std::int
   return values;
 }
 
+StoredRows WeightLoader::stored_rows(const std::string& name, std::int64_t rows, std::int64_t cols,
+                                     AlignedBuffer<float>& owned) const {
+  const StoredTensor& tensor = require(name, {rows, cols});
+  if (tensor.revision == nullptr && is_float(tensor.dtype)) return {tensor.bytes.data(), tensor.dtype, rows, cols};
+  owned = matrix(name, rows, cols);
+  return StoredRows({owned.data(), rows, cols});
+}
+
 ConstMatrixView WeightLoader::matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,
                                               AlignedBuffer<float>& owned) const {
   const StoredTensor& tensor = require(name, {rows, cols});

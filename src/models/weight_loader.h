@@ -12,6 +12,7 @@
 #include "models/weight_names.h"
 #include "safetensors/safetensors.h"
 #include "tensor/aligned_buffer.h"
+#include "tensor/stored_rows.h"
 #include "tensor/view.h"
 
 namespace treble::internal {
@@ -51,6 +52,9 @@ class WeightLoader {
   /// Checks a tensor's shape and notes that it was read, for one whose values something else holds.
   void pass_over(const std::string& name, const std::vector<std::int64_t>& shape) const;
 
+  /// As stored, whichever floats these are; where an adapter changes them, widened into `owned`.
+  StoredRows stored_rows(const std::string& name, std::int64_t rows, std::int64_t cols,
+                         AlignedBuffer<float>& owned) const;
   /// As stored when it is aligned F32, else widened into `owned`.
   ConstMatrixView matrix_in_place(const std::string& name, std::int64_t rows, std::int64_t cols,
                                   AlignedBuffer<float>& owned) const;
