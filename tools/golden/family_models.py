@@ -679,8 +679,9 @@ def _write_modules(family: Family, folder: Path) -> None:
 
 
 def _width(family: Family) -> int:
-    """Only T5 and NomicBERT name it otherwise, and both use the common width."""
-    return family.config.get("embedding_dim", family.config.get("hidden_size", WIDTH))
+    """Of the vectors; T5's is always the common width."""
+    keys = ("embedding_dim", "hidden_size", "n_embd")
+    return next((family.config[key] for key in keys if key in family.config), WIDTH)
 
 
 def _load(family: Family, folder: Path) -> nn.Module:
