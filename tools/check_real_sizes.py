@@ -46,6 +46,9 @@ SIZES: dict[str, dict[str, Any]] = {
     | {"vocab_size": 250002, "max_position_embeddings": 8194},
     "qwen3": {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16}
     | {"num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151669, "max_position_embeddings": 32768},
+    # Nomic Embed v2: 475M parameters, of which a token goes through 305M.
+    "nomic-bert-moe": {"n_embd": 768, "n_inner": 3072, "n_layer": 12, "n_head": 12, "n_positions": 2048}
+    | {"max_trained_positions": 2048, "num_experts": 8, "vocab_size": 250048},
     "gemma3-text": {"hidden_size": 768, "intermediate_size": 1152, "num_hidden_layers": 24, "num_attention_heads": 3}
     | {"num_key_value_heads": 1, "head_dim": 256, "query_pre_attn_scalar": 256, "vocab_size": 262144}
     | {"sliding_window": 512, "sliding_window_pattern": 6, "max_position_embeddings": 2048},
@@ -86,27 +89,41 @@ def write(family: Family, folder: Path) -> None:
         save_file(tensors, path, metadata={"format": "pt"})
 
 
+def expected_vectors(family: Family, folder: Path) -> tuple[np.ndarray, int]:
+    """Of the texts, in float32, and the number of parameters; of a family without a library by its twin."""
+    import torch
+    from golden import family_models
+    from sentence_transformers import SentenceTransformer
+
+    if family.twin is not None:
+        twin = family_models._load(family, folder)
+        tokenizer = family.tokenizer(512)
+        ids = [tokenizer(text, truncation=True, max_length=family.limit)["input_ids"] for text in TEXTS]
+        states = [family_models._states(family, twin, used)[-1] for used in ids]
+        return family_models._pooled(family, states, folder), sum(one.numel() for one in twin.parameters())
+    options = {"dtype": torch.float32, "attn_implementation": "eager"}
+    model = SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
+    vectors = model.encode(list(TEXTS), batch_size=1, show_progress_bar=False)
+    return vectors, sum(parameter.numel() for parameter in model.parameters())
+
+
 def compare(name: str, program: Path, scratch: Path) -> bool:
     """One family; prints what was found."""
-    import torch
     from differential import treble
     from golden.family_models import FAMILIES
-    from sentence_transformers import SentenceTransformer
 
     folder = scratch / name
     treble.SECONDS = 600.0
     try:
-        write(of_real_size(next(family for family in FAMILIES if family.name == name)), folder)
+        family = of_real_size(next(family for family in FAMILIES if family.name == name))
+        write(family, folder)
         began = time.monotonic()
         result = treble.embed(program, folder, TEXTS, {}, scratch)
         took = time.monotonic() - began
         if result.vectors is None:
             print(f"{name}: exit {result.code}: {result.message}")
             return False
-        options = {"dtype": torch.float32, "attn_implementation": "eager"}
-        model = SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
-        expected = model.encode(list(TEXTS), batch_size=1, show_progress_bar=False)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+        expected, parameters = expected_vectors(family, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     apart = float(np.abs(result.vectors - expected).max())

@@ -63,6 +63,11 @@ std::string info_table(const SentenceEncoder& encoder, const Reranker* reranker)
   append_row(out, "size",
              fmt::format("{}, {} parameters, vocabulary of {} tokens", layers, grouped(info.num_parameters),
                          grouped(info.vocab_size)));
+  if (info.num_experts > 0) {
+    append_row(out, "experts",
+               fmt::format("{} of {} for each token: it goes through {} of the parameters", info.active_experts,
+                           info.num_experts, grouped(info.active_parameters)));
+  }
   append_row(out, "precision",
              fmt::format("stored as {}, computed in {} with {}", to_string(info.weights_dtype),
                          to_string(info.compute_dtype), info.cpu_isa));
@@ -142,6 +147,9 @@ std::string info_json(const SentenceEncoder& encoder, const Reranker* reranker) 
                      {"num_heads", info.num_heads},
                      {"vocab_size", info.vocab_size},
                      {"num_parameters", info.num_parameters},
+                     {"num_experts", info.num_experts},
+                     {"active_experts", info.active_experts},
+                     {"active_parameters", info.active_parameters},
                      {"modules", info.modules},
                      {"prompts", info.prompts},
                      {"default_prompt_name", info.default_prompt_name},

@@ -52,6 +52,9 @@ std::vector<std::string> models_here() {
 void describe(const ModelInfo& info, ModelVerdict& verdict) {
   verdict.model_type = info.model_type;
   verdict.parameters = info.num_parameters;
+  verdict.active_parameters = info.active_parameters;
+  verdict.experts = info.num_experts;
+  verdict.active_experts = info.active_experts;
   verdict.max_length = info.max_length;
   verdict.tempered = info.tempered_layers > 0;
   verdict.states = info.state_layers > 0;
@@ -80,6 +83,14 @@ ModelVerdict judge(const std::string& model) {
   return verdict;
 }
 
+/// "475,292,928 parameters, of which a token goes through 305,423,616 (2 of 8 experts)"
+std::string parameters_text(const ModelVerdict& verdict) {
+  const std::string all = grouped(verdict.parameters) + " parameters";
+  if (verdict.experts == 0) return all;
+  return fmt::format("{}, of which a token goes through {} ({} of {} experts)", all, grouped(verdict.active_parameters),
+                     verdict.active_experts, verdict.experts);
+}
+
 const char* levers(const ModelVerdict& verdict) {
   return verdict.tempered ? "temperature" : verdict.states ? "state" : "none";
 }
@@ -102,8 +113,8 @@ std::string models_table(const std::vector<ModelVerdict>& verdicts) {
   for (const ModelVerdict& verdict : verdicts) {
     out += fmt::format("{:<4} {}\n", verdict.error.empty() ? "runs" : "no", verdict.model);
     if (verdict.error.empty()) {
-      out += fmt::format("       {}; {}, {} parameters, texts of up to {} tokens; lever: {}\n", verdict.kind,
-                         verdict.model_type, grouped(verdict.parameters), grouped(verdict.max_length), levers(verdict));
+      out += fmt::format("       {}; {}, {}, texts of up to {} tokens; lever: {}\n", verdict.kind, verdict.model_type,
+                         parameters_text(verdict), grouped(verdict.max_length), levers(verdict));
     } else {
       out += fmt::format("       {}\n", verdict.error);
     }
@@ -122,6 +133,9 @@ std::string models_json(const std::vector<ModelVerdict>& verdicts) {
       one.update({{"kind", verdict.kind},
                   {"model_type", verdict.model_type},
                   {"num_parameters", verdict.parameters},
+                  {"active_parameters", verdict.active_parameters},
+                  {"num_experts", verdict.experts},
+                  {"active_experts", verdict.active_experts},
                   {"max_length", verdict.max_length},
                   {"lever", levers(verdict)},
                   {"warnings", verdict.warnings}});

@@ -14,9 +14,12 @@ struct ModelVerdict {
   std::string kind;   ///< "384-dimensional vectors", "1 score a pair"; empty: it does not run
   std::string model_type;
   std::int64_t parameters = 0;
-  std::int64_t max_length = 0;  ///< tokens
-  bool tempered = false;        ///< a temperature acts on it
-  bool states = false;          ///< control of states does
+  std::int64_t active_parameters = 0;  ///< that a token goes through
+  std::int64_t experts = 0;            ///< of a layer with a mixture of experts; 0: none
+  std::int64_t active_experts = 0;     ///< that a token goes through
+  std::int64_t max_length = 0;         ///< tokens
+  bool tempered = false;               ///< a temperature acts on it
+  bool states = false;                 ///< control of states does
   std::vector<std::string> warnings;
   std::string error;       ///< empty: it runs
   std::string error_code;  ///< "unsupported", …

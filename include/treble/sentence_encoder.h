@@ -58,23 +58,26 @@ struct ModelInfo {
   std::string architecture;    ///< as in config.json: "BertModel", …
   WeightsDType weights_dtype = WeightsDType::float32;  ///< as stored
   ComputeType compute_dtype = ComputeType::float32;    ///< of the GEMMs with weights; never `automatic`
-  std::string dtype_reason;          ///< why `automatic` chose it, or what this CPU makes of it; may be empty
-  std::string prepared_from;         ///< the file of ModelOptions::cache that int8 layers were read from; empty: none
-  std::string cpu_isa;               ///< the instruction set that products run on, e.g. "AVX2"
-  std::vector<OutputKind> outputs;   ///< that the model has; at least one
-  std::vector<PoolingMode> pooling;  ///< of dense vectors; several are laid side by side in this order
-  bool normalizes = false;           ///< modules.json ends in a Normalize module
-  std::int64_t dim = 0;              ///< of the final dense vectors; 0 without such an output
-  std::int64_t token_dim = 0;        ///< of the vectors of a multi-vector output; 0 without one
-  bool mean_max_sim = false;         ///< MaxSim of those is divided by the query's vectors (MaxSimOptions::mean)
-  std::int64_t hidden_size = 0;      ///< of the encoder
-  std::int64_t num_layers = 0;       ///< of the encoder
-  std::int64_t num_heads = 0;        ///< query heads of a layer, or heads of its state
-  std::int64_t vocab_size = 0;       ///< tokens of the vocabulary
-  std::int64_t num_parameters = 0;   ///< of the encoder
-  std::int64_t max_length = 0;       ///< in force, in tokens
-  std::string max_length_source;     ///< how it was chosen: "max_seq_length of sentence_bert_config.json", …
-  std::int64_t position_limit = 0;   ///< the maximum for max_length without an extension
+  std::string dtype_reason;            ///< why `automatic` chose it, or what this CPU makes of it; may be empty
+  std::string prepared_from;           ///< the file of ModelOptions::cache that int8 layers were read from; empty: none
+  std::string cpu_isa;                 ///< the instruction set that products run on, e.g. "AVX2"
+  std::vector<OutputKind> outputs;     ///< that the model has; at least one
+  std::vector<PoolingMode> pooling;    ///< of dense vectors; several are laid side by side in this order
+  bool normalizes = false;             ///< modules.json ends in a Normalize module
+  std::int64_t dim = 0;                ///< of the final dense vectors; 0 without such an output
+  std::int64_t token_dim = 0;          ///< of the vectors of a multi-vector output; 0 without one
+  bool mean_max_sim = false;           ///< MaxSim of those is divided by the query's vectors (MaxSimOptions::mean)
+  std::int64_t hidden_size = 0;        ///< of the encoder
+  std::int64_t num_layers = 0;         ///< of the encoder
+  std::int64_t num_heads = 0;          ///< query heads of a layer, or heads of its state
+  std::int64_t vocab_size = 0;         ///< tokens of the vocabulary
+  std::int64_t num_parameters = 0;     ///< of the encoder
+  std::int64_t num_experts = 0;        ///< of a layer with a mixture of experts; 0 without such layers
+  std::int64_t active_experts = 0;     ///< that a token goes through in such a layer
+  std::int64_t active_parameters = 0;  ///< num_parameters without the experts that a token does not go through
+  std::int64_t max_length = 0;         ///< in force, in tokens
+  std::string max_length_source;       ///< how it was chosen: "max_seq_length of sentence_bert_config.json", …
+  std::int64_t position_limit = 0;     ///< the maximum for max_length without an extension
   PositionExtension extension = PositionExtension::none;  ///< as ModelOptions asked
   std::int64_t tempered_layers = 0;                       ///< attention modules that a temperature acts on
   std::int64_t state_layers = 0;     ///< that EncodeOptions::state acts on: all of a Mamba-2 model, else none

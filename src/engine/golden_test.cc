@@ -185,6 +185,7 @@ TEST(GoldenFamilies, AreAllThere) {
                              "t5",
                              "t5-gated-gelu",
                              "nomic-bert",
+                             "nomic-bert-moe",
                              "jina-bert-v2",
                              "modernbert",
                              "gte-new",

@@ -43,10 +43,11 @@ class Int8Cache : public ::testing::Test {
 std::vector<float> vectors_of(const SentenceEncoder& encoder) { return encoder.encode(test::views(kTexts)).values; }
 
 /// Families whose layers are put together in different ways: queries, keys and values in one tensor or three, gates
-/// before or behind, shared layers, per-layer inputs, products that stay float32, states.
+/// before or behind, shared layers, experts, per-layer inputs, products that stay float32, states.
 TEST_F(Int8Cache, GivesTheSameVectorsBitForBit) {
-  for (const char* name : {"bert", "bert-bf16", "albert-groups", "deberta-v2", "distilbert", "nomic-bert", "gte-new",
-                           "modernbert", "jina-bert-v2", "mpnet", "t5-gated-gelu", "qwen3", "embedding-gemma2-text"}) {
+  for (const char* name :
+       {"bert", "bert-bf16", "albert-groups", "deberta-v2", "distilbert", "nomic-bert", "nomic-bert-moe", "gte-new",
+        "modernbert", "jina-bert-v2", "mpnet", "t5-gated-gelu", "qwen3", "embedding-gemma2-text"}) {
     SCOPED_TRACE(name);
     const std::string model = test::model_path(name);
     const SentenceEncoder plain = SentenceEncoder::load({.model = model, .threads = 2, .dtype = ComputeType::int8});

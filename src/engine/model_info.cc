@@ -63,6 +63,9 @@ ModelInfo describe_model(const LoadedModel& model) {
   info.num_heads = config.num_heads;
   info.vocab_size = config.vocab_size;
   info.num_parameters = model.encoder.num_parameters();
+  info.num_experts = config.experts.count;
+  info.active_experts = config.experts.active;
+  info.active_parameters = info.num_parameters - config.idle_parameters();
   info.max_length = model.lengths.max_tokens;
   info.truncation = model.tokenizer.default_truncation();
   info.extension = model.lengths.extension;

@@ -40,7 +40,10 @@ MatrixView EncoderLayer::run(const LayerCall& call, std::int64_t layer, MatrixVi
   const MatrixView rows = keep_rows(kept, hidden);
   add_sublayer(call, parts_.attention_norms, [&](MatrixView y) { parts_.attention.project(call, kept, y); }, rows);
   const ConstMatrixView input = sublayer_input(call, parts_.feed_forward_norms, rows);
-  add_sublayer(call, parts_.feed_forward_norms, [&](MatrixView y) { parts_.feed_forward.run(call, input, y); }, rows);
+  const auto feed_forward = [&](MatrixView y) {
+    std::visit([&](const auto& network) { network.run(call, input, y); }, parts_.feed_forward);
+  };
+  add_sublayer(call, parts_.feed_forward_norms, feed_forward, rows);
   if (parts_.per_layer_input) parts_.per_layer_input->run(call, keep_rows(kept, call.inputs), rows);
   if (parts_.scale != 1.0F) {
     for (std::int64_t row = 0; row < rows.rows; ++row) {

@@ -1,24 +1,29 @@
 // One transformer block: the attention and feed-forward sublayers, each with its residual and the norms around it, and
-// in some models a third sublayer for per-layer inputs.
+// in some models a third sublayer for per-layer inputs. A mixture of experts may stand for the feed-forward network.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <variant>
 
 #include "layers/feed_forward.h"
+#include "layers/mixture_of_experts.h"
 #include "layers/norm.h"
 #include "layers/per_layer_input.h"
 #include "layers/self_attention.h"
 
 namespace treble::internal {
 
+/// A mixture of experts always accumulates.
+using AnyFeedForward = std::variant<FeedForward, MixtureOfExperts>;
+
 class EncoderLayer {
  public:
   struct Parts {
     SelfAttention attention;
     BlockNorms attention_norms;
-    FeedForward feed_forward;
+    AnyFeedForward feed_forward;
     BlockNorms feed_forward_norms;
     std::optional<PerLayerInput> per_layer_input = {};
     float scale = 1;  ///< of the block's result

@@ -10,6 +10,7 @@
 #include "kernels/attention.h"
 #include "kernels/execution.h"
 #include "layers/attention_observer.h"
+#include "layers/expert_routing.h"
 #include "layers/recurrent_state.h"
 #include "tensor/aligned_buffer.h"
 #include "treble/state_control.h"
@@ -36,6 +37,8 @@ struct LayerWorkspace {
   AlignedBuffer<float> steps;       ///< [total_tokens, heads]
   AlignedBuffer<float> scanned;     ///< [total_tokens, heads · head_dim]
   AlignedBuffer<float> lagged;      ///< the same of what has left a window
+  ExpertRoutes routes;              ///< of a mixture of experts
+  AlignedBuffer<float> routed;      ///< [routes, hidden]: its experts' inputs, then their results
   /// One a thread: a few rows of the feed-forward network's width, or of the per-layer inputs'.
   std::vector<AlignedBuffer<float>> intermediate;
 };

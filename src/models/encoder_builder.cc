@@ -13,17 +13,6 @@
 
 namespace treble::internal {
 
-namespace {
-
-std::string name_of(const std::string& stem, std::int64_t group) { return fmt::format(fmt::runtime(stem), group); }
-
-/// Swaps the two halves of the rows: "up, gate" becomes "gate, up".
-void swap_halves(std::span<float> rows) {
-  std::rotate(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2), rows.end());
-}
-
-}  // namespace
-
 EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& names, const EncoderConfig& config,
                                const LengthPlan& lengths, ComputeType type, Int8Calibration* calibration,
                                const PreparedLayers* prepared)
@@ -48,6 +37,10 @@ EncoderBuilder::EncoderBuilder(const WeightLoader& loader, const WeightNames& na
          "group or recur",
          config.model_type);
   }
+}
+
+std::string EncoderBuilder::name_of(const std::string& pattern, std::int64_t group) {
+  return fmt::format(fmt::runtime(pattern), group);
 }
 
 Norm EncoderBuilder::norm(const std::string& stem, std::int64_t size) const {
@@ -230,37 +223,6 @@ Linear EncoderBuilder::qkv(std::int64_t group, bool local, bool rotates) const {
                 {width, kv_width, kv_width}, config_.hidden_size, config_.qkv_bias, options);
 }
 
-/// Of a layer whose output is the input of another Linear.
-Linear::Options EncoderBuilder::intermediate_options() const {
-  return {.type = type_,
-          .bfloat16_output = type_ == ComputeType::bfloat16 && supports_bf16_activations(type_),
-          .calibration = calibration_};
-}
-
-Linear EncoderBuilder::gate_up(std::int64_t group) const {
-  const std::int64_t wide = config_.intermediate_size;
-  if (names_.gate_up.empty()) {
-    return linear({name_of(names_.gate, group), name_of(names_.up, group)}, {wide, wide}, config_.hidden_size,
-                  config_.up_bias, intermediate_options());
-  }
-  if (names_.gate_first) {
-    return linear({name_of(names_.gate_up, group)}, {2 * wide}, config_.hidden_size, config_.up_bias,
-                  intermediate_options());
-  }
-  const std::string stem = name_of(names_.gate_up, group);
-  std::vector<NamedShape> tensors = {{stem + ".weight", {2 * wide, config_.hidden_size}}};
-  if (config_.up_bias) tensors.push_back({stem + ".bias", {2 * wide}});
-  return make_linear(stem, tensors, 2 * wide, config_.hidden_size, intermediate_options(), [&] {
-    LinearWeights weights{loader_.matrix(stem + ".weight", 2 * wide, config_.hidden_size)};
-    swap_halves({weights.weight.data(), static_cast<std::size_t>(2 * wide * config_.hidden_size)});
-    if (config_.up_bias) {
-      weights.bias = loader_.vector(stem + ".bias", 2 * wide);
-      swap_halves(weights.bias);
-    }
-    return weights;
-  });
-}
-
 SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const RotaryTable* rotary) const {
   const auto [head_dim, kv_heads] = config_.heads_of(local);
   const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
@@ -295,41 +257,6 @@ SelfAttention EncoderBuilder::attention(std::int64_t group, bool local, const Ro
   parts.rotary = rotary;
   if (config_.disentangled.enabled) parts.logit_bias = disentangled(group);
   return SelfAttention(std::move(parts));
-}
-
-FeedForward EncoderBuilder::feed_forward(std::int64_t group) const {
-  const std::int64_t wide = config_.intermediate_size;
-  const bool accumulate = config_.norm_placement != NormPlacement::sandwich;
-  Linear down = linear({name_of(names_.down, group)}, {config_.hidden_size}, wide, config_.down_bias,
-                       {.accumulate = accumulate, .type = type_, .calibration = calibration_});
-  if (config_.gated) return FeedForward({gate_up(group), std::move(down), true, config_.activation});
-  Linear::Options options = intermediate_options();
-  options.activation = config_.activation;
-  Linear up = linear({name_of(names_.up, group)}, {wide}, config_.hidden_size, config_.up_bias, options);
-  return FeedForward({std::move(up), std::move(down)});
-}
-
-PerLayerInput EncoderBuilder::per_layer_input(std::int64_t group) const {
-  const std::int64_t width = config_.per_layer_width;
-  const Linear::Options options = linear_options();
-  const std::string signal = names_.per_layer_signal + ".weight";
-  const std::int64_t all_rows = config_.num_layers * width;
-  const auto read_signal = [&] {
-    LinearWeights weights{loader_.matrix_rows(signal, all_rows, config_.hidden_size, group * width, width)};
-    // The norm that follows has an eps, so the scale matters.
-    const float scale = 1.0F / std::sqrt(static_cast<float>(config_.hidden_size));
-    for (std::int64_t i = 0; i < width * config_.hidden_size; ++i) weights.weight.data()[i] *= scale;
-    return weights;
-  };
-  return PerLayerInput(
-      {.signal =
-           make_linear(fmt::format("{}.{}", names_.per_layer_signal, group),
-                       {{signal, {all_rows, config_.hidden_size}}}, width, config_.hidden_size, options, read_signal),
-       .signal_norm = norm(names_.per_layer_signal_norm, width),
-       .gate = linear({name_of(names_.per_layer_gate, group)}, {width}, config_.hidden_size, false, options),
-       .activation = config_.activation,
-       .output = linear({name_of(names_.per_layer_output, group)}, {config_.hidden_size}, width, false, options),
-       .result_norm = norm(name_of(names_.per_layer_result_norm, group), config_.hidden_size)});
 }
 
 /// a = −exp(A_log): [heads].
@@ -394,8 +321,12 @@ AnyLayer EncoderBuilder::layer(std::int64_t group, bool local, const RotaryTable
   if (group > 0 || config_.first_attention_norm) {
     attention_norms = block_norms(name_of(names_.attention_norm, group), result(names_.attention_result_norm));
   }
+  const auto any_feed_forward = [&]() -> AnyFeedForward {
+    if (config_.has_experts(group)) return mixture(group);
+    return feed_forward(group);
+  };
   EncoderLayer::Parts parts{
-      attention(group, local, rotary), std::move(attention_norms), feed_forward(group),
+      attention(group, local, rotary), std::move(attention_norms), any_feed_forward(),
       block_norms(name_of(names_.feed_forward_norm, group), result(names_.feed_forward_result_norm))};
   if (config_.per_layer_width > 0) parts.per_layer_input.emplace(per_layer_input(group));
   if (config_.layer_scale) parts.scale = loader_.vector(name_of(names_.layer_scale, group), 1).front();

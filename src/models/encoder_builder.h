@@ -37,6 +37,8 @@ class EncoderBuilder {
   std::optional<TokenConvolution> convolution() const;
 
  private:
+  /// A stem or whole name in the layers of a group.
+  static std::string name_of(const std::string& pattern, std::int64_t group);
   Norm norm(const std::string& stem, std::int64_t size) const;
   BlockNorms block_norms(const std::string& stem, const std::string& result_stem) const;
   struct NamedShape {
@@ -58,6 +60,8 @@ class EncoderBuilder {
   Linear gate_up(std::int64_t group) const;
   SelfAttention attention(std::int64_t group, bool local, const RotaryTable* rotary) const;
   FeedForward feed_forward(std::int64_t group) const;
+  FeedForward expert(std::int64_t group, std::int64_t index) const;
+  MixtureOfExperts mixture(std::int64_t group) const;
   PerLayerInput per_layer_input(std::int64_t group) const;
   std::shared_ptr<const LogitBiasSource> disentangled(std::int64_t group) const;
   std::vector<float> project_positions(const std::string& stem, const std::vector<float>& table) const;

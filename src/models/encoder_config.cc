@@ -61,6 +61,13 @@ std::string describe_attention(const EncoderConfig& config) {
   return text;
 }
 
+std::string describe_experts(const EncoderConfig& config) {
+  const ExpertsConfig& experts = config.experts;
+  const auto layers = std::count(experts.layers.begin(), experts.layers.end(), true);
+  return fmt::format("{} of {} for each token, each {} wide, in {} of {} layers{}", experts.active, experts.count,
+                     experts.width, layers, config.num_layers, experts.normalized ? ", weights that add up to 1" : "");
+}
+
 using Switches = std::vector<std::pair<std::string, std::string>>;
 
 /// Of models whose layers have neither attention nor a feed-forward network.
@@ -100,6 +107,7 @@ std::vector<std::pair<std::string, std::string>> describe(const EncoderConfig& c
   switches.emplace_back("norm", describe_norm(config));
   switches.emplace_back("feed-forward", fmt::format("{} wide, {}{}", config.intermediate_size,
                                                     config.gated ? "gated " : "", activation_name(config.activation)));
+  if (config.experts.count > 0) switches.emplace_back("experts", describe_experts(config));
   switches.emplace_back("attention", describe_attention(config));
   if (config.convolution_kernel > 0) {
     switches.emplace_back("convolution", fmt::format("over {} tokens beside block 0, {}", config.convolution_kernel,

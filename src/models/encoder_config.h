@@ -1,6 +1,7 @@
 // The switches in which encoder families differ. A family file fills them in; nothing else of a family is code.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,6 +51,16 @@ struct StateSpaceConfig {
   std::optional<bool> tied_head = {};
   double min_step = 0;
   double max_step = 0;  ///< of Δ after softplus
+};
+
+/// Layers with a mixture of experts in the place of their feed-forward network; see MixtureOfExperts.
+struct ExpertsConfig {
+  std::int64_t count = 0;   ///< of a layer; 0: no layer has any
+  std::int64_t active = 0;  ///< that a token goes through
+  std::int64_t width = 0;   ///< of each
+  bool normalized = false;  ///< the weights of a token's experts add up to 1
+  /// One a layer: true where they are.
+  std::vector<bool> layers = {};
 };
 
 /// Key-value heads, and how wide all heads are.
@@ -120,6 +131,7 @@ struct EncoderConfig {
   bool gated = false;
   bool up_bias = true;
   bool down_bias = true;
+  ExpertsConfig experts = {};
 
   /// Every block ends with a third sublayer that is gated by a projection, this wide, of the embeddings (the per-layer
   /// inputs of Gemma 3n and its followers, without a table of their own). 0: none.
@@ -147,6 +159,15 @@ struct EncoderConfig {
   }
   bool is_local(std::int64_t layer) const {
     return !window.layers.empty() && window.layers.at(static_cast<std::size_t>(layer));
+  }
+  bool has_experts(std::int64_t layer) const {
+    return experts.count > 0 && experts.layers.at(static_cast<std::size_t>(layer));
+  }
+  /// Of the experts that a token does not go through.
+  std::int64_t idle_parameters() const {
+    const std::int64_t idle =
+        std::count(experts.layers.begin(), experts.layers.end(), true) * (experts.count - experts.active);
+    return idle * 2 * experts.width * hidden_size;
   }
   /// Max tokens of a text without an extension.
   std::int64_t max_tokens() const noexcept {

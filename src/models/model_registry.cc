@@ -62,6 +62,11 @@ void check_sizes(const JsonObject& json, const EncoderConfig& config) {
     check_range(json, "the width of a head of local layers", config.local_heads->width, 1, 4096);
   }
   check_range(json, "the intermediate size", config.intermediate_size, 1, std::int64_t{1} << 20);
+  if (config.experts.count > 0) {
+    check_range(json, "the number of experts", config.experts.count, 1, 4096);
+    check_range(json, "the number of experts of a token", config.experts.active, 1, config.experts.count);
+    check_range(json, "the width of an expert", config.experts.width, 1, std::int64_t{1} << 20);
+  }
   check_range(json, "the number of positions", config.num_positions, 1, std::int64_t{1} << 24);
   check_range(json, "the position of the first token", config.position_offset, 0, config.num_positions - 1);
   check_range(json, "the number of token types", config.num_token_types, 0, std::int64_t{1} << 16);

@@ -135,6 +135,7 @@ AlignedBuffer<float> WeightLoader::matrix_rows(const std::string& name, std::int
   part.shape.front() = count;
   AlignedBuffer<float> values(static_cast<std::size_t>(count * cols));
   copy_as_float(part, prefix_ + name, {values.data(), static_cast<std::size_t>(count * cols)});
+  TensorArchive::release(part);
   return values;
 }
 

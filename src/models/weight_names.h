@@ -49,6 +49,14 @@ struct WeightNames {
   bool gate_first = true;
   std::string down;
 
+  /// A mixture of experts, in the layers that have one. `expert_up` and `expert_down` are whole names, and hold the
+  /// rows of all experts, [experts · width, hidden]: the second is stored the other way round than `down`. The bias is
+  /// one for all, a whole name.
+  std::string expert_router;
+  std::string expert_up;
+  std::string expert_down;
+  std::string expert_bias;
+
   /// The sublayer of per-layer inputs: `per_layer_signal` holds the rows of all layers, its norm is one for all.
   std::string per_layer_signal;
   std::string per_layer_signal_norm;

@@ -91,6 +91,21 @@ class Models(unittest.TestCase):
                          [("some/broken", False), ("some/tiny", True), ("models/local", True)])  # fmt: skip
         self.assertIn("download was not finished", found[0]["error"])
 
+    def test_a_mixture_of_experts(self) -> None:
+        model = self.golden / "nomic-bert-moe" / "model"
+        found = self.verdicts(model)["model"]
+        self.assertEqual((found["num_experts"], found["active_experts"]), (5, 2))
+        self.assertLess(found["active_parameters"], found["num_parameters"])
+        self.assertIn("(2 of 5 experts)", self.models(model).stdout)
+        plain = self.verdicts(self.golden / "bert" / "model")["model"]
+        self.assertEqual((plain["num_experts"], plain["active_experts"]), (0, 0))
+        self.assertEqual(plain["active_parameters"], plain["num_parameters"])
+        self.assertNotIn("experts", self.models(self.golden / "bert" / "model").stdout)
+        info = [ARGUMENTS.treble, "info", "--model", str(model)]
+        shown = subprocess.run(info, text=True, capture_output=True, timeout=120, check=True).stdout
+        self.assertRegex(shown, r"experts +2 of 5 for each token: it goes through [\d,]+ of the parameters")
+        self.assertRegex(shown, r"experts +2 of 5 for each token, each 48 wide, in 2 of 4 layers")
+
     def test_the_page_of_known_models(self) -> None:
         docs = Path(ARGUMENTS.tests).resolve().parent / "docs"
         rows = re.findall(

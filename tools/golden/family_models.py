@@ -35,7 +35,7 @@ from golden.temperature import TemperedAttention, tempered
 from golden.texts import CASES
 from golden.twins.gte_new import GteNew
 from golden.twins.jina_bert import JinaBert
-from golden.twins.nomic_bert import NomicBert
+from golden.twins.nomic_bert import ExpertLayers, Experts, MixtureOfExperts, NomicBert
 
 TAU = 0.7
 HEADS = 4
@@ -161,6 +161,40 @@ NOMIC: Config = {
     "rotary_scaling_factor": None,
     "type_vocab_size": 2,
     "use_rms_norm": False,
+}
+# The keys of nomic-embed-text-v2-moe.
+NOMIC_EXPERTS: Config = NOMIC | {
+    "activation_function": "gelu",
+    "add_pooling_layer": False,
+    "attn_pdrop": 0.0,
+    "dense_seq_output": True,
+    "embd_pdrop": 0.1,
+    "expert_choice_router": False,
+    "ffn_div": 1,
+    "fused_bias_fc": True,
+    "fused_dropout_add_ln": True,
+    "layer_norm_epsilon": 1e-5,
+    "mlp_fc1_bias": True,
+    "mlp_fc2_bias": True,
+    "moe_every_n_layers": 2,
+    "moe_impl": "megablocks",
+    "moe_normalize_expert_weights": False,
+    "moe_resid_pdrop": 0.0,
+    "moe_top_k": 2,
+    "n_layer": 4,
+    "num_experts": 5,
+    "num_shared_experts": 0,
+    "pad_token_id": 1,
+    "qkv_proj_bias": True,
+    "resid_pdrop": 0.0,
+    "rotary_emb_base": 10000,
+    "router_aux_loss_coef": 0.1,
+    "scale_attn_by_inverse_layer_idx": False,
+    "scale_attn_weights": True,
+    "type_vocab_size": 1,
+    "use_flash_attn": True,
+    "use_rms_norm": None,
+    "use_xentropy": True,
 }
 JINA: Config = {
     "model_type": "bert",
@@ -461,6 +495,7 @@ FAMILIES: tuple[Family, ...] = (
         NOMIC,
         twin=NomicBert,
     ),
+    Family("nomic-bert-moe", 224, tiny_tokenizers.xlm_roberta, NOMIC_EXPERTS, twin=NomicBert),
     Family("gte-new", 212, tiny_tokenizers.bert, GTE, twin=GteNew, pooling="cls"),
     Family(
         "gte-new-prefixed",
@@ -568,7 +603,8 @@ def _write_model(family: Family, tokenizer: PreTrainedTokenizerBase, folder: Pat
     """Seeded weights under the published names, and the configuration in its published form."""
     generator = torch.Generator().manual_seed(family.seed)
     if family.twin is not None:
-        config = family.published(family.config) | {"vocab_size": len(tokenizer), "torch_dtype": "float32"}
+        vocabulary = family.config.get("vocab_size", len(tokenizer))
+        config = family.published(family.config) | {"vocab_size": vocabulary, "torch_dtype": "float32"}
         model = family.twin(config)
         _randomise(family, model, generator)
         prefix = "new." if family.name == "gte-new-prefixed" else ""
@@ -620,8 +656,18 @@ def _randomise(family: Family, model: nn.Module, generator: torch.Generator) -> 
                 normal(module.bias, 0.2)
             elif isinstance(module, nn.Embedding):
                 normal(module.weight, family.embedding_std)
+            _randomise_experts(module, normal)
             if hasattr(module, "layer_scalar"):
                 module.layer_scalar.copy_(torch.rand(1, generator=generator) * 0.8 + 0.6)
+
+
+def _randomise_experts(module: nn.Module, normal: Callable[[Tensor, float], None]) -> None:
+    """The parameters of a mixture of experts that are no layer's."""
+    if isinstance(module, ExpertLayers):
+        normal(module.w1, module.w1.shape[1] ** -0.5)
+        normal(module.w2, (module.w2.shape[0] / module.experts) ** -0.5)
+    elif isinstance(module, Experts):
+        normal(module.bias, 0.2)
 
 
 def _write_modules(family: Family, folder: Path) -> None:
@@ -633,8 +679,9 @@ def _write_modules(family: Family, folder: Path) -> None:
 
 
 def _width(family: Family) -> int:
-    """Only T5 and NomicBERT name it otherwise, and both use the common width."""
-    return family.config.get("embedding_dim", family.config.get("hidden_size", WIDTH))
+    """Of the vectors; T5's is always the common width."""
+    keys = ("embedding_dim", "hidden_size", "n_embd")
+    return next((family.config[key] for key in keys if key in family.config), WIDTH)
 
 
 def _load(family: Family, folder: Path) -> nn.Module:
@@ -728,9 +775,29 @@ def _assert_reference(
             _assert_close([_states(family, model, ids) for ids in used], states)
     elif family.twin is None:
         _assert_close([_states(family, model, ids) for ids in used], states)
+    elif "num_experts" in family.config:
+        _assert_experts(family, model, used)
     elif family.twin is not JinaBert:
         native = _native(family, model, folder)
         _assert_close([_native_states(native, ids) for ids in used], states)
+
+
+def _assert_experts(family: Family, model: nn.Module, used: list[list[int]]) -> None:
+    """No library has mixtures of this form: what each gives is compared with its definition, token by token."""
+    compared = 0
+
+    def compare(mixture: MixtureOfExperts, arguments: tuple[Tensor], result: Tensor) -> None:
+        nonlocal compared
+        torch.testing.assert_close(result.double(), mixture.token_by_token(arguments[0]), rtol=2e-6, atol=5e-6)
+        compared += len(result)
+
+    mixtures = [module for module in model.modules() if isinstance(module, MixtureOfExperts)]
+    hooks = [mixture.register_forward_hook(compare) for mixture in mixtures]
+    for ids in used:
+        _states(family, model, ids)
+    for hook in hooks:
+        hook.remove()
+    assert compared == len(mixtures) * sum(map(len, used)) > 0, compared
 
 
 class WholeAttention:

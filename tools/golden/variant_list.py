@@ -62,6 +62,25 @@ LLAMA3: Config = {
 }
 
 
+# As published; transformers' own form has no experts.
+EXPERTS: Config = {
+    "model_type": "nomic_bert",
+    "vocab_size": 40,
+    "n_embd": 16,
+    "n_head": 2,
+    "n_layer": 3,
+    "n_inner": 24,
+    "n_positions": 96,
+    "type_vocab_size": 1,
+    "activation_function": "gelu",
+    "layer_norm_epsilon": 1e-5,
+    "qkv_proj_bias": True,
+    "rotary_emb_base": 10000,
+    "rotary_emb_fraction": 1.0,
+    "num_experts": 4,
+    "moe_top_k": 2,
+    "moe_every_n_layers": 2,
+}
 EUROBERT_TOKENS: Config = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 1, "mask_token_id": 4}
 GEMMA2: Config = DECODER | {
     "num_hidden_layers": 3,
@@ -403,6 +422,28 @@ VARIANTS: tuple[Variant, ...] = (
         },
     ),
     Variant("prefix", BERT | {"model_type": "nomic_bert"}, "nomic_bert."),
+    *_family(
+        EXPERTS,
+        "nomic_bert",
+        {
+            "two of four experts": {},
+            "one of three experts": {"num_experts": 3, "moe_top_k": 1},
+            "all experts": {"num_experts": 3, "moe_top_k": 3},
+            "experts in every third layer": {"num_experts": 8, "moe_every_n_layers": 3, "n_layer": 5},
+            "experts in no layer": {"moe_every_n_layers": 1},
+            "experts whose weights add up to 1": {"num_experts": 6, "moe_normalize_expert_weights": True},
+            "one expert whose weight is 1": {"moe_top_k": 1, "moe_normalize_expert_weights": 1},
+            "narrow experts": {"ffn_div": 2, "moe_top_k": 3},
+            "without a gate and biases": {
+                "num_experts": 0,
+                "moe_every_n_layers": 0,
+                "qkv_proj_bias": False,
+                "mlp_fc1_bias": False,
+                "mlp_fc2_bias": False,
+            },
+        },
+    ),
+    Variant("experts behind a prefix", EXPERTS, "bert."),
     *_family(
         BERT,
         "jina_embeddings_v3",

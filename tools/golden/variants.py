@@ -18,7 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, MT5EncoderModel, PreTrainedModel, T5EncoderModel, UMT5EncoderModel
+from transformers.modeling_outputs import BaseModelOutput
 
+from golden.temperature import ATTENTION
+from golden.twins.nomic_bert import NomicBert
 from golden.variant_list import VARIANTS, Config, Variant
 
 TAUS = (1.0, 0.7)
@@ -66,14 +69,26 @@ def softmax_at(tau: float) -> Iterator[None]:
         return original(logits / tau, *arguments, **options)
 
     nn.functional.softmax = tempered
+    ATTENTION.tau = tau  # of a twin
     try:
         yield
     finally:
         nn.functional.softmax = original
+        ATTENTION.tau = 1.0
 
 
-def _model(config_json: Config) -> PreTrainedModel:
-    """The model as transformers reads its config.json from a folder."""
+class PublishedNomicBert(NomicBert):
+    """The twin, which is called as transformers' models are."""
+
+    def forward(self, input_ids: Tensor) -> BaseModelOutput:
+        """Of one text."""
+        return BaseModelOutput(last_hidden_state=super().forward(input_ids[0])[-1][None])
+
+
+def _model(config_json: Config) -> PreTrainedModel | PublishedNomicBert:
+    """The model as transformers reads its config.json from a folder; a twin of published code that it does not have."""
+    if "n_embd" in config_json:
+        return PublishedNomicBert(config_json).eval()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config_json), encoding="utf-8")
         config = AutoConfig.from_pretrained(folder)
@@ -82,7 +97,7 @@ def _model(config_json: Config) -> PreTrainedModel:
     return (maker(config) if maker else AutoModel.from_config(config, attn_implementation="eager")).eval()
 
 
-def _fill(model: PreTrainedModel) -> dict[str, list[Any]]:
+def _fill(model: nn.Module) -> dict[str, list[Any]]:
     """Give every parameter its value by formula; returns shape, scale and offset by name. Tied copies count once."""
     tensors: dict[str, list[Any]] = {}
     stored = model.state_dict()

@@ -234,6 +234,9 @@ nb::dict info(const Encoder& self) {
   result["num_heads"] = info.num_heads;
   result["vocab_size"] = info.vocab_size;
   result["num_parameters"] = info.num_parameters;
+  result["num_experts"] = info.num_experts;
+  result["active_experts"] = info.active_experts;
+  result["active_parameters"] = info.active_parameters;
   result["max_length"] = info.max_length;
   result["max_length_source"] = info.max_length_source;
   result["position_limit"] = info.position_limit;
