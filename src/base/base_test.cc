@@ -89,6 +89,16 @@ TEST_F(Files, DamagedQuotasAreNoQuota) {
   for (const char* group : {"/f", "/g", "/h"}) EXPECT_DOUBLE_EQ(cgroup_cpu_quota(folder_.string(), group), 0);
 }
 
+TEST(Cpu, NamesAmxWhereAllOfItIsThere) {
+  constexpr std::uint32_t kAll = 1U << 22 | 1U << 24 | 1U << 25;
+  constexpr std::uint64_t kSaved = 0x60000;
+  EXPECT_TRUE(names_amx(kAll, kSaved));
+  EXPECT_TRUE(names_amx(~0U, ~std::uint64_t{0}));
+  for (const unsigned bit : {22U, 24U, 25U}) EXPECT_FALSE(names_amx(~(1U << bit), kSaved)) << bit;
+  EXPECT_FALSE(names_amx(kAll, 0x20000));
+  EXPECT_FALSE(names_amx(kAll, 0x40000));
+}
+
 TEST(Cpu, AtLeastOneThread) { EXPECT_GE(available_threads(), 1); }
 
 TEST_F(Files, MappedFileHoldsTheBytes) {

@@ -1,6 +1,11 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -64,17 +69,51 @@ double own_quota() {
   return quota;
 }
 
+#if defined(__x86_64__)
+/// The word of registers that the operating system saves; 0 where it cannot be read.
+std::uint64_t saved_registers() {
+  constexpr unsigned kOsxsave = 1U << 27;
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kOsxsave) == 0) return 0;
+  asm volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  return std::uint64_t{edx} << 32 | eax;
+}
+
+/// Of the CPU, then of Linux (5.16 and later), for this process and all threads of it.
+bool detect_amx() {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || !names_amx(edx, saved_registers())) return false;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
+
 CpuFeatures detect_features() {
   CpuFeatures features;
 #if defined(__x86_64__)
   features.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   features.avx512_vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
   features.avx512_vbmi = __builtin_cpu_supports("avx512vbmi");
+  features.amx = detect_amx();
+  features.intel = __builtin_cpu_is("intel") != 0;
 #endif
   return features;
 }
 
 }  // namespace
+
+bool names_amx(std::uint32_t leaf7_edx, std::uint64_t xcr0) {
+  constexpr std::uint32_t kInstructions = 1U << 22 | 1U << 24 | 1U << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
+  constexpr std::uint64_t kRegisters = 1U << 17 | 1U << 18;
+  return (leaf7_edx & kInstructions) == kInstructions && (xcr0 & kRegisters) == kRegisters;
+}
 
 const CpuFeatures& cpu_features() {
   static const CpuFeatures features = detect_features();

@@ -1,6 +1,7 @@
 // What of the CPU this process may use: threads and instruction sets.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace treble::internal {
@@ -19,8 +20,16 @@ struct CpuFeatures {
   bool avx2_fma = false;
   bool avx512_vnni = false;  ///< with AVX512-VL
   bool avx512_vbmi = false;
+  bool amx = false;  ///< tiles, with products of bfloat16 and of int8, that the operating system lets this process use
+  bool intel = false;  ///< made by Intel
 };
 
+/// Whether words of the CPU say AMX: EDX of CPUID's leaf 7 (tiles, bfloat16 and int8), and XCR0, the registers that the
+/// operating system saves (XTILECFG and XTILEDATA).
+bool names_amx(std::uint32_t leaf7_edx, std::uint64_t xcr0);
+
+/// Detected once. That asks Linux for the tiles' registers, which it saves for processes that have asked; a refusal
+/// means no AMX.
 const CpuFeatures& cpu_features();
 
 }  // namespace treble::internal

@@ -4,9 +4,11 @@
 #include <cstddef>
 
 #include "base/fail.h"
+#include "kernels/attention_by.h"
 #include "kernels/compute_isa.h"
 #include "kernels/simd/attention_head.h"
 #include "kernels/simd/bfloat16_attention.h"
+#include "kernels/simd/tile_attention.h"
 
 namespace treble::internal {
 
@@ -91,45 +93,73 @@ simd::BasicHeadTask<T> head_task(const BasicAttentionInputs<T>& in, BasicMatrixV
   return task;
 }
 
-/// `attend_head` for each head of each sequence.
+/// Calls `begin` and `end` of a kernel.
 template <typename T>
-void attend(const Execution& execution, const BasicAttentionInputs<T>& inputs, BasicMatrixView<T> out,
-            void (*attend_head)(const simd::BasicHeadTask<T>&)) {
-  const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
-  const auto run = [&](std::int64_t index, int worker) {
-    simd::BasicHeadTask<T> task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
-    if (task.length == 0) return;
-    task.scratch = &execution.scratch(worker).attention;
-    attend_head(task);
-  };
-  const std::int64_t tasks = num_sequences * inputs.num_heads;
-  if (num_sequences == 1) {
-    execution.for_ranges(tasks, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
-      for (std::int64_t index = begin; index < end; ++index) run(index, worker);
-    });
-  } else {
-    execution.for_each(tasks, run);
+class KernelSession {
+ public:
+  explicit KernelSession(const simd::HeadKernel<T>& kernel) : kernel_(kernel) {
+    if (kernel_.begin != nullptr) kernel_.begin();
   }
+  ~KernelSession() {
+    if (kernel_.end != nullptr) kernel_.end();
+  }
+  KernelSession(const KernelSession&) = delete;
+  KernelSession& operator=(const KernelSession&) = delete;
+
+ private:
+  const simd::HeadKernel<T>& kernel_;
+};
+
+/// Where attention rounds to bfloat16.
+template <typename T>
+simd::HeadKernel<T> bfloat16_kernel() {
+  if (bfloat16_attention() == Bfloat16Attention::amx) return simd::tile_attention<T>();
+  return {&simd::attend_head_bfloat16};
 }
 
 }  // namespace
 
-void attention(const Execution& execution, const AttentionInputs& inputs, MatrixView out) {
+template <typename T>
+void attention_by(const simd::HeadKernel<T>& kernel, const Execution& execution, const BasicAttentionInputs<T>& inputs,
+                  BasicMatrixView<T> out) {
   check_shapes(inputs, out);
-  if (inputs.bfloat16 && inputs.logit_bias == nullptr && supports_bf16_attention(inputs.head_dim())) {
-    attend(execution, inputs, out, &simd::attend_head_bfloat16);
+  // Of heads [begin, end), counted over all sequences.
+  const auto run = [&](std::int64_t begin, std::int64_t end, int worker) {
+    const KernelSession session(kernel);
+    for (std::int64_t index = begin; index < end; ++index) {
+      simd::BasicHeadTask<T> task = head_task(inputs, out, index / inputs.num_heads, index % inputs.num_heads);
+      if (task.length == 0) continue;
+      task.scratch = &execution.scratch(worker).attention;
+      kernel.attend(task);
+    }
+  };
+  const auto num_sequences = static_cast<std::int64_t>(inputs.offsets.size()) - 1;
+  const std::int64_t heads = num_sequences * inputs.num_heads;
+  if (num_sequences == 1 || execution.threads() == 1) {
+    execution.for_ranges(heads, 1, run);
   } else {
-    attend(execution, inputs, out, simd::attend_head_float32());
+    execution.for_each(heads, [&](std::int64_t index, int worker) { run(index, index + 1, worker); });
+  }
+}
+
+template void attention_by(const simd::HeadKernel<float>&, const Execution&, const AttentionInputs&, MatrixView);
+template void attention_by(const simd::HeadKernel<std::uint16_t>&, const Execution&, const Bfloat16AttentionInputs&,
+                           Bfloat16View);
+
+void attention(const Execution& execution, const AttentionInputs& inputs, MatrixView out) {
+  if (inputs.bfloat16 && inputs.logit_bias == nullptr && supports_bf16_attention(inputs.head_dim())) {
+    attention_by(bfloat16_kernel<float>(), execution, inputs, out);
+  } else {
+    attention_by<float>({simd::attend_head_float32()}, execution, inputs, out);
   }
 }
 
 void attention(const Execution& execution, const Bfloat16AttentionInputs& inputs, Bfloat16View out) {
-  check_shapes(inputs, out);
   if (inputs.logit_bias != nullptr || !supports_bf16_attention(inputs.head_dim())) {
     fail(ErrorCode::internal, "attention: no bfloat16 for heads of {}, or with a bias of the model's own",
          inputs.head_dim());
   }
-  attend(execution, inputs, out, &simd::attend_head_bfloat16);
+  attention_by(bfloat16_kernel<std::uint16_t>(), execution, inputs, out);
 }
 
 }  // namespace treble::internal

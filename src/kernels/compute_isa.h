@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/cpu.h"
+#include "kernels/onednn/effective_isa.h"
 #include "treble/options.h"
 
 namespace treble::internal {
@@ -23,8 +25,35 @@ bool is_native(ComputeType type);
 /// between layers: bfloat16, and int8 with VNNI, where the CPU has AVX512-BF16.
 bool supports_bf16_activations(ComputeType type);
 
-/// Whether attention is computed in bfloat16 for heads of that width: the CPU has AVX512-BF16 and VBMI, and the width
-/// is even.
+/// What attention's kernel is chosen by.
+enum class CpuKind {
+  other,              ///< up to AVX2, with AVX-VNNI or without, and what is not x86-64
+  avx512,             ///< no products of bfloat16, or no VBMI
+  avx512_bf16,        ///< AMD's, from Zen 4 on, and all that are not Intel's
+  intel_avx512_bf16,  ///< Intel's without tiles: its own lack, the operating system's refusal, or ONEDNN_MAX_CPU_ISA
+  amx,
+};
+
+/// The kind of a CPU with these features, of which `isa` may be used.
+CpuKind cpu_kind(const onednn::EffectiveIsa& isa, const CpuFeatures& features);
+
+/// The kernel of attention that may round to bfloat16.
+enum class Bfloat16Attention {
+  float32,      ///< it rounds nothing
+  avx512_bf16,  ///< simd/bfloat16_attention.h
+  amx,          ///< simd/tile_attention.h
+};
+
+/// The fastest for a kind of CPU, by measure: the table is in compute_isa.cc.
+Bfloat16Attention bfloat16_attention(CpuKind kind);
+/// On this CPU.
+Bfloat16Attention bfloat16_attention();
+
+/// Whether this CPU, as far as ONEDNN_MAX_CPU_ISA lets it, executes that kernel at all.
+bool cpu_supports(Bfloat16Attention kernel);
+
+/// Whether attention is computed in bfloat16 for heads of that width: bfloat16_attention() is such a kernel, and the
+/// width is even.
 bool supports_bf16_attention(std::int64_t head_dim);
 
 /// Whether oneDNN multiplies bfloat16 on instructions made for it (AVX512-BF16, AMX or AVX-VNNI-2).

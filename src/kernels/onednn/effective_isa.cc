@@ -14,6 +14,7 @@ EffectiveIsa detect() {
     return (static_cast<unsigned>(effective) & bits) == bits;
   };
   EffectiveIsa isa;
+  isa.avx512 = includes(dnnl::cpu_isa::avx512_core);
   isa.avx512_bf16 = includes(dnnl::cpu_isa::avx512_core_bf16);
   isa.bf16 = isa.avx512_bf16 || includes(dnnl::cpu_isa::avx2_vnni_2);
   isa.avx512_vnni = includes(dnnl::cpu_isa::avx512_core_vnni);

@@ -8,6 +8,7 @@ namespace treble::internal::onednn {
 /// Treble's own kernels keep to it too, so that the cap holds for all of them.
 struct EffectiveIsa {
   bool bf16 = false;  ///< bfloat16 GEMMs: AVX512-BF16, AMX or AVX-VNNI-2
+  bool avx512 = false;
   bool avx512_bf16 = false;
   bool vnni = false;  ///< of AVX-512 or AVX2
   bool avx512_vnni = false;

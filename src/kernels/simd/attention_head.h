@@ -99,4 +99,12 @@ using AttendHeadFunction = void (*)(const HeadTask&);
 /// The float32 kernel for this CPU.
 AttendHeadFunction attend_head_float32();
 
+/// A kernel, and what each thread of a call does before its first head and after its last.
+template <typename T>
+struct HeadKernel {
+  void (*attend)(const BasicHeadTask<T>&) = nullptr;
+  void (*begin)() = nullptr;  ///< null: nothing
+  void (*end)() = nullptr;
+};
+
 }  // namespace treble::internal::simd

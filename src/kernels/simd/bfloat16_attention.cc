@@ -109,35 +109,6 @@ TREBLE_BF16 void pack_values(const BasicHeadTask<T>& task, std::size_t padded_di
   for (; row < padded_length(task.length); row += 2, values += padded_dim) std::fill_n(values, padded_dim, 0U);
 }
 
-/// 16 rows of 16 become columns, row r of the result at to + r · kQueries.
-TREBLE_BF16_INLINE void transpose(const __m512i* row, std::uint32_t* to) {
-  __m512i pair[16];
-  __m512i quad[16];
-#pragma GCC unroll 8
-  for (std::size_t i = 0; i < 16; i += 2) {
-    pair[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
-    pair[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (std::size_t i = 0; i < 16; i += 4) {
-    quad[i] = _mm512_unpacklo_epi64(pair[i], pair[i + 2]);
-    quad[i + 1] = _mm512_unpackhi_epi64(pair[i], pair[i + 2]);
-    quad[i + 2] = _mm512_unpacklo_epi64(pair[i + 1], pair[i + 3]);
-    quad[i + 3] = _mm512_unpackhi_epi64(pair[i + 1], pair[i + 3]);
-  }
-#pragma GCC unroll 4
-  for (std::size_t i = 0; i < 4; ++i) {
-    const __m512i even0 = _mm512_shuffle_i32x4(quad[i], quad[4 + i], 0x88);
-    const __m512i even1 = _mm512_shuffle_i32x4(quad[8 + i], quad[12 + i], 0x88);
-    const __m512i odd0 = _mm512_shuffle_i32x4(quad[i], quad[4 + i], 0xDD);
-    const __m512i odd1 = _mm512_shuffle_i32x4(quad[8 + i], quad[12 + i], 0xDD);
-    _mm512_storeu_si512(to + i * kQueries, _mm512_shuffle_i32x4(even0, even1, 0x88));
-    _mm512_storeu_si512(to + (4 + i) * kQueries, _mm512_shuffle_i32x4(odd0, odd1, 0x88));
-    _mm512_storeu_si512(to + (8 + i) * kQueries, _mm512_shuffle_i32x4(even0, even1, 0xDD));
-    _mm512_storeu_si512(to + (12 + i) * kQueries, _mm512_shuffle_i32x4(odd0, odd1, 0xDD));
-  }
-}
-
 /// 16 queries from `first`, of which `rows` are there; the others become zeros. Scaled so that scores are powers of 2.
 template <typename T>
 TREBLE_BF16 void pack_queries(const BasicHeadTask<T>& task, std::size_t first, std::size_t rows,
@@ -156,7 +127,7 @@ TREBLE_BF16 void pack_queries(const BasicHeadTask<T>& task, std::size_t first, s
       const __m512 high = _mm512_mul_ps(scale, load_floats(query + behind, high_mask));
       row[r] = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
     }
-    transpose(row, queries + c / 2 * kQueries);
+    transpose(row, queries + c / 2 * kQueries, kQueries);
   }
 }
 

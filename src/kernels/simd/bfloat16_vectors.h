@@ -1,4 +1,4 @@
-// Vectors of 16 numbers and of pairs of bfloat16, for bfloat16_attention.cc: AVX512-BF16 and VBMI, x86-64 alone.
+// Vectors of 16 numbers and of pairs of bfloat16, for attention in bfloat16: AVX512-BF16 and VBMI, x86-64 alone.
 #pragma once
 
 #include <immintrin.h>
@@ -65,6 +65,35 @@ TREBLE_BF16_INLINE __m512i load_pairs(const std::uint16_t* first, const std::uin
   const __m512i low = _mm512_cvtepu16_epi32(load_bf16(first, mask));
   if (second == nullptr) return low;
   return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_bf16(second, mask)), 16));
+}
+
+/// 16 rows of 16 become columns, row r of the result at to + r · stride.
+TREBLE_BF16_INLINE void transpose(const __m512i* row, std::uint32_t* to, std::size_t stride) {
+  __m512i pair[16];
+  __m512i quad[16];
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < 16; i += 2) {
+    pair[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
+    pair[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < 16; i += 4) {
+    quad[i] = _mm512_unpacklo_epi64(pair[i], pair[i + 2]);
+    quad[i + 1] = _mm512_unpackhi_epi64(pair[i], pair[i + 2]);
+    quad[i + 2] = _mm512_unpacklo_epi64(pair[i + 1], pair[i + 3]);
+    quad[i + 3] = _mm512_unpackhi_epi64(pair[i + 1], pair[i + 3]);
+  }
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < 4; ++i) {
+    const __m512i even0 = _mm512_shuffle_i32x4(quad[i], quad[4 + i], 0x88);
+    const __m512i even1 = _mm512_shuffle_i32x4(quad[8 + i], quad[12 + i], 0x88);
+    const __m512i odd0 = _mm512_shuffle_i32x4(quad[i], quad[4 + i], 0xDD);
+    const __m512i odd1 = _mm512_shuffle_i32x4(quad[8 + i], quad[12 + i], 0xDD);
+    _mm512_storeu_si512(to + i * stride, _mm512_shuffle_i32x4(even0, even1, 0x88));
+    _mm512_storeu_si512(to + (4 + i) * stride, _mm512_shuffle_i32x4(odd0, odd1, 0x88));
+    _mm512_storeu_si512(to + (8 + i) * stride, _mm512_shuffle_i32x4(even0, even1, 0xDD));
+    _mm512_storeu_si512(to + (12 + i) * stride, _mm512_shuffle_i32x4(odd0, odd1, 0xDD));
+  }
 }
 
 }  // namespace
