@@ -156,7 +156,9 @@ def slopes_through(x: np.ndarray, brackets: list[Bracket]) -> tuple[float, float
     """
     low = np.array([bracket.above or -np.inf for bracket in brackets], float)
     high = np.array([np.inf if bracket.at_most is None else bracket.at_most for bracket in brackets])
-    bound = 10 * max(length for one in brackets for length in (one.above, one.at_most or 0)) / np.diff(np.sort(x)).min()
+    bound = (
+        10 * max(length for one in brackets for length in (one.above, one.at_most or 0)) / np.diff(np.unique(x)).min()
+    )
     slopes = np.linspace(-bound, bound, 100_001)[:, None]
     through = slopes[(low - slopes * x).max(axis=1) < (high - slopes * x).min(axis=1), 0]
     if not len(through):
