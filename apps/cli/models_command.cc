@@ -85,7 +85,7 @@ ModelVerdict judge(const std::string& model) {
 
 /// "475,292,928 parameters, of which a token goes through 305,423,616 (2 of 8 experts)"
 std::string parameters_text(const ModelVerdict& verdict) {
-  const std::string all = grouped(verdict.parameters) + " parameters";
+  std::string all = grouped(verdict.parameters) + " parameters";
   if (verdict.experts == 0) return all;
   return fmt::format("{}, of which a token goes through {} ({} of {} experts)", all, grouped(verdict.active_parameters),
                      verdict.active_experts, verdict.experts);

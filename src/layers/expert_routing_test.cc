@@ -46,6 +46,7 @@ std::vector<std::pair<std::int32_t, double>> expected_routes(const RouterCase& c
   }
   const double all = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);
   std::vector<std::pair<std::int32_t, double>> routes;
+  routes.reserve(probabilities.size());
   for (std::size_t expert = 0; expert < probabilities.size(); ++expert) {
     routes.emplace_back(static_cast<std::int32_t>(expert), probabilities[expert] / all);
   }

@@ -43,8 +43,9 @@ void MixtureOfExperts::add_results(const LayerCall& call, MatrixView results, Ma
       const auto route = static_cast<std::size_t>(row * routes.active);
       const std::span<float> sum = results.row_span(routes.places[route]);
       scale_row(routes.weights[route], sum);
-      for (std::size_t i = 1; i < static_cast<std::size_t>(routes.active); ++i) {
-        add_scaled_row(routes.weights[route + i], results.row_span(routes.places[route + i]), sum);
+      const std::size_t end_of_row = route + static_cast<std::size_t>(routes.active);
+      for (std::size_t other = route + 1; other < end_of_row; ++other) {
+        add_scaled_row(routes.weights[other], results.row_span(routes.places[other]), sum);
       }
       if (!parts_.bias.empty()) add_row(parts_.bias, sum);
       add_row(sum, y.row_span(row));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <optional>
 #include <vector>
 
@@ -45,6 +46,7 @@ struct RandomMixture {
   /// y, which begins as `start`, in double precision.
   std::vector<double> expected_row(const float* x, const float* start) const {
     std::vector<double> logits;
+    logits.reserve(kExperts);
     for (std::int64_t expert = 0; expert < kExperts; ++expert)
       logits.push_back(dot(&router[index(expert)], x, kHidden));
     double sum = 0;
@@ -79,7 +81,7 @@ struct RandomMixture {
     std::vector<double> inner;
     for (std::int64_t i = 0; i < kInner; ++i) {
       const double value = dot(&up[expert][static_cast<std::size_t>(i * kHidden)], x, kHidden);
-      inner.push_back(0.5 * value * (1 + std::erf(value / std::sqrt(2.0))));
+      inner.push_back(0.5 * value * (1 + std::erf(value / std::numbers::sqrt2)));
     }
     for (std::int64_t i = 0; i < kHidden; ++i) {
       y[static_cast<std::size_t>(i)] +=

@@ -108,6 +108,7 @@ MixtureOfExperts EncoderBuilder::mixture(std::int64_t group) const {
   const ExpertsConfig& config = config_.experts;
   const std::string router = name_of(names_.expert_router, group) + ".weight";
   std::vector<FeedForward> networks;
+  networks.reserve(static_cast<std::size_t>(config.count));
   for (std::int64_t index = 0; index < config.count; ++index) networks.push_back(expert(group, index));
   return MixtureOfExperts({.router = ExpertRouter({loader_.matrix(router, config.count, config_.hidden_size),
                                                    config.count, config.active, config.normalized}),
