@@ -8,7 +8,7 @@
 
 namespace treble::internal {
 
-BatchLimits choose_batch_limits(const ModelInfo& model, std::optional<std::int64_t> batch_texts) {
+BatchLimits choose_batch_limits(const ModelInfo& model, std::optional<std::int64_t> batch_texts, bool whole_texts) {
   // A token costs about 24 · layers · hidden² operations, and a core does very roughly 2e11 a second in float32; two
   // seconds of that. The bounds keep at least 8 micro-batches of 512 tokens for each thread, and memory small.
   const double token_cost = 24.0 * static_cast<double>(model.num_layers) * static_cast<double>(model.hidden_size) *
@@ -18,7 +18,7 @@ BatchLimits choose_batch_limits(const ModelInfo& model, std::optional<std::int64
   BatchLimits limits;
   limits.texts = batch_texts.value_or(std::int64_t{1} << 16);
   limits.work = static_cast<std::int64_t>(tokens) * kBytesPerToken;
-  limits.text_work = std::max<std::int64_t>(model.max_length, 1) * 2 * kBytesPerToken;
+  limits.text_work = whole_texts ? limits.bytes : std::max<std::int64_t>(model.max_length, 1) * 2 * kBytesPerToken;
   return limits;
 }
 

@@ -21,7 +21,8 @@ class TextHash;
 /// was never stopped.
 struct BatchLimits {
   std::int64_t texts = 256;
-  /// Sum over texts of min(bytes, text_work) + kWorkPerText: a measure of the work, as long texts are cut.
+  /// Sum over texts of min(bytes, text_work) + kWorkPerText: a measure of the work, as long texts are cut unless they
+  /// are read in pieces.
   std::int64_t work = std::int64_t{128} << 10;
   std::int64_t text_work = 4096;
   /// Real bytes, for memory.
@@ -31,8 +32,9 @@ struct BatchLimits {
 };
 
 /// How much to hand to the engine at a time: enough that threads rarely wait for each other at the end of a batch,
-/// little enough that a stop is heard within a few seconds. Depends on the model and the threads alone.
-BatchLimits choose_batch_limits(const ModelInfo& model, std::optional<std::int64_t> batch_texts);
+/// little enough that a stop is heard within a few seconds, or within one text. Depends on the model, the threads and
+/// whether texts are read whole, in pieces, alone.
+BatchLimits choose_batch_limits(const ModelInfo& model, std::optional<std::int64_t> batch_texts, bool whole_texts);
 
 /// Texts that are already embedded: their number and hash. They are read and skipped.
 struct EmbeddedTexts {

@@ -95,7 +95,7 @@ void BulkJob::Impl::embed_all(TextSource& source, VectorSink& sink, BulkResult& 
   };
   result.total = result.before;
   result.total.complete = false;
-  BatchReader reader(source, choose_batch_limits(encoder.info(), options.batch_texts),
+  BatchReader reader(source, choose_batch_limits(encoder.info(), options.batch_texts, options.chunks.has_value()),
                      {result.before.count, result.before.texts_sha256}, options.stop);
   report_progress();
   while (const auto batch = next_batch(reader, options.stop, result.stopped)) {

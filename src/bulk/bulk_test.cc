@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "base/test_folder.h"
@@ -205,6 +206,25 @@ TEST_F(Bulk, ReadsNoFurtherAheadThanABatch) {
   embed_to_file(*encoder_, source, folder_ / "a.npy", VectorFileMode::create, watched);
   // One batch waits to be taken, one is being read.
   EXPECT_LE(furthest, 3 * kBatch);
+}
+
+TEST_F(Bulk, ABatchOfTextsInPiecesIsMeasuredByTheirWholeLength) {
+  std::string text;
+  while (text.size() < 20'000) text += "letter from the harbour ";
+  // The limit grows with the threads.
+  const std::vector<std::string> all(static_cast<std::size_t>(16 * encoder_->info().threads), text);
+  const auto batches = [&](bool pieces) {
+    BulkOptions given;
+    if (pieces) given.chunks = ChunkOptions::parse("chunk-mean:32");
+    std::set<std::int64_t> ends;
+    given.progress = [&](const Progress& progress) { ends.insert(progress.done); };
+    ListSource source(all);
+    embed_to_file(*encoder_, source, folder_ / (pieces ? "pieces.npy" : "cut.npy"), VectorFileMode::create, given);
+    return ends.size() - 1;  // without the 0 of the beginning
+  };
+  // Of what is cut a few tokens count; a run over whole texts may be stopped after some of them.
+  EXPECT_EQ(batches(false), 1U);
+  EXPECT_GT(batches(true), 1U);
 }
 
 TEST_F(Bulk, CallbacksAreSourcesAndSinks) {

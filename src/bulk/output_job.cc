@@ -55,7 +55,7 @@ void OutputJob::run(TextSource& source, OutputSink& sink, BulkResult& result) co
     result.seconds = steady_seconds() - start;
     if (options_.progress) options_.progress({.stage = "embedding", .done = result.texts()});
   };
-  BatchReader reader(source, choose_batch_limits(encoder_.info(), options_.batch_texts), {}, options_.stop);
+  BatchReader reader(source, choose_batch_limits(encoder_.info(), options_.batch_texts, false), {}, options_.stop);
   report_progress();
   while (const auto batch = next_batch(reader, options_.stop, result.stopped)) {
     try {
