@@ -262,4 +262,31 @@ void expect_powers_of_two(const Attend& attend) {
   }
 }
 
+/// The second sequence of a case with one key and value head for each query head is bit for bit what it is alone.
+inline void expect_same_without_its_batch(const AttentionCase& c, const simd::HeadKernel<float>* kernel = nullptr) {
+  AttentionFixture fixture(c);
+  const std::int64_t begin = c.lengths[0];
+  const std::int64_t length = c.lengths[1];
+  const std::int64_t width = c.num_heads * c.head_dim;
+  // One scale for all, as a sequence's are not next to each other.
+  const std::vector<float> scales(static_cast<std::size_t>(fixture.inputs().q.rows * c.num_heads), 1.25F);
+  fixture.inputs().logit_scales = scales;
+  const auto together = fixture.run(TestExecution(), kernel);
+  const std::vector<std::int64_t> offsets = {0, length};
+  AttentionInputs alone = fixture.inputs();
+  alone.q = alone.q.row_range(begin, begin + length);
+  alone.k = alone.k.row_range(begin, begin + length);
+  alone.v = alone.v.row_range(begin, begin + length);
+  alone.offsets = offsets;
+  alone.logit_scales = std::span(scales).first(static_cast<std::size_t>(c.num_heads * length));
+  std::vector<float> out(static_cast<std::size_t>(length * width));
+  const MatrixView to(out.data(), length, width);
+  if (kernel == nullptr) {
+    attention(TestExecution(), alone, to);
+  } else {
+    attention_by(*kernel, TestExecution(), alone, to);
+  }
+  EXPECT_TRUE(std::equal(out.begin(), out.end(), together.begin() + begin * width));
+}
+
 }  // namespace treble::internal::test

@@ -122,20 +122,7 @@ TEST(Attention, ManyThreadsGiveTheSameBits) {
 }
 
 TEST(Attention, ASequenceDoesNotDependOnItsBatch) {
-  AttentionFixture fixture({.lengths = {30, 41, 30}, .num_heads = 2, .head_dim = 16});
-  std::vector<float> scales(2 * 101, 1.25F);
-  fixture.inputs().logit_scales = scales;
-  const auto together = fixture.run(test::TestExecution());
-  const std::vector<std::int64_t> middle = {0, 41};
-  AttentionInputs alone = fixture.inputs();
-  alone.q = alone.q.row_range(30, 71);
-  alone.k = alone.k.row_range(30, 71);
-  alone.v = alone.v.row_range(30, 71);
-  alone.offsets = middle;
-  alone.logit_scales = std::span(scales).first(2 * 41);
-  std::vector<float> out(41 * 32);
-  attention(test::TestExecution(), alone, MatrixView(out.data(), 41, 32));
-  EXPECT_TRUE(std::equal(out.begin(), out.end(), together.begin() + 30 * 32));
+  test::expect_same_without_its_batch({.lengths = {30, 41, 30}, .num_heads = 2, .head_dim = 16});
 }
 
 TEST(Attention, RefusesShapesThatDisagree) {

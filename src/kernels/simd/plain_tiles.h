@@ -113,7 +113,7 @@ struct PlainTiles {
           (i % 2 == 0 ? right_even : right_odd)[row][i / 2] = b_range.note(number(b, row, i));
         }
       }
-      exact = a_range.least * b_range.least >= 0x1p-100 && a_range.greatest * b_range.greatest <= 0x1p120;
+      exact = a_range.minimum * b_range.minimum >= 0x1p-100 && a_range.maximum * b_range.maximum <= 0x1p120;
     }
 
     void add_exact_products(std::size_t m, float* even, float* odd) const {
@@ -133,16 +133,16 @@ struct PlainTiles {
       }
     }
 
-    /// Magnitudes other than 0; the greatest is infinite where one is not finite.
+    /// Of magnitudes other than 0; the maximum is infinite where one is not finite.
     struct Range {
-      double least = std::numeric_limits<double>::infinity();
-      double greatest = 0;
+      double minimum = std::numeric_limits<double>::infinity();
+      double maximum = 0;
 
       float note(float x) {
         const double size = std::abs(double{x});
-        if (size > 0) least = std::min(least, size);
-        greatest = size < std::numeric_limits<double>::infinity() ? std::max(greatest, size)
-                                                                  : std::numeric_limits<double>::infinity();
+        if (size > 0) minimum = std::min(minimum, size);
+        maximum = size < std::numeric_limits<double>::infinity() ? std::max(maximum, size)
+                                                                 : std::numeric_limits<double>::infinity();
         return x;
       }
     };

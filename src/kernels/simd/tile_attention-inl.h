@@ -46,7 +46,7 @@ constexpr std::size_t kBoundedKeys = 65;
 constexpr float kHeadroom = 16;
 /// Denormal weights would cost an assist each, up to seven times the kernel's time, and the polynomial of 2^−126 begins
 /// a little below 1.
-constexpr float kLeastExponent = -125;
+constexpr float kMinExponent = -125;
 constexpr float kNoShift = std::numeric_limits<float>::lowest();
 constexpr float kTileLog2E = std::numbers::log2e_v<float>;
 
@@ -277,7 +277,7 @@ class TileAttention {
   TREBLE_TILE_TARGET void raise(std::size_t row, float shift) {
     const float before = std::exchange(shift_[row], shift);
     if (before == kNoShift) return;  // nothing was summed
-    const float correction = std::exp2(std::max(kLeastExponent, before - shift));
+    const float correction = std::exp2(std::max(kMinExponent, before - shift));
     float* sums = sums_ + row * 16;
     Lanes::store(Lanes::mul(Lanes::set(correction), Lanes::load(sums)), sums);
     correction_[row] *= correction;
@@ -293,15 +293,15 @@ class TileAttention {
     float* sums = sums_ + (tile * kTileRows + begin) * 16;
     const float* shifts = shift_ + tile * kTileRows + begin;
     const std::uint32_t* seen = seen_ + tile * kTileRows + begin;
-    const V least = Lanes::set(kLeastExponent);
+    const V minimum = Lanes::set(kMinExponent);
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kTileRows / 2; ++r) {
       V low = Lanes::load(low_scores + r * 16);
       V high = Lanes::load(high_scores + r * 16);
       if constexpr (!kBounded) {
         const V shift = Lanes::set(shifts[r]);
-        low = Lanes::max(least, Lanes::sub(low, shift));
-        high = Lanes::max(least, Lanes::sub(high, shift));
+        low = Lanes::max(minimum, Lanes::sub(low, shift));
+        high = Lanes::max(minimum, Lanes::sub(high, shift));
       }
       low = Lanes::exp2(low);
       high = Lanes::exp2(high);

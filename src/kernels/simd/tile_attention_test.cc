@@ -80,8 +80,8 @@ INSTANTIATE_TEST_SUITE_P(Kernels, AttentionInTiles, ::testing::Values(kPlain, kO
 /// Cases drawn at random; the same for the same seed.
 AttentionCase random_case(unsigned seed) {
   std::mt19937 generator(seed);
-  const auto draw = [&](std::int64_t least, std::int64_t most) {
-    return least + static_cast<std::int64_t>(generator() % static_cast<std::uint64_t>(most - least + 1));
+  const auto draw = [&](std::int64_t minimum, std::int64_t maximum) {
+    return minimum + static_cast<std::int64_t>(generator() % static_cast<std::uint64_t>(maximum - minimum + 1));
   };
   AttentionCase c;
   const std::int64_t sequences = draw(1, 3);
@@ -230,20 +230,7 @@ TEST_P(AttentionInTiles, ManyThreadsGiveTheSameBits) {
 }
 
 TEST_P(AttentionInTiles, ASequenceDoesNotDependOnItsBatch) {
-  AttentionFixture fixture({.lengths = {30, 71, 300}, .num_heads = 2, .head_dim = 64});
-  std::vector<float> scales(2 * 401, 1.25F);
-  fixture.inputs().logit_scales = scales;
-  const auto together = fixture.run(test::TestExecution(), &GetParam().wide);
-  const std::vector<std::int64_t> middle = {0, 71};
-  AttentionInputs alone = fixture.inputs();
-  alone.q = alone.q.row_range(30, 101);
-  alone.k = alone.k.row_range(30, 101);
-  alone.v = alone.v.row_range(30, 101);
-  alone.offsets = middle;
-  alone.logit_scales = std::span(scales).first(2 * 71);
-  std::vector<float> out(71 * 128);
-  attention_by(GetParam().wide, test::TestExecution(), alone, MatrixView(out.data(), 71, 128));
-  EXPECT_TRUE(std::equal(out.begin(), out.end(), together.begin() + 30 * 128));
+  test::expect_same_without_its_batch({.lengths = {30, 71, 300}, .num_heads = 2, .head_dim = 64}, &GetParam().wide);
 }
 
 /// Of numbers, NaN being like NaN.
