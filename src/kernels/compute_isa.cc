@@ -1,5 +1,7 @@
 #include "kernels/compute_isa.h"
 
+#include <array>
+
 #include "base/fail.h"
 
 namespace treble::internal {
@@ -12,7 +14,7 @@ struct AttentionChoice {
 };
 
 // Where the numbers come from: docs/performance.md.
-constexpr AttentionChoice kAttentionChoices[] = {
+constexpr std::array<AttentionChoice, 5> kAttentionChoices = {{
     // No products of bfloat16; emulated ones are no faster than float32's.
     {CpuKind::other, Bfloat16Attention::float32},
     {CpuKind::avx512, Bfloat16Attention::float32},
@@ -24,7 +26,7 @@ constexpr AttentionChoice kAttentionChoices[] = {
     // The kernel for tiles has run in its plain twin alone: what was in use before stays until it is measured on such a
     // CPU (treble_attention_kernels). Its prototype there took 1/1.7 to 1/8 of this one's time.
     {CpuKind::amx, Bfloat16Attention::avx512_bf16},
-};
+}};
 
 }  // namespace
 
