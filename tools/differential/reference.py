@@ -30,6 +30,21 @@ from differential.families import FAMILIES, Family
 ENCODERS = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
 
 
+def forget_longest_text(model: nn.Module) -> None:
+    """Dynamic rotary positions as a new model would have them.
+
+    transformers keeps the base of the longest text so far for every shorter one beyond the trained length, so that a
+    vector depends on the order of the texts.
+    """
+    for module in model.modules():
+        for name in [name for name in vars(module) if name.endswith("max_seq_len_cached")]:
+            setattr(module, name, module.original_max_seq_len)
+            prefix = name.removesuffix("max_seq_len_cached")
+            original = getattr(module, f"{prefix}original_inv_freq", None)
+            if original is not None:
+                setattr(module, f"{prefix}inv_freq", original)
+
+
 class Softmax:
     """Divides attention logits by tau, wherever eager attention calls softmax; keeps their spread."""
 
@@ -148,14 +163,14 @@ class Reference:
 
     @torch.no_grad()
     def encode(self, texts: tuple[str, ...], tau: float) -> np.ndarray:
-        """One text at a time."""
+        """One text at a time, none of which sees what an earlier one left behind."""
+        vectors = []
         with tempered(tau) as softmax:
-            vectors = self.model.encode(
-                list(texts),
-                prompt_name=modules.prompt_name(self.case),
-                batch_size=1,
-                show_progress_bar=False,
-            )
+            for text in texts:
+                forget_longest_text(self.model)
+                vectors.append(
+                    self.model.encode(text, prompt_name=modules.prompt_name(self.case), show_progress_bar=False)
+                )
         assert softmax.calls > 0, "the reference's attention calls no softmax that was replaced"
         self.spread = float(np.mean(softmax.spread)) if softmax.spread else 0.0
         return np.asarray(vectors, dtype=np.float64)
