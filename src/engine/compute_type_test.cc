@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,20 @@ std::vector<std::string> texts() { return test::read_texts(test::source_path("te
 
 double max_abs_difference(const Embeddings& a, const Embeddings& b) {
   return test::max_abs_difference({a.values.data(), a.count, a.dim}, {b.values.data(), b.count, b.dim});
+}
+
+/// As docs/performance.md says; a change here needs its measurement there.
+TEST(AutomaticComputeType, OrderIsWhatWasMeasured) {
+  using enum ComputeType;
+  const std::vector<ComputeType> by_speed = {int8, bfloat16};
+  const std::vector<ComputeType> careful = {bfloat16, int8};
+  for (const CpuKind kind :
+       {CpuKind::other, CpuKind::avx512, CpuKind::avx512_bf16, CpuKind::intel_avx512_bf16, CpuKind::amx}) {
+    for (const std::int64_t width : {std::int64_t{1}, std::int64_t{384}, std::int64_t{385}, std::int64_t{4096}}) {
+      EXPECT_EQ(fast_compute_types(kind, width, false), std::vector<ComputeType>{int8}) << "emulated bfloat16 is slow";
+      EXPECT_EQ(fast_compute_types(kind, width, true), kind == CpuKind::amx && width <= 384 ? careful : by_speed);
+    }
+  }
 }
 
 TEST(ComputeTypes, Int8DoesNotDependOnCompanionsBitForBit) {

@@ -189,7 +189,7 @@ SentenceEncoder EncoderAccess::load_fastest(ModelOptions options, ModelPurpose p
   options.dtype = ComputeType::float32;
   SentenceEncoder exact = load(options, purpose);
   std::string reason;
-  for (const ComputeType type : fast_compute_types()) {
+  for (const ComputeType type : fast_compute_types(exact.info().hidden_size)) {
     options.dtype = type;
     SentenceEncoder candidate = load(options, purpose);
     const double agreement = vectors ? sample_cosine(exact, candidate) : sample_correlation(exact, candidate);
