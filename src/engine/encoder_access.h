@@ -18,6 +18,7 @@
 #include "tokenizer/tokenized_text.h"
 #include "tokenizer/tokenizer.h"
 #include "treble/error.h"
+#include "treble/outputs.h"
 #include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 #include "treble/sparse.h"
@@ -28,6 +29,9 @@ namespace treble::internal {
 class CallWatch;
 class Encoder;
 class PairTemplate;
+
+/// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
+enum class Batching { fastest, repeatable };
 
 /// What texts are filled up with, behind their last token.
 struct TokenExpansion {
@@ -151,6 +155,10 @@ struct EncoderAccess {
   /// slower.
   static Embeddings encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                       const EncodeOptions& options);
+
+  /// See treble/outputs.h; repeatable: as of encode_repeatably.
+  static Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                std::span<const OutputKind> kinds, const OutputOptions& options, Batching batching);
 
   /// Late chunking (arXiv 2409.04701): every text is read whole, and its tokens are pooled in spans of about equal
   /// length, of `max_tokens` at most. A text of one span has the vector of encode. Throws what encode throws, and

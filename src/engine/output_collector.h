@@ -31,11 +31,17 @@ class OutputCollector {
   virtual void take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) = 0;
 };
 
+/// Who looks on, and how texts are put into batches.
+struct Collection {
+  std::span<OutputCollector* const> collectors;
+  Batching batching = Batching::fastest;
+};
+
 /// Carries the texts, tokenized in whatever way, through the model once and shows the hidden states of each batch to
 /// every collector. Throws what SentenceEncoder::encode throws for the temperature, for tokens and for a stop, and what
 /// the collectors throw.
 void collect_outputs(const SentenceEncoder& encoder, std::span<const TokenizedText> texts, const EncodeOptions& options,
-                     std::span<OutputCollector* const> collectors, CallWatch& watch);
+                     const Collection& collection, CallWatch& watch);
 
 /// EncodeOptions of a call for outputs: with the prompt of its role, where it names none.
 EncodeOptions encode_options(const OutputOptions& options);

@@ -170,8 +170,9 @@ EncodeOptions internal::encode_options(const OutputOptions& options) {
   return encode;
 }
 
-Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                       std::span<const OutputKind> kinds, const OutputOptions& options) {
+Outputs EncoderAccess::encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                      std::span<const OutputKind> kinds, const OutputOptions& options,
+                                      Batching batching) {
   auto& model = EncoderAccess::implementation(encoder);
   const CallPlan plan = plan_outputs(encoder, kinds, options);
   const EncodeOptions encode = encode_options(options);
@@ -194,7 +195,7 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
     const TextRole role = options.role.value_or(TextRole::document);
     collectors.push_back(&multi_vector.emplace(*model.heads.multi_vector, role, encode.temperature, texts.size()));
   }
-  if (!texts.empty()) collect_outputs(encoder, tokenized, encode, collectors, watch);
+  if (!texts.empty()) collect_outputs(encoder, tokenized, encode, {collectors, batching}, watch);
   Outputs outputs;
   if (dense) {
     outputs.dense = std::move(dense->result());
@@ -209,6 +210,11 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
     outputs.multi_vector->token_counts = token_counts(tokenized);
   }
   return outputs;
+}
+
+Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                       std::span<const OutputKind> kinds, const OutputOptions& options) {
+  return EncoderAccess::encode_outputs(encoder, texts, kinds, options, Batching::fastest);
 }
 
 void validate_outputs(const SentenceEncoder& encoder, std::span<const OutputKind> kinds, const OutputOptions& options) {

@@ -30,6 +30,7 @@ from treble._treble import (
     Temperature,
 )
 from treble.errors import InvalidArgumentError
+from treble.outputs import OutputKind
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
 Temperatures = TemperatureLike | Sequence[TemperatureLike]
@@ -93,6 +94,8 @@ class AnalysisMethods(Model):
         texts: Iterable[str] | Iterable[tuple[str, str]],
         temperatures: Temperatures = (),
         *,
+        output_kind: OutputKind | None = None,
+        max_sim_documents: int | None = None,
         states: States = (),
         training_length: int | None = None,
         posts: Sequence[str] = (),
@@ -116,6 +119,9 @@ class AnalysisMethods(Model):
 
         texts: any iterable of texts or of (id, text), read once; no more than the samples are held.
         temperatures: to compare with the untouched model, which is always measured.
+        output_kind: "dense", or "multi-vector": how alike the token vectors of a text are, and MaxSim between texts
+        (InspectReport.token_vectors), without posts, queries and labels. None is dense where the model gives it.
+        max_sim_documents: others of its length that each text is compared with by MaxSim, at most; None is 32.
         states: of models with states (Mamba-2), which take no temperature: controls of the state to compare, written
         ("window:512") or norms.
         training_length: tokens of the texts that such a model was trained on; its states are judged by it. None is the
@@ -132,6 +138,9 @@ class AnalysisMethods(Model):
             _many(temperatures),
             list(posts),
         )
+        if output_kind is not None:
+            options.set_output_kind(output_kind)
+        options.max_sim_documents = max_sim_documents
         options.states = _many_states(states)
         options.training_length = training_length
         options.queries = list(queries)
