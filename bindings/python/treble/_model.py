@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from treble import _similarity
@@ -137,6 +138,14 @@ class Model:
         self.info: dict[str, Any] = self._encoder.info()
         """What was loaded: everything that `treble info` shows."""
         self._cached_options: dict[tuple[Any, ...], EncodeOptions] = {}
+
+    def _reading(self, lengths: Sequence[int]) -> tuple[Encoder, int | None]:
+        """An encoder that can read as much as `lengths`, and the limit of the untouched model under it."""
+        # With an extension, other lengths are an error of the sweep.
+        extended = self.info["extension"] != "none"
+        if extended or max(lengths, default=0) <= int(self.info["max_length"]):
+            return self._encoder, None
+        return Encoder(self._path, **{**self._load_arguments, "max_length": max(lengths)}), self.max_seq_length
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

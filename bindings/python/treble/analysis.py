@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from treble import _treble
 from treble._model import Model
 from treble._progress import progress_bar
 from treble._state import StateLike, to_state
+from treble._sweep import SWEEP_EDGES, Temperatures, many_temperatures, sweep_data
 from treble._temperature import TemperatureLike, to_temperature
 from treble._treble import (
     CalibrateOptions,
@@ -27,27 +27,15 @@ from treble._treble import (
     StateNormsOptions,
     SweepData,
     SweepOptions,
-    Temperature,
 )
 from treble.errors import InvalidArgumentError
 from treble.outputs import OutputKind
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
-Temperatures = TemperatureLike | Sequence[TemperatureLike]
 States = StateLike | Sequence[StateLike]
 _EDGES = (32, 64, 128, 256, 512)
-_SWEEP_EDGES = (*_EDGES, 2048, 8192)
 # Texts of a fit that are held at a time.
 _FIT_CHUNK = 4096
-
-
-def _many(temperatures: Temperatures) -> list[Temperature]:
-    """One temperature or several."""
-    if temperatures is None:
-        return []
-    if isinstance(temperatures, (str, Temperature)) or not isinstance(temperatures, (Sequence, np.ndarray)):
-        return [to_temperature(temperatures)]
-    return [to_temperature(one) for one in temperatures]
 
 
 def _many_states(states: States) -> list[StateControl]:
@@ -135,7 +123,7 @@ class AnalysisMethods(Model):
         """
         options = InspectOptions(
             self._options(temperature=1, state="none", prompt_name=prompt_name, prompt=prompt),
-            _many(temperatures),
+            many_temperatures(temperatures),
             list(posts),
         )
         if output_kind is not None:
@@ -174,12 +162,14 @@ class AnalysisMethods(Model):
         document_prompt_name: str | None = None,
         document_prompt: str | None = None,
         ignore_identical_ids: bool = False,
+        candidates: str | os.PathLike[str] | None = None,
+        candidate_depth: int = 100,
         group: str = "",
         folds: int = 0,
         deals: int = 20,
         bootstrap: int = 1000,
         seed: int = 1,
-        bucket_edges: Sequence[int] = _SWEEP_EDGES,
+        bucket_edges: Sequence[int] = SWEEP_EDGES,
         run_depth: int = 0,
         cache: str | os.PathLike[str] | None = None,
         show_progress_bar: bool | None = None,
@@ -194,6 +184,7 @@ class AnalysisMethods(Model):
         try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048") and their combinations, each at
         every temperature; so try_max_lengths, tokens that a text may have.
         side: whose texts the temperature or the control of the state acts on.
+        candidates: a TREC run of a first ranking: each query is compared with its first `candidate_depth` documents.
         group: a field of the queries or pairs by which they hang together and are judged as a whole; by default queries
         of one most relevant document, and exact duplicates.
         folds, deals: parts of the data (0: 5, fewer for little data), and how often it is dealt into them anew.
@@ -203,7 +194,7 @@ class AnalysisMethods(Model):
         encoder, max_length = self._reading(try_max_lengths)
         options = SweepOptions(
             self._options(temperature=1, state="none", max_length=max_length),
-            None if temperatures is None else _many(temperatures),
+            None if temperatures is None else many_temperatures(temperatures),
             None if states is None else _many_states(states),
             None if posts is None else list(posts),
         )
@@ -215,11 +206,13 @@ class AnalysisMethods(Model):
         options.folds, options.deals, options.bootstrap, options.seed = folds, deals, bootstrap, seed
         options.bucket_edges = list(bucket_edges)
         options.max_lengths, options.run_depth = list(try_max_lengths), run_depth
+        given = sweep_data(data, split, group, unlabelled=(sample, seed))
+        if candidates is not None:
+            given = given.with_candidates(Path(candidates), candidate_depth)
         if cache is not None:
             options.cache = Path(cache)
         variants = self._forms(try_dtypes, try_extensions, try_max_lengths)
         with progress_bar(show_progress_bar) as report:
-            given = _sweep_data(data, split, group, sample, seed)
             return SweepReport(*_treble.sweep(encoder, given, options, variants, report))
 
     def calibrate(
@@ -333,14 +326,6 @@ class AnalysisMethods(Model):
             fitter.add(vectors, np.ascontiguousarray(counts[:, 1]))
         return fitter.fit(transform, self._encoder, options)
 
-    def _reading(self, lengths: Sequence[int]) -> tuple[Encoder, int | None]:
-        """An encoder that can read as much as `lengths`, and the limit of the untouched model under it."""
-        # With an extension, other lengths are an error of the sweep.
-        extended = self.info["extension"] != "none"
-        if extended or max(lengths, default=0) <= int(self.info["max_length"]):
-            return self._encoder, None
-        return Encoder(self._path, **{**self._load_arguments, "max_length": max(lengths)}), self.max_seq_length
-
     def _forms(
         self, dtypes: Sequence[str], extensions: Sequence[str], lengths: Sequence[int]
     ) -> list[tuple[str, Encoder]]:
@@ -359,14 +344,3 @@ class AnalysisMethods(Model):
             for text, arguments in forms.items():
                 others[f"{dtype} + {text}" if text else dtype] = {**arguments, "dtype": dtype}
         return [(name, Encoder(self._path, **arguments)) for name, arguments in others.items()]
-
-
-def _sweep_data(data: Any, split: str, group: str, sample: int, seed: int) -> SweepData:
-    if isinstance(data, SweepData):
-        return data
-    if isinstance(data, (str, os.PathLike)):
-        return SweepData.read(Path(data), split, group)
-    texts = list(data)
-    if len(texts) > sample:
-        texts = random.Random(seed).sample(texts, sample)
-    return SweepData.unlabelled("texts", texts)
