@@ -53,6 +53,10 @@ EncodeOptions reading_options(const SentenceEncoder& encoder, const OutputOption
 /// What the texts are, of a model that reads queries and documents in different ways, or where a call says so.
 std::optional<TextRole> role_that_matters(const SentenceEncoder& encoder, const OutputOptions& options);
 
+/// Whether the texts of a call for sparse vectors are queries that a table of weights reads, without the layers. Throws
+/// Error{invalid_argument} where neither the call nor the model says which.
+bool reads_by_table(const SentenceEncoder& encoder, const OutputOptions& options);
+
 /// How many weights of a text are kept; unset: all.
 std::optional<std::int64_t> max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options);
 
