@@ -235,6 +235,11 @@ class Model:
         known = ", ".join(repr(one) for one in self.prompts) or "none"
         raise InvalidArgumentError(f"there is no prompt {name!r}; the model has {known}")
 
+    def _role_prompt(self, role: str) -> tuple[str | None, str | None]:
+        """What stands before a query or document of a model without a dense output: by name, where it is its own."""
+        text = self.prompts.get(role, "")
+        return (role, None) if self.info["prompts"].get(role) == text else (None, text)
+
     def _options(
         self,
         *,

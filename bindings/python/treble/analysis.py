@@ -121,6 +121,9 @@ class AnalysisMethods(Model):
         layers: to look into, from 0; None is all, () is none.
         sample, seed, bootstrap: texts of each length, of their choice, resamples for the intervals.
         """
+        if "dense" not in self.info["outputs"] and prompt_name is None and prompt is None:
+            # The mark of documents, where the model has one.
+            prompt = self.prompts.get("document", "")
         options = InspectOptions(
             self._options(temperature=1, state="none", prompt_name=prompt_name, prompt=prompt),
             many_temperatures(temperatures),
@@ -199,21 +202,27 @@ class AnalysisMethods(Model):
             None if posts is None else list(posts),
         )
         options.set_side(side)
-        options.set_similarity(similarity or self.similarity_fn_name)
-        options.set_query_prompt((query_prompt_name, query_prompt))
-        options.set_document_prompt((document_prompt_name, document_prompt))
+        dense = "dense" in self.info["outputs"]
+        # Sparse and token vectors are compared as their models say, and read with prompts for each role.
+        if similarity or dense:
+            options.set_similarity(similarity or self.similarity_fn_name)
+        for role, set_prompt, given in (
+            ("query", options.set_query_prompt, (query_prompt_name, query_prompt)),
+            ("document", options.set_document_prompt, (document_prompt_name, document_prompt)),
+        ):
+            set_prompt(given if dense or given != (None, None) else self._role_prompt(role))
         options.ignore_identical_ids = ignore_identical_ids
         options.folds, options.deals, options.bootstrap, options.seed = folds, deals, bootstrap, seed
         options.bucket_edges = list(bucket_edges)
         options.max_lengths, options.run_depth = list(try_max_lengths), run_depth
-        given = sweep_data(data, split, group, unlabelled=(sample, seed))
+        judged_on = sweep_data(data, split, group, unlabelled=(sample, seed))
         if candidates is not None:
-            given = given.with_candidates(Path(candidates), candidate_depth)
+            judged_on = judged_on.with_candidates(Path(candidates), candidate_depth)
         if cache is not None:
             options.cache = Path(cache)
         variants = self._forms(try_dtypes, try_extensions, try_max_lengths)
         with progress_bar(show_progress_bar) as report:
-            return SweepReport(*_treble.sweep(encoder, given, options, variants, report))
+            return SweepReport(*_treble.sweep(encoder, judged_on, options, variants, report))
 
     def calibrate(
         self,
