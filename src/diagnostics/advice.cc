@@ -17,7 +17,7 @@ std::string about_unread(const CollapseReport& report, double unread) {
   if (report.token_vectors) {
     return fmt::format(
         "{:.0f} % of the tokens are never read ({} of {} texts have more than {}): split such texts into documents of "
-        "their own, or raise the limit (--max-length) as far as the model reads",
+        "their own, or raise the limit as far as the model reads",
         100 * unread, report.truncated_texts, report.texts, report.max_length);
   }
   return fmt::format(

@@ -24,7 +24,7 @@ using test::RequestGenerator;
 using Texts = std::vector<std::string>;
 
 SentenceEncoder load_weigher(const std::string& name, int threads = 2, ComputeType type = ComputeType::float32) {
-  return test::load("sparse/" + name, threads, type);
+  return test::load(name == "table" ? "sparse-routers/table" : "sparse/" + name, threads, type);
 }
 
 /// Options of all kinds that sparse vectors have.
@@ -55,7 +55,7 @@ class QueuedSparse : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(QueuedSparse, ConcurrentRequestsHaveTheVectorsOfEncodeSparse) {
   const auto encoder = load_weigher(GetParam());
-  const bool by_role = GetParam() == "bert-untied";
+  const bool by_role = GetParam() == "table";
   RequestQueue queue(encoder, {.batch_tokens = 64});
   std::atomic<int> compared = 0;
   const auto call = [&](std::uint32_t seed) {
@@ -81,9 +81,10 @@ TEST_P(QueuedSparse, ConcurrentRequestsHaveTheVectorsOfEncodeSparse) {
   EXPECT_EQ(queue.statistics().completed, 4U * 12U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, QueuedSparse, ::testing::Values("bert", "distilbert", "bge-m3", "bert-untied"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(Models, QueuedSparse,
+                         ::testing::Values("bert", "distilbert", "bge-m3", "bert-untied", "table"),
+                         [](const auto& tested) {
+                           std::string name = tested.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
@@ -96,7 +97,8 @@ TEST(RequestQueue, SparseRequestsShareBatchesWithEachOtherAndNotWithDenseOnes) {
   {
     Blocker blocker(queue);
     for (const char* text : {"a ferry", "the harbour", "a letter"}) sparse.push_back(queue.submit_sparse({text}));
-    dense = queue.submit({"a ferry"});
+    // Longer, and so behind the others.
+    dense = queue.submit({"a ferry leaves the harbour and a letter the port"});
     // Tokenized in turn: when the last has left the tokenizer, all wait for the thread that is held up.
     while (queue.statistics().waiting_texts != 4) std::this_thread::yield();
     queue.submit_token_ids({}).get();

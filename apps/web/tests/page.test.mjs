@@ -783,7 +783,7 @@ describe("the page of the server", madeUp, () => {
 });
 
 /** `treble serve` on a free port, as startServer() gives a server. */
-function startTreble(model = MODEL) {
+function startWith(model) {
   const serve = spawn(TREBLE, [
     ...["serve", "--model", model, "--hostname", "127.0.0.1", "--port", "0"],
     ...["--payload-limit", "20000"],
@@ -803,6 +803,8 @@ function startTreble(model = MODEL) {
     });
   });
 }
+
+const startTreble = () => startWith(MODEL);
 
 const program = { skip: TREBLE && MODEL ? false : "needs TREBLE and MODEL" };
 
@@ -846,37 +848,39 @@ describe("the page with treble serve", program, () => {
 
   test("a model with states: its control, and what the server says of one that it does not know", async () => {
     const model = path.resolve(import.meta.dirname, "../../../tests/data/state-passkey/model");
-    const start = () => startTreble(model);
-    await open({ changes: { start }, expected: /status of 4\d\d/ }, async (page, server) => {
-      await shows(page, "At rri:0.9999,0.75");
-      await page.locator('.choice input[value="window"]').check({ force: true });
-      await page.getByLabel("State", { exact: true }).fill("window:4");
-      await page.keyboard.press("Enter");
-      await shows(page, "At window:4");
-      const texts = await fields(page);
-      const ask = async (fields) => {
-        const body = JSON.stringify({ inputs: texts, ...fields });
-        const headers = { "content-type": "application/json" };
-        return (await fetch(`${server.url}embed`, { method: "POST", headers, body })).json();
-      };
-      const mean = (vectors) => {
-        const all = vectors.flatMap((a, i) => vectors.slice(i + 1).map((b) => dot(a, b)));
-        return all.reduce((sum, v) => sum + v, 0) / all.length;
-      };
-      const long = [await ask({ state: "none" }), await ask({ state: "window:4" })].map((all) =>
-        mean(all.slice(6)),
-      );
-      assert.notEqual(long[0].toFixed(3), long[1].toFixed(3));
-      assert.ok(
-        (await verdict(page)).includes(long.map((v) => v.toFixed(3).replace("-", "−")).join(" → ")),
-        await verdict(page),
-      );
-      await page.getByLabel("State", { exact: true }).fill("window:0");
-      await page.keyboard.press("Enter");
-      await page.waitForSelector(".error");
-      const refused = await ask({ state: "window:0" });
-      assert.ok((await page.textContent(".error")).includes(refused.error), refused.error);
-    });
+    await open(
+      { changes: { start: () => startWith(model) }, expected: /status of 4\d\d/ },
+      async (page, server) => {
+        await shows(page, "At rri:0.9999,0.75");
+        await page.locator('.choice input[value="window"]').check({ force: true });
+        await page.getByLabel("State", { exact: true }).fill("window:4");
+        await page.keyboard.press("Enter");
+        await shows(page, "At window:4");
+        const texts = await fields(page);
+        const ask = async (fields) => {
+          const body = JSON.stringify({ inputs: texts, ...fields });
+          const headers = { "content-type": "application/json" };
+          return (await fetch(`${server.url}embed`, { method: "POST", headers, body })).json();
+        };
+        const mean = (vectors) => {
+          const all = vectors.flatMap((a, i) => vectors.slice(i + 1).map((b) => dot(a, b)));
+          return all.reduce((sum, v) => sum + v, 0) / all.length;
+        };
+        const long = [await ask({ state: "none" }), await ask({ state: "window:4" })].map((all) =>
+          mean(all.slice(6)),
+        );
+        assert.notEqual(long[0].toFixed(3), long[1].toFixed(3));
+        assert.ok(
+          (await verdict(page)).includes(long.map((v) => v.toFixed(3).replace("-", "−")).join(" → ")),
+          await verdict(page),
+        );
+        await page.getByLabel("State", { exact: true }).fill("window:0");
+        await page.keyboard.press("Enter");
+        await page.waitForSelector(".error");
+        const refused = await ask({ state: "window:0" });
+        assert.ok((await page.textContent(".error")).includes(refused.error), refused.error);
+      },
+    );
   });
 
   test("the command lines that it copies run as they are, and give the server's vectors", async () => {
