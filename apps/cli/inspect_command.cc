@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kInspectExamples =
     R"(The untouched model (temperature 1) is always measured beside the temperatures given. Models with states (Mamba-2) have no
-attention: state controls take the temperatures' place, and the states themselves are looked at over the tokens read. The
+attention: state controls take the temperatures' place, and the states themselves are looked at over the tokens read. Of
+models that give a vector for each token (ColBERT), those are measured: how alike they are within a text, and MaxSim. The
 input is read once and may be larger than memory; at most --sample texts of each length are kept and embedded.
 
 Examples:
@@ -25,6 +26,7 @@ Examples:
   treble inspect -t 0.8 --json - notes/ | python3 -m json.tool
   treble inspect -t 0.8 --labels label --html classes.html labelled.jsonl
   treble inspect --temperature 0.8 --html report.html corpus.jsonl
+  treble inspect -m models/colbert -t 0.8 --html tokens.html corpus.jsonl
   treble inspect -m models/mamba2 --training-length 128 --state window:128 \
     --state rri:0.9999,0.75 --html states.html long.jsonl)";
 
@@ -78,6 +80,18 @@ void InspectCommand::add_to(CLI::App& app) {
   command_
       ->add_option("--training-length", options_.training_length,
                    "Of Mamba-2, tokens of the texts it was trained on [the limit that its files state]")
+      ->type_name("N")
+      ->group(group);
+  command_
+      ->add_option(
+          "--output-kind", output_kind_,
+          "What is measured: dense (a vector a text) or multi-vector (the token vectors of documents: ColBERT, "
+          "BGE-M3) [dense, where the model gives it]")
+      ->type_name("KIND")
+      ->group(group);
+  command_
+      ->add_option("--max-sim-documents", options_.max_sim_documents,
+                   "Of token vectors: others of its length that each text is compared with by MaxSim, at most [32]")
       ->type_name("N")
       ->group(group);
   command_
@@ -139,6 +153,7 @@ InspectOptions InspectCommand::resolve() const {
   for (const auto& text : temperatures_) options.temperatures.push_back(Temperature::parse(text));
   for (const auto& text : states_) options.states.push_back(StateControl::parse(text));
   for (const auto& text : posts_) options.posts.push_back(PostSpec::parse(text));
+  if (!output_kind_.empty()) options.output = parse_output_kind(output_kind_);
   if (!layers_.empty() && layers_ != "all") options.layers = parse_layers(layers_);
   if (!queries_.empty()) options.queries = read_queries(queries_);
   if (!labels_.empty()) options.label_sample = label_sample_.value_or(kLabelSample);

@@ -34,6 +34,7 @@ class InspectCommand {
   std::vector<std::string> temperatures_;
   std::vector<std::string> states_;
   std::vector<std::string> posts_;
+  std::string output_kind_;
   ReportOutput output_;
   std::string layers_;
   std::string labels_;

@@ -16,6 +16,7 @@
 #include "treble/class_collapse.h"
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/output_options.h"
 #include "treble/post_transform.h"
 #include "treble/progress.h"
 #include "treble/sentence_encoder.h"
@@ -51,6 +52,13 @@ struct InspectOptions {
   std::vector<PostSpec> posts = {};
   /// Everything else about encoding; its temperature and its state control are ignored.
   EncodeOptions encode = {};
+  /// Which of the model's vectors are measured: dense, or the token vectors of texts read as documents (multi_vector;
+  /// CollapseReport::token_vectors). Unset: dense ones where the model gives them. Of token vectors neither fitted
+  /// steps nor queries nor labels are measured.
+  std::optional<OutputKind> output = {};
+  /// Of token vectors: how many others of its length each text, as the query, is compared with by MaxSim, at least 1;
+  /// drawn at random by `seed`; all of them where there are no more. Unset: 32.
+  std::optional<std::int64_t> max_sim_documents = {};
   /// Upper edges of the length buckets in tokens; the last bucket is open.
   std::vector<std::int64_t> bucket_edges = {32, 64, 128, 256, 512};
   /// The lengths in tokens at which the same texts are cut: topic held, length changed. Where no two texts reach the
@@ -75,9 +83,9 @@ struct InspectOptions {
   /// classes keep their shares), are measured by class, in `layers` and the final vectors: treble/class_collapse.h.
   /// Unset: labels are not looked at.
   std::optional<std::int64_t> label_sample = {};
-  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "probing layers", "probing states",
-  /// "encoding labelled texts", "measuring classes" (steps: texts, each once for each setting and length, counted over
-  /// all of them).
+  /// Stages "reading" (steps: texts, total unknown), then "encoding", "cutting", "comparing token vectors", "probing
+  /// layers", "probing states", "encoding labelled texts", "measuring classes" (steps: texts, each once for each
+  /// setting and length, counted over all of them).
   ProgressCallback progress = {};
   /// Heard after every chunk of texts that is read, and between micro-batches; ends the call with Error{interrupted}.
   std::stop_token stop = {};
@@ -107,6 +115,29 @@ struct GeometryEstimate {
   double isoscore = 0;           ///< 0: one direction, 1: all alike (Rudman et al., arXiv 2108.07344)
   double uniformity = 0;         ///< ln of the mean of exp(−2 ‖x − y‖²) over pairs; lower is more even
   std::vector<double> spectrum;  ///< shares of the variance along the principal axes, falling
+};
+
+/// How many directions carry the token vectors of the texts of a group, all laid together.
+struct TokenSpread {
+  std::int64_t vectors = 0;   ///< that were measured: all, or 65,536 of them, evenly spaced
+  double effective_rank = 0;  ///< as of GeometryEstimate; at most the dimensions, and vectors − 1
+  double isoscore = 0;        ///< as of GeometryEstimate
+};
+
+/// The token vectors of a multi-vector output (treble/multi_vector.h), as MaxSim compares them, of texts read as
+/// documents. Texts are resampled for all intervals.
+struct TokenVectorReport {
+  std::int64_t dim = 0;                ///< of a vector
+  std::int64_t max_sim_documents = 0;  ///< that each text was compared with, at most
+  /// [setting][bucket]: mean cosine between different vectors of one text, the mean over the texts that have two;
+  /// `pairs` are pairs of vectors of one text.
+  std::vector<std::vector<CosineEstimate>> token_cosine;
+  /// [setting][bucket]: MaxSim of one text as the query and another one of its bucket as the document, divided by the
+  /// query's vectors (−1 to 1 where vectors have length 1); `pairs` are those compared, (query, document).
+  std::vector<std::vector<CosineEstimate>> max_sim;
+  std::vector<std::vector<TokenSpread>> spread;               ///< [setting][bucket]
+  std::vector<std::vector<CosineEstimate>> cut_token_cosine;  ///< [setting][cut length]
+  std::vector<std::vector<CosineEstimate>> cut_max_sim;       ///< [setting][cut length]
 };
 
 /// In how many of the others' neighbour lists the texts of a group stand.
@@ -170,7 +201,8 @@ struct TextMap {
   std::vector<MapText> texts;                    ///< in the order of the buckets
 };
 
-/// The numbers behind the verdict.
+/// The numbers behind the verdict. Of token vectors they are about TokenVectorReport::token_cosine: how alike the
+/// vectors within a longer text are, beside those within a shorter one.
 struct CollapseFindings {
   bool compared = false;         ///< two buckets had enough texts
   std::size_t short_bucket = 0;  ///< index into CollapseReport::buckets
@@ -196,16 +228,19 @@ struct CollapseReport {
   /// the state controls', the first "none". Then the fitted steps, for which there is neither attention nor tokens nor
   /// a place on the map.
   std::vector<std::string> settings;
-  std::int64_t num_temperatures = 0;                       ///< how many of them are temperatures
-  std::vector<std::string> temperatures_canonical;         ///< of each temperature: Temperature::canonical
-  std::int64_t num_states = 0;                             ///< how many of them are state controls
-  std::vector<std::string> states_canonical;               ///< of each state control: StateControl::canonical
-  std::int64_t texts = 0;                                  ///< of the input
-  std::int64_t truncated_texts = 0;                        ///< longer than the model reads; they count by what was read
-  std::int64_t max_length = 0;                             ///< tokens the model reads at most
-  std::int64_t text_tokens = 0;                            ///< of all texts, special tokens and prompt included
-  std::int64_t read_tokens = 0;                            ///< of these, within max_length
-  std::vector<LengthBucket> buckets;                       ///< by length, shortest first
+  std::int64_t num_temperatures = 0;                ///< how many of them are temperatures
+  std::vector<std::string> temperatures_canonical;  ///< of each temperature: Temperature::canonical
+  std::int64_t num_states = 0;                      ///< how many of them are state controls
+  std::vector<std::string> states_canonical;        ///< of each state control: StateControl::canonical
+  std::int64_t texts = 0;                           ///< of the input
+  std::int64_t truncated_texts = 0;                 ///< longer than the model reads; they count by what was read
+  std::int64_t max_length = 0;                      ///< tokens the model reads at most
+  std::int64_t text_tokens = 0;                     ///< of all texts, special tokens and prompt included
+  std::int64_t read_tokens = 0;                     ///< of these, within max_length
+  std::vector<LengthBucket> buckets;                ///< by length, shortest first
+  /// Unset where dense vectors are measured; else bucket_cosine, cut_cosine, bucket_matrix, geometry, hubness, the
+  /// slope and the map are empty.
+  std::optional<TokenVectorReport> token_vectors;
   std::vector<std::vector<CosineEstimate>> bucket_cosine;  ///< [setting][bucket]
   std::vector<std::int64_t> cut_lengths;                   ///< in tokens; empty when no text is long enough
   std::int64_t shortest_cut_asked = 0;                     ///< InspectOptions::cut_lengths' shortest; 0: none
@@ -230,7 +265,8 @@ struct CollapseReport {
 
 /// Measures. Deterministic for a seed. Memory holds the samples, not the input: at most `sample` texts a bucket and a
 /// cut length. Throws what SentenceEncoder::encode throws, Error{invalid_argument} for options out of range, and
-/// Error{unsupported} before anything is read for a temperature without attention or a state control without states.
+/// Error{unsupported} before anything is read for a temperature without attention, a state control without states, an
+/// output that the model does not give, and for what is not measured of token vectors.
 TREBLE_API CollapseReport inspect_collapse(const SentenceEncoder& encoder, const InspectSource& texts,
                                            const InspectOptions& options);
 

@@ -14,7 +14,9 @@
 #include "treble/error.h"
 #include "treble/export.h"
 #include "treble/options.h"
+#include "treble/output_options.h"
 #include "treble/sentence_encoder.h"
+#include "treble/sparse.h"
 #include "treble/tokens.h"
 
 namespace treble {
@@ -65,6 +67,8 @@ struct Answer {
   Embeddings embeddings;       ///< as SentenceEncoder::encode returns them; empty where there is an error
   std::optional<Error> error;  ///< unset: the vectors are there
   RequestTiming timing;        ///< up to the error, where there is one
+  /// Of submit_sparse, as encode_sparse returns them, in the place of `embeddings`; unset where there is an error.
+  std::optional<SparseVectors> sparse = {};
 };
 
 /// How often a measure fell where.
@@ -151,6 +155,15 @@ class RequestQueue {
   /// The same with a callback, which is not called when this throws.
   TREBLE_API void submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options,
                                const SubmitOptions& submit_options, Callback callback);
+
+  /// As `submit`, for sparse vectors (encode_sparse, treble/sparse.h): Answer::sparse holds them. They share batches
+  /// with other sparse requests, not with dense ones; texts that the model reads by a table of weights pass no batch at
+  /// all.
+  TREBLE_API std::future<SparseVectors> submit_sparse(std::vector<std::string> texts, const OutputOptions& options = {},
+                                                      const SubmitOptions& submit_options = {});
+  /// The same with a callback, which is not called when this throws.
+  TREBLE_API void submit_sparse(std::vector<std::string> texts, const OutputOptions& options,
+                                const SubmitOptions& submit_options, Callback callback);
 
   /// Refuses new requests and returns when all accepted ones have been answered.
   TREBLE_API void drain();

@@ -14,6 +14,12 @@ namespace {
 constexpr double kSubstantialShare = 0.05;
 
 std::string about_unread(const CollapseReport& report, double unread) {
+  if (report.token_vectors) {
+    return fmt::format(
+        "{:.0f} % of the tokens are never read ({} of {} texts have more than {}): split such texts into documents of "
+        "their own, or raise the limit as far as the model reads",
+        100 * unread, report.truncated_texts, report.texts, report.max_length);
+  }
   return fmt::format(
       "{:.0f} % of the tokens are never read ({} of {} texts have more than {}): encode such texts in pieces "
       "(post step chunk-mean:{}), which gained most on labelled sets of long texts (docs/evidence.md)",
@@ -21,6 +27,10 @@ std::string about_unread(const CollapseReport& report, double unread) {
 }
 
 std::string_view about_temperature(const CollapseReport& report) {
+  if (report.findings.visible && report.token_vectors) {
+    return "A temperature below 1 spreads the token vectors of long texts, which need not make search better: judge it "
+           "with `treble sweep` on rankings of this kind before using it (docs/evidence.md)";
+  }
   if (report.findings.visible) {
     return "A temperature below 1 spreads long texts, which need not make search or classification better: judge it "
            "with `treble sweep` on labelled texts of this kind before using it (docs/evidence.md)";

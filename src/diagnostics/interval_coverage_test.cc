@@ -2,12 +2,15 @@
 // truth, which is known here.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <random>
 #include <vector>
 
 #include "diagnostics/length_slope.h"
 #include "diagnostics/pairwise_cosine.h"
+#include "diagnostics/token_similarity.h"
 
 namespace treble::internal {
 namespace {
@@ -57,6 +60,59 @@ TEST(IntervalCoverage, OfTheMeanCosineOfABucket) {
       SCOPED_TRACE(truth);
       SCOPED_TRACE(texts);
       expect_honest(covered, "mean cosine");
+    }
+  }
+}
+
+/// Texts of a few vectors about a topic of their own, beside what all texts share.
+struct TokenPopulation {
+  static constexpr std::int64_t kDim = 12;
+  static constexpr std::int64_t kVectors = 5;
+  double shared = 0;  ///< of the mean of all vectors from 0, along every axis
+
+  std::vector<float> draw(std::int64_t texts, std::uint64_t seed) const {
+    std::mt19937_64 generator(seed);
+    std::normal_distribution<double> normal;
+    std::vector<float> values;
+    std::vector<double> topic(kDim);
+    for (std::int64_t vector = 0; vector < texts * kVectors; ++vector) {
+      if (vector % kVectors == 0) std::generate(topic.begin(), topic.end(), [&] { return normal(generator); });
+      for (const double centre : topic) {
+        values.push_back(static_cast<float>((shared + centre + normal(generator)) / 4));
+      }
+    }
+    return values;
+  }
+
+  std::vector<CosineEstimate> measure(std::int64_t texts, std::uint64_t seed, int resamples) const {
+    const auto values = draw(texts, 1000 + seed);
+    std::vector<std::int64_t> offsets;
+    for (std::int64_t text = 0; text <= texts; ++text) offsets.push_back(text * kVectors);
+    const VectorSequences sequences{{values.data(), texts * kVectors, kDim}, offsets};
+    const auto in_turn = [](std::int64_t count, const std::function<void(std::int64_t)>& body) {
+      for (std::int64_t i = 0; i < count; ++i) body(i);
+    };
+    return {mean_token_cosine(sequences, {resamples, seed}),
+            mean_pair_score(max_sim_pairs(sequences, 8, seed, in_turn), {resamples, seed})};
+  }
+};
+
+TEST(IntervalCoverage, OfTokenVectorsWithinTextsAndBetween) {
+  for (const double shared : {0.0, 1.0}) {
+    const TokenPopulation population{.shared = shared};
+    const auto truth = population.measure(40000, 99, 0);
+    for (const std::int64_t texts : {30, 100}) {
+      std::vector<int> covered(2);
+      for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
+        const auto estimates = population.measure(texts, trial, kResamples);
+        for (std::size_t i = 0; i < 2; ++i) {
+          covered[i] += estimates[i].low <= truth[i].mean && truth[i].mean <= estimates[i].high ? 1 : 0;
+        }
+      }
+      SCOPED_TRACE(shared);
+      SCOPED_TRACE(texts);
+      expect_honest(covered[0], "token cosine");
+      expect_honest(covered[1], "MaxSim");
     }
   }
 }

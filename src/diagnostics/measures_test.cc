@@ -4,7 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <numeric>
 #include <random>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/json_file.h"
@@ -13,6 +17,7 @@
 #include "diagnostics/length_slope.h"
 #include "diagnostics/neighbors.h"
 #include "diagnostics/pairwise_cosine.h"
+#include "diagnostics/token_similarity.h"
 #include "diagnostics/token_statistics.h"
 
 namespace treble::internal {
@@ -147,6 +152,67 @@ TEST_F(Measures, TokenStatisticsEqualNumpy) {
   EXPECT_NEAR(token_statistics({equal.data(), 3, 2}).token_cosine, 1, 1e-12);
 }
 
+/// One after the other.
+void for_each_in_turn(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+  for (std::int64_t i = 0; i < count; ++i) body(i);
+}
+
+TEST_F(Measures, TokenVectorsOfTextsEqualNumpy) {
+  const std::vector<std::int64_t> offsets = {0, 4, 5, 5, 12, 20, 30};
+  const VectorSequences texts{vectors(), offsets};
+  const auto& wanted = expected_.at("token_vectors");
+  const CosineEstimate within = mean_token_cosine(texts, {200, 1});
+  EXPECT_NEAR(within.mean, wanted.at("token_cosine").get<double>(), 1e-12);
+  EXPECT_EQ(within.texts, 4) << "texts of one vector or none have no cosine";
+  EXPECT_EQ(within.pairs, 6 + 21 + 28 + 45);
+  EXPECT_LT(within.low, within.mean);
+  EXPECT_GT(within.high, within.mean);
+  for (const std::int64_t documents : {4, 32}) {
+    const auto pairs = max_sim_pairs(texts, documents, 1, for_each_in_turn);
+    ASSERT_EQ(pairs.size(), 5U * 4U) << "all of the five texts that have vectors with all others";
+    const CosineEstimate between = mean_pair_score(pairs, {200, 1});
+    EXPECT_NEAR(between.mean, wanted.at("max_sim").get<double>(), 1e-6);
+    EXPECT_EQ(between.texts, 5);
+    EXPECT_EQ(between.pairs, 20);
+    EXPECT_LT(between.low, between.mean);
+    EXPECT_GT(between.high, between.mean);
+  }
+  const TokenSpread spread = token_spread(vectors());
+  EXPECT_EQ(spread.vectors, kRows);
+  EXPECT_NEAR(spread.effective_rank, expected("effective_rank"), 1e-10);
+  EXPECT_NEAR(spread.isoscore, expected("isoscore"), 1e-10);
+}
+
+TEST_F(Measures, EveryTextIsAsOftenADocumentAsAQueryAndNeverItsOwn) {
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t i = 0; i <= kRows; ++i) offsets.push_back(i);
+  const VectorSequences texts{vectors(), offsets};
+  const auto pairs = max_sim_pairs(texts, 7, 3, for_each_in_turn);
+  std::vector<int> asked(kRows);
+  std::vector<int> found(kRows);
+  std::set<std::pair<std::int64_t, std::int64_t>> different;
+  for (const PairScore& pair : pairs) {
+    EXPECT_NE(pair.query, pair.document);
+    ++asked[static_cast<std::size_t>(pair.query)];
+    ++found[static_cast<std::size_t>(pair.document)];
+    different.emplace(pair.query, pair.document);
+    const auto a = vectors().row_span(pair.query);
+    const auto b = vectors().row_span(pair.document);
+    EXPECT_NEAR(pair.score, std::inner_product(a.begin(), a.end(), b.begin(), 0.0), 1e-5);
+  }
+  EXPECT_EQ(asked, std::vector<int>(kRows, 7));
+  EXPECT_EQ(found, std::vector<int>(kRows, 7));
+  EXPECT_EQ(different.size(), pairs.size());
+  const auto same = [&](std::uint64_t seed) {
+    const auto others = max_sim_pairs(texts, 7, seed, for_each_in_turn);
+    return std::equal(pairs.begin(), pairs.end(), others.begin(), [](const PairScore& a, const PairScore& b) {
+      return a.query == b.query && a.document == b.document;
+    });
+  };
+  EXPECT_TRUE(same(3));
+  EXPECT_FALSE(same(4));
+}
+
 TEST_F(Measures, AttentionEqualsNumpy) {
   std::vector<float> q = sequence(12 * 4, 11);
   std::vector<float> k = sequence(12 * 4, 13);
@@ -169,6 +235,21 @@ TEST_F(Measures, AttentionEqualsNumpy) {
   EXPECT_NEAR(filter_rate(attention, 12), wanted.at("filter_rate").get<double>(), 1e-4);
   EXPECT_NEAR(normalized_entropy(attention, 12), wanted.at("entropy").get<double>(), 1e-5);
   EXPECT_NEAR(filter_rate_bound(logits.standard_deviation(1.5), 12), wanted.at("bound").get<double>(), 1e-6);
+}
+
+TEST(Extremes, TokenVectorsThatAreNotThere) {
+  const std::vector<float> zeros(12);
+  const std::vector<std::vector<std::int64_t>> divisions = {{0}, {0, 0}, {0, 0, 0}, {0, 1}, {0, 1, 1}, {0, 4}};
+  for (const std::vector<std::int64_t>& offsets : divisions) {
+    const ConstMatrixView rows(zeros.data(), offsets.back(), 3);
+    const VectorSequences texts{rows, offsets};
+    const CosineEstimate within = mean_token_cosine(texts, {});
+    EXPECT_EQ(within.mean, 0) << "zeros are like nothing";
+    EXPECT_EQ(within.pairs, offsets.back() == 4 ? 6 : 0);
+    EXPECT_TRUE(max_sim_pairs(texts, 3, 1, for_each_in_turn).empty());
+    EXPECT_EQ(mean_pair_score({}, {}).pairs, 0);
+    EXPECT_EQ(token_spread(rows).effective_rank, 0);
+  }
 }
 
 TEST(Extremes, GiveNumbers) {

@@ -49,6 +49,13 @@ Json form(const GeometryEstimate& estimate) {
           {"spectrum", array(estimate.spectrum, number)}};
 }
 
+Json form(const TokenSpread& spread) {
+  const bool any = spread.vectors > 0;
+  return {{"vectors", spread.vectors},
+          {"effective_rank", any ? number(spread.effective_rank) : Json()},
+          {"isoscore", any ? number(spread.isoscore) : Json()}};
+}
+
 Json form(const HubnessEstimate& estimate) {
   const bool any = estimate.texts > 0;
   return {{"texts", estimate.texts},
@@ -212,6 +219,17 @@ Json form(const ClassMap& map) {
           {"texts", array(map.texts, text)}};
 }
 
+Json form(const std::optional<TokenVectorReport>& report) {
+  if (!report) return {};
+  return {{"dim", report->dim},
+          {"max_sim_documents", report->max_sim_documents},
+          {"token_cosine", table(report->token_cosine)},
+          {"max_sim", table(report->max_sim)},
+          {"spread", table(report->spread)},
+          {"cut_token_cosine", table(report->cut_token_cosine)},
+          {"cut_max_sim", table(report->cut_max_sim)}};
+}
+
 Json form(const std::optional<StateReport>& report) {
   if (!report) return {};
   return {{"positions", report->positions},
@@ -268,6 +286,7 @@ std::string to_json(const CollapseReport& report) {
       {"seed", report.seed},
       {"sample", report.sample},
       {"buckets", array(report.buckets, bucket)},
+      {"token_vectors", form(report.token_vectors)},
       {"bucket_cosine", table(report.bucket_cosine)},
       {"bucket_matrix", matrices(report)},
       {"cut_lengths", report.cut_lengths},

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -185,33 +186,80 @@ void append_layers(const CollapseReport& report, std::string& out) {
   append_table(report, {"tokens", "", {}}, rows, out);
 }
 
-void append_buckets(const CollapseReport& report, std::string& out) {
-  out += "\nMean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)\n";
+using CosineTable = std::vector<std::vector<CosineEstimate>>;
+
+void append_by_bucket(const CollapseReport& report, const CosineTable& table, std::string_view heading,
+                      std::string& out) {
+  out += fmt::format("\n{}\n", heading);
   std::vector<Row> rows;
   rows.reserve(report.buckets.size());
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
     const auto& range = report.buckets[bucket];
-    rows.push_back({bucket_name(range),
-                    fmt::format("{}/{}", report.bucket_cosine.front()[bucket].texts, range.texts_seen),
-                    column_cells(report.bucket_cosine, bucket)});
+    rows.push_back({bucket_name(range), fmt::format("{}/{}", table.front()[bucket].texts, range.texts_seen),
+                    column_cells(table, bucket)});
   }
   append_table(report, {"tokens", "sampled/seen", {}}, rows, out);
 }
 
-void append_cuts(const CollapseReport& report, std::string& out) {
-  if (report.cut_lengths.empty()) {
-    out += "\nNo text is long enough to be cut at different lengths, so there is nothing of the layers either.\n";
-    return;
-  }
-  out += fmt::format("\nThe same {} cut at each length: topic held, length changed\n",
-                     report.cut_texts == 1 ? std::string("text") : fmt::format("{} texts", report.cut_texts));
+void append_by_cut(const CollapseReport& report, const CosineTable& table, std::string_view of, std::string& out) {
+  out += fmt::format("\nThe same {} cut at each length: topic held, length changed{}\n",
+                     report.cut_texts == 1 ? std::string("text") : fmt::format("{} texts", report.cut_texts), of);
   std::vector<Row> rows;
   rows.reserve(report.cut_lengths.size());
   for (std::size_t cut = 0; cut < report.cut_lengths.size(); ++cut) {
-    rows.push_back({fmt::format("{}", report.cut_lengths[cut]), fmt::format("{}", report.cut_texts),
-                    column_cells(report.cut_cosine, cut)});
+    rows.push_back(
+        {fmt::format("{}", report.cut_lengths[cut]), fmt::format("{}", report.cut_texts), column_cells(table, cut)});
   }
   append_table(report, {"cut at", "texts", {}}, rows, out);
+}
+
+constexpr std::string_view kNoCuts =
+    "\nNo text is long enough to be cut at different lengths, so there is nothing of the layers either.\n";
+
+void append_text_vectors(const CollapseReport& report, std::string& out) {
+  append_by_bucket(
+      report, report.bucket_cosine,
+      "Mean cosine between different texts of one length (95 % bootstrap interval; lower is better spread)", out);
+  if (report.cut_lengths.empty()) {
+    out += kNoCuts;
+  } else {
+    append_by_cut(report, report.cut_cosine, "", out);
+  }
+  append_geometry(report, out);
+  append_hubness(report, out);
+}
+
+void append_spread(const CollapseReport& report, const TokenVectorReport& tokens, std::string& out) {
+  out += "\nEffective rank and IsoScore of all token vectors of a length (docs/diagnostics.md)\n";
+  std::vector<Row> rows;
+  for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
+    rows.push_back({bucket_name(report.buckets[bucket]), fmt::format("{}", tokens.spread.front()[bucket].vectors),
+                    texts_of(tokens.spread, [bucket](const auto& row) {
+                      const TokenSpread& spread = row[bucket];
+                      return spread.vectors == 0
+                                 ? std::string("–")
+                                 : fmt::format("{:.1f}, {:.3f}", spread.effective_rank, spread.isoscore);
+                    })});
+  }
+  append_table(report, {"tokens", "vectors", {}}, rows, out);
+}
+
+void append_token_vectors(const CollapseReport& report, const TokenVectorReport& tokens, std::string& out) {
+  append_by_bucket(
+      report, tokens.token_cosine,
+      "Mean cosine between the token vectors of one text (95 % bootstrap interval; lower is better spread)", out);
+  append_by_bucket(
+      report, tokens.max_sim,
+      fmt::format("MaxSim a query vector between different texts of one length, each with {} others at most",
+                  tokens.max_sim_documents),
+      out);
+  append_spread(report, tokens, out);
+  if (report.cut_lengths.empty()) {
+    out += kNoCuts;
+    return;
+  }
+  append_by_cut(report, tokens.cut_token_cosine, ", token vectors of one text", out);
+  append_by_cut(report, tokens.cut_max_sim, ", MaxSim", out);
 }
 
 std::string cell(const std::optional<Interval>& interval, double scale, int digits) {
@@ -308,10 +356,11 @@ std::string to_table(const CollapseReport& report) {
   }
   out += '\n';
   for (const std::string& sentence : report.advice) out += sentence + ".\n";
-  append_buckets(report, out);
-  append_cuts(report, out);
-  append_geometry(report, out);
-  append_hubness(report, out);
+  if (report.token_vectors) {
+    append_token_vectors(report, *report.token_vectors, out);
+  } else {
+    append_text_vectors(report, out);
+  }
   append_layers(report, out);
   out += state_table(report);
   append_classes(report, out);

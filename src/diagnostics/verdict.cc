@@ -32,6 +32,35 @@ std::optional<double> ratio_of(const CosineEstimate& longer, const CosineEstimat
 
 bool above(const CosineEstimate& a, const CosineEstimate& b) { return a.low > b.high; }
 
+/// What the verdict is about: the cosines between texts, or those between the token vectors within a text.
+const std::vector<Row>& by_bucket(const CollapseReport& report) {
+  return report.token_vectors ? report.token_vectors->token_cosine : report.bucket_cosine;
+}
+
+const std::vector<Row>& by_cut(const CollapseReport& report) {
+  return report.token_vectors ? report.token_vectors->cut_token_cosine : report.cut_cosine;
+}
+
+/// How the verdict begins, and what it compares.
+struct Wording {
+  const char* visible;
+  const char* small;
+  const char* less;
+  const char* unclear;
+  const char* compared;
+};
+
+constexpr Wording kBetweenTexts = {.visible = "Length collapse is visible",
+                                   .small = "No length collapse to speak of",
+                                   .less = "No length collapse here",
+                                   .unclear = "No length collapse is visible",
+                                   .compared = "texts of"};
+constexpr Wording kWithinTexts = {.visible = "Token vectors draw together with length",
+                                  .small = "Token vectors hardly draw together with length",
+                                  .less = "Token vectors do not draw together with length",
+                                  .unclear = "Token vectors are not seen to draw together with length",
+                                  .compared = "those within texts of"};
+
 std::string range(const LengthBucket& bucket) { return fmt::format("{} to {}", bucket.min_tokens, bucket.max_tokens); }
 
 std::string about_buckets(const CollapseReport& report) {
@@ -42,38 +71,49 @@ std::string about_buckets(const CollapseReport& report) {
     return fmt::format("Too few texts of different lengths to compare: at least {} are needed in two length buckets.",
                        kEnoughTexts);
   }
-  const CosineEstimate& shorter = report.bucket_cosine.front()[findings.short_bucket];
-  const CosineEstimate& longer = report.bucket_cosine.front()[findings.long_bucket];
-  const std::string which = fmt::format("texts of {} tokens", range(report.buckets[findings.long_bucket]));
-  const std::string other = fmt::format("texts of {} tokens", range(report.buckets[findings.short_bucket]));
+  const CosineEstimate& shorter = by_bucket(report).front()[findings.short_bucket];
+  const CosineEstimate& longer = by_bucket(report).front()[findings.long_bucket];
+  const Wording& words = report.token_vectors ? kWithinTexts : kBetweenTexts;
+  const auto named = [&](std::size_t bucket) {
+    return fmt::format("{} {} tokens", words.compared, range(report.buckets[bucket]));
+  };
+  const std::string which = named(findings.long_bucket);
+  const std::string other = named(findings.short_bucket);
   const std::string numbers =
       fmt::format("mean cosine {:.3f} [{:.3f}, {:.3f}] against {:.3f} [{:.3f}, {:.3f}]", longer.mean, longer.low,
                   longer.high, shorter.mean, shorter.low, shorter.high);
+  const auto sentence = [&](const char* begin, const std::string& how, const char* than) {
+    return fmt::format("{}: {} are {} similar to one another {} {} ({}).", begin, which, how, than, other, numbers);
+  };
   if (findings.visible) {
-    return findings.ratio ? fmt::format(
-                                "Length collapse is visible: {} are {:.1f} times as similar to one another as {} "
-                                "({}).",
-                                which, *findings.ratio, other, numbers)
-                          : fmt::format("Length collapse is visible: {} are more similar to one another than {} ({}).",
-                                        which, other, numbers);
+    return findings.ratio ? sentence(words.visible, fmt::format("{:.1f} times as", *findings.ratio), "as")
+                          : sentence(words.visible, "more", "than");
   }
   if (above(longer, shorter)) {
-    const std::string how =
-        findings.ratio ? fmt::format("{:.3f} times as", *findings.ratio) : std::string("hardly more");
-    return fmt::format("No length collapse to speak of: {} are {} similar to one another {} {} ({}).", which, how,
-                       findings.ratio ? "as" : "than", other, numbers);
+    return findings.ratio ? sentence(words.small, fmt::format("{:.3f} times as", *findings.ratio), "as")
+                          : sentence(words.small, "hardly more", "than");
   }
-  if (above(shorter, longer)) {
-    return fmt::format("No length collapse here: {} are less similar to one another than {} ({}).", which, other,
-                       numbers);
-  }
-  return fmt::format("No length collapse is visible: {} are not clearly more similar to one another than {} ({}).",
-                     which, other, numbers);
+  if (above(shorter, longer)) return sentence(words.less, "less", "than");
+  return sentence(words.unclear, "not clearly more", "than");
+}
+
+/// What the score makes of it. A longer document has more vectors to choose the nearest from, and so scores higher with
+/// anything.
+std::string about_max_sim(const CollapseReport& report) {
+  if (!report.token_vectors || !report.findings.compared) return {};
+  const Row& row = report.token_vectors->max_sim.front();
+  const CosineEstimate& shorter = row[report.findings.short_bucket];
+  const CosineEstimate& longer = row[report.findings.long_bucket];
+  return fmt::format(
+      " MaxSim between different texts is {:.3f} [{:.3f}, {:.3f}] a query vector among the longer ones, {:.3f} "
+      "[{:.3f}, "
+      "{:.3f}] among the shorter.",
+      longer.mean, longer.low, longer.high, shorter.mean, shorter.low, shorter.high);
 }
 
 std::string about_cuts(const CollapseReport& report) {
   if (report.cut_lengths.size() < 2 || report.cut_texts < kEnoughTexts) return {};
-  const Row& row = report.cut_cosine.front();
+  const Row& row = by_cut(report).front();
   std::string text =
       fmt::format(" The same {} texts cut at {} and at {} tokens: {:.3f} and {:.3f}", report.cut_texts,
                   report.cut_lengths.front(), report.cut_lengths.back(), row.front().mean, row.back().mean);
@@ -106,7 +146,7 @@ std::string about_settings(const CollapseReport& report) {
   if (!report.findings.compared) return {};
   std::string text;
   for (std::size_t t = 1; t < report.settings.size(); ++t) {
-    const Row& row = report.bucket_cosine[t];
+    const Row& row = by_bucket(report)[t];
     const char* how = std::cmp_less(t, report.num_temperatures) ? "At temperature"
                       : std::cmp_less(t, report.num_states)     ? "Under state control"
                                                                 : "After";
@@ -120,8 +160,8 @@ std::string about_settings(const CollapseReport& report) {
 
 CollapseFindings find_collapse(const CollapseReport& report) {
   CollapseFindings findings;
-  if (report.bucket_cosine.empty()) return findings;
-  const Row& row = report.bucket_cosine.front();
+  if (by_bucket(report).empty()) return findings;
+  const Row& row = by_bucket(report).front();
   std::optional<std::size_t> first;
   for (std::size_t bucket = 0; bucket < row.size(); ++bucket) {
     if (row[bucket].texts < kEnoughTexts) continue;
@@ -138,7 +178,7 @@ CollapseFindings find_collapse(const CollapseReport& report) {
       findings.ratio ? *findings.ratio >= kMinVisibleRatio : longer.mean - shorter.mean >= kMinVisibleDifference;
   findings.visible = above(longer, shorter) && substantial;
   if (findings.visible && report.cut_lengths.size() >= 2 && report.cut_texts >= kEnoughTexts) {
-    const Row& cuts = report.cut_cosine.front();
+    const Row& cuts = by_cut(report).front();
     // A difference that may be chance explains nothing.
     findings.explained_by_length =
         above(cuts.back(), cuts.front())
@@ -149,8 +189,8 @@ CollapseFindings find_collapse(const CollapseReport& report) {
 }
 
 std::string describe_collapse(const CollapseReport& report) {
-  return about_buckets(report) + about_cuts(report) + about_cut_lengths(report) + about_settings(report) +
-         describe_states(report);
+  return about_buckets(report) + about_max_sim(report) + about_cuts(report) + about_cut_lengths(report) +
+         about_settings(report) + describe_states(report);
 }
 
 }  // namespace treble::internal

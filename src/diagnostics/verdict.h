@@ -7,7 +7,8 @@
 
 namespace treble::internal {
 
-/// What the shortest and the longest bucket with enough texts show, and what the cut control says of it.
+/// What the shortest and the longest bucket with enough texts show, and what the cut control says of it: of texts, or
+/// where report.token_vectors is set, of the vectors within them.
 CollapseFindings find_collapse(const CollapseReport& report);
 
 /// A few sentences after `report.findings`: how much more alike long texts are than short ones, how much of that

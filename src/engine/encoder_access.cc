@@ -102,6 +102,24 @@ std::vector<std::int64_t> EncoderAccess::encode_batch(const SentenceEncoder& enc
   return non_finite;
 }
 
+std::vector<TokenWeights> EncoderAccess::weigh_batch(const SentenceEncoder& encoder, const BatchCall& call,
+                                                     bool all_threads) {
+  SentenceEncoder::Impl& model = *encoder.impl_;
+  std::vector<TokenWeights> weights;
+  model.pool.run([&](int slot) {
+    EncodeWorker& own = model.workers[static_cast<std::size_t>(slot)];
+    const Execution execution = all_threads ? model.on_all_threads(own) : Execution(own.kernels);
+    const ConstMatrixView hidden = model.encoder.run({.execution = execution,
+                                                      .workspace = own.layers,
+                                                      .temperatures = call.temperatures,
+                                                      .temper_position_bias = call.temper_position_bias,
+                                                      .state_controls = call.state_controls},
+                                                     call.batch);
+    weights = model.heads.sparse->run(execution, call.batch, hidden);
+  });
+  return weights;
+}
+
 SpanEmbeddings EncoderAccess::encode_spans(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                            const EncodeOptions& options, std::int64_t max_tokens) {
   return encoder.impl_->encode_spans(texts, options, max_tokens);

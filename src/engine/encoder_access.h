@@ -15,9 +15,11 @@
 #include "engine/model_folder.h"
 #include "layers/attention_observer.h"
 #include "pooling/module_chain.h"
+#include "pooling/sparse_head.h"
 #include "tokenizer/tokenized_text.h"
 #include "tokenizer/tokenizer.h"
 #include "treble/error.h"
+#include "treble/outputs.h"
 #include "treble/reranker.h"
 #include "treble/sentence_encoder.h"
 #include "treble/sparse.h"
@@ -28,6 +30,9 @@ namespace treble::internal {
 class CallWatch;
 class Encoder;
 class PairTemplate;
+
+/// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
+enum class Batching { fastest, repeatable };
 
 /// What texts are filled up with, behind their last token.
 struct TokenExpansion {
@@ -77,6 +82,12 @@ struct BatchCall {
 struct SpanEmbeddings {
   Embeddings embeddings;          ///< a row a span, in the order of the texts; token_counts are of the texts
   std::vector<std::size_t> ends;  ///< [texts]: the spans of text i end before this row
+};
+
+/// A text that was read by a table of weights.
+struct WeighedQuery {
+  TokenWeights weights;
+  TokenCount tokens;
 };
 
 /// Texts whose vectors are wanted after some of the layers.
@@ -137,9 +148,14 @@ struct EncoderAccess {
   static std::string decode(const SentenceEncoder& encoder, std::span<const std::int32_t> ids,
                             bool skip_special_tokens);
 
-  /// Sparse vectors of queries, of a model that reads them by a table. Throws what encode throws for texts.
-  static SparseVectors read_queries(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                                    const EncodeOptions& options, std::optional<std::int64_t> max_active_dims);
+  /// Query `index` of a call, of a model that reads them by a table, behind its prompt. Throws what encode throws for
+  /// texts.
+  static WeighedQuery read_query(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
+                                 std::int64_t index, const EncodeOptions& options);
+
+  /// As encode_batch, of a model with a sparse output: the weights of each sequence, which may have a NaN. The targets
+  /// of the call mean nothing.
+  static std::vector<TokenWeights> weigh_batch(const SentenceEncoder& encoder, const BatchCall& call, bool all_threads);
 
   /// Waits for one of the model's threads to be free and carries the batch through the model on this one, with those
   /// that have nothing to do where `all_threads`. Returns the sequences whose vectors are not finite; the others' are
@@ -151,6 +167,10 @@ struct EncoderAccess {
   /// slower.
   static Embeddings encode_repeatably(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                       const EncodeOptions& options);
+
+  /// See treble/outputs.h; repeatable: as of encode_repeatably.
+  static Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                std::span<const OutputKind> kinds, const OutputOptions& options, Batching batching);
 
   /// Late chunking (arXiv 2409.04701): every text is read whole, and its tokens are pooled in spans of about equal
   /// length, of `max_tokens` at most. A text of one span has the vector of encode. Throws what encode throws, and

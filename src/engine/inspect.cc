@@ -13,11 +13,14 @@
 #include "diagnostics/verdict.h"
 #include "engine/class_inspection.h"
 #include "engine/encoder_access.h"
+#include "engine/output_collector.h"
 #include "engine/state_inspection.h"
 #include "engine/text_map.h"
 #include "engine/text_sample.h"
+#include "engine/token_inspection.h"
 #include "engine/vector_measures.h"
 #include "treble/collapse_report.h"
+#include "treble/outputs.h"
 #include "treble/provenance.h"
 
 namespace treble {
@@ -49,12 +52,33 @@ std::vector<std::string_view> evenly_spaced(const std::vector<std::string_view>&
   return chosen;
 }
 
+/// Which of the model's vectors are measured. Throws Error{unsupported} for what has no measures.
+OutputKind measured_output(const SentenceEncoder& encoder, const InspectOptions& options) {
+  const auto& outputs = encoder.info().outputs;
+  const auto gives = [&](OutputKind kind) { return std::find(outputs.begin(), outputs.end(), kind) != outputs.end(); };
+  const bool tokens_alone = !gives(OutputKind::dense) && gives(OutputKind::multi_vector);
+  const OutputKind kind = options.output.value_or(tokens_alone ? OutputKind::multi_vector : OutputKind::dense);
+  if (kind == OutputKind::sparse) {
+    fail(ErrorCode::unsupported, "sparse vectors have no measures of collapse; InspectOptions::output is dense or {}",
+         to_string(OutputKind::multi_vector));
+  }
+  return kind;
+}
+
 class Inspection {
  public:
   Inspection(const SentenceEncoder& encoder, const InspectOptions& options)
-      : encoder_(encoder), options_(options), recurrent_(EncoderAccess::is_recurrent(encoder)) {
+      : encoder_(encoder),
+        options_(options),
+        output_(measured_output(encoder, options)),
+        recurrent_(EncoderAccess::is_recurrent(encoder)) {
     check_options();
     choose_settings();
+    if (output_ == OutputKind::multi_vector) {
+      // Counted, cut and probed is what its vectors are of: with the mark and the limit of documents.
+      options_.encode = reading_options(encoder_, {.encode = options_.encode});
+      token_vectors_.emplace(encoder_, options_, [this](auto stage, auto steps) { advance(stage, steps); });
+    }
     layers_.resize(static_cast<std::size_t>(encoder_.info().num_layers));
     std::iota(layers_.begin(), layers_.end(), 0);
     if (options_.layers) layers_ = *options_.layers;
@@ -73,8 +97,13 @@ class Inspection {
     }
     TextMapBuilder map(texts_, options_.neighbors);
     for (std::size_t t = 0; t < settings_.size(); ++t) {
-      measure_sample(t, map);
-      measure_cuts(t);
+      if (token_vectors_) {
+        token_vectors_->measure(texts_, ends_, encode_options(t));
+        token_vectors_->measure_cuts(sample_.cuts, report_.cut_lengths, encode_options(t));
+      } else {
+        measure_sample(t, map);
+        measure_cuts(t);
+      }
       probe_layers(t);
       if (states_) states_->measure(encode_options(t), [this](auto steps) { advance("probing states", steps); });
       if (classes_) classes_->measure(encode_options(t), [this](auto stage, auto steps) { advance(stage, steps); });
@@ -82,7 +111,11 @@ class Inspection {
     measure_posts();
     if (classes_) report_.classes = classes_->take(report_.settings);
     if (states_) report_.states = states_->take();
-    report_.map = map.take();
+    if (token_vectors_) {
+      report_.token_vectors = token_vectors_->take();
+    } else {
+      report_.map = map.take();
+    }
     report_.findings = find_collapse(report_);
     report_.verdict = describe_collapse(report_);
     report_.advice = collapse_advice(report_);
@@ -105,7 +138,11 @@ class Inspection {
     for (const auto& state : options_.states) {
       if (!state.is_identity()) settings_.push_back({{}, state});
     }
-    for (std::size_t t = 1; t < settings_.size(); ++t) encoder_.validate(encode_options(t));
+    // The first is what encoding would refuse anyway, but for token vectors it is known before anything is read.
+    const bool multi_vector = output_ == OutputKind::multi_vector;
+    for (std::size_t t = multi_vector ? 0 : 1; t < settings_.size(); ++t) {
+      validate_outputs(encoder_, {&output_, 1}, {.encode = encode_options(t)});
+    }
   }
 
   void check_options() const {
@@ -116,6 +153,13 @@ class Inspection {
     at_least("bootstrap (resamples)", options_.bootstrap, 0);
     at_least("probe_texts", options_.probe_texts, 1);
     at_least("neighbors", options_.neighbors, 1);
+    at_least("max_sim_documents (that each text is compared with)", options_.max_sim_documents.value_or(1), 1);
+    if (options_.max_sim_documents && output_ != OutputKind::multi_vector) {
+      fail(ErrorCode::invalid_argument,
+           "InspectOptions::max_sim_documents {} is of token vectors, and this inspection is of dense ones; leave it "
+           "out",
+           *options_.max_sim_documents);
+    }
     at_least("label_sample (labelled texts)", options_.label_sample.value_or(2), 2);
     at_least("training_length (tokens)", options_.training_length.value_or(1), 1);
     if (options_.training_length && !recurrent_) {
@@ -134,7 +178,7 @@ class Inspection {
     report_.model = encoder_.info().name;
     EncodeOptions untouched = options_.encode;
     untouched.state = {};
-    report_.provenance = provenance_json(encoder_, untouched);
+    report_.provenance = provenance_json(encoder_, output_, {.encode = untouched});
     report_.baked_temperature = encoder_.info().baked_temperature;
     report_.texts = sample_.texts;
     report_.truncated_texts = sample_.truncated_texts;
@@ -167,7 +211,8 @@ class Inspection {
     const auto lengths = report_.cut_lengths.size();
     const auto probed =
         layers_.empty() ? 0 : std::min(sample_.cuts.size(), static_cast<std::size_t>(options_.probe_texts));
-    work_ = settings_.size() * (texts_.size() + options_.queries.size() + lengths * (sample_.cuts.size() + probed));
+    const std::size_t encoded = texts_.size() + options_.queries.size() + lengths * sample_.cuts.size();
+    work_ = settings_.size() * ((token_vectors_ ? TokenInspection::steps(encoded) : encoded) + lengths * probed);
   }
 
   EncodeOptions encode_options(std::size_t t) const {
@@ -282,7 +327,8 @@ class Inspection {
   }
 
   const SentenceEncoder& encoder_;
-  const InspectOptions& options_;
+  InspectOptions options_;
+  OutputKind output_;
   bool recurrent_;
   std::vector<Setting> settings_;
   std::vector<std::int64_t> layers_;
@@ -292,6 +338,7 @@ class Inspection {
   Spectrum axes_;                   ///< of the untouched model
   std::optional<ClassInspection> classes_;
   std::optional<StateInspection> states_;
+  std::optional<TokenInspection> token_vectors_;
   /// Of the untouched model, kept for the fitted steps.
   Embeddings untouched_;
   std::vector<Embeddings> untouched_cuts_;  ///< [cut length]

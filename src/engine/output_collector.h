@@ -31,11 +31,17 @@ class OutputCollector {
   virtual void take(const Execution& execution, const PackedBatch& batch, ConstMatrixView hidden) = 0;
 };
 
+/// Who looks on, and how texts are put into batches.
+struct Collection {
+  std::span<OutputCollector* const> collectors;
+  Batching batching = Batching::fastest;
+};
+
 /// Carries the texts, tokenized in whatever way, through the model once and shows the hidden states of each batch to
 /// every collector. Throws what SentenceEncoder::encode throws for the temperature, for tokens and for a stop, and what
 /// the collectors throw.
 void collect_outputs(const SentenceEncoder& encoder, std::span<const TokenizedText> texts, const EncodeOptions& options,
-                     std::span<OutputCollector* const> collectors, CallWatch& watch);
+                     const Collection& collection, CallWatch& watch);
 
 /// EncodeOptions of a call for outputs: with the prompt of its role, where it names none.
 EncodeOptions encode_options(const OutputOptions& options);
@@ -46,6 +52,10 @@ EncodeOptions reading_options(const SentenceEncoder& encoder, const OutputOption
 
 /// What the texts are, of a model that reads queries and documents in different ways, or where a call says so.
 std::optional<TextRole> role_that_matters(const SentenceEncoder& encoder, const OutputOptions& options);
+
+/// Whether the texts of a call for sparse vectors are queries that a table of weights reads, without the layers. Throws
+/// Error{invalid_argument} where neither the call nor the model says which.
+bool reads_by_table(const SentenceEncoder& encoder, const OutputOptions& options);
 
 /// How many weights of a text are kept; unset: all.
 std::optional<std::int64_t> max_active_dims(const SentenceEncoder& encoder, const OutputOptions& options);

@@ -61,16 +61,6 @@ void check_dense_options(std::span<const OutputKind> kinds, const EncodeOptions&
        options.normalize ? "normalize" : "dimensions", to_string(kinds.front()));
 }
 
-/// Whether the texts of a call are queries that a table reads, without the layers.
-bool reads_by_table(const OutputHeads& heads, const OutputOptions& options) {
-  if (!heads.queries) return false;
-  const auto role = options.role ? options.role : heads.default_role;
-  if (role) return *role == TextRole::query;
-  fail(ErrorCode::invalid_argument,
-       "the model reads queries and documents in ways of their own, and names neither as the default: set "
-       "OutputOptions::role (--role)");
-}
-
 /// What acts on layers would be without effect.
 void check_table_options(const EncodeOptions& options, const std::string& model) {
   if (!options.temperature.is_identity() || !options.state.is_identity()) {
@@ -93,31 +83,54 @@ const MultiVectorHead* head_by_role(const OutputHeads& heads) {
 
 }  // namespace
 
-SparseVectors EncoderAccess::read_queries(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                                          const EncodeOptions& options, std::optional<std::int64_t> max_active_dims) {
-  SentenceEncoder::Impl& model = *encoder.impl_;
-  const std::string prompt = model.resolve_prompt(options);
+WeighedQuery EncoderAccess::read_query(const SentenceEncoder& encoder, const CallPlan& plan, std::string_view text,
+                                       std::int64_t index, const EncodeOptions& options) {
+  try {
+    auto query =
+        encoder.impl_->heads.queries->read(plan.prompt + std::string(text), options.max_length, options.truncation);
+    return {std::move(query.weights), {query.tokens, query.used}};
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
+                {.text_index = index, .file = error.file()});
+  }
+}
+
+namespace {
+
+/// Sparse vectors of queries, of a model that reads them by a table.
+SparseVectors read_queries(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                           const CallPlan& plan, const OutputOptions& options) {
+  const auto& model = EncoderAccess::implementation(encoder);
+  const EncodeOptions encode = encode_options(options);
+  const auto kept = max_active_dims(encoder, options);
   std::vector<TokenWeights> rows(texts.size());
   SparseVectors result;
   result.token_counts.resize(texts.size());
-  CallWatch watch(options, std::ssize(texts));
-  model.pool.parallel_for(std::ssize(texts), [&](std::int64_t index, int) {
+  CallWatch watch(encode, std::ssize(texts));
+  EncoderAccess::parallel_for(encoder, std::ssize(texts), [&](std::int64_t index) {
     watch.check();
     const auto i = static_cast<std::size_t>(index);
-    try {
-      auto query = model.heads.queries->read(prompt + std::string(texts[i]), options.max_length, options.truncation);
-      if (max_active_dims) keep_largest(*max_active_dims, query.weights);
-      rows[i] = std::move(query.weights);
-      result.token_counts[i] = {query.tokens, query.used};
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("text {}: {}", index, error.what()),
-                  {.text_index = index, .file = error.file()});
-    }
+    WeighedQuery query = EncoderAccess::read_query(encoder, plan, texts[i], index, encode);
+    if (kept) keep_largest(*kept, query.weights);
+    rows[i] = std::move(query.weights);
+    result.token_counts[i] = query.tokens;
     watch.add(1);
   });
   watch.finish();
   put_together(rows, model.heads.sparse->dim(), result);
   return result;
+}
+
+}  // namespace
+
+bool internal::reads_by_table(const SentenceEncoder& encoder, const OutputOptions& options) {
+  const OutputHeads& heads = EncoderAccess::implementation(encoder).heads;
+  if (!heads.queries) return false;
+  const auto role = options.role ? options.role : heads.default_role;
+  if (role) return *role == TextRole::query;
+  fail(ErrorCode::invalid_argument,
+       "the model reads queries and documents in ways of their own, and names neither as the default: set "
+       "OutputOptions::role (--role)");
 }
 
 CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const OutputKind> kinds,
@@ -131,7 +144,7 @@ CallPlan internal::plan_outputs(const SentenceEncoder& encoder, std::span<const 
          *options.max_active_dims);
   }
   const EncodeOptions encode = reading_options(encoder, options);
-  if (reads_by_table(model.heads, options)) {
+  if (reads_by_table(encoder, options)) {
     check_table_options(encode, model.info.name);
     CallPlan plan;
     plan.prompt = model.resolve_prompt(encode);
@@ -170,15 +183,13 @@ EncodeOptions internal::encode_options(const OutputOptions& options) {
   return encode;
 }
 
-Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
-                       std::span<const OutputKind> kinds, const OutputOptions& options) {
+Outputs EncoderAccess::encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                                      std::span<const OutputKind> kinds, const OutputOptions& options,
+                                      Batching batching) {
   auto& model = EncoderAccess::implementation(encoder);
   const CallPlan plan = plan_outputs(encoder, kinds, options);
   const EncodeOptions encode = encode_options(options);
-  if (reads_by_table(model.heads, options)) {
-    return {.dense = {},
-            .sparse = EncoderAccess::read_queries(encoder, texts, encode, max_active_dims(encoder, options))};
-  }
+  if (reads_by_table(encoder, options)) return {.sparse = read_queries(encoder, texts, plan, options)};
   CallWatch watch(encode, std::ssize(texts));
   const auto tokenized = model.tokenize(texts, plan, &watch);
   std::vector<OutputCollector*> collectors;
@@ -194,7 +205,7 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
     const TextRole role = options.role.value_or(TextRole::document);
     collectors.push_back(&multi_vector.emplace(*model.heads.multi_vector, role, encode.temperature, texts.size()));
   }
-  if (!texts.empty()) collect_outputs(encoder, tokenized, encode, collectors, watch);
+  if (!texts.empty()) collect_outputs(encoder, tokenized, encode, {collectors, batching}, watch);
   Outputs outputs;
   if (dense) {
     outputs.dense = std::move(dense->result());
@@ -209,6 +220,11 @@ Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::stri
     outputs.multi_vector->token_counts = token_counts(tokenized);
   }
   return outputs;
+}
+
+Outputs encode_outputs(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
+                       std::span<const OutputKind> kinds, const OutputOptions& options) {
+  return EncoderAccess::encode_outputs(encoder, texts, kinds, options, Batching::fastest);
 }
 
 void validate_outputs(const SentenceEncoder& encoder, std::span<const OutputKind> kinds, const OutputOptions& options) {

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <new>
 
+#include "base/required.h"
 #include "batch/batch_packer.h"
+#include "engine/output_collector.h"
+#include "engine/sentence_encoder_impl.h"
+#include "engine/sparse_collector.h"
 
 namespace treble::internal {
 
@@ -30,7 +34,43 @@ TokenizedText tokenize_item(const SentenceEncoder& encoder, const QueuedRequest&
   return EncoderAccess::take_token_ids(encoder, plan, std::get<std::vector<TokenIds>>(request.items)[index], number);
 }
 
+/// Sparse vectors of texts that are read by the layers; those of the others are there.
+void weigh_together(const SentenceEncoder& encoder, std::span<BatchItem> items, bool all_threads) {
+  PackedBatch batch;
+  std::vector<Temperature> temperatures;
+  std::vector<StateControl> state_controls;
+  std::vector<BatchItem*> read;
+  for (BatchItem& item : items) {
+    if (required(item.request->sparse).by_table) continue;
+    append(item.tokens, item.text, batch);
+    temperatures.push_back(item.request->options.temperature);
+    state_controls.push_back(item.request->options.state);
+    read.push_back(&item);
+  }
+  if (read.empty()) return;
+  auto weights =
+      EncoderAccess::weigh_batch(encoder,
+                                 {.batch = batch,
+                                  .temperatures = temperatures,
+                                  .temper_position_bias = items.front().request->options.temper_position_bias,
+                                  .state_controls = state_controls,
+                                  .targets = {}},
+                                 all_threads);
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    BatchItem& item = *read[i];
+    SparseRequest& sparse = required(item.request->sparse);
+    if (!all_finite(weights[i])) {
+      item.error =
+          non_finite_vector(item.text, batch.length(static_cast<std::int64_t>(i)), item.request->options.temperature);
+      continue;
+    }
+    if (sparse.max_active_dims) keep_largest(*sparse.max_active_dims, weights[i]);
+    sparse.rows[static_cast<std::size_t>(item.text)] = std::move(weights[i]);
+  }
+}
+
 void encode_together(const SentenceEncoder& encoder, std::span<BatchItem> items, bool all_threads) {
+  if (items.front().request->sparse) return weigh_together(encoder, items, all_threads);
   PackedBatch batch;
   std::vector<Temperature> temperatures;
   std::vector<StateControl> state_controls;
@@ -102,11 +142,47 @@ void RequestWatch::advance(Clock::time_point now) {
   if (tokenizing == 0 && computing == 0) timing_.wait_seconds += seconds;
 }
 
+namespace {
+
+CallPlan plan_of(const SentenceEncoder& encoder, QueuedRequest& request) {
+  if (std::holds_alternative<std::vector<TokenIds>>(request.items)) {
+    return EncoderAccess::plan_token_ids(encoder, request.options);
+  }
+  if (!request.sparse) return EncoderAccess::plan(encoder, request.options);
+  SparseRequest& sparse = *request.sparse;
+  constexpr OutputKind kSparse = OutputKind::sparse;
+  CallPlan plan = plan_outputs(encoder, {&kSparse, 1}, sparse.options);
+  sparse.by_table = reads_by_table(encoder, sparse.options);
+  sparse.max_active_dims = max_active_dims(encoder, sparse.options);
+  sparse.dim = EncoderAccess::implementation(encoder).heads.sparse->dim();
+  sparse.rows.resize(request.size());
+  return plan;
+}
+
+/// Text `index`, which is done with that.
+void read_by_table(const SentenceEncoder& encoder, QueuedRequest& request, std::size_t index) {
+  SparseRequest& sparse = required(request.sparse);
+  const std::string& text = std::get<std::vector<std::string>>(request.items)[index];
+  WeighedQuery query =
+      EncoderAccess::read_query(encoder, request.plan, text, static_cast<std::int64_t>(index), request.options);
+  if (sparse.max_active_dims) keep_largest(*sparse.max_active_dims, query.weights);
+  sparse.rows[index] = std::move(query.weights);
+  request.result.token_counts[index] = query.tokens;
+}
+
+}  // namespace
+
+SparseVectors take_sparse(QueuedRequest& request) {
+  SparseVectors vectors;
+  const SparseRequest& sparse = required(request.sparse);
+  put_together(sparse.rows, sparse.dim, vectors);
+  vectors.token_counts = std::move(request.result.token_counts);
+  return vectors;
+}
+
 void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std::size_t begin, std::size_t end) {
   if (begin == 0) {
-    const bool are_ids = std::holds_alternative<std::vector<TokenIds>>(request.items);
-    request.plan = are_ids ? EncoderAccess::plan_token_ids(encoder, request.options)
-                           : EncoderAccess::plan(encoder, request.options);
+    request.plan = plan_of(encoder, request);
     request.result.count = static_cast<std::int64_t>(request.size());
     request.result.dim = request.plan.dim;
     request.result.values.resize(request.size() * static_cast<std::size_t>(request.plan.dim));
@@ -114,6 +190,10 @@ void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std:
     request.tokenized.resize(request.size());
   }
   for (std::size_t i = begin; i < end; ++i) {
+    if (request.sparse && request.sparse->by_table) {
+      read_by_table(encoder, request, i);
+      continue;
+    }
     TokenizedText text = tokenize_item(encoder, request, i);
     request.result.token_counts[i] = {static_cast<std::int64_t>(text.num_tokens),
                                       static_cast<std::int64_t>(text.ids.size())};

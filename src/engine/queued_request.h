@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "engine/encoder_access.h"
+#include "pooling/sparse_head.h"
 #include "tokenizer/tokenized_text.h"
 #include "treble/request_queue.h"
 #include "treble/tokens.h"
@@ -49,6 +50,17 @@ class RequestWatch {
   RequestTiming timing_;             ///< up to changed_
 };
 
+/// What a request for sparse vectors has beside others.
+struct SparseRequest {
+  OutputOptions options;
+
+  // Made with the plan.
+  bool by_table = false;                        ///< read without the layers
+  std::optional<std::int64_t> max_active_dims;  ///< weights kept of a text
+  std::int64_t dim = 0;
+  std::vector<TokenWeights> rows;  ///< [text], each written by who has the text
+};
+
 struct QueuedRequest {
   using Clock = RequestWatch::Clock;
 
@@ -56,6 +68,7 @@ struct QueuedRequest {
 
   RequestItems items;
   EncodeOptions options;
+  std::optional<SparseRequest> sparse;  ///< unset: dense vectors are wanted
   std::optional<Clock::time_point> deadline;
   RequestQueue::Callback callback;
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
@@ -83,6 +96,9 @@ std::int64_t estimate_tokens(const RequestItems& items, std::size_t index, std::
 /// first. Throws what encode throws.
 void tokenize_texts(const SentenceEncoder& encoder, QueuedRequest& request, std::size_t begin, std::size_t end);
 
+/// The sparse vectors of a request whose texts are all done.
+SparseVectors take_sparse(QueuedRequest& request);
+
 /// A text on its way through the model.
 struct BatchItem {
   std::shared_ptr<QueuedRequest> request;
@@ -91,7 +107,8 @@ struct BatchItem {
   std::optional<Error> error;
 };
 
-/// Carries the texts through the model as one batch, into their requests' results. Never throws: an error is noted with
+/// Carries the texts, which all want the same kind of vectors, through the model as one batch, into their requests'
+/// results. Never throws: an error is noted with
 /// the texts that have it, for which others are not to blame.
 void encode_items(const SentenceEncoder& encoder, std::span<BatchItem> items, bool all_threads) noexcept;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/required.h"
 #include "engine/queue_metrics.h"
 #include "engine/request_queue_impl.h"
 
@@ -31,21 +32,28 @@ RequestQueueOptions resolve(RequestQueueOptions options, int model_threads) {
 }
 
 /// A callback, and the future that it answers.
+template <typename Vectors>
 struct Promised {
   RequestQueue::Callback callback;
-  std::future<Embeddings> future;
+  std::future<Vectors> future;
 };
 
-Promised make_promise() {
-  const auto promise = std::make_shared<std::promise<Embeddings>>();
-  const auto keep = [promise](Answer answer) {
+/// `vectors_of`: those of an answer without an error.
+template <typename Vectors, typename VectorsOf>
+Promised<Vectors> make_promise(const VectorsOf& vectors_of) {
+  const auto promise = std::make_shared<std::promise<Vectors>>();
+  const auto keep = [promise, vectors_of](Answer answer) {
     if (answer.error) {
       promise->set_exception(std::make_exception_ptr(*answer.error));
     } else {
-      promise->set_value(std::move(answer.embeddings));
+      promise->set_value(std::move(vectors_of(answer)));
     }
   };
   return {keep, promise->get_future()};
+}
+
+Promised<Embeddings> promise_embeddings() {
+  return make_promise<Embeddings>([](Answer& answer) -> Embeddings& { return answer.embeddings; });
 }
 
 }  // namespace
@@ -71,9 +79,11 @@ RequestQueue::Impl::~Impl() {
 }
 
 void RequestQueue::Impl::submit(RequestItems items, const EncodeOptions& encode_options,
-                                const SubmitOptions& submit_options, Callback callback) {
+                                const SubmitOptions& submit_options, Callback callback,
+                                std::optional<SparseRequest> sparse) {
   const auto request = std::make_shared<QueuedRequest>();
   request->items = std::move(items);
+  request->sparse = std::move(sparse);
   request->options = encode_options;
   request->deadline = submit_options.deadline;
   request->callback = std::move(callback);
@@ -181,7 +191,7 @@ RequestQueue::~RequestQueue() = default;
 
 std::future<Embeddings> RequestQueue::submit(std::vector<std::string> texts, const EncodeOptions& options,
                                              const SubmitOptions& submit_options) {
-  Promised promised = make_promise();
+  auto promised = promise_embeddings();
   submit(std::move(texts), options, submit_options, std::move(promised.callback));
   return std::move(promised.future);
 }
@@ -193,7 +203,7 @@ void RequestQueue::submit(std::vector<std::string> texts, const EncodeOptions& o
 
 std::future<Embeddings> RequestQueue::submit_token_ids(std::vector<TokenIds> lists, const EncodeOptions& options,
                                                        const SubmitOptions& submit_options) {
-  Promised promised = make_promise();
+  auto promised = promise_embeddings();
   submit_token_ids(std::move(lists), options, submit_options, std::move(promised.callback));
   return std::move(promised.future);
 }
@@ -205,7 +215,7 @@ void RequestQueue::submit_token_ids(std::vector<TokenIds> lists, const EncodeOpt
 
 std::future<Embeddings> RequestQueue::submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options,
                                                    const SubmitOptions& submit_options) {
-  Promised promised = make_promise();
+  auto promised = promise_embeddings();
   submit_pairs(std::move(pairs), options, submit_options, std::move(promised.callback));
   return std::move(promised.future);
 }
@@ -213,6 +223,19 @@ std::future<Embeddings> RequestQueue::submit_pairs(std::vector<OwnedTextPair> pa
 void RequestQueue::submit_pairs(std::vector<OwnedTextPair> pairs, const EncodeOptions& options,
                                 const SubmitOptions& submit_options, Callback callback) {
   impl_->submit(std::move(pairs), options, submit_options, std::move(callback));
+}
+
+std::future<SparseVectors> RequestQueue::submit_sparse(std::vector<std::string> texts, const OutputOptions& options,
+                                                       const SubmitOptions& submit_options) {
+  auto promised = make_promise<SparseVectors>([](Answer& answer) -> SparseVectors& { return required(answer.sparse); });
+  submit_sparse(std::move(texts), options, submit_options, std::move(promised.callback));
+  return std::move(promised.future);
+}
+
+void RequestQueue::submit_sparse(std::vector<std::string> texts, const OutputOptions& options,
+                                 const SubmitOptions& submit_options, Callback callback) {
+  impl_->submit(std::move(texts), options.encode, submit_options, std::move(callback),
+                SparseRequest{.options = options, .max_active_dims = {}, .rows = {}});
 }
 
 void RequestQueue::drain() { impl_->drain(); }

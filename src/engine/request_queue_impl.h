@@ -34,7 +34,7 @@ struct RequestQueue::Impl {
   Impl& operator=(const Impl&) = delete;
 
   void submit(RequestItems items, const EncodeOptions& encode_options, const SubmitOptions& submit_options,
-              Callback callback);
+              Callback callback, std::optional<SparseRequest> sparse = {});
   void submit(const RequestPtr& request);
   void accept(const RequestPtr& request);
   void refuse_where_full(const QueuedRequest& request);

@@ -72,8 +72,8 @@ void RequestQueue::Impl::enter_texts(const RequestPtr& request, std::size_t end,
     const std::int64_t correction = tokens - estimate(*request, i);
     request->waiting_tokens += correction;
     statistics.waiting_tokens += correction;
-    // Whether it divides the position bias too, is one setting for a batch.
-    const int group = request->options.temper_position_bias ? 1 : 0;
+    // Whether it divides the position bias too, is one setting for a batch, as is the kind of vectors.
+    const int group = (request->options.temper_position_bias ? 1 : 0) + (request->sparse ? 2 : 0);
     scheduler.add({request->id, static_cast<std::int64_t>(i), tokens}, group);
   }
   if (end < request->size()) {
@@ -218,7 +218,7 @@ void RequestQueue::Impl::settle(const RequestPtr& request, std::optional<Error> 
   if (error) {
     answer.error = std::move(error);
   } else {
-    answer.embeddings = std::move(request->result);
+    if (!request->sparse) answer.embeddings = std::move(request->result);
     observe(statistics.total_seconds, seconds_since(request->watch.accepted(), now));
   }
   count_answer(statistics, answer);
@@ -232,6 +232,7 @@ void RequestQueue::Impl::deliver(Settled& settled) {
   if (settled.empty()) return;
   for (auto& [request, answer] : settled) {
     request->on_stop.reset();
+    if (request->sparse && !answer.error) answer.sparse = take_sparse(*request);
     try {
       std::exchange(request->callback, nullptr)(std::move(answer));
     } catch (...) {

@@ -42,9 +42,6 @@ struct EncodeWorker {
   AlignedBuffer<float> pooled;
 };
 
-/// fastest: batches and the sums within a lone one fit the number of threads; repeatable: they are the same for any.
-enum class Batching { fastest, repeatable };
-
 /// Where the vectors of a call go.
 struct VectorRows {
   std::span<float> values;  ///< [texts, dim]

@@ -13,8 +13,7 @@ void SparseCollector::take(const Execution& execution, const PackedBatch& batch,
   std::vector<TokenWeights> weights = head_.run(execution, batch, hidden);
   for (std::int64_t sequence = 0; sequence < batch.num_sequences(); ++sequence) {
     const auto s = static_cast<std::size_t>(sequence);
-    const auto& values = weights[s].values;
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+    if (!all_finite(weights[s])) {
       throw non_finite_vector(batch.text_index[s], batch.length(sequence), temperature_);
     }
     if (max_active_dims_) keep_largest(*max_active_dims_, weights[s]);
@@ -37,6 +36,10 @@ void put_together(std::span<const TokenWeights> texts, std::int64_t dim, SparseV
     result.values.insert(result.values.end(), text.values.begin(), text.values.end());
     result.offsets.push_back(std::ssize(result.indices));
   }
+}
+
+bool all_finite(const TokenWeights& weights) {
+  return std::all_of(weights.values.begin(), weights.values.end(), [](float value) { return std::isfinite(value); });
 }
 
 void keep_largest(std::int64_t count, TokenWeights& weights) {

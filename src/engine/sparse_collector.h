@@ -34,6 +34,9 @@ class SparseCollector : public OutputCollector {
 /// As rows of `result`, one after the other.
 void put_together(std::span<const TokenWeights> texts, std::int64_t dim, SparseVectors& result);
 
+/// Whether no weight is a NaN or infinity.
+bool all_finite(const TokenWeights& weights);
+
 /// Keeps as many of the weights that are largest in magnitude; of equal ones those of the lower ids.
 void keep_largest(std::int64_t count, TokenWeights& weights);
 

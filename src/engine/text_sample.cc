@@ -15,8 +15,10 @@ namespace {
 
 /// The number of texts that must reach a cut length for it to be reported; fewer serve only when nothing else does.
 constexpr std::int64_t kEnoughCutTexts = 30;
-/// The shortest cut that is taken unasked: with two special tokens, two of the text's own.
+/// The shortest cut that is taken unasked, and how many tokens of the text's own it holds at least, beside special ones
+/// and the prompt.
 constexpr std::int64_t kShortestCut = 4;
+constexpr std::int64_t kOwnTokens = 2;
 /// Texts whose tokens are counted in one call: enough for every thread, few enough to hold.
 constexpr std::size_t kChunkTexts = 256;
 /// Unlabelled texts that are named.
@@ -34,13 +36,14 @@ std::vector<std::int64_t> possible_cuts(const InspectOptions& options, std::int6
   return lengths;
 }
 
-/// What serves when no two texts reach the shortest length asked for: 4, 8, 16 and so on below it.
-std::vector<std::int64_t> shorter_cuts(const InspectOptions& options, std::int64_t max_length) {
+/// What serves when no two texts reach the shortest length asked for: 4, 8, 16 and so on below it. `bare`: tokens of
+/// a text of nothing.
+std::vector<std::int64_t> shorter_cuts(const InspectOptions& options, std::int64_t max_length, std::int64_t bare) {
   std::vector<std::int64_t> lengths;
   if (options.cut_lengths.empty()) return lengths;
   const std::int64_t shortest = *std::min_element(options.cut_lengths.begin(), options.cut_lengths.end());
   for (std::int64_t length = kShortestCut; length < shortest && length <= max_length; length *= 2) {
-    lengths.push_back(length);
+    if (length >= bare + kOwnTokens) lengths.push_back(length);
   }
   return lengths;
 }
@@ -69,18 +72,29 @@ struct CutSamples {
   std::vector<Reservoir> samples;  ///< [length]
 };
 
+/// Counting cuts nothing; what is too long is for encoding to complain about.
+EncodeOptions counting_options(EncodeOptions options) {
+  if (options.truncation == Truncation::error) options.truncation.reset();
+  return options;
+}
+
+/// Tokens beside those of a text's own.
+std::int64_t tokens_of_nothing(const SentenceEncoder& encoder, const EncodeOptions& options) {
+  constexpr std::string_view kNothing;
+  return encoder.count_tokens({&kNothing, 1}, options).front().tokens;
+}
+
 class Sampler {
  public:
   Sampler(const SentenceEncoder& encoder, const InspectOptions& options, std::int64_t max_length)
       : encoder_(encoder),
         options_(options),
+        count_options_(counting_options(options.encode)),
         asked_(possible_cuts(options, max_length), options),
-        shorter_(shorter_cuts(options, max_length), options),
+        shorter_(shorter_cuts(options, max_length, tokens_of_nothing(encoder, count_options_)), options),
         labelled_(options.label_sample.value_or(0), options.seed) {
     sample_.buckets = make_buckets(options.bucket_edges, max_length);
     for (std::size_t i = 0; i < sample_.buckets.size(); ++i) buckets_.emplace_back(options.sample, options.seed + i);
-    count_options_ = options.encode;
-    if (count_options_.truncation == Truncation::error) count_options_.truncation.reset();
   }
 
   TextSample run(const InspectSource& source) {

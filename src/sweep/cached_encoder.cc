@@ -81,9 +81,7 @@ MultiVectors CachedEncoder::encode_multi(const std::vector<std::string>& texts, 
   // Queries have a length of their own.
   if (role == TextRole::query) options.encode.max_length.reset();
   MultiVectors all;
-  for (std::size_t begin = 0; begin < texts.size(); begin += kBatchTexts) {
-    const auto batch = std::span(texts).subspan(begin, std::min(kBatchTexts, texts.size() - begin));
-    const std::vector<std::string_view> views(batch.begin(), batch.end());
+  in_batches(texts, [&](std::span<const std::string_view> views) {
     const MultiVectors some = treble::encode_multi(*encoders_.at(setting.variant), views, options);
     all.dim = some.dim;
     all.count += some.count;
@@ -91,10 +89,40 @@ MultiVectors CachedEncoder::encode_multi(const std::vector<std::string>& texts, 
     for (std::size_t i = 1; i < some.offsets.size(); ++i) all.offsets.push_back(before + some.offsets[i]);
     all.values.insert(all.values.end(), some.values.begin(), some.values.end());
     all.token_counts.insert(all.token_counts.end(), some.token_counts.begin(), some.token_counts.end());
-    on_batch_(batch.size(), true);
-  }
+  });
   return all;
 }
+
+SparseVectors CachedEncoder::encode_sparse(const std::vector<std::string>& texts, const SweepSetting& setting,
+                                           const SweepPrompt& prompt, TextRole role) const {
+  const OutputOptions options{.encode = encode_options(setting, is_extended(setting), options_with(prompt)),
+                              .role = role};
+  SparseVectors all;
+  all.offsets = {0};
+  in_batches(texts, [&](std::span<const std::string_view> views) {
+    const SparseVectors some = treble::encode_sparse(*encoders_.at(setting.variant), views, options);
+    all.dim = some.dim;
+    all.count += some.count;
+    const std::int64_t before = all.offsets.back();
+    for (std::size_t i = 1; i < some.offsets.size(); ++i) all.offsets.push_back(before + some.offsets[i]);
+    all.indices.insert(all.indices.end(), some.indices.begin(), some.indices.end());
+    all.values.insert(all.values.end(), some.values.begin(), some.values.end());
+    all.token_counts.insert(all.token_counts.end(), some.token_counts.begin(), some.token_counts.end());
+  });
+  return all;
+}
+
+void CachedEncoder::in_batches(const std::vector<std::string>& texts,
+                               const std::function<void(std::span<const std::string_view>)>& take) const {
+  for (std::size_t begin = 0; begin < texts.size(); begin += kBatchTexts) {
+    const auto batch = std::span(texts).subspan(begin, std::min(kBatchTexts, texts.size() - begin));
+    const std::vector<std::string_view> views(batch.begin(), batch.end());
+    take(views);
+    on_batch_(batch.size(), true);
+  }
+}
+
+bool CachedEncoder::reads_queries_by_table() const { return internal::reads_queries_by_table(*encoders_.at("")); }
 
 bool CachedEncoder::mean_max_sim() const { return encoders_.at("")->info().mean_max_sim; }
 

@@ -7,11 +7,13 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "evaluation/vector_cache.h"
 #include "sweep/text_side.h"
 #include "treble/multi_vector.h"
+#include "treble/sparse.h"
 #include "treble/sweep.h"
 
 namespace treble::internal {
@@ -31,7 +33,12 @@ class CachedEncoder {
   /// Of a model that gives a vector for each token: all of the texts under the setting, which are not cached.
   MultiVectors encode_multi(const std::vector<std::string>& texts, const SweepSetting& setting,
                             const SweepPrompt& prompt, TextRole role) const;
-  /// Whether that model's scores are divided by the query's vectors.
+  /// The same of a model with sparse vectors alone.
+  SparseVectors encode_sparse(const std::vector<std::string>& texts, const SweepSetting& setting,
+                              const SweepPrompt& prompt, TextRole role) const;
+  /// Whether that model reads queries by a table of weights, without its layers.
+  bool reads_queries_by_table() const;
+  /// Whether scores of token vectors are divided by the query's vectors.
   bool mean_max_sim() const;
   /// To be called for texts of a setting that need not be encoded.
   void skip(std::size_t texts) const { on_batch_(texts, false); }
@@ -49,6 +56,9 @@ class CachedEncoder {
   CachedVectors encode_batch(TextSide& side, std::span<const std::size_t> texts, const SweepSetting& setting,
                              const EncodeOptions& options) const;
   EncodeOptions options_with(const SweepPrompt& prompt) const;
+  /// Of some texts at a time. `take` encodes and keeps them.
+  void in_batches(const std::vector<std::string>& texts,
+                  const std::function<void(std::span<const std::string_view>)>& take) const;
   bool is_extended(const SweepSetting& setting) const;
   std::string key_of(const SweepSetting& setting, const EncodeOptions& options) const;
 

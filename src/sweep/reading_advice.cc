@@ -22,8 +22,9 @@ std::string sentence(const char* what, const SweepReading& reading, std::int64_t
 }
 
 /// What reads more and was not tried.
-std::vector<std::string> untried(const SweepReport& report, std::int64_t limit, std::int64_t position_limit) {
-  bool pieces = report.reranker;
+/// `pieces`: whether texts in pieces need not be suggested.
+std::vector<std::string> untried(const SweepReport& report, std::int64_t limit, std::int64_t position_limit,
+                                 bool pieces) {
   bool further = false;
   const std::int64_t before = report.documents_read.front().read;
   for (std::size_t s = 1; s < report.settings.size(); ++s) {
@@ -43,8 +44,9 @@ std::vector<std::string> untried(const SweepReport& report, std::int64_t limit, 
 std::vector<std::string> reading_advice(const SweepReport& report, const SentenceEncoder& encoder,
                                         const SweepOptions& options) {
   const ModelInfo& model = encoder.info();
+  const OutputKind output = ranked_output(model);
   // Its documents and queries have limits of their own.
-  if (ranks_by_tokens(model)) return {};
+  if (output == OutputKind::multi_vector) return {};
   const std::int64_t limit = options.encode.max_length.value_or(model.max_length);
   std::vector<std::string> advice;
   const auto add = [&](const char* what, const std::vector<SweepReading>& readings) {
@@ -55,7 +57,7 @@ std::vector<std::string> reading_advice(const SweepReport& report, const Sentenc
   add(report.reranker ? "pairs" : report.queries_read.empty() ? "texts" : "documents", report.documents_read);
   add("queries", report.queries_read);
   if (advice.empty()) return advice;
-  const auto ways = untried(report, limit, model.position_limit);
+  const auto ways = untried(report, limit, model.position_limit, report.reranker || output != OutputKind::dense);
   if (ways.empty()) {
     advice.back() += "; settings that read more were tried";
   } else {

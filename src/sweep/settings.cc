@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "engine/sentence_encoder_impl.h"
 #include "treble/outputs.h"
 
 namespace treble {
@@ -89,7 +90,9 @@ std::vector<Value> values_of(const SentenceEncoder& encoder, const std::optional
   for (const Value& value : asked ? *asked : default_values) {
     EncodeOptions options = {.prompt = ""};
     options.*field = value;
-    validate_outputs(encoder, std::span(encoder.info().outputs).first(1), {.encode = options});
+    // Of queries that a table of weights reads, nothing is changed; of documents it is.
+    validate_outputs(encoder, std::span(encoder.info().outputs).first(1),
+                     {.encode = options, .role = TextRole::document});
     values.push_back(value);
   }
   return values;
@@ -183,15 +186,15 @@ std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const S
   std::vector<SweepSetting> settings;
   std::vector<PostSpec> fitted;
   std::vector<ChunkOptions> pieces;
-  const bool late = ranks_by_tokens(encoder.info());
-  if (late && options.baselines && !options.baselines->empty()) {
+  const OutputKind output = ranked_output(encoder.info());
+  const bool dense = output == OutputKind::dense;
+  if (!dense && options.baselines && !options.baselines->empty()) {
     fail(ErrorCode::invalid_argument,
-         "SweepOptions::baselines: fitted steps and pieces are for models of one vector a text, and {} gives one for "
-         "each "
-         "token; leave them out",
-         encoder.info().name);
+         "SweepOptions::baselines: fitted steps and pieces are for models of one dense vector a text, and {} gives {} "
+         "vectors; leave them out",
+         encoder.info().name, to_string(output));
   }
-  const auto defaults = late ? std::vector<SweepBaseline>() : default_sweep_baselines();
+  const auto defaults = !dense ? std::vector<SweepBaseline>() : default_sweep_baselines();
   for (const SweepBaseline& baseline : options.baselines ? *options.baselines : defaults) {
     if (const auto* post = std::get_if<PostSpec>(&baseline)) fitted.push_back(*post);
     if (const auto* chunks = std::get_if<ChunkOptions>(&baseline)) pieces.push_back(*chunks);
@@ -219,7 +222,13 @@ std::vector<SweepSetting> sweep_settings(const SentenceEncoder& encoder, const S
   return settings;
 }
 
-bool internal::ranks_by_tokens(const ModelInfo& model) { return model.dim == 0 && model.token_dim > 0; }
+OutputKind internal::ranked_output(const ModelInfo& model) {
+  return model.dim > 0 || model.outputs.empty() ? OutputKind::dense : model.outputs.front();
+}
+
+bool internal::reads_queries_by_table(const SentenceEncoder& encoder) {
+  return EncoderAccess::implementation(encoder).heads.queries != nullptr;
+}
 
 bool internal::extends(const ModelInfo& form, const ModelInfo& model) {
   if (form.extension == PositionExtension::none) return false;

@@ -23,13 +23,13 @@ namespace {
 
 bool is_set(const SweepPrompt& prompt) { return prompt.name || prompt.text; }
 
-/// What is put before texts: `prompt`, else what the options of the run or the model say; a model that gives a vector
-/// for each token has prompts of its own for each `role`.
+/// What is put before texts: `prompt`, else what the options of the run or the model say; a model without a dense
+/// output has prompts of its own for each `role`.
 SweepPrompt prompt_in_force(const SweepPrompt& prompt, const ModelInfo& model, const EncodeOptions& options,
                             const char* role) {
   const bool own = is_set(prompt);
   if (const auto& text = own ? prompt.text : options.prompt; text) return {.name = {}, .text = text};
-  const std::string standard = ranks_by_tokens(model) ? role : model.default_prompt_name;
+  const std::string standard = ranked_output(model) == OutputKind::dense ? model.default_prompt_name : role;
   const std::string name = (own ? prompt.name : options.prompt_name).value_or(standard);
   const auto found = model.prompts.find(name);
   if (found == model.prompts.end()) return {.name = {}, .text = ""};
@@ -126,6 +126,7 @@ class Sweep {
 
  private:
   void describe(const SweepData& data);
+  void check_other_output(const SweepData& data, OutputKind output) const;
   std::unique_ptr<SweepTask> make_task(SweepData data);
   /// Tries every setting; default baselines that these texts cannot be fitted with are skipped.
   void try_settings();
@@ -159,11 +160,11 @@ Sweep::Sweep(const SentenceEncoder& encoder, SweepData data, const SweepOptions&
 void Sweep::describe(const SweepData& data) {
   const ModelInfo& model = encoder_.info();
   report_.model = model.name;
-  const bool late = ranks_by_tokens(model);
-  report_.max_sim = late;
+  const OutputKind output = ranked_output(model);
+  report_.max_sim = output == OutputKind::multi_vector;
   const auto provenance_of = [&](const SentenceEncoder& encoder, const EncodeOptions& encode) {
-    if (!late) return provenance_json(encoder, encode);
-    return provenance_json(encoder, OutputKind::multi_vector, {.encode = encode, .role = TextRole::document});
+    if (output == OutputKind::dense) return provenance_json(encoder, encode);
+    return provenance_json(encoder, output, {.encode = encode, .role = TextRole::document});
   };
   report_.reranker = reranker_ != nullptr;
   report_.provenance = reranker_ != nullptr ? provenance_json(*reranker_, {.encode = pair_options(options_)})
@@ -177,6 +178,7 @@ void Sweep::describe(const SweepData& data) {
   report_.labelled = data.labelled;
   report_.side = options_.side;
   report_.similarity = options_.similarity ? *options_.similarity : model.similarity;
+  if (output == OutputKind::sparse) report_.similarity = Similarity::dot;
   report_.query_prompt = prompt_in_force(options_.query_prompt, model, options_.encode, "query");
   report_.document_prompt = prompt_in_force(options_.document_prompt, model, options_.encode, "document");
   report_.ignore_identical_ids = options_.ignore_identical_ids;
@@ -187,24 +189,35 @@ void Sweep::describe(const SweepData& data) {
   }
 }
 
-std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) {
-  const bool late = ranks_by_tokens(encoder_.info());
-  if (late && !std::holds_alternative<RetrievalData>(data.data)) {
+/// What is of dense vectors, of a model that has none.
+void Sweep::check_other_output(const SweepData& data, OutputKind output) const {
+  const std::string& model = encoder_.info().name;
+  const std::string kind = to_string(output);
+  if (!std::holds_alternative<RetrievalData>(data.data)) {
     fail(ErrorCode::unsupported,
-         "{} holds {}: {} gives a vector for each token, which is judged on rankings; give queries and documents",
-         data.name, std::holds_alternative<PairData>(data.data) ? "pairs" : "labelled texts", encoder_.info().name);
+         "{} holds {}: {} gives {} vectors, which are judged on rankings; give queries and documents", data.name,
+         std::holds_alternative<PairData>(data.data) ? "pairs" : "labelled texts", model, kind);
   }
-  if (late && options_.similarity) {
+  if (options_.similarity) {
     fail(ErrorCode::invalid_argument,
-         "SweepOptions::similarity {}: {} gives a vector for each token, which are compared by "
-         "MaxSim; leave it out",
-         to_string(*options_.similarity), encoder_.info().name);
+         "SweepOptions::similarity {}: {} gives {} vectors, which are compared by {}; leave it out",
+         to_string(*options_.similarity), model, kind, output == OutputKind::sparse ? "their dot product" : "MaxSim");
   }
-  if (late && !options_.cache.empty()) {
+  if (!options_.cache.empty()) {
+    fail(ErrorCode::unsupported, "SweepOptions::cache keeps dense vectors, {} gives {} ones; leave it out", model,
+         kind);
+  }
+  if (options_.side == SweepSide::query && cached_.reads_queries_by_table()) {
     fail(ErrorCode::unsupported,
-         "SweepOptions::cache keeps one vector a text, {} gives one for each token; leave it out",
-         encoder_.info().name);
+         "SweepOptions::side query: {} reads queries by a table of weights, without attention; temperatures act on its "
+         "documents alone",
+         model);
   }
+}
+
+std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) {
+  const OutputKind output = ranked_output(encoder_.info());
+  if (output != OutputKind::dense) check_other_output(data, output);
   SweepTaskOptions task = {.data = data.name,
                            .side = options_.side,
                            .query_prompt = options_.query_prompt,
@@ -225,8 +238,9 @@ std::unique_ptr<SweepTask> Sweep::make_task(SweepData data) {
         std::move(retrieval), *reranker_,
         {std::move(task), pair_options(options_), [this](std::size_t pairs, bool scored) { on_batch(pairs, scored); }});
   }
-  return late ? make_late_retrieval_task(std::move(retrieval), cached_, task)
-              : make_retrieval_task(std::move(retrieval), cached_, task);
+  if (output == OutputKind::multi_vector) return make_late_retrieval_task(std::move(retrieval), cached_, task);
+  if (output == OutputKind::sparse) return make_sparse_retrieval_task(std::move(retrieval), cached_, task);
+  return make_retrieval_task(std::move(retrieval), cached_, task);
 }
 
 void Sweep::report_progress(const Progress& progress) const {

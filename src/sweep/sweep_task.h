@@ -81,6 +81,10 @@ std::unique_ptr<SweepTask> make_retrieval_task(RetrievalData data, const CachedE
 /// The same by MaxSim, of a model that gives a vector for each token; no fitted steps and no pieces.
 std::unique_ptr<SweepTask> make_late_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
                                                     SweepTaskOptions options);
+/// The same by dot product, of a model that has sparse vectors alone. Queries that it reads by a table of weights are
+/// the same under every setting.
+std::unique_ptr<SweepTask> make_sparse_retrieval_task(RetrievalData data, const CachedEncoder& encoder,
+                                                      SweepTaskOptions options);
 
 /// How a cross-encoder's task is set up.
 struct RerankTaskOptions {

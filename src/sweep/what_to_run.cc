@@ -39,7 +39,7 @@ class Arguments {
 class Use {
  public:
   Use(const SentenceEncoder& encoder, const SweepOptions& options, const SweepReport& report)
-      : model_(encoder.info()), options_(options), report_(report) {
+      : model_(encoder.info()), queries_by_table_(reads_queries_by_table(encoder)), options_(options), report_(report) {
     const bool helps = benefit_of(report.held_out) == Benefit::helps;
     recommended_ = report.settings[helps ? report.winner : 0];
   }
@@ -75,14 +75,15 @@ class Use {
       if (tempered && !recommended_.state.is_identity()) own.add("--state", recommended_.state.to_string());
       if (recommended_.chunks) own.add("--post", recommended_.chunks->to_string());
       if (recommended_.post) own.add("--post", post_file());
-      const bool late = ranks_by_tokens(model_);
-      if (late) own.add("--output-kind", "multi-vector");
-      if (late) own.add("--role", texts == "queries" ? "query" : "document");
+      const OutputKind output = ranked_output(model_);
+      const bool dense = output == OutputKind::dense;
+      if (!dense) own.add("--output-kind", to_string(output));
+      if (!dense) own.add("--role", texts == "queries" ? "query" : "document");
       lines.push_back(fmt::format("treble embed{}{}{} {}.jsonl -o {}.{}", shared(prompt), own.text().empty() ? "" : " ",
-                                  own.text(), texts, texts, late ? "npz" : "npy"));
+                                  own.text(), texts, texts, dense ? "npy" : "npz"));
     };
     embed(one_kind ? "texts" : "corpus", report_.document_prompt, report_.side != SweepSide::query);
-    if (!one_kind) embed("queries", report_.query_prompt, report_.side != SweepSide::document);
+    if (!one_kind) embed("queries", report_.query_prompt, report_.side != SweepSide::document && !queries_by_table_);
     return lines;
   }
 
@@ -120,7 +121,7 @@ class Use {
     if (encode.normalize) arguments.add(*encode.normalize ? "--normalize" : "--no-normalize");
     if (encode.dimensions) arguments.add("--dimensions", fmt::format("{}", *encode.dimensions));
     // A role brings its own.
-    if (ranks_by_tokens(model_) && prompt.name) return std::string(1, ' ').append(arguments.text());
+    if (ranked_output(model_) != OutputKind::dense && prompt.name) return std::string(1, ' ').append(arguments.text());
     if (prompt.name && *prompt.name != model_.default_prompt_name) arguments.add("--prompt-name", *prompt.name);
     if (!prompt.name && !prompt.text.value_or("").empty()) arguments.add("--prompt", *prompt.text);
     const bool none = !prompt.name && prompt.text.value_or("").empty();
@@ -142,6 +143,7 @@ class Use {
   }
 
   const ModelInfo& model_;
+  bool queries_by_table_;  ///< without attention
   const SweepOptions& options_;
   const SweepReport& report_;
   SweepSetting recommended_;

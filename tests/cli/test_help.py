@@ -177,12 +177,15 @@ class Examples(Folder):
 
     def test_embed(self) -> None:
         shutil.copytree(Path(ARGUMENTS.golden) / "sparse" / "bert" / "model", self.folder / "models" / "splade")
-        late = Path(ARGUMENTS.golden) / "multi-vector" / "pylate-bert" / "model"
-        shutil.copytree(late, self.folder / "models" / "colbert")
+        self.copy_multi_vector()
         self.run_examples("embed")
         self.assertTrue((self.folder / "corpus.npz").exists())
         self.assertTrue((self.folder / "notes.npz").exists())
         self.assertTrue((self.folder / "papers.npy.json").exists())
+
+    def copy_multi_vector(self) -> None:
+        late = Path(ARGUMENTS.golden) / "multi-vector" / "pylate-bert" / "model"
+        shutil.copytree(late, self.folder / "models" / "colbert")
 
     def copy_reranker(self) -> None:
         reranker = Path(ARGUMENTS.golden) / "rerankers" / "bert" / "model"
@@ -195,7 +198,9 @@ class Examples(Folder):
         self.assertEqual(len((self.folder / "scores.jsonl").read_text().splitlines()), 6)
 
     def test_inspect(self) -> None:
+        self.copy_multi_vector()
         self.run_examples("inspect")
+        self.assertTrue((self.folder / "tokens.html").exists())
         self.assertTrue((self.folder / "report.html").exists())
         self.assertTrue((self.folder / "classes.html").exists())
         self.assertTrue((self.folder / "states.html").exists())

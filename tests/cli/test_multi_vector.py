@@ -40,6 +40,19 @@ def golden(name: str, key: str) -> Rows:
     return [list(values[at : at + width]) for at in range(0, len(values), width)]
 
 
+def dot(a: list[float], b: list[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def mean_cosine(text: Rows) -> float:
+    """Between different vectors, which have length 1."""
+    return sum(dot(a, b) for a in text for b in text if a is not b) / (len(text) * (len(text) - 1))
+
+
+def mean_max_sim(query: Rows, document: Rows) -> float:
+    return sum(max(dot(q, d) for d in document) for q in query) / len(query)
+
+
 class MultiVector(OutputsCase):
     def embed(self, model: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         path = (folder(model) / "model").resolve()
@@ -134,6 +147,48 @@ class MultiVector(OutputsCase):
             for word in words:
                 self.assertIn(word, done.stderr)
         self.assertFalse((self.folder / "x.npz").exists())
+
+    def test_inspect_measures_the_vectors_of_sentence_transformers(self) -> None:
+        name = "pylate-bert"
+        path = (folder(name) / "model").resolve()
+        source = self.write(cases(name)["texts"])
+        options = ("-t", "0.7", "--bucket-edges", "512", "--bootstrap", "20")
+        done = self.run_treble("inspect", "--model", path, source, *options, "--json", "-", "--html", "page.html")
+        report = json.loads(done.stdout)
+        self.assertEqual(report["bucket_cosine"], [])
+        found = report["token_vectors"]
+        for setting, tau in enumerate(("tau=1", "tau=0.7")):
+            rows = iter(golden(name, f"{tau}/document"))
+            texts = [[next(rows) for _ in range(count)] for count in cases(name)["document_rows"]]
+            within = sum(map(mean_cosine, texts)) / len(texts)
+            self.assertAlmostEqual(found["token_cosine"][setting][0]["mean"], within, delta=TOLERANCE)
+            scores = [mean_max_sim(a, b) for a in texts for b in texts if a is not b]
+            self.assertEqual(found["max_sim"][setting][0]["pairs"], len(scores))
+            self.assertAlmostEqual(found["max_sim"][setting][0]["mean"], sum(scores) / len(scores), delta=TOLERANCE)
+        self.assertIn('"token_vectors":{"dim":16', (self.folder / "page.html").read_text(encoding="utf-8"))
+        shown = self.run_treble("inspect", "--model", path, source, *options, "--output-kind", "multi-vector").stdout
+        self.assertIn("Mean cosine between the token vectors of one text", shown)
+        self.assertIn("tau = 0.7", shown)
+        self.assertLessEqual(max(map(len, shown[shown.index("Mean cosine") :].splitlines())), 100)
+
+    def test_inspect_refuses_what_is_of_dense_vectors(self) -> None:
+        path = (folder("pylate-bert") / "model").resolve()
+        source = self.write(["a", "b"])
+        for arguments, words in (
+            (("--post", "centring"), ("--post is measured of dense vectors",)),
+            (("--queries", source.with_suffix(".txt")), ("--queries is measured of dense vectors",)),
+            (("--labels", "id"), ("--labels is measured of dense vectors",)),
+            (("--output-kind", "dense"), ("no dense output",)),
+            (
+                ("--output-kind", "sparse"),
+                ("have no measures", "--output-kind is dense or multi-vector"),
+            ),
+            (("--max-sim-documents", "0"), ("at least 1, got 0",)),
+        ):
+            source.with_suffix(".txt").write_text("a query\n", encoding="utf-8")
+            done = self.run_treble("inspect", "--model", path, source, *arguments, fails=True)
+            for word in words:
+                self.assertIn(word, done.stderr)
 
     def test_the_server_has_no_route_for_it(self) -> None:
         path = (folder("pylate-bert") / "model").resolve()

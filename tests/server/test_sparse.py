@@ -11,6 +11,7 @@ import json
 import struct
 import sys
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,6 +102,30 @@ class Sparse(unittest.TestCase):
         self.assertEqual(answer.status, 200)
         self.assertIn("x-compute-tokens", answer.headers)
         self.assertEqual(answer.headers["x-truncated-texts"], "1")
+
+    def test_concurrent_requests_have_the_weights_of_single_ones(self) -> None:
+        texts = [f"a ferry {i} " + "leaves the harbour " * (i % 9) for i in range(40)]
+        fields = [{"temperature": (1, 0.7, "log:8")[i % 3], "truncate": True} for i in range(40)]
+        fields = [{**one, "max_active_dims": 4} if i % 5 == 0 else one for i, one in enumerate(fields)]
+        for model in ("bert", "bge-m3"):
+            bodies = [
+                {"inputs": [text, text[:9]], "model": model, **one} for text, one in zip(texts, fields, strict=True)
+            ]
+            alone = [self.post("/embed_sparse", body) for body in bodies]
+            with ThreadPoolExecutor(16) as pool:
+                together = list(pool.map(lambda body: self.post("/embed_sparse", body), bodies))
+            for one, other in zip(alone, together, strict=True):
+                for row, again in zip(one, other, strict=True):
+                    self.assertEqual([entry["index"] for entry in row], [entry["index"] for entry in again])
+                    for entry, same in zip(row, again, strict=True):
+                        self.assertAlmostEqual(entry["value"], same["value"], delta=TOLERANCE)
+
+    def test_a_deadline_and_the_temperature_are_those_of_other_routes(self) -> None:
+        answer = self.server.post("/embed_sparse", {"inputs": "x"}, headers={"x-request-timeout-ms": "soon"})
+        self.assertEqual(answer.status, 422)
+        answer = self.server.post("/embed_sparse", {"inputs": "x", "temperature": 0.7})
+        self.assertEqual(answer.headers["x-temperature"], "0.7")
+        self.assertIn("x-queue-time", answer.headers)
 
     def test_models_without_the_output_say_what_they_have(self) -> None:
         error = self.post("/embed_sparse", {"inputs": "a", "model": "vectors"}, 501)

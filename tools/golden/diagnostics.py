@@ -9,12 +9,14 @@ same bits.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 ROWS, COLS = 30, 8
+TEXT_OFFSETS = [0, 4, 5, 5, 12, 20, 30]
 OUTPUT = Path(__file__).resolve().parents[2] / "tests" / "golden" / "diagnostics.json"
 
 
@@ -68,6 +70,19 @@ def attention() -> dict[str, object]:
     }
 
 
+def token_vectors(x: np.ndarray) -> dict[str, float]:
+    """The rows as token vectors of six texts, of which one has none and one a single one."""
+    texts = [x[begin:end] for begin, end in pairwise(TEXT_OFFSETS)]
+    within = []
+    for text in texts:
+        if len(text) > 1:
+            cosines = unit(text) @ unit(text).T
+            within.append(cosines[~np.eye(len(text), dtype=bool)].mean())
+    scored = [text for text in texts if len(text) > 0]
+    scores = [(a @ b.T).max(axis=1).mean() for a in scored for b in scored if a is not b]
+    return {"token_cosine": float(np.mean(within)), "max_sim": float(np.mean(scores))}
+
+
 def main() -> None:
     """Write the file."""
     x = vectors()
@@ -99,6 +114,7 @@ def main() -> None:
         "slope": float(slope),
         "hc_ratio": float(np.linalg.norm(hc) / np.linalg.norm(x)),
         "token_cosine": float(np.mean([cosines[i, j] for i, j in pairs])),
+        "token_vectors": token_vectors(x),
         "attention": {name: float(value) for name, value in attention().items()},
     }
     OUTPUT.write_text(json.dumps(expected, indent=1) + "\n")

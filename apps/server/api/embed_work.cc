@@ -251,6 +251,10 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
   }
   Inputs inputs = std::move(job.inputs);
   const EncodeOptions options = job.options;
+  std::optional<OutputOptions> sparse;
+  if (job.sparse) {
+    sparse = {.encode = options, .role = job.sparse->role, .max_active_dims = job.sparse->max_active_dims};
+  }
   RequestQueue& queue = job.model->queue();
   const auto deliver = [call, job = std::move(job)](Answer answer) {
     call->guard([&] {
@@ -259,8 +263,9 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
       done.queue_seconds = answer.timing.wait_seconds;
       done.inference_seconds = answer.timing.compute_seconds;
       if (answer.error) throw ApiError(*answer.error, job.field);
-      count_tokens(done, answer.embeddings.token_counts);
-      HttpResponse response = {.body = job.write(answer.embeddings)};
+      count_tokens(done, answer.sparse ? answer.sparse->token_counts : answer.embeddings.token_counts);
+      HttpResponse response = {.body =
+                                   answer.sparse ? job.sparse->write(*answer.sparse) : job.write(answer.embeddings)};
       add_compute_headers(done, response);
       response.headers.emplace_back("x-temperature", job.options.temperature.to_string());
       if (job.model->encoder().info().state_layers > 0) {
@@ -271,7 +276,9 @@ void embed(Api& api, const std::shared_ptr<Call>& call, EmbedJob job) {
     });
   };
   const SubmitOptions submit = read_submit_options(*call, api.options());
-  if (!inputs.pairs.empty()) {
+  if (sparse) {
+    queue.submit_sparse(std::move(inputs.texts), *sparse, submit, deliver);
+  } else if (!inputs.pairs.empty()) {
     queue.submit_pairs(std::move(inputs.pairs), options, submit, deliver);
   } else if (inputs.ids.empty()) {
     queue.submit(std::move(inputs.texts), options, submit, deliver);

@@ -4,13 +4,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/api.h"
 #include "api/json_body.h"
+#include "treble/output_options.h"
 #include "treble/request_queue.h"
+#include "treble/sparse.h"
 #include "treble/tokens.h"
 
 namespace treble::server {
@@ -55,6 +58,14 @@ StateControl read_state(const Json& value, const char* field);
 
 /// Makes the body from the vectors, on a thread of the queue.
 using WriteVectors = std::function<std::string(const Embeddings& embeddings)>;
+using WriteSparse = std::function<std::string(const SparseVectors& vectors)>;
+
+/// What a request for sparse vectors has beside EmbedJob::options, and what makes its body.
+struct SparseJob {
+  std::optional<TextRole> role = {};
+  std::optional<std::int64_t> max_active_dims = {};
+  WriteSparse write = {};
+};
 
 struct EmbedJob {
   ServedModel* model = nullptr;
@@ -63,6 +74,7 @@ struct EmbedJob {
   EncodeOptions options = {};
   std::vector<std::string> ignored = {};  ///< fields of the body
   WriteVectors write = {};
+  std::optional<SparseJob> sparse = {};  ///< in the place of dense vectors, of texts alone
 };
 
 /// The job of a body with read_encode_options's fields and the inputs in `field`; what writes the answer is missing.

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "api/embed_work.h"
-#include "api/side_work.h"
 #include "treble/outputs.h"
 #include "treble/sparse.h"
 
@@ -52,22 +52,10 @@ void handle_embed_sparse(Api& api, const std::shared_ptr<Call>& call) {
   options.max_active_dims = body.integer("max_active_dims", 1, std::int64_t{1} << 24);
   constexpr OutputKind kSparse = OutputKind::sparse;
   validate_outputs(model.encoder(), {&kSparse, 1}, options);
-  auto texts = read_texts(body.require("inputs"), "inputs", api.options().max_client_batch_size);
-  call->record().model = model.name();
-  call->record().texts = std::ssize(texts);
-  run_stoppable(
-      api, call,
-      [call, &model, options, texts = std::move(texts), ignored = body.ignored()](const std::stop_token& stop) {
-        OutputOptions stoppable = options;
-        stoppable.encode.stop = stop;
-        const std::vector<std::string_view> views(texts.begin(), texts.end());
-        const SparseVectors sparse = encode_sparse(model.encoder(), views, stoppable);
-        count_tokens(call->record(), sparse.token_counts);
-        HttpResponse response = {.body = sparse_json(sparse)};
-        add_compute_headers(call->record(), response);
-        add_ignored_fields(ignored, response);
-        call->answer(std::move(response));
-      });
+  EmbedJob job = {.model = &model, .options = options.encode, .ignored = body.ignored()};
+  job.inputs.texts = read_texts(body.require("inputs"), "inputs", api.options().max_client_batch_size);
+  job.sparse = {.role = options.role, .max_active_dims = options.max_active_dims, .write = sparse_json};
+  embed(api, call, std::move(job));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 /** This server's routes, as the page uses them; relative, so that the page works below any path of a proxy. */
 import type { InspectReport } from "../shared/report";
+import { fields as fieldsOf, reportFields, type Setting } from "./setting";
 import type { Vector } from "./vectors";
 
 /** GET /info; a server may leave out what it does not know. */
@@ -14,6 +15,11 @@ export interface Info {
   default_prompt?: string | null;
   version?: string | null;
   temperature?: string | number | null;
+  /** 0: no attention that a temperature acts on. */
+  tempered_layers?: number | null;
+  state?: string | null;
+  /** 0: no states that a control acts on. */
+  state_layers?: number | null;
   models?: Info[] | null;
 }
 
@@ -110,8 +116,8 @@ export class Api {
     return (await (await this.request("info", signal)).json()) as Info;
   }
 
-  async embed(texts: string[], temperature: number | string, signal: AbortSignal): Promise<Embedded> {
-    const fields = { inputs: texts, temperature, normalize: true, truncate: true };
+  async embed(texts: string[], setting: Setting, signal: AbortSignal): Promise<Embedded> {
+    const fields = { inputs: texts, ...fieldsOf(setting), normalize: true, truncate: true };
     const response = await this.request("embed", signal, this.body(fields));
     const rows = (await response.json()) as number[][];
     if (!Array.isArray(rows) || rows.length !== texts.length) {
@@ -136,12 +142,9 @@ export class Api {
     return rows.map((row) => row.length);
   }
 
-  async inspect(
-    texts: string[],
-    temperatures: (number | string)[],
-    signal: AbortSignal,
-  ): Promise<InspectReport> {
-    const response = await this.request("inspect", signal, this.body({ inputs: texts, temperatures }));
+  async inspect(texts: string[], setting: Setting, signal: AbortSignal): Promise<InspectReport> {
+    const fields = { inputs: texts, ...reportFields(setting) };
+    const response = await this.request("inspect", signal, this.body(fields));
     return (await response.json()) as InspectReport;
   }
 }

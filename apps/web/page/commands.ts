@@ -2,7 +2,7 @@
 import { el } from "../shared/dom";
 import { section } from "../shared/section";
 import type { Text } from "./examples";
-import { asJson, isUntouched, written, type Temperature } from "./temperature";
+import { fields, option, type Setting, type Subject } from "./setting";
 
 /** For a POSIX shell. */
 export function quoted(text: string): string {
@@ -15,7 +15,7 @@ function shellJson(value: unknown, indent?: number): string {
 
 export interface Equivalent {
   texts: Text[];
-  temperature: Temperature;
+  setting: Setting;
   /** The folder or name that --model takes. */
   model: string;
   /** What the server's vectors are computed in. */
@@ -29,11 +29,11 @@ export interface Equivalent {
   key: boolean;
 }
 
-export function curlCommand({ texts, temperature, field, key }: Equivalent): string {
+export function curlCommand({ texts, setting, field, key }: Equivalent): string {
   const body = {
     ...(field === undefined ? {} : { model: field }),
     inputs: texts.map(({ text }) => text),
-    temperature: asJson(temperature),
+    ...fields(setting),
   };
   const header = key ? ` \\\n  -H "Authorization: Bearer $API_KEY"` : "";
   return `curl ${new URL("embed", document.baseURI).href} \\\n  -H 'Content-Type: application/json'${header} \\\n  -d ${shellJson(body, 1)}`;
@@ -48,9 +48,9 @@ const END = "END_OF_TEXTS";
 
 /** `embed` also normalises, as the server does for who does not say otherwise; `inspect` measures angles. */
 export function commandLine(command: "embed" | "inspect", equivalent: Equivalent): string {
-  const { texts, temperature, model, dtype, promptName, prompt } = equivalent;
+  const { texts, setting, model, dtype, promptName, prompt } = equivalent;
   const options = [
-    isUntouched(temperature) ? "" : ` --temperature ${written(temperature)}`,
+    option(setting),
     dtype === "float32" ? "" : ` --dtype ${dtype}`,
     prompt !== undefined
       ? ` --prompt ${quoted(prompt)}`
@@ -93,12 +93,19 @@ export function copyable(title: string, text: string): HTMLElement {
   );
 }
 
+const ROUTES = "on every route that embeds (also /v1/embeddings, for OpenAI's clients)";
+const FIELD: Record<Subject, string> = {
+  attention: `The temperature is one field of the request, ${ROUTES}, and one option of the command line.`,
+  states: `The control of the state is one field of the request, ${ROUTES}, and one option of the command line.`,
+  nothing: "A request, and the command line.",
+};
+
 export function commands(equivalent: Equivalent): HTMLElement {
   return section({
     title: "The same elsewhere",
     aside: "What they do",
     how: [
-      "The temperature is one field of the request, on every route that embeds (also /v1/embeddings, for OpenAI's clients), and one option of the command line. The vectors are the same. --model is what the server was started with: on another machine, or from another folder, write the path that holds the model there. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.",
+      `${FIELD[equivalent.setting.of]} The vectors are the same. --model is what the server was started with: on another machine, or from another folder, write the path that holds the model there. The third measures length collapse of these texts; for your own corpus name the file in place of the dash.`,
     ],
     body: [
       copyable("As a request", curlCommand(equivalent)),

@@ -28,7 +28,7 @@ function sentence({ before, after, untouched, setting }: Results): string {
 }
 
 export function lengthPlot(results: Results): HTMLElement {
-  const settings = results.untouched ? ["1"] : ["1", results.setting];
+  const settings = results.untouched ? [results.base] : [results.base, results.setting];
   const [min, max] = [Math.min(...results.tokens), Math.max(...results.tokens)];
   const ticks = Array.from({ length: 16 }, (_, power) => 2 ** power).filter((n) => n >= min && n <= max);
   const plot =
@@ -39,7 +39,7 @@ export function lengthPlot(results: Results): HTMLElement {
           xTitle: "tokens of the text",
           yTitle: "mean cosine to texts of about its length",
           lines: [
-            ...lines(results, results.before, "τ\u00a0=\u00a01", 0),
+            ...lines(results, results.before, results.base, 0),
             ...(results.untouched ? [] : lines(results, results.after, results.setting, 1)),
           ],
           xTicks: ticks.map((at) => ({ at, label: whole(at) })),
@@ -56,7 +56,7 @@ export function lengthPlot(results: Results): HTMLElement {
     body: [plot && legend(settings, dashedNote("trend")), plot],
     table: () => ({
       caption: "Mean cosine of each text to the others of about its length",
-      head: ["text", "tokens", "τ\u00a0=\u00a01", results.setting],
+      head: ["text", "tokens", results.base, results.setting],
       rows: results.order.map((text) => [
         results.names[text] ?? "",
         whole(results.tokens[text]),

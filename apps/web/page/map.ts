@@ -59,8 +59,8 @@ export function textMap(results: Results, chosen: number, choose: (text: number)
     title: "A map of the texts",
     how: [
       `A dot for each text at ${results.setting}, with its number, coloured by length. `,
-      results.untouched ? "" : "The line leads from the hollow ring where it was at τ\u00a0=\u00a01. ",
-      `Near dots have similar vectors, as far as two axes can show (rings: the chosen text and its ${NEAR} nearest in all dimensions). Both temperatures lie on the same axes, the principal ones of the vectors as trained: nothing turns or flips, so what changes place has moved.`,
+      results.untouched ? "" : `The line leads from the hollow ring where it was at ${results.base}. `,
+      `Near dots have similar vectors, as far as two axes can show (rings: the chosen text and its ${NEAR} nearest in all dimensions). Both settings lie on the same axes, the principal ones of the vectors as trained: nothing turns or flips, so what changes place has moved.`,
     ],
     body: [
       drawn ? lengthKey(results) : undefined,
@@ -75,7 +75,7 @@ export function textMap(results: Results, chosen: number, choose: (text: number)
     ],
     table: () => ({
       caption: "Where the texts are on the map",
-      head: ["text", "across at τ\u00a0=\u00a01", "up", `across at ${results.setting}`, "up"],
+      head: ["text", `across at ${results.base}`, "up", `across at ${results.setting}`, "up"],
       rows: dots(results).map((dot, index) => {
         const from = dot.from ?? dot;
         return [results.names[index] ?? "", ...[from.x, from.y, dot.x, dot.y].map((v) => decimal(v))];

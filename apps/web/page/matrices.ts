@@ -1,4 +1,4 @@
-/** Which texts are alike: as trained, at the temperature, and what changed. */
+/** Which texts are alike: as trained, at the setting, and what changed. */
 import { el } from "../shared/dom";
 import { decimal, listed, plural, signed, whole } from "../shared/format";
 import { heatMap } from "../shared/plots/heatmap";
@@ -77,13 +77,14 @@ export function matrices(results: Results, choose: (text: number) => void): HTML
     diverging: true,
     describe: (row, column, by) => `Change: ${pair(row, column)}: ${signed(by)}`,
   });
-  const untouched = "τ\u00a0=\u00a01";
+  const untouched = results.base;
+  const trained = results.subject === "nothing" ? "As trained" : `As trained, ${untouched}`;
   const body = drawn
     ? panels(
         results.untouched
-          ? [{ title: `As trained, ${untouched}`, plot: plot(untouched, "before") }]
+          ? [{ title: trained, plot: plot(untouched, "before") }]
           : [
-              { title: `As trained, ${untouched}`, plot: plot(untouched, "before") },
+              { title: trained, plot: plot(untouched, "before") },
               { title: `At ${results.setting}`, plot: plot(results.setting, "after") },
               { title: "Change", plot: change },
             ],

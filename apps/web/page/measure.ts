@@ -5,7 +5,7 @@ import { section } from "../shared/section";
 import type { InspectReport } from "../shared/report";
 import type { Api } from "./api";
 import { fitting, readFile } from "./files";
-import { asJson, isUntouched, type Temperature } from "./temperature";
+import type { Setting } from "./setting";
 
 /** What a request may hold where the server does not say: TEI's own limit. */
 const PAYLOAD = 2_000_000;
@@ -23,7 +23,7 @@ interface Options {
   api: Api;
   /** Of a request, as far as the server says. */
   limits: () => { bytes?: number | undefined; texts?: number | undefined };
-  temperature: () => Temperature;
+  setting: () => Setting;
   describe: (error: unknown) => string;
   onReport: (measurement: Measurement) => void;
 }
@@ -64,7 +64,7 @@ export class Measure {
       how: [
         "A few texts illustrate, a corpus measures. The report of ",
         el("code", {}, "treble inspect"),
-        " at τ\u00a0=\u00a01 and at the temperature set above: cosine by length with intervals, the same texts cut, hubness, and what attention does layer by layer.",
+        " as trained and with what is set above: cosine by length with intervals, the same texts cut, hubness, and what attention or states do layer by layer.",
       ],
       body: [zone, this.fault, this.status],
     });
@@ -104,9 +104,7 @@ export class Measure {
         throw new Error(`it holds ${plural(all.length, "text")}; a report needs two that fit`);
       const part = texts.length === all.length ? "" : this.partNote(texts.length, all.length, file.name);
       this.progress(`Measuring ${plural(texts.length, "text")} of ${file.name}…`, running);
-      const temperature = this.options.temperature();
-      const settings = isUntouched(temperature) ? [1] : [1, asJson(temperature)];
-      const report = await this.options.api.inspect(texts, settings, running.signal);
+      const report = await this.options.api.inspect(texts, this.options.setting(), running.signal);
       this.status.replaceChildren();
       this.options.onReport({ file: file.name, report, note: part });
     } catch (error) {

@@ -8,7 +8,6 @@ import { numberOf, type Results, type Side } from "./results";
 const NEAREST = 5;
 /** Texts that a sentence names. */
 const NAMED = 4;
-const UNTOUCHED = "τ\u00a0=\u00a01";
 
 function nearest(results: Results, side: Side, text: number): HTMLElement {
   const [other, cosine] = side.neighbors[text]?.[0] ?? [];
@@ -20,8 +19,8 @@ function nearest(results: Results, side: Side, text: number): HTMLElement {
 function overview(results: Results, choose: (text: number) => void): HTMLElement {
   const caption = "The nearest text of each text";
   const titles = results.untouched
-    ? ["text", `nearest at ${UNTOUCHED}`]
-    : ["text", `nearest at ${UNTOUCHED}`, `nearest at ${results.setting}`];
+    ? ["text", `nearest at ${results.base}`]
+    : ["text", `nearest at ${results.base}`, `nearest at ${results.setting}`];
   const rows = results.order.map((text) => {
     const changed = !results.untouched && results.moved.includes(text);
     const button = el(
@@ -50,7 +49,7 @@ function overview(results: Results, choose: (text: number) => void): HTMLElement
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, table);
 }
 
-/** The two lists of a text: as trained, with what left it marked, and at the temperature. */
+/** The two lists of a text: as trained, with what left it marked, and at the setting. */
 function lists(results: Results, chosen: number, choose: (text: number) => void): HTMLElement {
   const top = (side: Side) => (side.neighbors[chosen] ?? []).slice(0, NEAREST);
   const text = (other: number) => ({
@@ -60,7 +59,7 @@ function lists(results: Results, chosen: number, choose: (text: number) => void)
   });
   const before = top(results.before);
   const after = top(results.after);
-  const first = neighborList({ heading: UNTOUCHED, neighbors: before, text, choose });
+  const first = neighborList({ heading: results.base, neighbors: before, text, choose });
   first.querySelectorAll("li").forEach((item, rank) => {
     const other = before[rank]?.[0];
     if (results.untouched || after.some(([kept]) => kept === other)) return;

@@ -1,4 +1,4 @@
-/** The page: texts and a temperature in, everything that follows from them drawn. */
+/** The page: texts and a setting of the model in, everything that follows from them drawn. */
 import { el, uniqueId } from "../shared/dom";
 import { plural, whole } from "../shared/format";
 import { inspectPage } from "../shared/inspect/page";
@@ -16,8 +16,11 @@ import { matrices } from "./matrices";
 import { Measure, type Measurement } from "./measure";
 import { neighborhoods } from "./neighbors";
 import { analyse, type Results } from "./results";
+import { isUntouched, spoken, startOf, subjectOf, type Setting, type Subject } from "./setting";
+import { NO_CONTROL, requestable } from "./state";
+import { StateControls } from "./state_controls";
 import { Vectors } from "./store";
-import { KINDS, parsed, spoken, type Temperature } from "./temperature";
+import { parsed, UNTOUCHED, type Temperature } from "./temperature";
 import { verdictNodes } from "./verdict";
 
 /** So that a slider on the move does not ask for every value that it passes. */
@@ -28,13 +31,54 @@ function describe(error: unknown): string {
   return error.status === 0 ? error.message : `${error.message} (status ${error.status})`;
 }
 
+function temperatureOf(setting: Setting): Temperature {
+  return setting.of === "attention" ? setting.temperature : UNTOUCHED;
+}
+
+function controlOf(setting: Setting): string {
+  return setting.of === "states" ? setting.control : NO_CONTROL;
+}
+
+/** What the server was started with, if the page can show it and it is not the model as trained. */
+function servedSetting(subject: Subject, model: Info): Setting {
+  if (subject === "attention") {
+    const temperature = parsed(String(model.temperature ?? ""));
+    const served = temperature && ({ of: subject, temperature } as const);
+    return served && !isUntouched(served) ? served : startOf(subject);
+  }
+  const control = model.state ?? NO_CONTROL;
+  if (subject === "states" && control !== NO_CONTROL && requestable(control)) return { of: subject, control };
+  return startOf(subject);
+}
+
+/** What the page is about, by what it moves. */
+const ABOUT: Record<Subject, { title: string; lead: string; skip: string }> = {
+  attention: {
+    title: "What temperature does to these texts",
+    lead: "Embedding models tend to draw long texts together, whatever they say, so that search confuses them. A temperature τ below 1 sharpens attention against it. Move the slider and watch. The texts are examples: change them, put in your own, or drop a file anywhere for a full report.",
+    skip: "Skip the texts: to the temperature",
+  },
+  states: {
+    title: "What a state control does to these texts",
+    lead: "This model reads a text into states of a fixed size and has no attention. On texts longer than those it was trained on the states may grow until nothing new is heard; a control holds them. Choose one and watch. The texts are examples: change them, put in your own, or drop a file anywhere for a full report.",
+    skip: "Skip the texts: to the state control",
+  },
+  nothing: {
+    title: "How alike these texts are",
+    lead: "This model has neither attention for a temperature to act on nor states to control. The texts are examples: change them, put in your own, or drop a file anywhere for a full report.",
+    skip: "Skip the texts: to the results",
+  },
+};
+
 export class Playground {
   private texts = examples();
-  private temperature: Temperature = { kind: "constant", value: KINDS.constant.start };
+  private setting: Setting = startOf("attention");
   private chosen: number | undefined;
   private info: Info = {};
   private needsKey = false;
   private results: Results | undefined;
+  /** What the controls are of, once the server has said it. */
+  private taken: Subject | undefined;
   private running: AbortController | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private chosenParts: ((text: number) => void)[] = [];
@@ -43,8 +87,14 @@ export class Playground {
   private readonly vectors = new Vectors(this.api);
   private readonly editor: Editor;
   private readonly controls: Controls;
+  private readonly stateControls: StateControls;
+  /** Where the controls of the model stand that is asked. */
+  private shownControls: HTMLElement;
+  private readonly title = el("h1", { tabindex: -1 });
+  private readonly lead = el("p", { class: "lead" });
+  private readonly skip = el("a", { class: "skip" });
   private readonly measure: Measure;
-  private readonly alert = el("div", { role: "alert" });
+  private readonly alert = el("div", { role: "alert", id: uniqueId("alert") });
   private readonly status = el("p", { class: "working", role: "status" });
   private readonly model = el("div", { class: "model" });
   private readonly top = el("div", { class: "found-here" });
@@ -61,17 +111,24 @@ export class Playground {
       },
       onChoose: (id) => this.chooseId(id),
     });
-    this.controls = new Controls(this.temperature, (temperature) => {
-      this.temperature = temperature;
+    const move = (setting: Setting): void => {
+      this.setting = setting;
       this.schedule(PAUSE);
-    });
+    };
+    this.controls = new Controls(temperatureOf(startOf("attention")), (temperature) =>
+      move({ of: "attention", temperature }),
+    );
+    this.stateControls = new StateControls(controlOf(startOf("states")), this.alert.id, (control) =>
+      move({ of: "states", control }),
+    );
+    this.shownControls = this.controls.node;
     this.measure = new Measure({
       api: this.api,
       limits: () => ({
         bytes: this.info.payload_limit || undefined,
         texts: this.info.max_client_batch_size ?? undefined,
       }),
-      temperature: () => this.temperature,
+      setting: () => this.setting,
       describe,
       onReport: (measurement) => this.showReport(measurement),
     });
@@ -81,6 +138,7 @@ export class Playground {
 
   private frame(): HTMLElement {
     const id = uniqueId("page");
+    this.title.id = id;
     const links = el("nav", { "aria-label": "Server" }, el("a", { href: "docs" }, "API"));
     const header = el(
       "header",
@@ -92,18 +150,15 @@ export class Playground {
         links,
         schemeSwitch(),
       ),
-      el("h1", { id, tabindex: -1 }, "What temperature does to these texts"),
-      el(
-        "p",
-        { class: "lead" },
-        "Embedding models tend to draw long texts together, whatever they say, so that search confuses them. A temperature τ below 1 sharpens attention against it. Move the slider and watch. The texts are examples: change them, put in your own, or drop a file anywhere for a full report.",
-      ),
-      el("a", { class: "skip", href: "#temperature" }, "Skip the texts: to the temperature"),
+      this.title,
+      this.lead,
+      this.skip,
     );
+    this.sayAbout("attention");
     const results = el(
       "div",
       { class: "results" },
-      this.controls.node,
+      this.shownControls,
       this.alert,
       this.status,
       this.top,
@@ -126,7 +181,7 @@ export class Playground {
 
   private show(): void {
     hideTip();
-    document.title = "Treble · what temperature does";
+    this.sayTitle();
     this.place.replaceChildren(this.main, this.footer);
   }
 
@@ -139,14 +194,42 @@ export class Playground {
       this.fail(error, () => void this.begin());
       return;
     }
-    const own = this.info.temperature;
-    const served = own === null || own === undefined ? undefined : parsed(String(own));
-    if (served && !(served.kind === "constant" && served.value === 1)) {
-      this.temperature = served;
-      this.controls.start(served);
-    }
     this.showModel();
+    this.takeSubject();
     await this.update();
+  }
+
+  /** The controls of the model that is asked, as the server was started; those of another model of its kind stay. */
+  private takeSubject(): void {
+    const model = this.current();
+    const subject = subjectOf(model);
+    if (subject === this.taken) return;
+    this.taken = subject;
+    this.setting = servedSetting(subject, { temperature: this.info.temperature, ...model });
+    if (this.setting.of === "attention") this.controls.start(this.setting.temperature);
+    if (this.setting.of === "states") this.stateControls.start(this.setting.control);
+    const controls =
+      subject === "attention"
+        ? this.controls.node
+        : subject === "states"
+          ? this.stateControls.node
+          : el("p", { class: "meaning", id: "results" }, ABOUT.nothing.lead.split(". ")[0] ?? "");
+    this.shownControls.replaceWith(controls);
+    this.shownControls = controls;
+    this.sayAbout(subject);
+  }
+
+  private sayAbout(subject: Subject): void {
+    this.title.textContent = ABOUT[subject].title;
+    this.lead.textContent = ABOUT[subject].lead;
+    this.skip.textContent = ABOUT[subject].skip;
+    this.skip.href = `#${this.shownControls.id}`;
+    this.sayTitle();
+  }
+
+  private sayTitle(): void {
+    const title = this.title.textContent ?? "";
+    document.title = `Treble · ${title.charAt(0).toLowerCase()}${title.slice(1)}`;
   }
 
   /** Of several models one is chosen here. */
@@ -166,6 +249,7 @@ export class Playground {
       select.addEventListener("change", () => {
         this.api.model = select.value;
         this.showModel();
+        this.takeSubject();
         this.schedule(0);
       });
       this.model.replaceChildren(select, limit);
@@ -196,7 +280,7 @@ export class Playground {
     const running = new AbortController();
     this.running = running;
     const texts = this.texts.filter(({ text }) => text.trim() !== "");
-    const temperature = this.temperature;
+    const setting = this.setting;
     if (texts.length === 0) {
       this.clear("Write a text to begin.");
       return;
@@ -204,14 +288,18 @@ export class Playground {
     this.top.setAttribute("aria-busy", "true");
     // Only a wait that is noticed is announced.
     const slow = setTimeout(
-      () => this.say(`Embedding ${plural(texts.length, "text")} at ${spoken(temperature)}…`),
+      () =>
+        this.say(
+          `Embedding ${plural(texts.length, "text")}${setting.of === "nothing" ? "" : ` at ${spoken(setting)}`}…`,
+        ),
       400,
     );
     try {
-      const measured = await this.vectors.of(texts, temperature, this.current(), running.signal);
+      const measured = await this.vectors.of(texts, setting, this.current(), running.signal);
       if (running.signal.aborted) return;
       this.alert.replaceChildren();
       this.editor.fault();
+      this.stateControls.fault(false);
       this.say("");
       this.render(analyse(measured));
     } catch (error) {
@@ -240,6 +328,8 @@ export class Playground {
     }
     const text = error instanceof ApiError && error.index !== undefined ? texts[error.index] : undefined;
     this.editor.fault(text?.id, describe(error));
+    const refused = status !== undefined && status >= 400 && status < 500 && status !== 429;
+    this.stateControls.fault(refused && text === undefined && this.setting.of === "states");
     const old = this.results ? ` What is shown is still ${this.results.setting}.` : "";
     const retry = el("button", { type: "button", class: "action" }, "Try again");
     retry.addEventListener("click", again);
@@ -301,7 +391,7 @@ export class Playground {
     const one = this.current();
     return {
       texts: results.texts,
-      temperature: results.temperature,
+      setting: this.setting,
       model: one.model_id ?? one.served_model_name ?? "MODEL",
       dtype: one.model_dtype ?? "float32",
       promptName: one.default_prompt_name ?? "",

@@ -1,8 +1,7 @@
 /** What was found of the texts at two temperatures; computed once, drawn by every part of the page. */
 import type { Neighbor } from "../shared/report";
-import { settingName } from "../shared/format";
 import { nameOf, type Text } from "./examples";
-import { isUntouched, written, type Temperature } from "./temperature";
+import { asTrained, isUntouched, named, type Setting, type Subject } from "./setting";
 import {
   cosines,
   lengthSplit,
@@ -39,9 +38,12 @@ export interface Results {
   tokens: number[];
   /** Beyond what it reads. */
   cut: number[];
-  temperature: Temperature;
-  /** "τ = 0.7"; what the texts are compared with is "τ = 1". */
+  /** What the setting acts on. */
+  subject: Subject;
+  /** "τ = 0.7". */
   setting: string;
+  /** What the texts are compared with: "τ = 1". */
+  base: string;
   untouched: boolean;
   groups: Group[];
   /** The texts' order in tables: short ones, then long ones, each as they were given. */
@@ -60,7 +62,7 @@ export interface Measured {
   limit: number;
   before: Vector[];
   after: Vector[];
-  temperature: Temperature;
+  setting: Setting;
 }
 
 function side(vectors: Vector[], tokens: number[], groups: Group[]): Side {
@@ -85,7 +87,7 @@ function side(vectors: Vector[], tokens: number[], groups: Group[]): Side {
   };
 }
 
-export function analyse({ texts, tokens, limit, before, after, temperature }: Measured): Results {
+export function analyse({ texts, tokens, limit, before, after, setting }: Measured): Results {
   const used = tokens.map((n) => Math.min(n, limit));
   const split = lengthSplit(used);
   const all = [...texts.keys()];
@@ -104,9 +106,10 @@ export function analyse({ texts, tokens, limit, before, after, temperature }: Me
     names: texts.map(nameOf),
     tokens: used,
     cut: tokens.map((n, text) => n - (used[text] ?? n)),
-    temperature,
-    setting: settingName(written(temperature)),
-    untouched: isUntouched(temperature),
+    subject: setting.of,
+    setting: named(setting),
+    base: named(asTrained(setting.of)),
+    untouched: isUntouched(setting),
     groups,
     order: groups.flatMap((group) => group.texts),
     before: sides[0],

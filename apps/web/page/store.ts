@@ -2,7 +2,7 @@
 import type { Api, Info } from "./api";
 import type { Text } from "./examples";
 import type { Measured } from "./results";
-import { asJson, UNTOUCHED, written, type Temperature } from "./temperature";
+import { asTrained, written, type Setting } from "./setting";
 import type { Vector } from "./vectors";
 
 const MAX_KEPT = 5_000;
@@ -32,18 +32,18 @@ export class Vectors {
     return texts.map(({ text }) => kept.get(keyOf(text)) as T);
   }
 
-  async of(texts: Text[], temperature: Temperature, model: Info, signal: AbortSignal): Promise<Measured> {
+  async of(texts: Text[], setting: Setting, model: Info, signal: AbortSignal): Promise<Measured> {
     const batch = Math.min(BATCH, model.max_client_batch_size ?? BATCH);
     const name = this.api.model ?? "";
     const prompt = model.default_prompt_name ?? undefined;
-    const vectors = (at: Temperature): Promise<Vector[]> =>
+    const vectors = (at: Setting): Promise<Vector[]> =>
       this.fill(
         this.vectors,
         (text) => JSON.stringify([name, written(at), text]),
         texts,
         batch,
         async (part) => {
-          return (await this.api.embed(part, asJson(at), signal)).vectors;
+          return (await this.api.embed(part, at, signal)).vectors;
         },
       );
     const tokens = await this.fill(
@@ -53,8 +53,8 @@ export class Vectors {
       batch,
       (part) => this.api.countTokens(part, prompt, signal),
     );
-    const before = await vectors(UNTOUCHED);
-    const after = await vectors(temperature);
-    return { texts, tokens, limit: model.max_input_length ?? Infinity, before, after, temperature };
+    const before = await vectors(asTrained(setting.of));
+    const after = await vectors(setting);
+    return { texts, tokens, limit: model.max_input_length ?? Infinity, before, after, setting };
   }
 }

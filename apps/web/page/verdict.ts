@@ -1,8 +1,9 @@
-/** What the temperature does to these texts, in sentences and four numbers. */
+/** What the setting does to these texts, in sentences and four numbers. */
 import { verdict } from "../shared/page";
 import { decimal, plural, signed, whole } from "../shared/format";
 import { cards, type Fact } from "../shared/section";
 import type { Group, Results } from "./results";
+import { whatMoves } from "./setting";
 import { meanCosine } from "./vectors";
 
 /** Changes below this are called none. */
@@ -31,7 +32,10 @@ function subject(results: Results): Group | undefined {
 function untouchedSentence(results: Results): string {
   const [short, long] = results.groups;
   const [a, b] = [short && means(results, short)?.[0], long && means(results, long)?.[0]];
-  if (a === undefined || b === undefined) return "As trained: move the temperature to see what it changes.";
+  if (a === undefined || b === undefined)
+    return results.subject === "nothing"
+      ? "As trained."
+      : `As trained: move ${whatMoves(results.subject)} to see what it changes.`;
   const more = b > a + NOTHING;
   const less = b < a - NOTHING;
   const than = more ? "more alike than" : less ? "less alike than" : "about as alike as";
@@ -89,7 +93,7 @@ function facts(results: Results): Fact[] {
     found.push({
       name: "Another nearest text",
       value: untouched ? "–" : `${whole(results.moved.length)} of ${whole(results.texts.length)}`,
-      note: untouched ? "once the temperature moves" : "texts, against τ\u00a0=\u00a01",
+      note: untouched ? `once ${whatMoves(results.subject)} moves` : `texts, against ${results.base}`,
     });
   }
   return found;

@@ -177,6 +177,23 @@ export interface StateReport {
 
 type Table<T> = ((T | null)[] | null)[] | null;
 
+export interface TokenSpread {
+  vectors?: Maybe;
+  effective_rank?: Maybe;
+  isoscore?: Maybe;
+}
+
+/** Of a multi-vector output: what dense vectors have between texts is then missing. */
+export interface TokenVectors {
+  dim?: Maybe;
+  max_sim_documents?: Maybe;
+  token_cosine?: Table<Estimate>;
+  max_sim?: Table<Estimate>;
+  spread?: Table<TokenSpread>;
+  cut_token_cosine?: Table<Estimate>;
+  cut_max_sim?: Table<Estimate>;
+}
+
 export interface InspectReport {
   kind: "inspect";
   treble_version?: string | null;
@@ -193,6 +210,7 @@ export interface InspectReport {
   seed?: Maybe;
   sample?: Maybe;
   buckets?: Bucket[] | null;
+  token_vectors?: TokenVectors | null;
   bucket_cosine?: Table<Estimate>;
   bucket_matrix?: Table<Maybe[]>;
   cut_lengths?: number[] | null;

@@ -193,6 +193,29 @@ export function classReport({
   };
 }
 
+/** Of token vectors, for InspectReport.token_vectors. */
+export function tokenReport({ settings = ["1", "0.8"], buckets = 4, cuts = 3 } = {}) {
+  const table = (columns, first) =>
+    settings.map((_, s) =>
+      Array.from({ length: columns }, (_, c) => estimate(first + 0.05 * c - 0.02 * s, 40)),
+    );
+  return {
+    dim: 128,
+    max_sim_documents: 32,
+    token_cosine: table(buckets, 0.3),
+    max_sim: table(buckets, 0.5),
+    spread: settings.map((_, s) =>
+      Array.from({ length: buckets }, (_, b) => ({
+        vectors: 800 * (b + 1),
+        effective_rank: 90 - 10 * b + s,
+        isoscore: 0.3 - 0.02 * b,
+      })),
+    ),
+    cut_token_cosine: table(cuts, 0.3),
+    cut_max_sim: table(cuts, 0.5),
+  };
+}
+
 /** The states of `layers` layers of `heads` heads, for InspectReport.states; head 0 of the untouched model collapses. */
 export function stateReport({ settings = ["none", "window:128"], layers = 3, heads = 2 } = {}) {
   const positions = Array.from({ length: 30 }, (_, i) => 64 * (i + 1));

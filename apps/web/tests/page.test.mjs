@@ -607,6 +607,127 @@ describe("the page of the server", madeUp, () => {
     );
   });
 
+  const WITH_STATES = {
+    ...{ model_id: "models/mamba2", served_model_name: "mamba2", max_input_length: LIMIT },
+    ...{ tempered_layers: 0, state_layers: 2, state: "none", temperature: "1" },
+  };
+
+  test("a model with states gets their control in place of the temperature, as a field of the request", async () => {
+    const requests = recorder();
+    const changes = { ...requests, info: () => WITH_STATES };
+    await open({ changes }, async (page) => {
+      await shows(page, "At rri:0.9999,0.75");
+      assert.equal(await page.locator("h1").textContent(), "What a state control does to these texts");
+      assert.equal(await slider(page).count(), 0, "no temperature without attention");
+      assert.doesNotMatch(await page.innerText("main"), /τ|emperature|NaN|undefined/);
+      await page.locator('.choice input[value="window"]').check({ force: true });
+      await shows(page, "At window:64");
+      const field = page.getByLabel("State", { exact: true });
+      await field.fill("window:8");
+      await page.keyboard.press("Enter");
+      await shows(page, "At window:8");
+      const texts = await fields(page);
+      const [a, b] = [texts[6], texts[7]].map((text) => vectorOf(text, 1, "window:8"));
+      await page.locator("details.numbers summary").first().click();
+      await page.locator("details.numbers table").first().waitFor();
+      const rows = await page.$$eval("details.numbers tbody tr", (all) =>
+        all.map((row) => Number(row.children[3].textContent.replace("−", "-"))),
+      );
+      assert.ok(rows.includes(Number(dot(a, b).toFixed(3))), "the long texts' cosine under the control");
+      const sent = requests.of("/embed");
+      assert.deepEqual(
+        [...new Set(sent.map((body) => body.state))],
+        ["none", "rri:0.9999,0.75", "window:64", "window:8"],
+      );
+      assert.ok(sent.every((body) => !("temperature" in body)));
+      await page.locator('.choice input[value="none"]').check({ force: true });
+      await shows(page, "As trained");
+      await page.locator('.choice input[value="window"]').check({ force: true });
+      await shows(page, "At window:8");
+      const commands = await page.$$eval(".copyable pre", (all) => all.map((pre) => pre.textContent));
+      assert.match(commands[0], /"state": "window:8"/);
+      assert.match(commands[1], /^treble embed - .* --state window:8 --normalize/);
+      assert.match(commands[2], /^treble inspect - .* --state window:8 <</);
+      await assertDrawn(page, 5);
+      await assertAccessible(page);
+      assert.ok((await minContrast(page)).ratio >= 4.5);
+    });
+  });
+
+  test("a control that the server refuses is said in its words, and the field is marked", async () => {
+    const changes = { info: () => WITH_STATES };
+    await open({ changes, expected: /status of 422/ }, async (page) => {
+      const field = page.getByLabel("State", { exact: true });
+      for (const wrong of ["windows:64", "window:", "norm:norms.json", "<b>"]) {
+        await field.fill(wrong);
+        await page.getByRole("button", { name: "Apply" }).click();
+        await page.waitForFunction(
+          (text) => document.querySelector(".error")?.textContent.includes(`not "${text}"`),
+          wrong,
+        );
+        assert.match(await page.textContent(".error"), /`state` must be one of .* \(status 422\)/);
+        assert.equal(await field.getAttribute("aria-invalid"), "true");
+        const described = await field.getAttribute("aria-describedby");
+        assert.match(await page.locator(`#${described}`).textContent(), /must be one of/);
+      }
+      await assertAccessible(page);
+      await field.fill("");
+      await page.keyboard.press("Enter");
+      await shows(page, "As trained");
+      assert.equal(await field.inputValue(), "none");
+      assert.equal(await page.locator("[aria-invalid], .error").count(), 0);
+    });
+  });
+
+  test("the control that a server was started with; a file is measured under it", async () => {
+    const requests = recorder();
+    const changes = {
+      ...requests,
+      info: () => ({ ...WITH_STATES, state: "norm:4" }),
+      inspect: () => ({ status: 200, body: inspectReport({ settings: ["none", "norm:4"], count: 20 }) }),
+    };
+    await open({ changes }, async (page) => {
+      await shows(page, "At norm:4");
+      assert.ok(await page.locator('.choice input[value="norm"]').isChecked());
+      await page.setInputFiles("input[type=file]", file("states.txt", "one\ntwo\n"));
+      await page.waitForSelector(".way");
+      assert.deepEqual(requests.of("/inspect"), [{ inputs: ["one", "two"], state: "norm:4" }]);
+    });
+  });
+
+  test("controls follow the model: attention, states, neither", async () => {
+    const models = [
+      { served_model_name: "bert", tempered_layers: 6, state_layers: 0, temperature: "1" },
+      { ...WITH_STATES, state: "norm:norms.json" },
+      { served_model_name: "static", tempered_layers: 0, state_layers: 0, max_input_length: LIMIT },
+    ];
+    const requests = recorder();
+    await open({ changes: { ...requests, info: () => ({ ...models[0], models }) } }, async (page) => {
+      await shows(page, "At τ = 0.7");
+      const choose = (name) => page.getByLabel("Model", { exact: true }).selectOption(name);
+      await choose("mamba2");
+      await shows(page, "At rri:0.9999,0.75");
+      await choose("static");
+      await shows(page, "As trained");
+      assert.equal(await page.locator(".controls").count(), 0);
+      assert.doesNotMatch(await page.innerText("main"), /NaN|undefined|τ =/);
+      const asked = requests.of("/embed").filter((body) => body.model === "static");
+      assert.ok(asked.length > 0 && asked.every((body) => !("state" in body || "temperature" in body)));
+      await assertAccessible(page);
+      await choose("bert");
+      await shows(page, "At τ = 0.7");
+      assert.equal(await page.locator("h1").textContent(), "What temperature does to these texts");
+    });
+  });
+
+  test("the field of a state control on a phone", async () => {
+    await open({ changes: { info: () => WITH_STATES }, width: 360 }, async (page) => {
+      assert.ok((await overflow(page)) <= 0);
+      const box = await page.locator(".controls").boundingBox();
+      assert.ok(box.height < 130, `the control takes ${box.height} of 900 px`);
+    });
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     test(`${colorScheme} can be read, by eye and by program`, async () => {
       await open({ colorScheme }, async (page) => {
@@ -662,9 +783,9 @@ describe("the page of the server", madeUp, () => {
 });
 
 /** `treble serve` on a free port, as startServer() gives a server. */
-function startTreble() {
+function startWith(model) {
   const serve = spawn(TREBLE, [
-    ...["serve", "--model", MODEL, "--hostname", "127.0.0.1", "--port", "0"],
+    ...["serve", "--model", model, "--hostname", "127.0.0.1", "--port", "0"],
     ...["--payload-limit", "20000"],
   ]);
   const ended = new Promise((done) => serve.on("exit", done));
@@ -682,6 +803,8 @@ function startTreble() {
     });
   });
 }
+
+const startTreble = () => startWith(MODEL);
 
 const program = { skip: TREBLE && MODEL ? false : "needs TREBLE and MODEL" };
 
@@ -721,6 +844,43 @@ describe("the page with treble serve", program, () => {
       await page.locator('.choice input[value="log"]').check({ force: true });
       await shows(page, "τ = log:32");
     });
+  });
+
+  test("a model with states: its control, and what the server says of one that it does not know", async () => {
+    const model = path.resolve(import.meta.dirname, "../../../tests/data/state-passkey/model");
+    await open(
+      { changes: { start: () => startWith(model) }, expected: /status of 4\d\d/ },
+      async (page, server) => {
+        await shows(page, "At rri:0.9999,0.75");
+        await page.locator('.choice input[value="window"]').check({ force: true });
+        await page.getByLabel("State", { exact: true }).fill("window:4");
+        await page.keyboard.press("Enter");
+        await shows(page, "At window:4");
+        const texts = await fields(page);
+        const ask = async (fields) => {
+          const body = JSON.stringify({ inputs: texts, ...fields });
+          const headers = { "content-type": "application/json" };
+          return (await fetch(`${server.url}embed`, { method: "POST", headers, body })).json();
+        };
+        const mean = (vectors) => {
+          const all = vectors.flatMap((a, i) => vectors.slice(i + 1).map((b) => dot(a, b)));
+          return all.reduce((sum, v) => sum + v, 0) / all.length;
+        };
+        const long = [await ask({ state: "none" }), await ask({ state: "window:4" })].map((all) =>
+          mean(all.slice(6)),
+        );
+        assert.notEqual(long[0].toFixed(3), long[1].toFixed(3));
+        assert.ok(
+          (await verdict(page)).includes(long.map((v) => v.toFixed(3).replace("-", "−")).join(" → ")),
+          await verdict(page),
+        );
+        await page.getByLabel("State", { exact: true }).fill("window:0");
+        await page.keyboard.press("Enter");
+        await page.waitForSelector(".error");
+        const refused = await ask({ state: "window:0" });
+        assert.ok((await page.textContent(".error")).includes(refused.error), refused.error);
+      },
+    );
   });
 
   test("the command lines that it copies run as they are, and give the server's vectors", async () => {

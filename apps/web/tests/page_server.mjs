@@ -38,8 +38,10 @@ function temperatureAt(temperature, tokens) {
   return 1 / (Number(value) * Math.log(n));
 }
 
-export function vectorOf(text, temperature) {
-  const used = words(text).slice(0, LIMIT - 2);
+/** `state`: of a model with states, whose window forgets what came before. */
+export function vectorOf(text, temperature, state = "none") {
+  const read = words(text).slice(0, LIMIT - 2);
+  const used = state.startsWith("window:") ? read.slice(-Number(state.slice(7))) : read;
   const vector = new Array(SIZE).fill(0);
   for (const word of used) {
     const value = hash(word);
@@ -66,13 +68,19 @@ export const answers = {
   inspect: () => ({ status: 501, body: { error: "there is no report", error_type: "Unimplemented" } }),
 };
 
-function embed({ inputs, temperature = 1 }) {
+const STATE = /^(none|rri:[-\d.e]+,[-\d.e]+|window:\d+|norm:[\d.]+)$/;
+
+function embed({ inputs, temperature = 1, state = "none" }) {
+  if (!STATE.test(state)) {
+    const error = `\`state\` must be one of the texts none, rri:A,B, window:R, norm:P, not "${state}"`;
+    return { status: 422, body: { error, error_type: "Validation" } };
+  }
   const cut = inputs.map((text) => Math.max(0, words(text).length + 2 - LIMIT));
   const headers = {
     "x-truncated-texts": String(cut.filter((n) => n > 0).length),
     "x-truncated-tokens": String(cut.reduce((sum, n) => sum + n, 0)),
   };
-  return { status: 200, headers, body: inputs.map((text) => vectorOf(text, temperature)) };
+  return { status: 200, headers, body: inputs.map((text) => vectorOf(text, temperature, state)) };
 }
 
 function tokenize({ inputs }) {

@@ -30,6 +30,7 @@ import {
   spoiled,
   stateReport,
   sweepReport,
+  tokenReport,
 } from "./fixtures.mjs";
 
 const { TREBLE, MAKE_PAGE, MODEL, TEXTS, REAL_ONLY } = process.env;
@@ -388,6 +389,56 @@ describe("the page of reports", { concurrency: 2 }, () => {
       await assertDrawn(page, 10);
       assert.ok((await overflow(page)) <= 0);
       assert.equal(await page.locator(".picker option").count(), 24, "the worst head of each layer");
+    });
+  });
+
+  /** A report of a model that gives a vector for each token: nothing of dense vectors. */
+  const withTokens = (token_vectors, settings = ["1", "0.8"]) =>
+    inspectReport({
+      ...SMALL,
+      settings,
+      change: (report) =>
+        Object.assign(report, {
+          token_vectors,
+          bucket_cosine: [],
+          bucket_matrix: [],
+          cut_cosine: [],
+          geometry: [],
+          hubness: { k: 10, buckets: [] },
+          query_length_slope: null,
+          map: { explained: [], texts: [] },
+        }),
+    });
+
+  test("whatever is missing of token vectors, the page stands", madeUp, async () => {
+    const reports = [];
+    for (const [key, value] of Object.entries(tokenReport())) {
+      const others = Array.isArray(value) ? [[], value.map(() => null), value.map(() => [null])] : [];
+      for (const other of [undefined, null, ...others]) {
+        reports.push([`${key}: ${JSON.stringify(other)}`, withTokens({ ...tokenReport(), [key]: other })]);
+      }
+    }
+    assert.ok(reports.length >= 25);
+    await assertStanding(reports);
+  });
+
+  test("token vectors: within texts, as MaxSim sees them, cut, and their spread", madeUp, async () => {
+    await open(pageOf(withTokens(tokenReport())), {}, async (page) => {
+      await assertDrawn(page, 5);
+      const text = await page.innerText("main");
+      assert.match(text, /Mean cosine within short texts\s+0\.300/);
+      assert.match(text, /one for each token, 128 dimensions, of texts read as documents/);
+      assert.match(text, /How alike are the token vectors of a text\?/);
+      assert.match(text, /τ\s=\s1: 0\.300 → 0\.450 \(\+0\.150\)/);
+      assert.match(text, /the query for 32 others of its length at most, drawn at random \(seed 1\)/);
+      assert.doesNotMatch(text, /How alike are texts of one length|Short against long|found too often/);
+      assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
+      const spread = page.locator("section", { has: page.getByText("carry the token vectors?") });
+      await spread.locator("summary").click();
+      await openTables(page);
+      assert.match(await spread.locator("tbody").innerText(), /60\.0, 0\.240\s+61\.0, 0\.240\s+3,200/);
+      await assertAccessible(page);
+      assert.ok((await minContrast(page)).ratio >= 4.5);
     });
   });
 

@@ -77,7 +77,11 @@ void bind_inspect(nb::module_& module) {
       .def_rw("query_prompt_name", &InspectOptions::query_prompt_name, nb::arg().none())
       .def_rw("label_sample", &InspectOptions::label_sample, nb::arg().none())
       .def_rw("training_length", &InspectOptions::training_length, nb::arg().none())
-      .def_rw("states", &InspectOptions::states);
+      .def_rw("max_sim_documents", &InspectOptions::max_sim_documents, nb::arg().none())
+      .def_rw("states", &InspectOptions::states)
+      .def(
+          "set_output_kind",
+          [](InspectOptions& self, const std::string& kind) { self.output = parse_output_kind(kind); }, "kind"_a);
   module.def("inspect", &inspect, "encoder"_a, "texts"_a, "options"_a, "progress"_a = nb::none(),
              "The report as JSON and as a table. `texts`: an iterator of (id, text, label).");
   module.def(

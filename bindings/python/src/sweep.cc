@@ -14,11 +14,14 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "analysis.h"
 #include "encoder.h"
 #include "options.h"
+#include "treble/evaluation.h"
+#include "treble/reranker.h"
 #include "watch.h"
 
 namespace nb = nanobind;
@@ -30,8 +33,10 @@ namespace {
 
 SweepData retrieval(std::string name, std::vector<std::string> document_ids, std::vector<std::string> documents,
                     std::vector<std::string> query_ids, std::vector<std::string> queries,
-                    std::vector<Judgements> relevant) {
+                    std::vector<Judgements> relevant, std::vector<std::vector<std::int64_t>> candidates) {
   RetrievalData data;
+  data.first_stage = !candidates.empty();
+  data.candidates = std::move(candidates);
   data.document_ids = std::move(document_ids);
   data.documents = std::move(documents);
   data.query_ids = std::move(query_ids);
@@ -66,6 +71,25 @@ using Prompt = std::pair<std::optional<std::string>, std::optional<std::string>>
 /// A report in its forms: JSON, table, scores of the items as JSONL, and (tag, TREC run) of each setting.
 using Outcome = std::tuple<std::string, std::string, std::string, std::vector<std::pair<std::string, std::string>>>;
 
+Outcome outcome_of(const SweepReport& report) {
+  std::vector<std::pair<std::string, std::string>> runs;
+  for (std::size_t s = 0; s < report.rankings.size(); ++s) {
+    runs.emplace_back(run_tag(report.settings[s]), trec_run(report, s));
+  }
+  return {to_json(report), to_table(report), scores_jsonl(report), std::move(runs)};
+}
+
+SweepData with_candidates(SweepData data, const std::filesystem::path& run, std::int64_t depth) {
+  auto* retrieval = std::get_if<RetrievalData>(&data.data);
+  if (retrieval == nullptr || !retrieval->candidates.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "candidates are for queries and documents; " + data.name +
+                    (retrieval == nullptr ? " has none" : " brings candidates of its own"));
+  }
+  read_candidates(*retrieval, run, depth);
+  return data;
+}
+
 /// `variants`: (name, encoder) of other forms of the model.
 Outcome run_sweep(const Encoder& self, const SweepData& data, const SweepOptions& options,
                   const std::vector<std::pair<std::string, Encoder*>>& variants, nb::handle progress) {
@@ -75,12 +99,17 @@ Outcome run_sweep(const Encoder& self, const SweepData& data, const SweepOptions
   given.progress = watch.callback();
   for (const auto& [name, variant] : variants) given.variants.push_back({name, &variant->get()});
   const nb::gil_scoped_release released;
-  const SweepReport report = sweep(encoder, data, given);
-  std::vector<std::pair<std::string, std::string>> runs;
-  for (std::size_t s = 0; s < report.rankings.size(); ++s) {
-    runs.emplace_back(run_tag(report.settings[s]), trec_run(report, s));
-  }
-  return {to_json(report), to_table(report), scores_jsonl(report), std::move(runs)};
+  return outcome_of(sweep(encoder, data, given));
+}
+
+/// Of a cross-encoder.
+Outcome run_rerank_sweep(const Encoder& self, const SweepData& data, const SweepOptions& options, nb::handle progress) {
+  const Reranker& reranker = self.reranker();
+  Watch watch(progress);
+  SweepOptions given = options;
+  given.progress = watch.callback();
+  const nb::gil_scoped_release released;
+  return outcome_of(sweep(reranker, data, given));
 }
 
 void bind_data(nb::module_& module) {
@@ -90,7 +119,11 @@ void bind_data(nb::module_& module) {
       .def_static("unlabelled", &unlabelled_sweep_data, "name"_a, "texts"_a,
                   "A proxy without labels: the first half of each text should find its second half.")
       .def_static("retrieval", &retrieval, "name"_a, nb::kw_only(), "document_ids"_a, "documents"_a, "query_ids"_a,
-                  "queries"_a, "relevant"_a, "relevant: for each query (index of a document, grade above 0).")
+                  "queries"_a, "relevant"_a, "candidates"_a = std::vector<std::vector<std::int64_t>>(),
+                  "relevant: for each query (index of a document, grade above 0). candidates: for each query the "
+                  "documents that a first ranking found, the only ones it is compared with.")
+      .def("with_candidates", &with_candidates, "run"_a, "depth"_a = 100, nb::call_guard<nb::gil_scoped_release>(),
+           "The same data, each query compared with the first `depth` documents of a TREC run alone.")
       .def_static("pairs", &pairs, "name"_a, nb::kw_only(), "first"_a, "second"_a, "scores"_a,
                   "Pairs of texts with graded similarity, or 0 and 1.")
       .def_ro("name", &SweepData::name)
@@ -133,6 +166,8 @@ void bind_sweep(nb::module_& module) {
       .def_rw("cache", &SweepOptions::cache);
   module.def("sweep", &run_sweep, "encoder"_a, "data"_a, "options"_a, "variants"_a, "progress"_a = nb::none(),
              "The report as JSON and as a table, the items' scores as JSONL, and (tag, TREC run) of each setting.");
+  module.def("sweep_reranker", &run_rerank_sweep, "reranker"_a, "data"_a, "options"_a, "progress"_a = nb::none(),
+             "The same of a cross-encoder.");
 }
 
 }  // namespace treble::python

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
+import subprocess
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import treble
 from golden_models import GOLDEN, Golden, read_safetensors
+from treble import cli
 
 TOLERANCE = 1e-5
 # Pairs of the golden cases are longer than the tiny models read.
@@ -48,6 +52,89 @@ def test_ranks_as_cross_encoder_does() -> None:
         {key: one[key] for key in ("corpus_id", "score")} for one in ranked[:2]
     ]
     assert reranker.rank("when?", []) == []
+
+
+WORDS = ("the", "ferry", "leaves", "harbour", "a", "letter", "port", "again", "sea", "wind")
+
+
+def write_beir(folder: Path) -> Path:
+    """A BEIR folder, and the run of a first ranking of it."""
+    draw = random.Random(5)
+
+    def text(words: int) -> str:
+        return " ".join(draw.choice(WORDS) + str(draw.randrange(9)) for _ in range(words))
+
+    (folder / "qrels").mkdir(parents=True)
+    for name, count, words in (("corpus", 50, 6), ("queries", 30, 2)):
+        rows = [{"_id": f"{name[0]}{i}", "text": text(words + i % 5)} for i in range(count)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "qrels" / "test.tsv").write_text("".join(f"q{i}\tc{i}\t2\nq{i}\tc{i + 10}\t1\n" for i in range(30)))
+    lines = []
+    for i in range(30):
+        found = list(dict.fromkeys([i, *draw.sample(range(50), 12)]))
+        lines += [f"q{i} Q0 c{d} {n} {-n} first\n" for n, d in enumerate(found)]
+    run = folder / "first.trec"
+    run.write_text("".join(lines))
+    return run
+
+
+def test_sweep_equals_the_program(tmp_path: Path) -> None:
+    reranker, _, _ = golden("bert")
+    run = write_beir(tmp_path / "beir")
+    report = reranker.sweep(
+        tmp_path / "beir", [0.5, "log:8"], candidates=run, candidate_depth=8, bootstrap=100, deals=2,
+        try_max_lengths=[9], run_depth=5,
+    )  # fmt: skip
+    options = "-t 0.5 -t log:8 --candidate-depth 8 --bootstrap 100 --deals 2 --try-max-length 9 --run-depth 5 --json -"
+    command = [cli.program(), "sweep", "-m", reranker._path, *options.split(), "--candidates", str(run)]
+    files = ["--run", str(tmp_path / "again.trec"), "--scores", str(tmp_path / "scores.jsonl")]
+    done = subprocess.run([*command, *files, str(tmp_path / "beir")], check=True, capture_output=True, text=True)
+    expected = json.loads(done.stdout)
+    assert report.to_dict() == expected
+    assert expected["reranker"] is True
+    assert [one.name for one in report.settings] == [row["name"] for row in expected["settings"]]
+    assert report.metric == "nDCG@10"
+    assert report.runs["0.5"] == (tmp_path / "again.0.5.trec").read_text()
+    assert report.scores == [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert "nDCG@10" in report.to_table()
+    assert report.to_html().startswith("<!doctype html>")
+
+
+def test_sweep_of_candidates_in_memory(tmp_path: Path) -> None:
+    reranker, _, _ = golden("bert")
+    run = write_beir(tmp_path / "beir")
+    texts = {
+        name: [json.loads(line) for line in (tmp_path / "beir" / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("corpus", "queries")
+    }
+    found: list[list[int]] = [[] for _ in range(30)]
+    for line in run.read_text().splitlines():
+        query, _, document, *_ = line.split()
+        found[int(query[1:])].append(int(document[1:]))
+    data = treble.SweepData.retrieval(
+        "mine",
+        document_ids=[row["_id"] for row in texts["corpus"]],
+        documents=[row["text"] for row in texts["corpus"]],
+        query_ids=[row["_id"] for row in texts["queries"]],
+        queries=[row["text"] for row in texts["queries"]],
+        relevant=[[(i, 2), (i + 10, 1)] for i in range(30)],
+        candidates=found,
+    )
+    mine = reranker.sweep(data, 0.5, bootstrap=100, deals=1)
+    read = reranker.sweep(tmp_path / "beir", 0.5, candidates=run, bootstrap=100, deals=1)
+    assert [one.value for one in mine.settings] == [one.value for one in read.settings]
+    assert mine.metric == "nDCG@10"
+    with pytest.raises(treble.InvalidArgumentError, match="brings candidates of its own"):
+        reranker.sweep(data, candidates=run)
+    with pytest.raises(treble.InvalidArgumentError, match="a reranker orders candidates"):
+        reranker.sweep(tmp_path / "beir")
+    with pytest.raises(TypeError, match="a path or a SweepData"):
+        reranker.sweep(["a", "b"])  # type: ignore[arg-type]
+    labelled, _, _ = golden("camembert")
+    with pytest.raises(treble.UnsupportedError, match="3 scores a pair"):
+        labelled.sweep(data)
+    encoder = treble.SentenceEncoder(GOLDEN / "bert" / "model")
+    assert encoder.sweep(tmp_path / "beir", 0.5, candidates=run, posts=(), bootstrap=100, deals=1).metric == "nDCG@10"
 
 
 def test_one_pair_and_none() -> None:

@@ -45,6 +45,56 @@ def test_keeps_the_largest_weights_and_takes_prompts_by_role() -> None:
         np.testing.assert_allclose(rows, golden.expected[expected], rtol=0, atol=TOLERANCE)
 
 
+WORDS = ("harbour", "letter", "ship", "sea", "evening", "lamp", "north", "wind")
+
+
+def some_text(number: int, words: int) -> str:
+    return " ".join([*(WORDS[(number * 5 + i * (number % 3 + 1)) % 8] for i in range(words)), str(number)])
+
+
+@pytest.mark.parametrize("name", ["sparse/bert", "sparse-routers/table"])
+def test_sweep_equals_numpy(name: str) -> None:
+    encoder = treble.SentenceEncoder(Golden(name).path)
+    count = 30
+    documents = [some_text(i, 4 + i) for i in range(count)]
+    queries = [some_text(i, 3) for i in range(count)]
+    data = treble.SweepData.retrieval(
+        "thirty",
+        document_ids=[f"d{i}" for i in range(count)],
+        documents=documents,
+        query_ids=[f"q{i}" for i in range(count)],
+        queries=queries,
+        relevant=[[(i, 2), ((i + 3) % count, 1)] for i in range(count)],
+    )
+    report = encoder.sweep(data, [0.7, 0.5], bootstrap=100, deals=1, run_depth=10)
+    assert report["similarity"] == "dot"
+    assert report.metric == "nDCG@10"
+    assert [setting.name for setting in report.settings] == ["1", "0.7", "0.5"]
+    for setting in report.settings:
+        tau = float(setting.name)
+        # Queries of a table of weights have no attention to temper.
+        asked = dense(encoder.encode_sparse(queries, role="query", temperature=1 if name.endswith("table") else tau))
+        scores = asked.astype(np.float64) @ dense(encoder.encode_sparse(documents, role="document", temperature=tau)).T
+        # Queries whose words weigh nothing are tied with everything: what is compared is the ranking as it was made.
+        ranked = [line.split() for line in report.runs[setting.name].splitlines()]
+        total = 0.0
+        for i in range(count):
+            found = [(int(line[2][1:]), float(line[4])) for line in ranked if line[0] == f"q{i}"]
+            assert len(found) == 10
+            np.testing.assert_allclose(
+                [score for _, score in found], np.sort(scores[i])[::-1][:10], rtol=1e-5, atol=1e-5
+            )
+            np.testing.assert_allclose(
+                [score for _, score in found], scores[i, [d for d, _ in found]], rtol=1e-5, atol=1e-5
+            )
+            grades = {i: 2, (i + 3) % count: 1}
+            total += sum(grades.get(d, 0) / np.log2(n + 2) for n, (d, _) in enumerate(found))
+        assert setting.value == pytest.approx(total / (2 + 1 / np.log2(3)) / count, abs=1e-9)
+    assert "--output-kind sparse" in report.commands[0]
+    with pytest.raises(treble.InvalidArgumentError, match="dot product"):
+        encoder.sweep(data, 0.7, similarity="cosine")
+
+
 def test_decodes_as_sentence_transformers() -> None:
     golden = Golden("sparse/bert")
     encoder = treble.SentenceEncoder(golden.path)

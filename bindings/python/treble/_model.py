@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from treble import _similarity
@@ -138,6 +139,14 @@ class Model:
         """What was loaded: everything that `treble info` shows."""
         self._cached_options: dict[tuple[Any, ...], EncodeOptions] = {}
 
+    def _reading(self, lengths: Sequence[int]) -> tuple[Encoder, int | None]:
+        """An encoder that can read as much as `lengths`, and the limit of the untouched model under it."""
+        # With an extension, other lengths are an error of the sweep.
+        extended = self.info["extension"] != "none"
+        if extended or max(lengths, default=0) <= int(self.info["max_length"]):
+            return self._encoder, None
+        return Encoder(self._path, **{**self._load_arguments, "max_length": max(lengths)}), self.max_seq_length
+
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         for name in ("_encoder", "_temperature", "_state", "info", "_cached_options"):
@@ -225,6 +234,11 @@ class Model:
             return self.prompts[name]
         known = ", ".join(repr(one) for one in self.prompts) or "none"
         raise InvalidArgumentError(f"there is no prompt {name!r}; the model has {known}")
+
+    def _role_prompt(self, role: str) -> tuple[str | None, str | None]:
+        """What stands before a query or document of a model without a dense output: by name, where it is its own."""
+        text = self.prompts.get(role, "")
+        return (role, None) if self.info["prompts"].get(role) == text else (None, text)
 
     def _options(
         self,

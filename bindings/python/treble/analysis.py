@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from treble import _treble
 from treble._model import Model
 from treble._progress import progress_bar
 from treble._state import StateLike, to_state
+from treble._sweep import SWEEP_EDGES, Temperatures, many_temperatures, sweep_data
 from treble._temperature import TemperatureLike, to_temperature
 from treble._treble import (
     CalibrateOptions,
@@ -27,26 +27,15 @@ from treble._treble import (
     StateNormsOptions,
     SweepData,
     SweepOptions,
-    Temperature,
 )
 from treble.errors import InvalidArgumentError
+from treble.outputs import OutputKind
 from treble.results import Baked, Calibrated, InspectReport, SweepReport
 
-Temperatures = TemperatureLike | Sequence[TemperatureLike]
 States = StateLike | Sequence[StateLike]
 _EDGES = (32, 64, 128, 256, 512)
-_SWEEP_EDGES = (*_EDGES, 2048, 8192)
 # Texts of a fit that are held at a time.
 _FIT_CHUNK = 4096
-
-
-def _many(temperatures: Temperatures) -> list[Temperature]:
-    """One temperature or several."""
-    if temperatures is None:
-        return []
-    if isinstance(temperatures, (str, Temperature)) or not isinstance(temperatures, (Sequence, np.ndarray)):
-        return [to_temperature(temperatures)]
-    return [to_temperature(one) for one in temperatures]
 
 
 def _many_states(states: States) -> list[StateControl]:
@@ -93,6 +82,8 @@ class AnalysisMethods(Model):
         texts: Iterable[str] | Iterable[tuple[str, str]],
         temperatures: Temperatures = (),
         *,
+        output_kind: OutputKind | None = None,
+        max_sim_documents: int | None = None,
         states: States = (),
         training_length: int | None = None,
         posts: Sequence[str] = (),
@@ -116,6 +107,9 @@ class AnalysisMethods(Model):
 
         texts: any iterable of texts or of (id, text), read once; no more than the samples are held.
         temperatures: to compare with the untouched model, which is always measured.
+        output_kind: "dense", or "multi-vector": how alike the token vectors of a text are, and MaxSim between texts
+        (InspectReport.token_vectors), without posts, queries and labels. None is dense where the model gives it.
+        max_sim_documents: others of its length that each text is compared with by MaxSim, at most; None is 32.
         states: of models with states (Mamba-2), which take no temperature: controls of the state to compare, written
         ("window:512") or norms.
         training_length: tokens of the texts that such a model was trained on; its states are judged by it. None is the
@@ -127,11 +121,17 @@ class AnalysisMethods(Model):
         layers: to look into, from 0; None is all, () is none.
         sample, seed, bootstrap: texts of each length, of their choice, resamples for the intervals.
         """
+        if "dense" not in self.info["outputs"] and prompt_name is None and prompt is None:
+            # The mark of documents, where the model has one.
+            prompt = self.prompts.get("document", "")
         options = InspectOptions(
             self._options(temperature=1, state="none", prompt_name=prompt_name, prompt=prompt),
-            _many(temperatures),
+            many_temperatures(temperatures),
             list(posts),
         )
+        if output_kind is not None:
+            options.set_output_kind(output_kind)
+        options.max_sim_documents = max_sim_documents
         options.states = _many_states(states)
         options.training_length = training_length
         options.queries = list(queries)
@@ -165,12 +165,14 @@ class AnalysisMethods(Model):
         document_prompt_name: str | None = None,
         document_prompt: str | None = None,
         ignore_identical_ids: bool = False,
+        candidates: str | os.PathLike[str] | None = None,
+        candidate_depth: int = 100,
         group: str = "",
         folds: int = 0,
         deals: int = 20,
         bootstrap: int = 1000,
         seed: int = 1,
-        bucket_edges: Sequence[int] = _SWEEP_EDGES,
+        bucket_edges: Sequence[int] = SWEEP_EDGES,
         run_depth: int = 0,
         cache: str | os.PathLike[str] | None = None,
         show_progress_bar: bool | None = None,
@@ -185,6 +187,7 @@ class AnalysisMethods(Model):
         try_dtypes, try_extensions: other forms of the model ("bfloat16"; "ntk:2048") and their combinations, each at
         every temperature; so try_max_lengths, tokens that a text may have.
         side: whose texts the temperature or the control of the state acts on.
+        candidates: a TREC run of a first ranking: each query is compared with its first `candidate_depth` documents.
         group: a field of the queries or pairs by which they hang together and are judged as a whole; by default queries
         of one most relevant document, and exact duplicates.
         folds, deals: parts of the data (0: 5, fewer for little data), and how often it is dealt into them anew.
@@ -194,24 +197,32 @@ class AnalysisMethods(Model):
         encoder, max_length = self._reading(try_max_lengths)
         options = SweepOptions(
             self._options(temperature=1, state="none", max_length=max_length),
-            None if temperatures is None else _many(temperatures),
+            None if temperatures is None else many_temperatures(temperatures),
             None if states is None else _many_states(states),
             None if posts is None else list(posts),
         )
         options.set_side(side)
-        options.set_similarity(similarity or self.similarity_fn_name)
-        options.set_query_prompt((query_prompt_name, query_prompt))
-        options.set_document_prompt((document_prompt_name, document_prompt))
+        dense = "dense" in self.info["outputs"]
+        # Sparse and token vectors are compared as their models say, and read with prompts for each role.
+        if similarity or dense:
+            options.set_similarity(similarity or self.similarity_fn_name)
+        for role, set_prompt, given in (
+            ("query", options.set_query_prompt, (query_prompt_name, query_prompt)),
+            ("document", options.set_document_prompt, (document_prompt_name, document_prompt)),
+        ):
+            set_prompt(given if dense or given != (None, None) else self._role_prompt(role))
         options.ignore_identical_ids = ignore_identical_ids
         options.folds, options.deals, options.bootstrap, options.seed = folds, deals, bootstrap, seed
         options.bucket_edges = list(bucket_edges)
         options.max_lengths, options.run_depth = list(try_max_lengths), run_depth
+        judged_on = sweep_data(data, split, group, unlabelled=(sample, seed))
+        if candidates is not None:
+            judged_on = judged_on.with_candidates(Path(candidates), candidate_depth)
         if cache is not None:
             options.cache = Path(cache)
         variants = self._forms(try_dtypes, try_extensions, try_max_lengths)
         with progress_bar(show_progress_bar) as report:
-            given = _sweep_data(data, split, group, sample, seed)
-            return SweepReport(*_treble.sweep(encoder, given, options, variants, report))
+            return SweepReport(*_treble.sweep(encoder, judged_on, options, variants, report))
 
     def calibrate(
         self,
@@ -324,14 +335,6 @@ class AnalysisMethods(Model):
             fitter.add(vectors, np.ascontiguousarray(counts[:, 1]))
         return fitter.fit(transform, self._encoder, options)
 
-    def _reading(self, lengths: Sequence[int]) -> tuple[Encoder, int | None]:
-        """An encoder that can read as much as `lengths`, and the limit of the untouched model under it."""
-        # With an extension, other lengths are an error of the sweep.
-        extended = self.info["extension"] != "none"
-        if extended or max(lengths, default=0) <= int(self.info["max_length"]):
-            return self._encoder, None
-        return Encoder(self._path, **{**self._load_arguments, "max_length": max(lengths)}), self.max_seq_length
-
     def _forms(
         self, dtypes: Sequence[str], extensions: Sequence[str], lengths: Sequence[int]
     ) -> list[tuple[str, Encoder]]:
@@ -350,14 +353,3 @@ class AnalysisMethods(Model):
             for text, arguments in forms.items():
                 others[f"{dtype} + {text}" if text else dtype] = {**arguments, "dtype": dtype}
         return [(name, Encoder(self._path, **arguments)) for name, arguments in others.items()]
-
-
-def _sweep_data(data: Any, split: str, group: str, sample: int, seed: int) -> SweepData:
-    if isinstance(data, SweepData):
-        return data
-    if isinstance(data, (str, os.PathLike)):
-        return SweepData.read(Path(data), split, group)
-    texts = list(data)
-    if len(texts) > sample:
-        texts = random.Random(seed).sample(texts, sample)
-    return SweepData.unlabelled("texts", texts)

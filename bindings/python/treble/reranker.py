@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from treble import _treble
 from treble._model import Dtype, Extension, Model, Truncation
 from treble._progress import progress_bar
+from treble._sweep import SWEEP_EDGES, Temperatures, many_temperatures, sweep_data
 from treble._temperature import TemperatureLike
+from treble._treble import SweepData, SweepOptions
 from treble.encoding import check_arguments, truncation_message
 from treble.errors import InvalidArgumentError, TruncationWarning, UnsupportedError, warn
+from treble.results import SweepReport
 
 Activation = Literal["identity", "sigmoid", "softmax", "tanh"]
 ActivationLike = Activation | Callable[..., Any] | None
@@ -206,6 +211,55 @@ class Reranker(Model):
             for one in ranked:
                 one["text"] = texts[one["corpus_id"]]
         return ranked
+
+    def sweep(
+        self,
+        data: str | os.PathLike[str] | SweepData,
+        temperatures: Temperatures = None,
+        *,
+        candidates: str | os.PathLike[str] | None = None,
+        candidate_depth: int = 100,
+        split: str = "test",
+        try_max_lengths: Sequence[int] = (),
+        query_prompt_name: str | None = None,
+        query_prompt: str | None = None,
+        ignore_identical_ids: bool = False,
+        group: str = "",
+        folds: int = 0,
+        deals: int = 20,
+        bootstrap: int = 1000,
+        seed: int = 1,
+        bucket_edges: Sequence[int] = SWEEP_EDGES,
+        run_depth: int = 0,
+        show_progress_bar: bool | None = None,
+    ) -> SweepReport:
+        """Does a temperature order candidates better, judged on parts of the data that the choice has not seen?
+
+        data: a JSONL file of rankings; a BEIR folder with `candidates`, the TREC run of a first ranking, of which each
+        query's first `candidate_depth` documents are ranked anew; or a SweepData with candidates.
+        temperatures: to try; None is the program's own choice, () is none.
+        try_max_lengths: other limits of tokens of a pair, each at every temperature.
+        The others as of SentenceEncoder.sweep. Raises UnsupportedError for a model of several labels.
+        """
+        encoder, max_length = self._reading(try_max_lengths)
+        options = SweepOptions(
+            self._options(temperature=1, max_length=max_length),
+            None if temperatures is None else many_temperatures(temperatures),
+            None,
+            None,
+        )
+        options.set_query_prompt((query_prompt_name, query_prompt))
+        options.ignore_identical_ids = ignore_identical_ids
+        options.folds, options.deals, options.bootstrap, options.seed = folds, deals, bootstrap, seed
+        options.bucket_edges = list(bucket_edges)
+        options.max_lengths, options.run_depth = list(try_max_lengths), run_depth
+        if not isinstance(data, (str, os.PathLike, SweepData)):
+            raise TypeError(f"data is of type {type(data).__name__}; a reranker's sweep takes a path or a SweepData")
+        given = sweep_data(data, split, group)
+        if candidates is not None:
+            given = given.with_candidates(Path(candidates), candidate_depth)
+        with progress_bar(show_progress_bar, "pair") as report:
+            return SweepReport(*_treble.sweep_reranker(encoder, given, options, report))
 
 
 def _pairs(inputs: Iterable[Pair] | Pair) -> tuple[list[Pair], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,34 @@ class Cosine:
     mean: float | None
     low: float | None
     high: float | None
+
+
+@dataclass(frozen=True)
+class TokenSpread:
+    """How many directions carry the token vectors of the texts of one length, all together; None: no vector."""
+
+    vectors: int
+    effective_rank: float | None
+    isoscore: float | None
+
+
+@dataclass(frozen=True)
+class TokenVectors:
+    """The token vectors of a multi-vector output, of texts read as documents."""
+
+    dim: int
+    max_sim_documents: int
+    """Others that each text was compared with, at most."""
+    token_cosine: list[list[Cosine]]
+    """[setting][bucket]: mean cosine between the vectors of one text, the mean over texts."""
+    max_sim: list[list[Cosine]]
+    """[setting][bucket]: MaxSim of one text as the query and another one as the document, a query vector."""
+    spread: list[list[TokenSpread]]
+    """[setting][bucket]."""
+    cut_token_cosine: list[list[Cosine]]
+    """[setting][cut length]."""
+    cut_max_sim: list[list[Cosine]]
+    """[setting][cut length]."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +167,8 @@ class InspectReport(Report):
 
     @property
     def bucket_cosine(self) -> list[list[Cosine]]:
-        """[setting][bucket]."""
-        return [[Cosine(**one) for one in row] for row in self._dict["bucket_cosine"]]
+        """[setting][bucket]; empty where token vectors are measured, as is cut_cosine."""
+        return _cosines(self._dict["bucket_cosine"])
 
     @property
     def cut_lengths(self) -> list[int]:
@@ -150,7 +178,23 @@ class InspectReport(Report):
     @property
     def cut_cosine(self) -> list[list[Cosine]]:
         """[setting][cut length]."""
-        return [[Cosine(**one) for one in row] for row in self._dict["cut_cosine"]]
+        return _cosines(self._dict["cut_cosine"])
+
+    @property
+    def token_vectors(self) -> TokenVectors | None:
+        """How alike token vectors are, within a text and between texts; None where dense vectors are measured."""
+        found: dict[str, Any] | None = self._dict["token_vectors"]
+        if found is None:
+            return None
+        return TokenVectors(
+            found["dim"],
+            found["max_sim_documents"],
+            _cosines(found["token_cosine"]),
+            _cosines(found["max_sim"]),
+            [[TokenSpread(**one) for one in row] for row in found["spread"]],
+            _cosines(found["cut_token_cosine"]),
+            _cosines(found["cut_max_sim"]),
+        )
 
     @property
     def classes(self) -> dict[str, Any] | None:
@@ -165,27 +209,32 @@ class InspectReport(Report):
         return states
 
     def to_pandas(self) -> Any:
-        """A DataFrame with a row for each setting and length: mean cosines in buckets and of texts cut to a length."""
+        """A DataFrame with a row for each setting and length: mean cosines in buckets and of texts cut to a length.
+
+        Of token vectors, "measure" says which of the two a row is: token_cosine or max_sim.
+        """
         import pandas as pd  # noqa: PLC0415 - optional
 
+        tokens = self.token_vectors
         rows: list[dict[str, Any]] = []
-        for setting, cosines in zip(self.settings, self.bucket_cosine, strict=True):
-            for bucket, cosine in zip(self.buckets, cosines, strict=True):
-                rows.append(
-                    {
-                        "setting": setting,
-                        "group": "bucket",
-                        "min_tokens": bucket.min_tokens,
-                        "max_tokens": bucket.max_tokens,
-                        **vars(cosine),
-                    }
-                )
-        for setting, cosines in zip(self.settings, self.cut_cosine, strict=False):
-            for length, cosine in zip(self.cut_lengths, cosines, strict=True):
-                rows.append(
-                    {"setting": setting, "group": "cut", "min_tokens": length, "max_tokens": length, **vars(cosine)}
-                )
+        if tokens is None:
+            rows += self._rows(self.bucket_cosine, self.cut_cosine)
+        else:
+            rows += self._rows(tokens.token_cosine, tokens.cut_token_cosine, measure="token_cosine")
+            rows += self._rows(tokens.max_sim, tokens.cut_max_sim, measure="max_sim")
         return pd.DataFrame(rows)
+
+    def _rows(
+        self, by_bucket: list[list[Cosine]], by_cut: list[list[Cosine]], **named: str
+    ) -> Iterator[dict[str, Any]]:
+        for setting, cosines in zip(self.settings, by_bucket, strict=True):
+            for bucket, cosine in zip(self.buckets, cosines, strict=True):
+                lengths = {"min_tokens": bucket.min_tokens, "max_tokens": bucket.max_tokens}
+                yield {"setting": setting, **named, "group": "bucket", **lengths, **vars(cosine)}
+        for setting, cosines in zip(self.settings, by_cut, strict=False):
+            for length, cosine in zip(self.cut_lengths, cosines, strict=True):
+                lengths = {"min_tokens": length, "max_tokens": length}
+                yield {"setting": setting, **named, "group": "cut", **lengths, **vars(cosine)}
 
 
 @dataclass(frozen=True)
@@ -317,6 +366,10 @@ class SweepReport(Report):
                 for one in self.settings
             ]
         )
+
+
+def _cosines(table: list[list[dict[str, Any]]]) -> list[list[Cosine]]:
+    return [[Cosine(**one) for one in row] for row in table]
 
 
 def _estimate(interval: dict[str, Any]) -> Estimate:

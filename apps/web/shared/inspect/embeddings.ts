@@ -14,136 +14,40 @@ import { legend, referenceNote } from "../legend";
 import { forestPlot } from "../plots/forest";
 import { heatMap } from "../plots/heatmap";
 import { linePlot, type Line } from "../plots/lines";
-import { isNumber, numbers, type Estimate, type Hubness, type InspectReport } from "../report";
+import { isNumber, numbers, type Hubness, type InspectReport } from "../report";
 import { panels, paper, section, tableElement } from "../section";
+import { overCuts, overLength } from "./cosines";
 
-interface Columns {
-  names: string[];
-  label: (column: number) => string;
-  position: (column: number) => number;
-}
-
-const cosineText = (e: Estimate | null | undefined): string =>
-  withInterval(e?.mean, e?.low, e?.high, decimal);
-
-function cosineLines(settings: string[], rows: InspectReport["bucket_cosine"], columns: Columns): Line[] {
-  return settings.map((name, setting) => ({
-    setting,
-    points: columns.names.map((_, column) => {
-      const e = rows?.[setting]?.[column];
-      const text = `${settingName(name)}, ${columns.label(column)}: mean cosine ${cosineText(e)}, ${plural(e?.texts, "text")}`;
-      return { x: columns.position(column), y: e?.mean, low: e?.low, high: e?.high, text };
-    }),
-  }));
-}
-
-/** "τ = 1: 0.108 → 0.163 (+0.055)" of the first and last column that both are known. */
-function change(name: string, row: (Estimate | null)[] | null | undefined): string | undefined {
-  const known = (row ?? []).filter((e) => isNumber(e?.mean));
-  const first = known[0]?.mean;
-  const last = known[known.length - 1]?.mean;
-  if (known.length < 2 || !isNumber(first) || !isNumber(last)) return undefined;
-  return `${settingName(name)}: ${decimal(first)} → ${decimal(last)} (${signed(last - first)})`;
-}
-
-/** Of each setting; of the first few where there are many. */
-function changes(settings: string[], rows: InspectReport["bucket_cosine"]): string {
-  const all = settings
-    .map((name, setting) => change(name, rows?.[setting]))
-    .filter((text) => text !== undefined);
-  if (all.length === 0) return "";
-  const few = all.length <= 4 ? all : all.slice(0, 4);
-  return `${few.join("; ")}${all.length > few.length ? "; more in the numbers" : ""}.`;
-}
-
-function fromTo(what: string, text: string): string {
-  return text === "" ? "" : `${what}: ${text}`;
-}
-
-function cosineTable(
-  caption: string,
-  settings: string[],
-  columns: Columns,
-  rows: InspectReport["bucket_cosine"],
-  first: string,
-) {
-  return {
-    caption,
-    head: [first, ...settings.map(settingName), "texts"],
-    rows: columns.names.map((name, column) => [
-      name,
-      ...settings.map((_, setting) => cosineText(rows?.[setting]?.[column])),
-      whole(rows?.[0]?.[column]?.texts),
-    ]),
-  };
-}
+const BETWEEN = { measure: "mean cosine", yTitle: "mean cosine between different texts" };
 
 export function cosineByLength(report: InspectReport, settings: string[]): HTMLElement {
-  const names = (report.buckets ?? []).map(bucketName);
-  const columns = { names, label: (i: number) => `${names[i]} tokens`, position: (i: number) => i };
-  const plot = linePlot({
-    label: "Mean cosine against length in tokens, one line a setting, with 95 % intervals",
-    xTitle: "tokens of the text",
-    yTitle: "mean cosine between different texts",
-    lines: cosineLines(settings, report.bucket_cosine, columns),
-    xTicks: names.map((label, at) => ({ at, label })),
-    include: [0],
-  });
-  return section({
+  return overLength(report, settings, report.bucket_cosine, {
+    ...BETWEEN,
     title: "How alike are texts of one length?",
-    found: fromTo("From the shortest to the longest texts", changes(settings, report.bucket_cosine)),
     how: [
       "Across: length in tokens, as far as the model reads. Up: mean cosine of all pairs of different texts of that length; the band is a 95 % bootstrap interval over texts. A line that rises is length collapse: longer texts draw together whatever they say. Bands that overlap show nothing. ",
       paper("figure 1"),
     ],
-    body: [plot && legend(settings), plot],
-    table: cosineTable(
-      "Mean cosine by length, 95 % interval",
-      settings,
-      columns,
-      report.bucket_cosine,
-      "tokens",
-    ),
     missing: "No length has the two texts that a cosine needs.",
   });
 }
 
-export function cosineByCut(report: InspectReport, settings: string[]): HTMLElement {
-  const lengths = report.cut_lengths ?? [];
-  const names = lengths.map(whole);
-  const columns = {
-    names,
-    label: (i: number) => `cut at ${names[i]} tokens`,
-    position: (i: number) => lengths[i] ?? 0,
-  };
-  const plot = linePlot({
-    label: "Mean cosine of the same texts cut at each length, one line a setting, with 95 % intervals",
-    xTitle: "cut length (tokens)",
-    yTitle: "mean cosine between different texts",
-    lines: cosineLines(settings, report.cut_cosine, columns),
-    xTicks: lengths.map((at) => ({ at, label: whole(at) })),
-    logX: true,
-    include: [0],
-  });
+/** How much of what the buckets show is due to length. */
+export function explained(report: InspectReport): string {
   const share = report.findings?.explained_by_length;
-  return section({
+  return isNumber(share)
+    ? ` Length alone explains ${percent(share)} of the difference between short and long texts.`
+    : "";
+}
+
+export function cosineByCut(report: InspectReport, settings: string[]): HTMLElement {
+  return overCuts(report, settings, report.cut_cosine, {
+    ...BETWEEN,
     title: "The same texts, cut",
-    found: `${fromTo("From the shortest to the longest cut", changes(settings, report.cut_cosine))}${
-      isNumber(share)
-        ? ` Length alone explains ${percent(share)} of the difference between short and long texts.`
-        : ""
-    }`,
+    also: explained(report),
     how: [
       `Long texts may be about other things than short ones. Here the same ${plural(report.cut_texts, "text")} are read up to each length: the topic is held, only the length changes. What still rises is due to length alone. Lines and bands as above.`,
     ],
-    body: [plot && legend(settings), plot],
-    table: cosineTable(
-      "Mean cosine of the same texts cut, 95 % interval",
-      settings,
-      columns,
-      report.cut_cosine,
-      "cut at",
-    ),
     missing: "No two texts are long enough to be cut at different lengths.",
   });
 }

@@ -10,6 +10,7 @@ import { classSections } from "./classes";
 import { entropy, filterRate, tokenCosine, tokenDifferences } from "./layers";
 import { textMap } from "./map";
 import { stateGrowth, stateOfHead, trainingLength } from "./states";
+import { tokenSections } from "./tokens";
 
 function mood(report: InspectReport): "good" | "bad" | "plain" {
   if (!report.findings?.compared) return "plain";
@@ -19,11 +20,14 @@ function mood(report: InspectReport): "good" | "bad" | "plain" {
 function facts(report: InspectReport, settings: string[]): Fact[] {
   const found = report.findings;
   const result: Fact[] = [];
+  const tokens = report.token_vectors;
+  const rows = tokens ? tokens.token_cosine : report.bucket_cosine;
   const cosine = (at: number | null | undefined, what: string): void => {
-    const e = isNumber(at) ? report.bucket_cosine?.[0]?.[at] : undefined;
+    const e = isNumber(at) ? rows?.[0]?.[at] : undefined;
     if (!isNumber(at) || !isNumber(e?.mean)) return;
     const note = `[${decimal(e.low)}, ${decimal(e.high)}], ${bucketName(report.buckets?.[at])} tokens`;
-    result.push({ name: `Mean cosine, ${what} texts`, value: decimal(e.mean), note });
+    const name = `Mean cosine${tokens ? " within" : ","} ${what} texts`;
+    result.push({ name, value: decimal(e.mean), note });
   };
   if (found?.compared) {
     cosine(found.short_bucket, "short");
@@ -64,6 +68,12 @@ function measured(report: InspectReport, settings: string[]): HTMLElement {
         ? `temperature ${report.baked_temperature}; τ = 1 is the model as baked`
         : undefined,
     ],
+    [
+      "Vectors",
+      report.token_vectors
+        ? `one for each token, ${whole(report.token_vectors.dim)} dimensions, of texts read as documents`
+        : undefined,
+    ],
     ["Settings", listed(settings.map(settingName))],
     ["Texts", whole(report.texts)],
     ["Labels", report.classes ? labels(report.classes) : undefined],
@@ -84,17 +94,22 @@ export function inspectPage(report: InspectReport): Page {
   const inside = withStates
     ? [stateGrowth(report, settings), stateOfHead(report, settings)]
     : [filterRate(report, settings), entropy(report, settings)];
+  const texts = report.token_vectors
+    ? tokenSections(report, settings, report.token_vectors)
+    : [
+        cosineByLength(report, settings),
+        cosineByCut(report, settings),
+        ...classSections(report, settings),
+        textMap(report, settings),
+        classMap(report, settings),
+        bucketMatrix(report, settings),
+        hubness(report, settings),
+        querySlope(report, settings),
+        geometry(report, settings),
+      ];
   const sections = [
     ...(withStates ? inside : []),
-    cosineByLength(report, settings),
-    cosineByCut(report, settings),
-    ...classSections(report, settings),
-    textMap(report, settings),
-    classMap(report, settings),
-    bucketMatrix(report, settings),
-    hubness(report, settings),
-    querySlope(report, settings),
-    geometry(report, settings),
+    ...texts,
     ...(withStates ? [] : inside),
     tokenDifferences(report, settings),
     tokenCosine(report, settings),
