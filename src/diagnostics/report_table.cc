@@ -232,6 +232,7 @@ void append_text_vectors(const CollapseReport& report, std::string& out) {
 void append_spread(const CollapseReport& report, const TokenVectorReport& tokens, std::string& out) {
   out += "\nEffective rank and IsoScore of all token vectors of a length (docs/diagnostics.md)\n";
   std::vector<Row> rows;
+  rows.reserve(report.buckets.size());
   for (std::size_t bucket = 0; bucket < report.buckets.size(); ++bucket) {
     rows.push_back({bucket_name(report.buckets[bucket]), fmt::format("{}", tokens.spread.front()[bucket].vectors),
                     texts_of(tokens.spread, [bucket](const auto& row) {

@@ -77,7 +77,7 @@ class DotScores {
 template <typename Scores>
 class OutputSide {
  public:
-  using Vectors = typename Scores::Vectors;
+  using Vectors = Scores::Vectors;
 
   /// `encoder` and `texts` must outlive this.
   OutputSide(const CachedEncoder& encoder, const std::vector<std::string>& texts, SweepPrompt prompt, TextRole role)
