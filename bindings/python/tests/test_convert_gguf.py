@@ -225,6 +225,10 @@ def test_other_quantisations_are_refused_by_name(kind: int, name: str, tmp_path:
             "general.architecture is llama; bert, gemma-embedding, jina-bert-v2, nomic-bert, qwen3 are conv",
         ),
         ({"general.architecture": None}, "general.architecture is None"),
+        (
+            {"general.architecture": "nomic-bert-moe"},
+            r"lack weights: .* leaves out mlp\.experts\.bias.*Fetch model.safetensors",
+        ),
         ({"general.type": "adapter"}, "is general.type adapter"),
         ({"split.count": 3}, "one of 3 parts"),
         ({"bert.pooling_type": None}, "states no pooling .*--pooling mean, cls or last"),

@@ -31,6 +31,10 @@ ARCHITECTURES: dict[tuple[str, str], Callable[[Reader], dict[str, Any]]] = {
     ("gemma-embedding", "llama"): gemma_embedding,
     ("gemma-embedding", "gpt2"): gemma_embedding,
 }
+# Architectures whose files do not hold all of the model's weights, so that no converter could give its vectors.
+INCOMPLETE = {
+    "nomic-bert-moe": "llama.cpp's converter leaves out mlp.experts.bias, which the model adds",
+}
 POOLING = {1: "mean", 2: "cls", 3: "last"}
 RANK = 4
 POOLING_KEYS = {
@@ -100,6 +104,12 @@ def _kind(reader: Reader) -> tuple[str, str]:
 def _architecture(reader: Reader) -> Callable[[Reader], dict[str, Any]]:
     """ConvertError unless architecture and kind of tokenizer are known."""
     architecture, tokenizer = _kind(reader)
+    if architecture in INCOMPLETE:
+        raise ConvertError(
+            f"{reader.path}: general.architecture is {architecture}, whose files lack weights: "
+            f"{INCOMPLETE[architecture]}. Fetch model.safetensors of the model it was made from",
+            UNSUPPORTED,
+        )
     known = sorted({name for name, _ in ARCHITECTURES})
     if architecture not in known:
         raise ConvertError(
