@@ -330,7 +330,7 @@ export class Playground {
     this.editor.fault(text?.id, describe(error));
     const refused = status !== undefined && status >= 400 && status < 500 && status !== 429;
     this.stateControls.fault(refused && text === undefined && this.setting.of === "states");
-    const old = this.results ? ` What is shown is still ${this.results.setting}.` : "";
+    const old = this.results ? `; what is shown is still ${this.results.setting}.` : "";
     const retry = el("button", { type: "button", class: "action" }, "Try again");
     retry.addEventListener("click", again);
     this.alert.replaceChildren(el("div", { class: "error" }, el("p", {}, `${describe(error)}${old}`), retry));

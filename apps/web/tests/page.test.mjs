@@ -504,7 +504,7 @@ describe("the page of the server", madeUp, () => {
       await page.keyboard.press("ArrowRight");
       await page.waitForSelector(".error");
       const said = (await page.textContent(".error")).replaceAll("\u00a0", " ");
-      assert.match(said, /input 3: 900 tokens, limit 128 \(status 422\) What is shown is still τ = 0\.7\./);
+      assert.match(said, /input 3: 900 tokens, limit 128 \(status 422\); what is shown is still τ = 0\.7\./);
       assert.equal(await page.locator("textarea[aria-invalid]").count(), 1);
       assert.match(await page.locator(".texts li").nth(3).textContent(), /input 3: 900 tokens/);
       await assertAccessible(page);
