@@ -3,6 +3,7 @@
 
 #include <future>
 #include <latch>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -19,23 +20,28 @@ inline std::string error_in(std::future<Embeddings>& future) {
 class Blocker {
  public:
   explicit Blocker(RequestQueue& queue) {
-    queue.submit({"a"}, {}, {}, [this](const Answer&) {
-      entered_.count_down();
-      released_.wait();
+    queue.submit({"a"}, {}, {}, [latches = latches_](const Answer&) {
+      latches->entered.count_down();
+      latches->released.wait();
     });
-    entered_.wait();
+    latches_->entered.wait();
   }
   ~Blocker() { release(); }
   Blocker(const Blocker&) = delete;
   Blocker& operator=(const Blocker&) = delete;
 
   void release() {
-    if (!std::exchange(is_released_, true)) released_.count_down();
+    if (!std::exchange(is_released_, true)) latches_->released.count_down();
   }
 
  private:
-  std::latch entered_{1};
-  std::latch released_{1};
+  struct Latches {
+    std::latch entered{1};
+    std::latch released{1};
+  };
+
+  // The queue's thread may still look at them when this is gone.
+  std::shared_ptr<Latches> latches_ = std::make_shared<Latches>();
   bool is_released_ = false;
 };
 
