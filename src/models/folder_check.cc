@@ -121,7 +121,7 @@ void refuse_quantized(const TensorArchive& archive) {
                                            {".scales", "MLX, or another in groups"}}};
   for (const auto& [name, tensor] : archive.tensors()) {
     const auto mark = std::find_if(kMarks.begin(), kMarks.end(),
-                                   [&name = name](const Mark& one) { return name.ends_with(one.suffix); });
+                                   [&key = name](const Mark& one) { return key.ends_with(one.suffix); });
     if (mark == kMarks.end()) continue;
     fail_file(
         tensor.file, ErrorCode::unsupported,
