@@ -145,6 +145,11 @@ TREBLE_API std::optional<double> average_precision(std::span<const double> score
 /// not defined, such as a correlation with a constant. Setting 0 is the baseline. May throw to stop.
 using ItemMetric = std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items)>;
 
+/// The same in a resample, numbered by `draw`, of a metric that hangs on chance beside its items (where k-means begins,
+/// which texts are trained on): that is drawn anew by the number, so that intervals count it.
+using RedrawnMetric =
+    std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items, std::uint64_t draw)>;
+
 /// How a judgement is made.
 struct HeldOutOptions {
   /// Parts of a deal, at least 2; 0 chooses: 5, or as many as leave two units (items, or groups of them) in each.
@@ -158,6 +163,8 @@ struct HeldOutOptions {
   /// [item]: items with the same number hang together (queries of one document, duplicates): they share a fold, and are
   /// resampled together. Empty: each stands alone.
   std::vector<std::size_t> groups = {};
+  /// The metric in resamples; empty: the metric itself, which hangs on its items alone.
+  RedrawnMetric redrawn = {};
 };
 
 /// [fold]: its items, in one of the deals. Throws Error{invalid_argument} when there are not two units a fold.

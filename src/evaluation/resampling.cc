@@ -94,8 +94,12 @@ Deviations::Deviations(const std::vector<Items>& units, const ItemMetric& metric
   for (const SettingGain& setting : measured) measured_.push_back(setting.gain.value);
   std::mt19937_64 generator(options.seed + 1);
   Redraws redraws(options.resamples, "resamples");
-  for (int round = 0; round < options.resamples;) {
-    const auto values = values_on(resample(units, generator), measured.size(), metric);
+  std::uint64_t draw = 0;
+  const ItemMetric redrawn = [&](std::size_t setting, std::span<const std::size_t> items) {
+    return options.redrawn(setting, items, draw);
+  };
+  for (int round = 0; round < options.resamples; ++draw) {
+    const auto values = values_on(resample(units, generator), measured.size(), options.redrawn ? redrawn : metric);
     if (!values) {
       redraws.count();
       continue;

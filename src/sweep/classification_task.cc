@@ -66,13 +66,18 @@ class ClassificationTask : public SweepTask {
       judged = transformed(transform, judged, normalize_);
     }
     std::vector<double> correct(items());
+    std::vector<std::vector<bool>> right;
+    right.reserve(samples_.size());
     for (const auto& sample : samples_) {
       const auto predicted = classify(train, sample, judged);
+      std::vector<bool>& of_sample = right.emplace_back(items());
       for (std::size_t item = 0; item < items(); ++item) {
-        correct[item] += predicted[item] == data_.labels[item] ? 1.0 / kExperiments : 0;
+        of_sample[item] = predicted[item] == data_.labels[item];
+        correct[item] += of_sample[item] ? 1.0 / kExperiments : 0;
       }
     }
     correct_.push_back(std::move(correct));
+    right_.push_back(std::move(right));
     reading_.documents.push_back(sum_of(train_.reading(setting), texts_.reading(setting)));
   }
 
@@ -80,6 +85,19 @@ class ClassificationTask : public SweepTask {
     double sum = 0;
     for (const std::size_t item : items) sum += correct_[setting][item];
     return items.empty() ? std::nullopt : std::optional(sum / static_cast<double>(items.size()));
+  }
+
+  /// All settings train on the same texts, so the same experiments are drawn for all.
+  std::optional<double> redrawn_metric(std::size_t setting, std::span<const std::size_t> items,
+                                       std::uint64_t draw) const override {
+    const auto experiments = drawn_runs(kExperiments, draw, 0);
+    std::size_t right = 0;
+    for (const std::size_t experiment : experiments) {
+      const std::vector<bool>& of_experiment = right_[setting][experiment];
+      for (const std::size_t item : items) right += of_experiment[item] ? 1 : 0;
+    }
+    if (items.empty()) return std::nullopt;
+    return static_cast<double>(right) / static_cast<double>(items.size() * experiments.size());
   }
 
   bool scores_are_metric() const override { return true; }
@@ -119,7 +137,8 @@ class ClassificationTask : public SweepTask {
   SideEncoder texts_;
   std::vector<std::int64_t> lengths_;
   TaskReading reading_;
-  std::vector<std::vector<double>> correct_;  ///< [setting][item]: share of the experiments
+  std::vector<std::vector<double>> correct_;           ///< [setting][item]: share of the experiments
+  std::vector<std::vector<std::vector<bool>>> right_;  ///< [setting][experiment][item]
 };
 
 }  // namespace

@@ -46,16 +46,14 @@ class ClusteringTask : public SweepTask {
   }
 
   std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const override {
-    if (items.empty()) return std::nullopt;
-    std::vector<std::int64_t> labels;
-    for (const std::size_t item : items) labels.push_back(data_.labels[item]);
-    double sum = 0;
-    std::vector<std::int64_t> clusters(items.size());
-    for (const auto& run : clusters_[setting]) {
-      for (std::size_t place = 0; place < items.size(); ++place) clusters[place] = run[items[place]];
-      sum += v_measure(labels, clusters);
-    }
-    return sum / static_cast<double>(kClusterings);
+    return mean_over(all_runs_, setting, items);
+  }
+
+  /// The clusterings of two settings have nothing in common, though they begin with the same numbers, so each setting's
+  /// are drawn on their own.
+  std::optional<double> redrawn_metric(std::size_t setting, std::span<const std::size_t> items,
+                                       std::uint64_t draw) const override {
+    return mean_over(drawn_runs(kClusterings, draw, setting), setting, items);
   }
 
   bool scores_are_metric() const override { return false; }
@@ -69,6 +67,23 @@ class ClusteringTask : public SweepTask {
   std::optional<double> overlap(std::size_t, std::span<const std::size_t>) const override { return std::nullopt; }
 
  private:
+  /// V-measure of the items, the mean over these clusterings.
+  std::optional<double> mean_over(std::span<const std::size_t> runs, std::size_t setting,
+                                  std::span<const std::size_t> items) const {
+    if (items.empty()) return std::nullopt;
+    std::vector<std::int64_t> labels;
+    labels.reserve(items.size());
+    for (const std::size_t item : items) labels.push_back(data_.labels[item]);
+    double sum = 0;
+    std::vector<std::int64_t> clusters(items.size());
+    for (const std::size_t run : runs) {
+      const auto& of_run = clusters_[setting][run];
+      for (std::size_t place = 0; place < items.size(); ++place) clusters[place] = of_run[items[place]];
+      sum += v_measure(labels, clusters);
+    }
+    return sum / static_cast<double>(runs.size());
+  }
+
   std::vector<double> shares_of(const std::vector<std::vector<std::int64_t>>& runs) const {
     const std::size_t names = data_.names.size();
     std::vector<double> shares(items());
@@ -91,6 +106,7 @@ class ClusteringTask : public SweepTask {
   SweepTaskOptions options_;
   bool normalize_;  ///< vectors after a fitted step
   SideEncoder texts_;
+  const std::vector<std::size_t> all_runs_ = indices_up_to(kClusterings);
   std::vector<std::int64_t> lengths_;
   TaskReading reading_;
   std::vector<std::vector<double>> shares_;                       ///< [setting][item]: as item_score

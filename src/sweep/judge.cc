@@ -26,8 +26,8 @@ std::vector<std::size_t> items_between(const SweepTask& task, std::int64_t min_t
 }
 
 std::vector<SweepBucket> make_buckets(const SweepTask& task, std::size_t settings, const ItemMetric& metric,
-                                      const SweepOptions& options) {
-  HeldOutOptions values_only = options.held_out;
+                                      const SweepOptions& options, const HeldOutOptions& held_out) {
+  HeldOutOptions values_only = held_out;
   values_only.resamples = 0;
   std::vector<SweepBucket> buckets;
   std::int64_t first = 0;
@@ -41,7 +41,7 @@ std::vector<SweepBucket> make_buckets(const SweepTask& task, std::size_t setting
       bool defined = true;
       for (std::size_t s = 0; s < settings; ++s) defined = defined && metric(s, items).has_value();
       const bool enough = items.size() >= kEnoughItems;
-      if (defined) bucket.settings = compare_settings(items, settings, metric, enough ? options.held_out : values_only);
+      if (defined) bucket.settings = compare_settings(items, settings, metric, enough ? held_out : values_only);
     }
     first = end + 1;
   }
@@ -131,12 +131,17 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
     check_stop();
     return task.metric(setting, items);
   };
+  HeldOutOptions held_out = options.held_out;
+  held_out.redrawn = [&](std::size_t setting, std::span<const std::size_t> items, std::uint64_t draw) {
+    check_stop();
+    return task.redrawn_metric(setting, items, draw);
+  };
   report.axes = find_axes(report.settings);
   report.held_out =
-      evaluate_held_out(task.items(), count, metric, options.held_out, contrasts_of(report.axes, report.settings));
+      evaluate_held_out(task.items(), count, metric, held_out, contrasts_of(report.axes, report.settings));
   fill_axes(std::exchange(report.held_out.contrasts, {}), report.axes);
   report.winner = most_chosen(report.held_out.chosen);
-  report.buckets = make_buckets(task, count, metric, options);
+  report.buckets = make_buckets(task, count, metric, options, held_out);
   const auto all = indices_up_to(task.items());
   const auto brief = items_between(task, 0, kShortTokens);
   for (const std::size_t item : all) report.each.push_back({task.item_id(item), task.lengths()[item]});
