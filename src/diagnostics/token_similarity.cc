@@ -17,7 +17,7 @@ namespace treble::internal {
 
 namespace {
 
-/// Doubles of so many vectors of 1024 dimensions take half a gigabyte.
+/// 65,536 vectors of 1,024 dimensions take half a gigabyte as doubles.
 constexpr std::int64_t kMaxSpreadVectors = 65536;
 /// Texts of which two pairs with no text in common can be made.
 constexpr std::int64_t kMinForPairVariance = 4;
