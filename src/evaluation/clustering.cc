@@ -17,6 +17,37 @@ double squared_distance(std::span<const float> row, const double* centre) {
   return sum;
 }
 
+/// Centres [count, dim], transposed, so that the inner loop is over centres and the compiler has no sum to keep the
+/// order of.
+class TransposedCentres {
+ public:
+  TransposedCentres(std::span<const double> centres, std::size_t dim)
+      : squares_(centres.size() / dim), columns_(centres.size()) {
+    const std::size_t count = squares_.size();
+    for (std::size_t c = 0; c < count; ++c) {
+      for (std::size_t i = 0; i < dim; ++i) {
+        columns_[i * count + c] = centres[c * dim + i];
+        squares_[c] += centres[c * dim + i] * centres[c * dim + i];
+      }
+    }
+  }
+
+  /// Squared distances of a row to each centre, less the row's own square.
+  void distances(std::span<const float> row, std::vector<double>& result) const {
+    result = squares_;
+    const double* column = columns_.data();
+    for (const float value : row) {
+      const double x = -2 * double{value};
+      for (std::size_t c = 0; c < result.size(); ++c) result[c] += x * column[c];
+      column += result.size();
+    }
+  }
+
+ private:
+  std::vector<double> squares_;
+  std::vector<double> columns_;
+};
+
 /// The clusters, and how far each row is from its centre.
 struct Assignment {
   std::vector<std::int64_t> clusters;
@@ -24,25 +55,11 @@ struct Assignment {
 };
 
 Assignment assign(std::span<const float> rows, std::size_t dim, const std::vector<double>& centres) {
-  const std::size_t count = centres.size() / dim;
-  // Transposed, so that the inner loop is over clusters and the compiler has no sum to keep the order of.
-  std::vector<double> columns(centres.size());
-  std::vector<double> squares(count);
-  for (std::size_t c = 0; c < count; ++c) {
-    for (std::size_t i = 0; i < dim; ++i) {
-      columns[i * count + c] = centres[c * dim + i];
-      squares[c] += centres[c * dim + i] * centres[c * dim + i];
-    }
-  }
+  const TransposedCentres transposed(centres, dim);
   Assignment result;
-  std::vector<double> distances(count);
+  std::vector<double> distances;
   for (std::size_t first = 0; first < rows.size(); first += dim) {
-    distances = squares;
-    for (std::size_t i = 0; i < dim; ++i) {
-      const double x = -2 * double{rows[first + i]};
-      const double* column = columns.data() + i * count;
-      for (std::size_t c = 0; c < count; ++c) distances[c] += x * column[c];
-    }
+    transposed.distances(rows.subspan(first, dim), distances);
     const auto nearest = std::min_element(distances.begin(), distances.end());
     result.clusters.push_back(nearest - distances.begin());
     result.distances.push_back(*nearest);
@@ -85,6 +102,14 @@ std::vector<double> means_of(std::span<const float> rows, std::size_t dim, const
   return centres;
 }
 
+/// A row drawn with a probability in proportion to its weight; the last one takes what rounding leaves.
+std::size_t drawn_by(const std::vector<double>& weights, double sum, std::mt19937_64& generator) {
+  double left = std::ldexp(static_cast<double>(generator() >> 11), -53) * sum;
+  std::size_t row = 0;
+  for (; row + 1 < weights.size() && left >= weights[row]; ++row) left -= weights[row];
+  return row;
+}
+
 double entropy(const std::vector<double>& counts, double total) {
   double sum = 0;
   for (const double count : counts) {
@@ -99,22 +124,41 @@ std::vector<double> spread_centres(std::span<const float> rows, std::size_t dim,
                                    std::uint64_t seed) {
   std::mt19937_64 generator(seed);
   const std::size_t count = rows.size() / dim;
+  std::vector<double> own_squares(count);
+  for (std::size_t row = 0; row < count; ++row) {
+    for (const float value : rows.subspan(row * dim, dim)) own_squares[row] += double{value} * double{value};
+  }
+  // As many candidates as scikit-learn draws.
+  const std::size_t trials = 2 + static_cast<std::size_t>(std::log(static_cast<double>(clusters)));
   std::vector<double> nearest(count, std::numeric_limits<double>::infinity());
   std::vector<double> centres;
-  std::size_t chosen = generator() % count;
+  std::vector<std::size_t> candidates = {generator() % count};
+  std::vector<double> distances;
   while (true) {
-    const auto row = rows.subspan(chosen * dim, dim);
-    centres.insert(centres.end(), row.begin(), row.end());
-    if (centres.size() == clusters * dim) return centres;
-    double sum = 0;
-    for (std::size_t other = 0; other < count; ++other) {
-      const double* centre = centres.data() + centres.size() - dim;
-      nearest[other] = std::min(nearest[other], squared_distance(rows.subspan(other * dim, dim), centre));
-      sum += nearest[other];
+    std::vector<double> places;
+    for (const std::size_t row : candidates) {
+      places.insert(places.end(), rows.begin() + static_cast<std::ptrdiff_t>(row * dim),
+                    rows.begin() + static_cast<std::ptrdiff_t>((row + 1) * dim));
     }
-    // By the square of the distance; the last row takes what rounding leaves.
-    double left = std::ldexp(static_cast<double>(generator() >> 11), -53) * sum;
-    for (chosen = 0; chosen + 1 < count && left >= nearest[chosen]; ++chosen) left -= nearest[chosen];
+    const TransposedCentres transposed(places, dim);
+    std::vector<double> left(candidates.size() * count);  // distances to the nearest centre with each candidate
+    std::vector<double> sums(candidates.size());
+    for (std::size_t row = 0; row < count; ++row) {
+      transposed.distances(rows.subspan(row * dim, dim), distances);
+      for (std::size_t c = 0; c < candidates.size(); ++c) {
+        const double distance = std::min(nearest[row], std::max(0.0, distances[c] + own_squares[row]));
+        left[c * count + row] = distance;
+        sums[c] += distance;
+      }
+    }
+    const auto best = static_cast<std::size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
+    const auto begin = static_cast<std::ptrdiff_t>(best);
+    centres.insert(centres.end(), places.begin() + begin * static_cast<std::ptrdiff_t>(dim),
+                   places.begin() + (begin + 1) * static_cast<std::ptrdiff_t>(dim));
+    if (centres.size() == clusters * dim) return centres;
+    std::copy_n(left.begin() + begin * static_cast<std::ptrdiff_t>(count), count, nearest.begin());
+    candidates.assign(trials, 0);
+    for (std::size_t& candidate : candidates) candidate = drawn_by(nearest, sums[best], generator);
   }
 }
 

@@ -13,7 +13,8 @@ namespace treble::internal {
 /// least as many rows as there are clusters.
 std::vector<std::int64_t> k_means(std::span<const float> rows, std::size_t dim, std::vector<double> centres);
 
-/// Centres to begin with: rows chosen by k-means++ (Arthur & Vassilvitskii, 2007).
+/// Centres to begin with: rows chosen by greedy k-means++ (Arthur & Vassilvitskii, 2007), of 2 + ln(clusters)
+/// candidates each time the one that leaves the smallest sum of squared distances, as in scikit-learn.
 std::vector<double> spread_centres(std::span<const float> rows, std::size_t dim, std::size_t clusters,
                                    std::uint64_t seed);
 

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -75,6 +77,29 @@ TEST(Labels, CentresToBeginWithAreRowsAndFarApart) {
     EXPECT_EQ(centres, spread_centres(rows, 2, 3, seed));
   }
   EXPECT_NE(spread_centres(rows, 2, 3, 0), spread_centres(rows, 2, 3, 1));
+}
+
+TEST(Labels, KMeansBeginsAsWellAsInScikitLearn) {
+  for (const auto& one : expected("seeding")) {
+    const auto rows = one.at("rows").get<std::vector<float>>();
+    const auto clusters = one.at("clusters").get<std::size_t>();
+    constexpr std::uint64_t kSeeds = 1000;
+    double sum = 0;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+      const auto centres = spread_centres(rows, 2, clusters, seed);
+      for (std::size_t row = 0; row < rows.size(); row += 2) {
+        double nearest = std::numeric_limits<double>::infinity();
+        for (std::size_t c = 0; c < centres.size(); c += 2) {
+          nearest =
+              std::min(nearest, std::pow(rows[row] - centres[c], 2) + std::pow(rows[row + 1] - centres[c + 1], 2));
+        }
+        sum += nearest;
+      }
+    }
+    const auto potential = one.at("potential").get<double>();
+    EXPECT_NEAR(sum / kSeeds, potential, 0.05 * potential);
+    EXPECT_GT(one.at("potential_of_one_candidate").get<double>(), 1.2 * potential) << "shows nothing";
+  }
 }
 
 TEST(Labels, VMeasureEqualsScikitLearn) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,30 +113,41 @@ def lengths(answers: list[Answer], target: Path) -> None:
 
 
 def scores(answers: list[Answer], target: Path) -> None:
-    """Score by the length of what is looked for, for a few settings of the job that reads further."""
-    wanted = ("1", "0.9", "recur:2048", "interpolate-long:2048")
-    mine = [answer for answer in answers if answer.job == "further" and len(filled(answer)) > 1]
-    if not mine:
+    """Score by the length of what is looked for or labelled: untouched, and dashed what each job is about."""
+    panels = [
+        ("temperature", "0.8", "cut where the model cuts; dashed: temperature 0.8"),
+        ("pieces", "chunk-mean:256", "cut at 512 tokens; dashed: whole texts, chunk-mean:256"),
+    ]
+    mine = [answer for answer in answers if answer.report.get("metric") != "V-measure" and len(filled(answer)) > 2]
+    shown = {job: [answer for answer in mine if answer.job == job] for job, _, _ in panels}
+    if not any(shown.values()):
         return
-    figure, axes = pyplot.subplots(1, len(mine), figsize=(3.6 * len(mine), 3.6), layout="constrained", squeeze=False)
-    for axis, answer in zip(axes[0], mine, strict=True):
-        names = [row["name"] for row in answer.report["settings"]]
-        buckets = filled(answer)
-        for ink, name in zip(INKS, wanted, strict=False):
-            if name in names:
+    inks = dict(zip(dict.fromkeys(answer.data for some in shown.values() for answer in some), cycle(INKS)))
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(11, 4.2), layout="constrained")
+    for axis, (job, compared, title) in zip(axes, panels, strict=True):
+        for answer in shown[job]:
+            names = [row["name"] for row in answer.report["settings"]]
+            buckets = filled(answer)
+            edges = [bucket["max_tokens"] for bucket in buckets]
+            for name, style in (("1", "-"), (compared, "--")):
                 values = [bucket["values"][names.index(name)] for bucket in buckets]
-                axis.plot(
-                    [str(bucket["max_tokens"]) for bucket in buckets], values, "o-", color=ink, markersize=4, label=name
-                )
-        axis.set_title(answer.data, fontsize=10)
-        axis.set_xlabel("tokens of the document, up to")
-        axis.set_ylabel(answer.report["metric"])
-    axes[0][0].legend(fontsize=8, frameon=False)
+                label = f"{answer.data} ({answer.report['metric']})" if name == "1" else None
+                axis.plot(edges, values, style, marker="o", markersize=3, color=inks[answer.data], label=label)
+        powers_of_two(axis)
+        axis.set_xlabel("tokens of the text, up to")
+        axis.set_ylabel("score")
+        axis.set_ylim(0, 1)
+        axis.set_title(title, fontsize=10)
+        if shown[job]:
+            axis.legend(fontsize=7, frameon=False)
     save(figure, target)
 
 
 def filled(answer: Answer) -> list[dict[str, Any]]:
-    return [bucket for bucket in answer.report["buckets"] if bucket["items"] >= 10 and None not in bucket["values"]]
+    """Buckets of ten items or more that every setting has a score in."""
+    return [
+        bucket for bucket in answer.report.get("buckets", []) if bucket["items"] >= 10 and None not in bucket["values"]
+    ]
 
 
 def draw(answers: list[Answer], folder: Path) -> None:

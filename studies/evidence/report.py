@@ -24,6 +24,8 @@ from answers import KEPT, Answer, brief, keep, read_answers, shown
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESAMPLES = 10_000
+TASKS = ("retrieval", "long", "sts", "classification", "clustering")
+"""The study's groups that are kinds of task."""
 COST = "cost-"
 """What names of jobs that measure cost begin with."""
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -138,6 +140,22 @@ def one_for_all(answers: list[Answer]) -> str:
     return text
 
 
+def by_task(answers: list[Answer], tasks: dict[str, str]) -> str:
+    """A row a task: gains held out, and the mean of each setting over its sets."""
+    names = list(dict.fromkeys(short(row["name"]) for answer in answers for row in answer.report["settings"][1:]))
+    rows = []
+    for task in dict.fromkeys(tasks[answer.data] for answer in answers):
+        mine = [answer for answer in answers if tasks[answer.data] == task]
+        gains = [100 * answer.report["held_out_gain"]["value"] for answer in mine]
+        means = [
+            signed(100 * statistics.fmean(row["gain"]["value"] for row in at))
+            for at in zip(*(answer.report["settings"][1:] for answer in mine), strict=True)
+        ]
+        span = f"{signed(min(gains))}, {signed(statistics.fmean(gains))}, {signed(max(gains))}"
+        rows.append([task, str(len(mine)), span, *means])
+    return table(["task", "sets", "held out: smallest, mean, largest", *(f"mean at {name}" for name in names)], rows)
+
+
 def resampled_mean(values: list[float]) -> tuple[float, float]:
     chance = random.Random(1)
     means = sorted(statistics.fmean(chance.choices(values, k=len(values))) for _ in range(RESAMPLES))
@@ -248,7 +266,8 @@ SECTIONS: dict[str, tuple[str, list[Callable[[list[Answer]], str]]]] = {
 }
 
 
-def write_markdown(answers: list[Answer]) -> str:
+def write_markdown(answers: list[Answer], study: dict[str, Any]) -> str:
+    tasks = {name: group for group, names in study["sets"].items() if group in TASKS for name in names}
     parts = [
         "# Evidence: the tables\n",
         "Written by `studies/evidence/report.py` from the answers of `make study`; what they mean stands in "
@@ -264,6 +283,8 @@ def write_markdown(answers: list[Answer]) -> str:
             mine = [answer for answer in of_job if answer.model == model]
             parts.append(f"### {model}\n")
             parts += [text for part in parts_of if (text := part(mine))]
+            if job == "temperature":
+                parts.append(by_task(mine, tasks))
             parts.append(f"One row again: `{shown(mine[0])}`\n")
     return "\n".join(parts)
 
@@ -284,7 +305,7 @@ def main() -> int:
         return 1
     if arguments.keep:
         keep(answers, kept)
-    text = write_markdown(answers)
+    text = write_markdown(answers, study)
     if arguments.plots:
         from plots import draw  # noqa: PLC0415
 

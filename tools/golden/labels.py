@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 from datasets import Dataset
 from mteb.abstasks.classification import AbsTaskClassification
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import v_measure_score
 
@@ -77,6 +77,29 @@ def clustering(clusters: int, dim: int, seed: int) -> dict[str, object]:
     }
 
 
+def seeding(clusters: int, seed: int) -> dict[str, object]:
+    """How far rows are from scikit-learn's k-means++ centres, mean over seeds; and with one candidate a centre."""
+    draw = np.random.RandomState(seed)
+    vectors = (10 * draw.uniform(size=(clusters, 2))[draw.randint(0, clusters, 6 * clusters)]).round(2)
+    vectors = (vectors + draw.normal(scale=0.2, size=vectors.shape)).round(2)
+
+    def mean_potential(trials: int | None) -> float:
+        found = []
+        for start in range(1000):
+            centres, _ = kmeans_plusplus(vectors, clusters, random_state=start, n_local_trials=trials)
+            distances = ((vectors[:, None] - centres[None]) ** 2).sum(-1)
+            found.append(distances.min(1).sum())
+        return float(np.mean(found))
+
+    return {
+        "dim": 2,
+        "clusters": clusters,
+        "rows": vectors.ravel().tolist(),
+        "potential": mean_potential(None),
+        "potential_of_one_candidate": mean_potential(1),
+    }
+
+
 def agreements() -> list[dict[str, object]]:
     """Of every kind: equal, crossed, one label, one cluster, empty numbers."""
     draw = np.random.RandomState(3)
@@ -91,6 +114,7 @@ def main() -> None:
         "samples": [samples(90, 5, 4, 10), samples(17, 3, 8, 3), samples(300, 2, 8, 10)],
         "regression": [regression(2, 6, 1), regression(3, 6, 2), regression(7, 12, 3)],
         "clustering": [clustering(3, 4, 5), clustering(6, 8, 6)],
+        "seeding": [seeding(12, 7), seeding(40, 8)],
         "agreements": agreements(),
     }
     OUTPUT.write_text(json.dumps(expected) + "\n")
