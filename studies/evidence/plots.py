@@ -12,15 +12,16 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot
+from matplotlib.lines import Line2D
 
 if TYPE_CHECKING:
     from answers import Answer
 
-INKS = ("#475569", "#c2410c", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#2563eb")
+INKS = ("#475569", "#c2410c", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#2563eb", "#65a30d")
 TITLES = {
-    "temperature": "temperature alone (6 tried)",
-    "pieces": "whole texts in pieces (7 tried)",
-    "further": "reading further (11 tried)",
+    "temperature": "a temperature alone",
+    "pieces": "whole texts in pieces",
+    "further": "reading further, to 2,048 tokens",
 }
 
 
@@ -36,29 +37,34 @@ def powers_of_two(axis: Any) -> None:
 
 
 def gains(answers: list[Answer], target: Path) -> None:
-    """Held-out gains with intervals, a row a set."""
-    jobs = [job for job in TITLES if any(answer.job == job for answer in answers)]
-    names = list(dict.fromkeys(answer.data for answer in answers if answer.job in jobs))
-    if not names:
+    """Held-out gains with intervals, a row a set and in it a line a model; a filled dot is certain."""
+    mine = [answer for answer in answers if answer.job in TITLES]
+    if not mine:
         return
-    height = 1.6 + 0.34 * len(names)
-    figure, axes = pyplot.subplots(
-        1, len(jobs), figsize=(4.2 * len(jobs), height), sharey=True, layout="constrained", squeeze=False
+    models = list(dict.fromkeys(answer.model for answer in mine))
+    figure, axes = pyplot.subplot_mosaic(
+        [["temperature", "pieces"], ["temperature", "further"]], figsize=(11, 9), layout="constrained"
     )
-    for axis, job in zip(axes[0], jobs, strict=True):
-        for answer in answers:
-            if answer.job != job:
-                continue
+    for job, axis in axes.items():
+        shown = [answer for answer in mine if answer.job == job]
+        names = list(dict.fromkeys(answer.data for answer in shown))
+        for answer in shown:
             gain = answer.report["held_out_gain"]
-            row = names.index(answer.data)
+            number = models.index(answer.model)
+            row = names.index(answer.data) + 0.7 * ((number + 0.5) / len(models) - 0.5)
             sure = gain["low"] > 0 or gain["high"] < 0
-            axis.plot([100 * gain["low"], 100 * gain["high"]], [row, row], color=INKS[1 if sure else 0], linewidth=2)
-            axis.plot([100 * gain["value"]], [row], "o", color=INKS[1 if sure else 0], markersize=5)
+            ink = INKS[number]
+            axis.plot([100 * gain["low"], 100 * gain["high"]], [row, row], color=ink, linewidth=1.3)
+            axis.plot([100 * gain["value"]], [row], "o", color=ink, markersize=4.5, mfc=ink if sure else "white")
+        for row in range(1, len(names)):
+            axis.axhline(row - 0.5, color="#e2e8f0", linewidth=0.7)
         axis.axvline(0, color="#94a3b8", linestyle=":", linewidth=1)
         axis.set_title(TITLES[job], fontsize=10)
         axis.set_xlabel("held-out gain, points")
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.5, -0.5)
+    lines = [Line2D([], [], color=ink, marker="o", markersize=4.5) for ink, _ in zip(INKS, models, strict=False)]
+    figure.legend(lines, models, loc="outside upper center", ncols=len(models), fontsize=9, frameon=False)
     save(figure, target)
 
 
@@ -118,8 +124,8 @@ def scores(answers: list[Answer], target: Path) -> None:
         ("temperature", "0.8", "cut where the model cuts; dashed: temperature 0.8"),
         ("pieces", "chunk-mean:256", "cut at 512 tokens; dashed: whole texts, chunk-mean:256"),
     ]
-    mine = [answer for answer in answers if answer.report.get("metric") != "V-measure" and len(filled(answer)) > 2]
-    shown = {job: [answer for answer in mine if answer.job == job] for job, _, _ in panels}
+    mine = [answer for answer in answers if answer.report.get("metric") not in (None, "V-measure")]
+    shown = {job: [answer for answer in mine if answer.job == job and len(filled(answer)) > 2] for job, _, _ in panels}
     if not any(shown.values()):
         return
     inks = dict(zip(dict.fromkeys(answer.data for some in shown.values() for answer in some), cycle(INKS)))
@@ -145,14 +151,13 @@ def scores(answers: list[Answer], target: Path) -> None:
 
 def filled(answer: Answer) -> list[dict[str, Any]]:
     """Buckets of ten items or more that every setting has a score in."""
-    return [
-        bucket for bucket in answer.report.get("buckets", []) if bucket["items"] >= 10 and None not in bucket["values"]
-    ]
+    return [bucket for bucket in answer.report["buckets"] if bucket["items"] >= 10 and None not in bucket["values"]]
 
 
 def draw(answers: list[Answer], folder: Path) -> None:
-    for model in dict.fromkeys(answer.model for answer in answers):
+    gains(answers, folder / "evidence-gains.png")
+    # What collapse looks like, of the models that it was measured with.
+    for model in dict.fromkeys(answer.model for answer in answers if answer.job == "collapse"):
         mine = [answer for answer in answers if answer.model == model]
-        gains(mine, folder / f"evidence-gains-{model}.png")
         lengths(mine, folder / f"evidence-lengths-{model}.png")
         scores(mine, folder / f"evidence-scores-{model}.png")

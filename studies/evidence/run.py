@@ -100,6 +100,16 @@ def prompts(model: dict[str, Any], folder: Path, command: str) -> list[str]:
     return given
 
 
+def arguments_of(job: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """The job's arguments, post steps left out that this model cannot do."""
+    arguments = list(job["arguments"])
+    if "--post" in arguments:
+        place = arguments.index("--post") + 1
+        steps = arguments[place].split(",")
+        arguments[place] = ",".join(step for step in steps if step.split(":")[0] not in settings.get("cannot", []))
+    return arguments
+
+
 def profiles_of(job: dict[str, Any], texts: Path) -> dict[str, list[str]]:
     if "profiles" not in job:
         return {}
@@ -129,7 +139,7 @@ def all_jobs(study: dict[str, Any], models: Path, data: Path, out: Path) -> list
                     job["command"],
                     *("--model", str(models / model), "--dtype", job.get("dtype", settings["dtype"])),
                     *prompts(settings, folder, job["command"]),
-                    *job["arguments"],
+                    *arguments_of(job, settings),
                     *(study.get("sweep", {}).get("arguments", []) if job["command"] == "sweep" else []),
                     str(given if job["command"] == "sweep" else texts),
                 ]
