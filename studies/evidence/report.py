@@ -148,12 +148,20 @@ def by_task(answers: list[Answer], tasks: dict[str, str]) -> str:
         mine = [answer for answer in answers if tasks[answer.data] == task]
         gains = [100 * answer.report["held_out_gain"]["value"] for answer in mine]
         means = [
-            signed(100 * statistics.fmean(row["gain"]["value"] for row in at))
+            mean_over_sets([100 * row["gain"]["value"] for row in at])
             for at in zip(*(answer.report["settings"][1:] for answer in mine), strict=True)
         ]
         span = f"{signed(min(gains))}, {signed(statistics.fmean(gains))}, {signed(max(gains))}"
         rows.append([task, str(len(mine)), span, *means])
     return table(["task", "sets", "held out: smallest, mean, largest", *(f"mean at {name}" for name in names)], rows)
+
+
+def mean_over_sets(values: list[float]) -> str:
+    text = signed(statistics.fmean(values))
+    if len(values) < 3:
+        return text
+    low, high = resampled_mean(values)
+    return f"{text} [{signed(low)}, {signed(high)}]"
 
 
 def resampled_mean(values: list[float]) -> tuple[float, float]:
