@@ -7,6 +7,7 @@ job, so that the study goes on where it was on another machine.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
@@ -64,13 +65,17 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
             "metric": report["metric"],
             "items": report["items"],
             "settings": [
-                {"name": row["name"], "value": row["value"]} | ({"gain": gain(row["gain"])} if row.get("gain") else {})
+                {"name": placed(row["name"]), "value": row["value"]}
+                | ({"gain": gain(row["gain"])} if row.get("gain") else {})
                 for row in report["settings"]
             ],
             "held_out_gain": gain(report["held_out_gain"]),
             "detectable_gain": report.get("detectable_gain"),
             "folds": report.get("folds", 0) if isinstance(chosen, dict) else len(chosen),
-            "chosen": chosen if isinstance(chosen, dict) else dict(Counter(chosen).most_common()),
+            "chosen": {
+                placed(name): folds
+                for name, folds in (chosen if isinstance(chosen, dict) else dict(Counter(chosen).most_common())).items()
+            },
             "axes": [
                 {"name": axis["name"], "alone": gain(axis["alone"]), "added": gain(axis["added"])}
                 for axis in report.get("axes", [])
@@ -97,6 +102,11 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
     else:
         kept["tokens_used"] = report["tokens_used"]
     return rounded(kept)
+
+
+def placed(setting: str) -> str:
+    """Its name, profiles in the folder that the study has by default."""
+    return re.sub(r"match:\S*/profiles/", "match:build/study/profiles/", setting)
 
 
 def shown(answer: Answer) -> str:
