@@ -135,28 +135,28 @@ std::vector<double> spread_centres(std::span<const float> rows, std::size_t dim,
   std::vector<std::size_t> candidates = {generator() % count};
   std::vector<double> distances;
   while (true) {
-    std::vector<double> places;
-    for (const std::size_t row : candidates) {
-      places.insert(places.end(), rows.begin() + static_cast<std::ptrdiff_t>(row * dim),
-                    rows.begin() + static_cast<std::ptrdiff_t>((row + 1) * dim));
+    std::vector<double> candidate_rows;
+    for (const std::size_t candidate : candidates) {
+      const auto row = rows.subspan(candidate * dim, dim);
+      candidate_rows.insert(candidate_rows.end(), row.begin(), row.end());
     }
-    const TransposedCentres transposed(places, dim);
-    std::vector<double> left(candidates.size() * count);  // distances to the nearest centre with each candidate
+    const TransposedCentres transposed(candidate_rows, dim);
+    std::vector<double> with_each(candidates.size() * count);  // what nearest would be, candidate by candidate
     std::vector<double> sums(candidates.size());
     for (std::size_t row = 0; row < count; ++row) {
       transposed.distances(rows.subspan(row * dim, dim), distances);
       for (std::size_t c = 0; c < candidates.size(); ++c) {
         const double distance = std::min(nearest[row], std::max(0.0, distances[c] + own_squares[row]));
-        left[c * count + row] = distance;
+        with_each[c * count + row] = distance;
         sums[c] += distance;
       }
     }
     const auto best = static_cast<std::size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
-    const auto begin = static_cast<std::ptrdiff_t>(best);
-    centres.insert(centres.end(), places.begin() + begin * static_cast<std::ptrdiff_t>(dim),
-                   places.begin() + (begin + 1) * static_cast<std::ptrdiff_t>(dim));
+    const auto chosen = std::span(candidate_rows).subspan(best * dim, dim);
+    centres.insert(centres.end(), chosen.begin(), chosen.end());
     if (centres.size() == clusters * dim) return centres;
-    std::copy_n(left.begin() + begin * static_cast<std::ptrdiff_t>(count), count, nearest.begin());
+    const auto remaining = std::span(with_each).subspan(best * count, count);
+    nearest.assign(remaining.begin(), remaining.end());
     candidates.assign(trials, 0);
     for (std::size_t& candidate : candidates) candidate = drawn_by(nearest, sums[best], generator);
   }

@@ -65,7 +65,7 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
             "metric": report["metric"],
             "items": report["items"],
             "settings": [
-                {"name": placed(row["name"]), "value": row["value"]}
+                {"name": portable_name(row["name"]), "value": row["value"]}
                 | ({"gain": gain(row["gain"])} if row.get("gain") else {})
                 for row in report["settings"]
             ],
@@ -73,7 +73,7 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
             "detectable_gain": report.get("detectable_gain"),
             "folds": report.get("folds", 0) if isinstance(chosen, dict) else len(chosen),
             "chosen": {
-                placed(name): folds
+                portable_name(name): folds
                 for name, folds in (chosen if isinstance(chosen, dict) else dict(Counter(chosen).most_common())).items()
             },
             "axes": [
@@ -104,8 +104,8 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
     return rounded(kept)
 
 
-def placed(setting: str) -> str:
-    """Its name, profiles in the folder that the study has by default."""
+def portable_name(setting: str) -> str:
+    """Profiles are named in the folder that the study has by default, not in this machine's."""
     return re.sub(r"match:\S*/profiles/", "match:build/study/profiles/", setting)
 
 
