@@ -94,6 +94,8 @@ def held_out(answers: list[Answer]) -> str:
         )
         for answer in answers
     ]
+    if len(answers) == 1:
+        return table(head, rows)
     gains = [100 * answer.report["held_out_gain"]["value"] for answer in answers]
     above = sum(answer.report["held_out_gain"]["low"] > 0 for answer in answers)
     below = sum(answer.report["held_out_gain"]["high"] < 0 for answer in answers)
@@ -262,6 +264,8 @@ SECTIONS: dict[str, tuple[str, list[Callable[[list[Answer]], str]]]] = {
     "collapse": ("Length collapse: cosines and filter rates", [collapse, filtering]),
     "temperature": ("A constant temperature", [held_out, every_setting, one_for_all]),
     "float32": ("A constant temperature in float32", [held_out, every_setting]),
+    "limit": ("A temperature, and 512 tokens where the model reads fewer unasked", [held_out, axes, every_setting]),
+    "more-labels": ("A temperature where a classifier sees 256 texts of a label", [held_out, every_setting]),
     "schedules": ("Schedules and calibrated profiles", [held_out, every_setting, one_for_all]),
     "document-only": ("Tempering the documents alone", [held_out, every_setting, one_for_all]),
     "remedies": ("Other remedies", [held_out, every_setting, one_for_all]),

@@ -127,11 +127,15 @@ def all_jobs(study: dict[str, Any], models: Path, data: Path, out: Path) -> list
                 continue
             parts = split_by_length(folders[name], out / "data") if group == "synthetic" else {name: folders[name]}
             sets += [(group, part, folder) for part, folder in parts.items()]
+    for name, job in study["jobs"].items():
+        for model in job.get("models", []):
+            if model not in study["models"]:
+                sys.exit(f'job {name} is for the model "{model}"; there are {", ".join(study["models"])}')
     jobs = []
     for model, settings in study["models"].items():
         for name, job in study["jobs"].items():
             for group, data_name, folder in sets:
-                if group not in job["on"]:
+                if group not in job["on"] or model not in job.get("models", study["models"]):
                     continue
                 given = folder / PAIRS if (folder / PAIRS).is_file() else folder
                 texts = folder / "corpus.jsonl"

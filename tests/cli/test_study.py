@@ -142,6 +142,20 @@ class Study(unittest.TestCase):
         ):
             self.assertIn(words, tables.stdout)
 
+    def test_a_job_may_be_for_some_models(self) -> None:
+        study = self.folder / "study.toml"
+        both = SMALL.replace("[sets]", '[models.other]\ndtype = "float32"\n[sets]')
+        study.write_text(both)
+        self.assertIn("18 jobs", self.run_study("--list").stdout)
+        study.write_text(both.replace("[jobs.temperature]", '[jobs.temperature]\nmodels = ["tiny"]'))
+        listed = self.run_study("--list").stdout
+        self.assertIn("15 jobs", listed)
+        self.assertNotIn("other/short/temperature", listed)
+        study.write_text(both.replace("[jobs.temperature]", '[jobs.temperature]\nmodels = ["tyni"]'))
+        wrong = self.run_study("--list")
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn('job temperature is for the model "tyni"; there are tiny, other', wrong.stderr)
+
     def test_what_is_done_is_not_done_again(self) -> None:
         self.assertIn("9 jobs are left", self.run_study("--minutes", "1e-9").stdout)
         self.assertEqual(self.run_study("--only", "short").returncode, 0)
