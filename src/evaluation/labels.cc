@@ -79,12 +79,14 @@ std::vector<std::string> names_of(std::vector<std::string> labels, const std::ve
   return labels;
 }
 
-void check_labels(const fs::path& file, const std::vector<std::string>& labels, const char* what) {
+/// `whose`: "training texts".
+void check_labels(const fs::path& file, const std::vector<std::string>& labels, const char* whose) {
+  if (labels.empty()) fail_file(file, ErrorCode::invalid_file, "no texts; those of two labels are needed");
   const bool several =
       std::any_of(labels.begin(), labels.end(), [&](const auto& one) { return one != labels.front(); });
   if (several) return;
-  fail_file(file, ErrorCode::invalid_file, "{}: {} {}; two labels are needed", labels.empty() ? "no text" : "one label",
-            what, labels.empty() ? "" : fmt::format("have \"{:.100}\"", labels.front()));
+  fail_file(file, ErrorCode::invalid_file, "all {} have the label \"{:.100}\"; two labels are needed", whose,
+            labels.front());
 }
 
 }  // namespace
@@ -111,9 +113,9 @@ LabelData read_labels(const fs::path& path, const std::string& split, const std:
   LabelledTexts train;
   if (!train_file.empty()) {
     train = read_labelled(train_file, {});
-    check_labels(train_file, train.labels, "all training texts");
+    check_labels(train_file, train.labels, "training texts");
   }
-  check_labels(judged_file, judged.labels, "all texts");
+  check_labels(judged_file, judged.labels, "texts");
   LabelData data;
   data.names = names_of(train.labels, judged.labels);
   data.train_labels = numbered(train.labels, data.names);

@@ -40,10 +40,11 @@ CLASSIFIERS: dict[str, LogisticRegression | Pipeline] = {
 def embed(arguments: argparse.Namespace, part: str, temperature: str) -> np.ndarray:
     arguments.vectors.mkdir(parents=True, exist_ok=True)
     output = arguments.vectors / f"{arguments.model.name}_{arguments.data.name}_{part}_{temperature}.npy"
-    if not output.exists():
-        command = [arguments.treble, "embed", "--model", arguments.model, "--dtype", "int8", "-t", temperature]
-        command += ["--prompt", arguments.prompt] if arguments.prompt else []
-        subprocess.run([*command, arguments.data / f"{part}.jsonl", "-o", output], check=True)
+    command = [arguments.treble, "embed", "--model", arguments.model, "--dtype", "int8", "-t", temperature]
+    command += ["--prompt", arguments.prompt] if arguments.prompt else []
+    # Of vectors that are there already --resume checks model, prompt and temperature.
+    command += ["--resume", arguments.data / f"{part}.jsonl", "-o", output]
+    subprocess.run(command, check=True)
     return np.load(output)
 
 

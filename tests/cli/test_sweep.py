@@ -431,6 +431,14 @@ class Sweep(unittest.TestCase):
         done = self.run_sweep(path, *FAST)
         self.assertEqual(done.returncode, 65)
         self.assertIn('test.jsonl:2: "label" must be one label, a text or a whole number', done.stderr)
+        for content, said in (
+            ("", "no texts; those of two labels are needed"),
+            ('{"text": "a", "label": 1}\n' * 9, 'all texts have the label "1"; two labels are needed'),
+        ):
+            (folder / "clustering.jsonl").write_text(content)
+            done = self.run_sweep(folder, *FAST)
+            self.assertEqual(done.returncode, 65)
+            self.assertIn(f"clustering.jsonl: {said}", done.stderr)
 
     def write_reranking(self) -> Path:
         path = self.folder / "rerank.jsonl"
