@@ -145,10 +145,19 @@ TREBLE_API std::optional<double> average_precision(std::span<const double> score
 /// not defined, such as a correlation with a constant. Setting 0 is the baseline. May throw to stop.
 using ItemMetric = std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items)>;
 
-/// The same in a resample, numbered by `draw`, of a metric that hangs on chance beside its items (where k-means begins,
-/// which texts are trained on): that is drawn anew by the number, so that intervals count it.
-using RedrawnMetric =
-    std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items, std::uint64_t draw)>;
+/// A metric that is the mean of several runs, each with chance of its own beside the items: where k-means begins, which
+/// texts are trained on. A setting is chosen on one half of the runs and judged on the other, halved anew in each deal,
+/// so that a lucky run is no gain; each resample draws runs beside items, so that intervals count their chance.
+struct MetricRuns {
+  std::size_t count = 0;  ///< at least 2; 0: the metric hangs on its items alone
+  /// True when a run has its chance in common under all settings (they train on the same texts); false when each
+  /// setting's runs have their own.
+  bool shared = false;
+  /// As ItemMetric, the mean over `runs` (places below `count`, repeated as often as they are drawn).
+  std::function<std::optional<double>(std::size_t setting, std::span<const std::size_t> items,
+                                      std::span<const std::size_t> runs)>
+      metric = {};
+};
 
 /// How a judgement is made.
 struct HeldOutOptions {
@@ -163,8 +172,8 @@ struct HeldOutOptions {
   /// [item]: items with the same number hang together (queries of one document, duplicates): they share a fold, and are
   /// resampled together. Empty: each stands alone.
   std::vector<std::size_t> groups = {};
-  /// The metric in resamples; empty: the metric itself, which hangs on its items alone.
-  RedrawnMetric redrawn = {};
+  /// Of a metric that hangs on chance beside its items.
+  MetricRuns runs = {};
 };
 
 /// [fold]: its items, in one of the deals. Throws Error{invalid_argument} when there are not two units a fold.

@@ -209,6 +209,26 @@ TEST(HeldOut, WhatHangsTogetherIsDealtAndResampledTogether) {
   EXPECT_THROW(evaluate_held_out(119, 2, mean_of(values), together), Error) << "groups for another number";
 }
 
+TEST(HeldOut, RunsAreAtLeastTwoAndHaveAMetric) {
+  const auto values = noise(2, 40, 8);
+  const auto refused = [&](std::size_t count, bool with_metric) {
+    HeldOutOptions options{.resamples = 100};
+    options.runs.count = count;
+    if (with_metric) options.runs.metric = [](auto&&...) { return std::optional(0.5); };
+    try {
+      evaluate_held_out(40, 2, mean_of(values), options);
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("needs at least 2, "), std::string::npos) << error.what();
+      return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(refused(1, true));
+  EXPECT_TRUE(refused(10, false));
+  EXPECT_TRUE(refused(0, true));
+  EXPECT_FALSE(refused(2, true));
+}
+
 TEST(HeldOut, AContrastAsksWhatItsSettingsAloneWouldAnswer) {
   auto values = noise(4, 120, 8);
   for (double& value : values[2]) value += 0.4;

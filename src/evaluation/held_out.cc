@@ -18,6 +18,44 @@ namespace {
 
 /// Folds of a deal unless the caller says.
 constexpr int kFolds = 5;
+
+/// What is chosen by and judged by.
+struct DealMetrics {
+  ItemMetric choosing;
+  ItemMetric judging;
+};
+
+std::mt19937_64 generator_of(const HeldOutOptions& options, int deal) {
+  return std::mt19937_64(options.seed + 0x9E3779B97F4A7C15ULL * static_cast<std::uint64_t>(deal));
+}
+
+template <typename Element>
+void shuffle(std::vector<Element>& elements, std::mt19937_64 generator) {
+  for (std::size_t left = elements.size(); left > 1; --left) {
+    std::swap(elements[left - 1], elements[generator() % left]);
+  }
+}
+
+Items indices_below(std::size_t count) {
+  Items indices(count);
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
+
+/// A half of the metric's runs each, where it has any.
+DealMetrics metrics_of_deal(const ItemMetric& metric, const HeldOutOptions& options, int deal) {
+  if (options.runs.count == 0) return {metric, metric};
+  Items runs = indices_below(options.runs.count);
+  shuffle(runs, generator_of(options, deal));
+  const auto middle = runs.begin() + static_cast<std::ptrdiff_t>(runs.size() / 2);
+  const auto over = [&options](Items some) {
+    return [&options, some = std::move(some)](std::size_t setting, std::span<const std::size_t> items) {
+      return options.runs.metric(setting, items, some);
+    };
+  };
+  return {over({runs.begin(), middle}), over({middle, runs.end()})};
+}
+
 std::vector<SettingGain> gains_on(std::span<const std::size_t> items, std::size_t settings, const ItemMetric& metric) {
   const auto values = values_on(items, settings, metric);
   if (!values) {
@@ -57,14 +95,15 @@ std::size_t best_of(std::span<const std::size_t> settings, const Values& values)
 /// Chooses on the other folds and adds the gain on `fold`, by its share of the items. False when the metric is not
 /// defined.
 bool judge_fold(std::span<const std::size_t> fold, std::span<const std::size_t> others, std::size_t settings,
-                const ItemMetric& metric, std::span<const HeldOutContrast> contrasts, std::vector<HeldOutGain>& gains) {
-  const auto elsewhere = values_on(others, settings, metric);
+                const DealMetrics& metrics, std::span<const HeldOutContrast> contrasts,
+                std::vector<HeldOutGain>& gains) {
+  const auto elsewhere = values_on(others, settings, metrics.choosing);
   if (!elsewhere) return false;
   const double weight = static_cast<double>(fold.size()) / static_cast<double>(fold.size() + others.size());
   std::map<std::size_t, std::optional<double>> here;
   const auto value_here = [&](std::size_t setting) {
     const auto [entry, added] = here.try_emplace(setting);
-    if (added) entry->second = metric(setting, fold);
+    if (added) entry->second = metrics.judging(setting, fold);
     return entry->second;
   };
   for (std::size_t c = 0; c < contrasts.size(); ++c) {
@@ -82,7 +121,7 @@ bool judge_fold(std::span<const std::size_t> fold, std::span<const std::size_t> 
 
 /// [contrast]: mean over folds; nothing when the metric is not defined on one.
 std::optional<std::vector<HeldOutGain>> judge_folds(const std::vector<Items>& folds, std::size_t settings,
-                                                    const ItemMetric& metric,
+                                                    const DealMetrics& metrics,
                                                     std::span<const HeldOutContrast> contrasts) {
   std::vector<HeldOutGain> gains(contrasts.size());
   for (std::size_t fold = 0; fold < folds.size(); ++fold) {
@@ -90,7 +129,7 @@ std::optional<std::vector<HeldOutGain>> judge_folds(const std::vector<Items>& fo
     for (std::size_t other = 0; other < folds.size(); ++other) {
       if (other != fold) others.insert(others.end(), folds[other].begin(), folds[other].end());
     }
-    if (!judge_fold(folds[fold], others, settings, metric, contrasts, gains)) return std::nullopt;
+    if (!judge_fold(folds[fold], others, settings, metrics, contrasts, gains)) return std::nullopt;
   }
   return gains;
 }
@@ -102,7 +141,8 @@ std::vector<HeldOutGain> judge_deals(std::size_t items, std::size_t settings, co
   std::vector<HeldOutGain> gains(contrasts.size());
   int judged = 0;
   for (int deal = 0; judged < options.deals; ++deal) {
-    const auto found = judge_folds(split_folds(items, options, deal), settings, metric, contrasts);
+    const auto found =
+        judge_folds(split_folds(items, options, deal), settings, metrics_of_deal(metric, options, deal), contrasts);
     if (!found) {
       redraws.count();
       continue;
@@ -186,8 +226,7 @@ void judge_certainties(const Deviations& deviations, std::span<const HeldOutCont
 
 /// The main question before the others.
 std::vector<HeldOutContrast> with_main(std::size_t settings, const std::vector<HeldOutContrast>& contrasts) {
-  std::vector<HeldOutContrast> all = {{Items(settings), {0}}};
-  std::iota(all.front().candidates.begin(), all.front().candidates.end(), 0);
+  std::vector<HeldOutContrast> all = {{indices_below(settings), {0}}};
   for (const HeldOutContrast& contrast : contrasts) {
     for (const auto* side : {&contrast.candidates, &contrast.against}) {
       if (!side->empty() && *std::max_element(side->begin(), side->end()) < settings) continue;
@@ -218,8 +257,7 @@ std::vector<std::vector<std::size_t>> split_folds(std::size_t items, const HeldO
          units.size(), options.groups.empty() ? "items" : "groups of items", count,
          options.groups.empty() ? "" : ", or groups that hold less of it");
   }
-  std::mt19937_64 generator(options.seed + 0x9E3779B97F4A7C15ULL * static_cast<std::uint64_t>(deal));
-  for (std::size_t left = units.size(); left > 1; --left) std::swap(units[left - 1], units[generator() % left]);
+  shuffle(units, generator_of(options, deal));
   // Large groups first, each to the fold that has the fewest items: folds of nearly one size.
   std::stable_sort(units.begin(), units.end(), [](const Items& a, const Items& b) { return a.size() > b.size(); });
   std::vector<Items> folds(static_cast<std::size_t>(count));
@@ -241,6 +279,11 @@ HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const I
   if (!options.groups.empty() && options.groups.size() != items) {
     fail(ErrorCode::invalid_argument, "there are {} items, but groups for {}", items, options.groups.size());
   }
+  if (options.runs.count == 1 || (options.runs.count > 0) != static_cast<bool>(options.runs.metric)) {
+    fail(ErrorCode::invalid_argument,
+         "a metric of runs needs at least 2, to choose by some and judge by the others, and their metric; got {}{}",
+         options.runs.count, options.runs.metric ? "" : " without one");
+  }
   const auto all = with_main(settings, contrasts);
   std::vector<HeldOutGain> gains = judge_deals(items, settings, metric, options, all);
   HeldOutResult result;
@@ -248,9 +291,7 @@ HeldOutResult evaluate_held_out(std::size_t items, std::size_t settings, const I
   result.folds = static_cast<int>(gains.front().chosen.size()) / options.deals;
   const std::vector<Items> units = units_of(items, options.groups);
   result.units = units.size();
-  Items every(items);
-  std::iota(every.begin(), every.end(), 0);
-  result.settings = gains_on(every, settings, metric);
+  result.settings = gains_on(indices_below(items), settings, metric);
   if (options.resamples > 0 && settings > 1) {
     const Deviations deviations(units, metric, result.settings, options);
     add_intervals(result.settings, deviations);

@@ -36,6 +36,16 @@ Items resample(const std::vector<Items>& units, std::mt19937_64& generator) {
   return resampled;
 }
 
+/// Of the runs 0 … count − 1, count − 1 drawn with replacement: the mean over them deviates from the mean over all as
+/// that deviates from the mean over endless runs. The same for the same draw and stream.
+Items drawn_runs(std::size_t count, std::uint64_t draw, std::uint64_t stream) {
+  std::seed_seq seed{draw, stream};
+  std::mt19937_64 generator(seed);
+  Items runs(count - 1);
+  for (std::size_t& run : runs) run = generator() % count;
+  return runs;
+}
+
 double mean_cube(const Values& values) {
   double sum = 0;
   for (const double value : values) sum += value * value * value;
@@ -95,11 +105,13 @@ Deviations::Deviations(const std::vector<Items>& units, const ItemMetric& metric
   std::mt19937_64 generator(options.seed + 1);
   Redraws redraws(options.resamples, "resamples");
   std::uint64_t draw = 0;
-  const ItemMetric redrawn = [&](std::size_t setting, std::span<const std::size_t> items) {
-    return options.redrawn(setting, items, draw);
+  const ItemMetric of_drawn_runs = [&](std::size_t setting, std::span<const std::size_t> items) {
+    const std::uint64_t stream = options.runs.shared ? 0 : setting;
+    return options.runs.metric(setting, items, drawn_runs(options.runs.count, draw, stream));
   };
+  const ItemMetric& of_resample = options.runs.count > 0 ? of_drawn_runs : metric;
   for (int round = 0; round < options.resamples; ++draw) {
-    const auto values = values_on(resample(units, generator), measured.size(), options.redrawn ? redrawn : metric);
+    const auto values = values_on(resample(units, generator), measured.size(), of_resample);
     if (!values) {
       redraws.count();
       continue;

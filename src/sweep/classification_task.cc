@@ -87,17 +87,12 @@ class ClassificationTask : public SweepTask {
     return items.empty() ? std::nullopt : std::optional(sum / static_cast<double>(items.size()));
   }
 
-  /// All settings train on the same texts, so the same experiments are drawn for all.
-  std::optional<double> redrawn_metric(std::size_t setting, std::span<const std::size_t> items,
-                                       std::uint64_t draw) const override {
-    const auto experiments = drawn_runs(kExperiments, draw, 0);
-    std::size_t right = 0;
-    for (const std::size_t experiment : experiments) {
-      const std::vector<bool>& of_experiment = right_[setting][experiment];
-      for (const std::size_t item : items) right += of_experiment[item] ? 1 : 0;
-    }
-    if (items.empty()) return std::nullopt;
-    return static_cast<double>(right) / static_cast<double>(items.size() * experiments.size());
+  /// All settings train on the same texts.
+  MetricRuns runs() const override {
+    return {kExperiments, true,
+            [this](std::size_t setting, std::span<const std::size_t> items, std::span<const std::size_t> experiments) {
+              return accuracy(setting, items, experiments);
+            }};
   }
 
   bool scores_are_metric() const override { return true; }
@@ -108,6 +103,17 @@ class ClassificationTask : public SweepTask {
   std::optional<double> overlap(std::size_t, std::span<const std::size_t>) const override { return std::nullopt; }
 
  private:
+  std::optional<double> accuracy(std::size_t setting, std::span<const std::size_t> items,
+                                 std::span<const std::size_t> experiments) const {
+    if (items.empty()) return std::nullopt;
+    std::size_t right = 0;
+    for (const std::size_t experiment : experiments) {
+      const std::vector<bool>& of_experiment = right_[setting][experiment];
+      for (const std::size_t item : items) right += of_experiment[item] ? 1 : 0;
+    }
+    return static_cast<double>(right) / static_cast<double>(items.size() * experiments.size());
+  }
+
   /// Labels that no training text has are never given; those that are left are numbered anew for the classifier.
   std::vector<std::int64_t> classify(const CachedVectors& train, const std::vector<std::size_t>& sample,
                                      const CachedVectors& judged) const {

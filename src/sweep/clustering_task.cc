@@ -49,11 +49,12 @@ class ClusteringTask : public SweepTask {
     return mean_over(all_runs_, setting, items);
   }
 
-  /// The clusterings of two settings have nothing in common, though they begin with the same numbers, so each setting's
-  /// are drawn on their own.
-  std::optional<double> redrawn_metric(std::size_t setting, std::span<const std::size_t> items,
-                                       std::uint64_t draw) const override {
-    return mean_over(drawn_runs(kClusterings, draw, setting), setting, items);
+  /// The clusterings of two settings have nothing in common, though they begin with the same numbers.
+  MetricRuns runs() const override {
+    return {kClusterings, false,
+            [this](std::size_t setting, std::span<const std::size_t> items, std::span<const std::size_t> runs) {
+              return mean_over(runs, setting, items);
+            }};
   }
 
   bool scores_are_metric() const override { return false; }

@@ -132,10 +132,15 @@ void judge_task(const SweepTask& task, const SweepOptions& options, const std::f
     return task.metric(setting, items);
   };
   HeldOutOptions held_out = options.held_out;
-  held_out.redrawn = [&](std::size_t setting, std::span<const std::size_t> items, std::uint64_t draw) {
-    check_stop();
-    return task.redrawn_metric(setting, items, draw);
-  };
+  held_out.runs = task.runs();
+  if (held_out.runs.count > 0) {
+    held_out.runs.metric = [&check_stop, of_runs = std::move(held_out.runs.metric)](std::size_t setting,
+                                                                                    std::span<const std::size_t> items,
+                                                                                    std::span<const std::size_t> runs) {
+      check_stop();
+      return of_runs(setting, items, runs);
+    };
+  }
   report.axes = find_axes(report.settings);
   report.held_out =
       evaluate_held_out(task.items(), count, metric, held_out, contrasts_of(report.axes, report.settings));

@@ -42,11 +42,8 @@ class SweepTask {
   virtual void add(const SweepSetting& setting) = 0;
   /// As ItemMetric.
   virtual std::optional<double> metric(std::size_t setting, std::span<const std::size_t> items) const = 0;
-  /// As RedrawnMetric; the metric itself where nothing but the items is left to chance.
-  virtual std::optional<double> redrawn_metric(std::size_t setting, std::span<const std::size_t> items,
-                                               std::uint64_t /*draw*/) const {
-    return metric(setting, items);
-  }
+  /// None where nothing but the items is left to chance. Of settings that were added so far; the task must outlive it.
+  virtual MetricRuns runs() const { return {}; }
   /// [item]: the tokens that what is to be found has, or the longer of a pair, whatever is read of them; −1 when what
   /// is to be found is not there.
   virtual const std::vector<std::int64_t>& lengths() const = 0;

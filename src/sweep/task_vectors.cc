@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
 
 #include "base/fail.h"
 
@@ -13,14 +12,6 @@ std::vector<std::size_t> indices_up_to(std::size_t count) {
   std::vector<std::size_t> indices(count);
   std::iota(indices.begin(), indices.end(), 0);
   return indices;
-}
-
-std::vector<std::size_t> drawn_runs(std::size_t count, std::uint64_t draw, std::uint64_t stream) {
-  std::seed_seq seed{draw, stream};
-  std::mt19937_64 generator(seed);
-  std::vector<std::size_t> runs(count - 1);
-  for (std::size_t& run : runs) run = generator() % count;
-  return runs;
 }
 
 CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t> rows) {

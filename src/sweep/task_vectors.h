@@ -17,10 +17,6 @@ namespace treble::internal {
 /// 0, 1, … count − 1.
 std::vector<std::size_t> indices_up_to(std::size_t count);
 
-/// Of the runs 0 … count − 1, count − 1 drawn with replacement: the mean over them deviates from the mean over all as
-/// that deviates from the mean over endless runs. The same for the same draw and stream.
-std::vector<std::size_t> drawn_runs(std::size_t count, std::uint64_t draw, std::uint64_t stream);
-
 /// Some rows of vectors.
 CachedVectors rows_of(const CachedVectors& vectors, std::span<const std::size_t> rows);
 

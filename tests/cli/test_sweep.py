@@ -427,6 +427,7 @@ class Sweep(unittest.TestCase):
         self.assertEqual(self.sweep(folder, *FAST, "--post", "none")["settings"], report["settings"])
         noise = self.sweep(self.write_classes(shuffled=True) / "test.jsonl", *FAST, "--post", "none")
         self.assertLess(noise["settings"][0]["value"], 0.2)
+        self.assertNotEqual(noise["benefit"], "helps")
         path.write_text('{"text": "a", "label": 1}\n{"text": "b", "label": null}\n')
         done = self.run_sweep(path, *FAST)
         self.assertEqual(done.returncode, 65)
