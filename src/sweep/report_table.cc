@@ -155,10 +155,11 @@ std::string axis_table(const SweepReport& report) {
 
 /// What to know about the data, and how it was judged.
 std::string conditions(const SweepReport& report) {
-  std::string out = fmt::format(
-      "\n  Held out: {} folds, dealt {} times (seed {}); {} items in {} units; {} resamples.\n  treble {}, {}.\n",
-      report.held_out.folds, report.held_out.deals, report.seed, report.items, report.held_out.units, report.resamples,
-      version(), model_line(report));
+  const std::string deals = report.held_out.deals == 1 ? "once" : fmt::format("{} times", report.held_out.deals);
+  std::string out =
+      fmt::format("\n  Held out: {} folds, dealt {} (seed {}); {} items in {} units; {} resamples.\n  treble {}, {}.\n",
+                  report.held_out.folds, deals, report.seed, report.items, report.held_out.units, report.resamples,
+                  version(), model_line(report));
   if (report.queries_left_out > 0) {
     out += fmt::format("  {} more with nothing to find are left out of every average.\n", report.queries_left_out);
   }

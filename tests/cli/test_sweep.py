@@ -421,6 +421,7 @@ class Sweep(unittest.TestCase):
         self.assertEqual((report["metric"], report["items"]), ("V-measure", 75))
         self.assertGreater(report["settings"][0]["value"], 0.4)
         self.assertEqual(report, self.sweep(path, *FAST, "--post", "none"))
+        self.assertIn("5 folds, dealt once (", self.run_sweep(path, *FAST, "--post", "none", "--deals", "1").stdout)
         folder = self.folder / "clusters"
         folder.mkdir()
         (folder / "clustering.jsonl").write_bytes(path.read_bytes())

@@ -392,6 +392,12 @@ function whatToRun(report: SweepReport): HTMLElement | undefined {
   );
 }
 
+/** "5, dealt 20 times, seed 1". */
+function folds(report: SweepReport): string {
+  const deals = report.deals ?? 1;
+  return `${whole(report.folds)}, dealt ${deals === 1 ? "once" : `${whole(deals)} times`}, seed ${report.seed ?? "–"}`;
+}
+
 /** What the data lacks. */
 function notes(report: SweepReport): [string, string][] {
   const sentences = (report.notes ?? []).filter(Boolean).map((note) => `${note}.`);
@@ -447,10 +453,7 @@ export function sweepPage(report: SweepReport): Page {
         ["Acts on", side],
         ["Items", itemsText(report)],
         ...reading(report),
-        [
-          "Folds",
-          `${whole(report.folds)}, dealt ${whole(report.deals ?? 1)} times, seed ${report.seed ?? "–"}`,
-        ],
+        ["Folds", folds(report)],
         ...notes(report),
       ]),
     ],
