@@ -206,6 +206,27 @@ def axes(answers: list[Answer]) -> str:
     return table(head, rows)
 
 
+def tempered_by_reading(answers: list[Answer]) -> str:
+    """A row a temperature, a column a way to read: what it adds to that reading, mean over the sets that have all."""
+    added: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for answer in answers:
+        gains = {row["name"]: 100 * row["gain"]["value"] for row in answer.report["settings"][1:]}
+        # "0.9", "recur:2048", "0.9 + recur:2048"
+        both = [tuple(name.split(" + ")) for name in gains if " + " in name]
+        for temperature in dict.fromkeys(temperature for temperature, _ in both):
+            added[temperature]["as it is"].append(gains[temperature])
+        for temperature, form in both:
+            added[temperature][form].append(gains[f"{temperature} + {form}"] - gains[form])
+    forms = list(dict.fromkeys(form for by_form in added.values() for form in by_form))
+    rows = [
+        [name, *(mean_over_sets(by_form[form]) if len(by_form[form]) == len(answers) else NONE for form in forms)]
+        for name, by_form in added.items()
+    ]
+    return f"What a temperature adds to each reading, mean over {len(answers)} sets:\n\n" + table(
+        ["temperature", *forms], rows
+    )
+
+
 def collapse(answers: list[Answer]) -> str:
     """Mean cosine of the same texts cut at rising lengths, at each temperature."""
     lengths = sorted({length for answer in answers for length in answer.report["cut_lengths"]})
@@ -271,8 +292,11 @@ SECTIONS: dict[str, tuple[str, list[Callable[[list[Answer]], str]]]] = {
     "remedies": ("Other remedies", [held_out, every_setting, one_for_all]),
     "remedies-long": ("Other remedies on long texts, cut at 512 tokens", [held_out, every_setting, one_for_all]),
     "pieces": ("Whole texts in pieces", [held_out, axes, every_setting]),
-    "further": ("Reading further: up to 2,048 tokens", [held_out, axes, every_setting]),
-    "furthest": ("Reading further: 4,096 and 8,192 tokens", [held_out, axes, every_setting]),
+    "further": ("Reading further: up to 2,048 tokens", [held_out, axes, every_setting, tempered_by_reading]),
+    "furthest": (
+        "Reading further: 4,096 and 8,192 tokens",
+        [held_out, axes, every_setting, tempered_by_reading],
+    ),
     COST: ("What the remedies cost", [cost]),
     "within-one-length": ("Synthetic texts, ranked within one length", [every_setting]),
 }

@@ -156,6 +156,27 @@ class Study(unittest.TestCase):
         self.assertEqual(wrong.returncode, 1)
         self.assertIn('job temperature is for the model "tyni"; there are tiny, other', wrong.stderr)
 
+    def test_what_a_temperature_adds_to_each_reading(self) -> None:
+        further = """[jobs.further]
+command = "sweep"
+on = ["retrieval", "long"]
+arguments = ["--max-length", "16", "-t", "0.5", "--try-extend", "recur:32", "--post", "none", "--bootstrap", "100"]
+"""
+        (self.folder / "study.toml").write_text(SMALL.split("[jobs.")[0] + further)
+        done = self.run_study()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        plain, extended = [], []
+        for name in ("short", "longer"):
+            kept = json.loads((self.out / "results" / "tiny" / name / "further.json").read_text())
+            value = {row["name"]: 100 * row["value"] for row in kept["report"]["settings"]}
+            plain.append(value["0.5"] - value["1"])
+            extended.append(value["0.5 + recur:32"] - value["recur:32"])
+        self.assertTrue(any(extended), "so that this test tests something")
+        shown = [f"{sum(gains) / 2:+.2f}".replace("-", "\N{MINUS SIGN}") for gains in (plain, extended)]
+        tables = self.script("report.py", "--keep").stdout
+        self.assertIn("What a temperature adds to each reading, mean over 2 sets:", tables)
+        self.assertIn(f"| 0.5 | {shown[0]} | {shown[1]} |", tables)
+
     def test_what_is_done_is_not_done_again(self) -> None:
         self.assertIn("9 jobs are left", self.run_study("--minutes", "1e-9").stdout)
         self.assertEqual(self.run_study("--only", "short").returncode, 0)
