@@ -104,6 +104,15 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
     return rounded(kept)
 
 
+def added_by_temperature(report: dict[str, Any]) -> dict[tuple[str, str], float]:
+    """[temperature, way of reading]: points over the untouched model that reads so; "" is the model as it is."""
+    gains = {row["name"]: 100 * row["gain"]["value"] for row in report["settings"][1:]}
+    # Names are "0.9", "recur:2048", "0.9 + recur:2048".
+    both = [tuple(name.split(" + ")) for name in gains if " + " in name]
+    added = {(temperature, ""): gains[temperature] for temperature, _ in both}
+    return added | {(temperature, form): gains[f"{temperature} + {form}"] - gains[form] for temperature, form in both}
+
+
 def portable_name(setting: str) -> str:
     """Profiles are named in the folder that the study has by default, not in this machine's."""
     return re.sub(r"match:\S*/profiles/", "match:build/study/profiles/", setting)

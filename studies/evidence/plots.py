@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from itertools import cycle
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 
 mpl.use("Agg")
+from answers import added_by_temperature
 from matplotlib import pyplot
 from matplotlib.lines import Line2D
 
@@ -149,6 +151,35 @@ def scores(answers: list[Answer], target: Path) -> None:
     save(figure, target)
 
 
+def readings(answers: list[Answer], target: Path) -> None:
+    """What a temperature adds to the untouched model that reads as far, a line a set."""
+    added: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for answer in answers:
+        if answer.job in ("further", "furthest"):
+            for (temperature, form), points in added_by_temperature(answer.report).items():
+                if form.startswith("recur:") or not form:
+                    tokens = int(form.partition(":")[2] or re.findall(r"--max-length (\d+)", answer.command)[0])
+                    added[temperature][answer.data][tokens] = points
+    shown = [temperature for temperature in ("0.9", "0.8") if temperature in added]
+    if not shown:
+        return
+    inks = dict(zip(sorted({data for by_data in added.values() for data in by_data}), cycle(INKS)))
+    figure, axes = pyplot.subplots(
+        1, len(shown), figsize=(11, 4.2), layout="constrained", sharex=True, sharey=True, squeeze=False
+    )
+    for axis, temperature in zip(axes[0], shown, strict=True):
+        for data, by_tokens in sorted(added[temperature].items()):
+            places = sorted(by_tokens)
+            axis.plot(places, [by_tokens[place] for place in places], "o-", markersize=4, color=inks[data], label=data)
+        axis.axhline(0, color="#94a3b8", linestyle=":", linewidth=1)
+        powers_of_two(axis)
+        axis.set_xlabel("tokens that are read")
+        axis.set_ylabel("points that the temperature adds")
+        axis.set_title(f"temperature {temperature}", fontsize=10)
+    axes[0][0].legend(fontsize=8, frameon=False)
+    save(figure, target)
+
+
 def filled(answer: Answer) -> list[dict[str, Any]]:
     """Buckets of ten items or more that every setting has a score in."""
     return [bucket for bucket in answer.report["buckets"] if bucket["items"] >= 10 and None not in bucket["values"]]
@@ -161,3 +192,4 @@ def draw(answers: list[Answer], folder: Path) -> None:
         mine = [answer for answer in answers if answer.model == model]
         lengths(mine, folder / f"evidence-lengths-{model}.png")
         scores(mine, folder / f"evidence-scores-{model}.png")
+        readings(mine, folder / f"evidence-readings-{model}.png")

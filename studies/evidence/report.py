@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from answers import KEPT, Answer, brief, keep, read_answers, shown
+from answers import KEPT, Answer, added_by_temperature, brief, keep, read_answers, shown
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -210,19 +210,15 @@ def tempered_by_reading(answers: list[Answer]) -> str:
     """A row a temperature, a column a way to read: what it adds to that reading, mean over the sets that have all."""
     added: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for answer in answers:
-        gains = {row["name"]: 100 * row["gain"]["value"] for row in answer.report["settings"][1:]}
-        # "0.9", "recur:2048", "0.9 + recur:2048"
-        both = [tuple(name.split(" + ")) for name in gains if " + " in name]
-        for temperature in dict.fromkeys(temperature for temperature, _ in both):
-            added[temperature]["as it is"].append(gains[temperature])
-        for temperature, form in both:
-            added[temperature][form].append(gains[f"{temperature} + {form}"] - gains[form])
+        for (temperature, form), points in added_by_temperature(answer.report).items():
+            added[temperature][form or "as it is"].append(points)
     forms = list(dict.fromkeys(form for by_form in added.values() for form in by_form))
     rows = [
         [name, *(mean_over_sets(by_form[form]) if len(by_form[form]) == len(answers) else NONE for form in forms)]
         for name, by_form in added.items()
     ]
-    return f"What a temperature adds to each reading, mean over {len(answers)} sets:\n\n" + table(
+    sets = f"{len(answers)} sets" if len(answers) > 1 else "1 set"
+    return f"What a temperature adds to each reading, mean over {sets}:\n\n" + table(
         ["temperature", *forms], rows
     )
 
