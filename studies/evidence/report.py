@@ -218,9 +218,7 @@ def tempered_by_reading(answers: list[Answer]) -> str:
         for name, by_form in added.items()
     ]
     sets = f"{len(answers)} sets" if len(answers) > 1 else "1 set"
-    return f"What a temperature adds to each reading, mean over {sets}:\n\n" + table(
-        ["temperature", *forms], rows
-    )
+    return f"What a temperature adds to each reading, mean over {sets}:\n\n" + table(["temperature", *forms], rows)
 
 
 def collapse(answers: list[Answer]) -> str:
