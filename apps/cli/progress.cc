@@ -47,9 +47,8 @@ std::string fitted(std::string line, std::size_t width) {
 std::string rates(const ProgressState& state) {
   std::string text = counted(state.texts, "text");
   if (state.seconds <= 0 || state.texts == 0) return text;
-  const auto per_second = [&](std::int64_t count) { return std::llround(static_cast<double>(count) / state.seconds); };
   return text +
-         fmt::format(", {} texts/s, {} tokens/s", grouped(per_second(state.texts)), grouped(per_second(state.tokens)));
+         fmt::format(", {} texts/s, {} tokens/s", rate(state.texts, state.seconds), rate(state.tokens, state.seconds));
 }
 
 std::size_t terminal_width() {
@@ -67,6 +66,11 @@ std::string grouped(std::int64_t number) {
     digits.insert(static_cast<std::size_t>(at), 1, ',');
   }
   return digits;
+}
+
+std::string rate(std::int64_t count, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
+  return rate < 10 ? fmt::format("{:.2g}", rate) : grouped(std::llround(rate));
 }
 
 std::string counted(std::int64_t number, std::string_view noun) {
@@ -95,7 +99,7 @@ std::string work_line(const Progress& progress, double seconds, std::size_t widt
   std::string line = progress.total > 0 ? bar(std::min(1.0, done / total)) + std::string(progress.stage)
                                         : fmt::format("{}: {}", progress.stage, counted(progress.done, "text"));
   if (progress.done > 0 && seconds > 0) {
-    line += fmt::format(", {} texts/s", grouped(std::llround(done / seconds)));
+    line += fmt::format(", {} texts/s", rate(progress.done, seconds));
     if (progress.total > 0) line += fmt::format(", {} left", short_duration((total - done) * seconds / done));
   }
   return fitted(std::move(line), width);

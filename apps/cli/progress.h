@@ -34,6 +34,9 @@ std::string short_duration(double seconds);
 /// 1234567 → "1,234,567".
 std::string grouped(std::int64_t number);
 
+/// `count` a second: "1,235", below ten with two significant digits ("0.48"). Zero where no time has passed.
+std::string rate(std::int64_t count, double seconds);
+
 /// "1 text", "2,000 texts"; 0 takes the plural too. For nouns that take an s.
 std::string counted(std::int64_t number, std::string_view noun);
 

@@ -16,6 +16,16 @@ TEST(ProgressText, NumbersAreGroupedAndCounted) {
   EXPECT_EQ(counted(2000, "text"), "2,000 texts");
 }
 
+TEST(ProgressText, ARateOfSlowWorkIsNotZero) {
+  EXPECT_EQ(rate(12, 25), "0.48");
+  EXPECT_EQ(rate(3, 900), "0.0033");
+  EXPECT_EQ(rate(99, 10), "9.9");
+  EXPECT_EQ(rate(106, 10), "11");
+  EXPECT_EQ(rate(1234567, 1), "1,234,567");
+  EXPECT_EQ(rate(0, 5), "0");
+  EXPECT_EQ(rate(5, 0), "0");
+}
+
 TEST(ProgressText, DurationsAreRoundedUp) {
   EXPECT_EQ(short_duration(-3), "0 s");
   EXPECT_EQ(short_duration(11.2), "12 s");
@@ -40,6 +50,7 @@ TEST(ProgressText, TimeLeftDoesNotCountWhatEarlierRunsDid) {
 }
 
 TEST(ProgressText, WorkIsAShareOrACount) {
+  EXPECT_EQ(work_line({"encoding", 30, 40}, 60, 100), " 75 % [###############-----] encoding, 0.5 texts/s, 20 s left");
   EXPECT_EQ(work_line({"encoding", 30, 40}, 3, 100), " 75 % [###############-----] encoding, 10 texts/s, 1 s left");
   EXPECT_EQ(work_line({"reading", 1, 0}, 0, 100), "reading: 1 text");
   EXPECT_EQ(work_line({"encoding", 50, 40}, 0, 100).substr(0, 5), "100 %");

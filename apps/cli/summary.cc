@@ -21,9 +21,8 @@ std::string rate_line(const BulkResult& result) {
   std::string line = fmt::format("{}, {} in {:.1f} s", counted(result.texts(), "text"),
                                  counted(result.tokens(), "token"), result.seconds);
   if (result.texts() > 0) {
-    line += fmt::format(" ({} tokens/s, {} texts/s)",
-                        grouped(static_cast<std::int64_t>(per_second(result.tokens_used(), result.seconds))),
-                        grouped(static_cast<std::int64_t>(per_second(result.texts(), result.seconds))));
+    line += fmt::format(" ({} tokens/s, {} texts/s)", rate(result.tokens_used(), result.seconds),
+                        rate(result.texts(), result.seconds));
   }
   if (result.before.count > 0) line += fmt::format("; {} already embedded", counted(result.before.count, "row"));
   return line + "\n";

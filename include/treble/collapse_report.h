@@ -235,6 +235,8 @@ struct CollapseReport {
   std::int64_t texts = 0;                           ///< of the input
   std::int64_t truncated_texts = 0;                 ///< longer than the model reads; they count by what was read
   std::int64_t max_length = 0;                      ///< tokens the model reads at most
+  std::int64_t position_limit = 0;                  ///< ModelInfo::position_limit
+  std::int64_t extended_texts = 0;                  ///< read beyond it, with ModelOptions::extension
   std::int64_t text_tokens = 0;                     ///< of all texts, special tokens and prompt included
   std::int64_t read_tokens = 0;                     ///< of these, within max_length
   std::vector<LengthBucket> buckets;                ///< by length, shortest first

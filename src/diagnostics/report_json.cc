@@ -281,6 +281,8 @@ std::string to_json(const CollapseReport& report) {
       {"texts", report.texts},
       {"truncated_texts", report.truncated_texts},
       {"max_length", report.max_length},
+      {"position_limit", report.position_limit},
+      {"extended_texts", report.extended_texts},
       {"text_tokens", report.text_tokens},
       {"read_tokens", report.read_tokens},
       {"seed", report.seed},

@@ -182,6 +182,8 @@ class Inspection {
     report_.baked_temperature = encoder_.info().baked_temperature;
     report_.texts = sample_.texts;
     report_.truncated_texts = sample_.truncated_texts;
+    report_.extended_texts = sample_.extended_texts;
+    report_.position_limit = encoder_.info().position_limit;
     report_.text_tokens = sample_.text_tokens;
     report_.read_tokens = sample_.read_tokens;
     report_.max_length = options_.encode.max_length.value_or(encoder_.info().max_length);

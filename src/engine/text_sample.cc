@@ -142,6 +142,7 @@ class Sampler {
 
   void place(const SampledText& text) {
     sample_.truncated_texts += text.used < text.tokens ? 1 : 0;
+    sample_.extended_texts += text.used > encoder_.info().position_limit ? 1 : 0;
     sample_.text_tokens += text.tokens;
     sample_.read_tokens += text.used;
     const std::int64_t bucket = bucket_of(sample_.buckets, text.used);

@@ -38,8 +38,9 @@ class Reservoir {
 struct TextSample {
   std::int64_t texts = 0;
   std::int64_t truncated_texts = 0;
-  std::int64_t text_tokens = 0;  ///< of all texts
-  std::int64_t read_tokens = 0;  ///< of these, within the limit
+  std::int64_t extended_texts = 0;  ///< read beyond the model's positions
+  std::int64_t text_tokens = 0;     ///< of all texts
+  std::int64_t read_tokens = 0;     ///< of these, within the limit
   std::vector<LengthBucket> buckets;
   std::vector<std::vector<SampledText>> by_bucket;  ///< [bucket], by the tokens that the model reads
   /// Rising; of those asked for up to the longest that enough texts reach, or of shorter ones when no two reach any.

@@ -133,6 +133,21 @@ class Files(Case):
         self.assertTrue(report["advice"][0].startswith(f"{100 * unread:.0f} % of the tokens are never read"), report)
         self.assertIn("post step chunk-mean:8", report["advice"][0])
         self.assertIn(report["advice"][0] + ".", done.stdout)
+        self.assertIn("max_length 2048, position extension recur", report["advice"][1])
+        self.assertEqual(report["extended_texts"], 0)
+
+    def test_texts_read_beyond_the_positions_are_counted_and_a_temperature_is_said_to_be_worth_judging(self) -> None:
+        info = json.loads(run("info", *self.model, "--json").stdout)
+        limit = info["position_limit"]
+        texts = self.folder / "long.txt"
+        texts.write_text("".join(f"{'word ' * words}\n" for words in (3, limit, 2 * limit, 4 * limit)))
+        options = ("--extend", "recur", "--max-length", str(2 * limit), "--layers", "none", "--bootstrap", "100")
+        done = run("inspect", *self.model, *options, "--json", self.folder / "r.json", texts)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads((self.folder / "r.json").read_text())
+        self.assertEqual((report["position_limit"], report["extended_texts"]), (limit, 3))
+        said = f"3 of 4 texts are read beyond the model's {limit} positions: a temperature of 0.8 gained there"
+        self.assertIn(said, done.stdout)
 
     def test_hostile_texts_stay_texts(self) -> None:
         for kind, command in self.commands(HOSTILE):
@@ -197,13 +212,13 @@ class ProgressLine(Case):
         code, sent = on_terminal(*command)
         self.assertEqual(code, 0, sent)
         drawn = self.visible(sent)
-        self.assertTrue(any(re.match(r"reading: [\d,]+ texts, [\d,]+ texts/s", line) for line in drawn), drawn)
+        self.assertTrue(any(re.match(r"reading: [\d,]+ texts, [\d,.]+ texts/s", line) for line in drawn), drawn)
         shown = [line for line in drawn if "%" in line]
         self.assertTrue(shown, drawn)
         for line in shown:
             self.assertRegex(line, r"^ *\d+ % \[#*-*\] (encoding|cutting|probing layers)")
             self.assertLess(len(line), 80)
-        self.assertTrue(any(re.search(r", [\d,]+ texts/s, [\d:]+( s)? left$", line) for line in shown), shown)
+        self.assertTrue(any(re.search(r", [\d,.]+ texts/s, [\d:]+( s)? left$", line) for line in shown), shown)
         shares = [int(line.split("%")[0]) for line in shown]
         self.assertEqual(shares, sorted(shares))
         self.assertTrue(sent.endswith(CLEAR), repr(sent[-80:]))
@@ -218,7 +233,7 @@ class ProgressLine(Case):
         self.assertEqual(code, 0, sent)
         drawn = self.visible(sent)
         self.assertTrue(
-            any(re.match(r" *\d+ % \[#*-*\] encoding, [\d,]{1,7} texts/s, [\d:]+( s)? left$", line) for line in drawn),
+            any(re.match(r" *\d+ % \[#*-*\] encoding, [\d,.]{1,7} texts/s, [\d:]+( s)? left$", line) for line in drawn),
             drawn,
         )
         self.assertTrue(sent.endswith(CLEAR), repr(sent[-80:]))
