@@ -59,12 +59,13 @@ std::string percentage(const std::optional<double>& value) {
   return value ? fmt::format("{:.0f} %", 100 * *value) : std::string("–");
 }
 
-/// "weights 1a2b3c4d5e6f, float32, up to 256 tokens".
+/// "weights 1a2b3c4d5e6f, int8 on AVX2, up to 256 tokens": int8 differs by the kind of CPU.
 std::string model_line(const SweepReport& report) {
   const auto provenance = parse_ordered(report.provenance);
-  return fmt::format(
-      "weights {:.12}, {}, up to {} tokens", provenance.at("model").at("weights_sha256").get<std::string>(),
-      provenance.at("compute_dtype").get<std::string>(), provenance.at("max_length").get<std::int64_t>());
+  return fmt::format("weights {:.12}, {} on {}, up to {} tokens",
+                     provenance.at("model").at("weights_sha256").get<std::string>(),
+                     provenance.at("compute_dtype").get<std::string>(), provenance.at("cpu_isa").get<std::string>(),
+                     provenance.at("max_length").get<std::int64_t>());
 }
 
 /// A line a setting, a column a bucket.

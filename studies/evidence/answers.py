@@ -16,7 +16,8 @@ from typing import Any
 
 KEPT = "answers.jsonl"
 """Beside study.toml."""
-CONDITIONS = ("treble_version", "model_sha256", "dtype", "max_length")
+CONDITIONS = ("treble_version", "weights_sha256", "compute_dtype", "cpu_isa", "max_length")
+"""What an answer was computed with; older ones lack some."""
 GAIN = ("low", "value", "high", "no_variance")
 
 
@@ -56,9 +57,16 @@ def gain(report: dict[str, Any]) -> dict[str, Any]:
     return {key: report[key] for key in GAIN if report.get(key) is not None and report.get(key) is not False}
 
 
+def conditions(report: dict[str, Any]) -> dict[str, Any]:
+    """A whole answer has them in its provenance, a brief one as they are."""
+    provenance = report.get("provenance") or {}
+    found = {**provenance.get("model", {}), **provenance, **report}
+    return {key: found[key] for key in CONDITIONS if found.get(key) is not None}
+
+
 def brief(report: dict[str, Any]) -> dict[str, Any]:
     """What tables and plots read; a brief one stays as it is."""
-    kept = {key: report[key] for key in CONDITIONS if key in report}
+    kept = conditions(report)
     if "held_out_gain" in report:
         chosen = report["chosen"]
         kept |= {

@@ -296,6 +296,16 @@ SECTIONS: dict[str, tuple[str, list[Callable[[list[Answer]], str]]]] = {
 }
 
 
+def machines(answers: list[Answer]) -> str:
+    """Which answers name the CPU path that they were computed on, as int8 differs between them."""
+    named: dict[str, list[str]] = {}
+    for answer in answers:
+        isa = answer.report.get("cpu_isa") or answer.report.get("provenance", {}).get("cpu_isa")
+        if isa:
+            named.setdefault(isa, []).append(f"{answer.model} {answer.data} {answer.job}")
+    return "".join(f"Computed on {isa}: {', '.join(names)}.\n" for isa, names in sorted(named.items()))
+
+
 def write_markdown(answers: list[Answer], study: dict[str, Any]) -> str:
     tasks = {name: group for group, names in study["sets"].items() if group in TASKS for name in names}
     parts = [
@@ -303,6 +313,8 @@ def write_markdown(answers: list[Answer], study: dict[str, Any]) -> str:
         "Written by `studies/evidence/report.py` from the answers of `make study`; what they mean stands in "
         "[evidence.md](evidence.md). Gains are points (hundredths of the score) over the untouched model; intervals "
         "are 95 %, those of single settings hold for all settings of a set at once; bold: on one side of 0.\n",
+        "Int8 codes differ between kinds of CPU ([performance.md](performance.md#int8-what-it-costs)). Rows were "
+        f"computed on AVX-512 with VNNI unless they are named here.\n\n{machines(answers)}",
     ]
     for job, (title, parts_of) in SECTIONS.items():
         of_job = [answer for answer in answers if answer.job == job or (job == COST and answer.job.startswith(COST))]

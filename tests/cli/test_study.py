@@ -191,11 +191,16 @@ arguments = ["--max-length", "16", "-t", "0.5", "--try-extend", "recur:32", "--p
         self.assertEqual(self.run_study(*only).returncode, 0)
         tables = self.script("report.py", "--keep")
         self.assertIn("| graded | Spearman |", tables.stdout)
+        whole = json.loads((self.out / "results" / "tiny" / "graded" / "temperature.json").read_text())["report"]
+        isa, weights = whole["provenance"]["cpu_isa"], whole["provenance"]["model"]["weights_sha256"]
+        self.assertRegex(tables.stdout, rf"Computed on {isa}: .*tiny graded temperature")
         shutil.rmtree(self.out / "results")
         self.assertIn("5 jobs, 0 to do", self.run_study(*only).stdout)
         kept = self.folder / "answers.jsonl"
         self.assertEqual(len(kept.read_text().splitlines()), 5)
         self.assertLess(kept.stat().st_size, 20_000)
+        graded = next(line for line in map(json.loads, kept.read_text().splitlines()) if line["data"] == "graded")
+        self.assertEqual((graded["report"]["cpu_isa"], graded["report"]["weights_sha256"]), (isa, weights))
         again = self.script("report.py", "--keep")
         self.assertEqual(again.stdout, tables.stdout)
         # What is measured anew takes the kept one's place.

@@ -194,10 +194,20 @@ export interface TokenVectors {
   cut_max_sim?: Table<Estimate>;
 }
 
+/** How vectors were made. */
+export interface Provenance {
+  model?: { weights_sha256?: string | null } | null;
+  compute_dtype?: string | null;
+  cpu_isa?: string | null;
+  max_length?: Maybe;
+  position_extension?: string | null;
+}
+
 export interface InspectReport {
   kind: "inspect";
   treble_version?: string | null;
   model?: string | null;
+  provenance?: Provenance | null;
   baked_temperature?: string | null;
   verdict?: string | null;
   findings?: Findings | null;
@@ -291,6 +301,8 @@ export interface SweepReport {
   kind: "sweep";
   treble_version?: string | null;
   model?: string | null;
+  /** Of the untouched model. */
+  provenance?: Provenance | null;
   data?: string | null;
   labelled?: boolean | null;
   metric?: string | null;
@@ -315,6 +327,7 @@ export interface SweepReport {
   folds?: Maybe;
   deals?: Maybe;
   seed?: Maybe;
+  resamples?: Maybe;
   verdict?: string | null;
   benefit?: string | null;
   held_out_gain?: Interval | null;

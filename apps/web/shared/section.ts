@@ -1,5 +1,7 @@
 /** The parts that every section of the page is made of: what was found, the plot, how to read it, the numbers. */
 import { el, unseen, uniqueId, type Child } from "./dom";
+import { whole } from "./format";
+import { isNumber, type Provenance } from "./report";
 
 export interface Table {
   caption: string;
@@ -126,6 +128,17 @@ export function cards(facts: Fact[]): HTMLElement | undefined {
 }
 
 /** What was measured. */
+/** "weights 1a2b3c4d5e6f, int8 on AVX2, up to 256 tokens": int8 differs by the kind of CPU. */
+export function howComputed(provenance: Provenance | null | undefined): string | undefined {
+  const { model, compute_dtype, cpu_isa, max_length, position_extension } = provenance ?? {};
+  const parts: string[] = [];
+  if (model?.weights_sha256) parts.push(`weights ${model.weights_sha256.slice(0, 12)}`);
+  if (compute_dtype) parts.push(cpu_isa ? `${compute_dtype} on ${cpu_isa}` : compute_dtype);
+  if (isNumber(max_length)) parts.push(`up to ${whole(max_length)} tokens`);
+  if (position_extension && position_extension !== "none") parts.push(`positions by ${position_extension}`);
+  return parts.length > 0 ? parts.join(", ") : undefined;
+}
+
 export function factList(facts: [string, string | undefined][]): HTMLElement {
   const list = el("dl", { class: "facts" });
   for (const [name, value] of facts) {

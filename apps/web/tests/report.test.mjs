@@ -740,6 +740,11 @@ describe("the page of reports", { concurrency: 2 }, () => {
     await open(pageOf(sweepReport()), {}, async (page) => {
       const text = await page.innerText("main");
       assert.match(text, /Similarity\s+dot/);
+      assert.match(
+        text,
+        /Computed\s+weights 53aa51172d14, int8 on AVX2, up to 2,048 tokens, positions by recur/,
+      );
+      assert.match(text, /dealt .* times, seed \d+; 1,000 resamples for the intervals/);
       assert.match(text, /Query prompt\s+“query: ” \(query\)/);
       assert.doesNotMatch(text, /Document prompt/);
       assert.match(text, /300; .*; 7 more with nothing to find stand apart/);

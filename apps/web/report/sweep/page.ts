@@ -25,7 +25,7 @@ import {
   type SweepReport,
   type SweepSetting,
 } from "../../shared/report";
-import { cards, factList, panels, section, tableElement, type Fact } from "../../shared/section";
+import { cards, factList, howComputed, panels, section, tableElement, type Fact } from "../../shared/section";
 
 /** Fewer items give a number that says nothing; the terminal's table leaves them out as well. */
 const ENOUGH_ITEMS = 10;
@@ -392,10 +392,10 @@ function whatToRun(report: SweepReport): HTMLElement | undefined {
   );
 }
 
-/** "5, dealt 20 times, seed 1". */
+/** "5, dealt 20 times, seed 1; 1,000 resamples for the intervals". */
 function folds(report: SweepReport): string {
   const deals = report.deals ?? 1;
-  return `${whole(report.folds)}, dealt ${deals === 1 ? "once" : `${whole(deals)} times`}, seed ${report.seed ?? "–"}`;
+  return `${whole(report.folds)}, dealt ${deals === 1 ? "once" : `${whole(deals)} times`}, seed ${report.seed ?? "–"}; ${whole(report.resamples)} resamples for the intervals`;
 }
 
 /** What the data lacks. */
@@ -442,6 +442,7 @@ export function sweepPage(report: SweepReport): Page {
       cards(facts),
       factList([
         ["Model", report.model ?? "–"],
+        ["Computed", howComputed(report.provenance)],
         [
           "Data",
           `${report.data ?? "–"}${report.labelled === false ? " (no labels: first halves find second halves)" : ""}`,

@@ -3,7 +3,7 @@ import { el } from "../dom";
 import { bucketName, decimal, listed, percent, plural, settingName, whole } from "../format";
 import { verdict, type Page } from "../page";
 import { isNumber, type ClassReport, type InspectReport } from "../report";
-import { cards, factList, type Fact } from "../section";
+import { cards, factList, howComputed, type Fact } from "../section";
 import { bucketMatrix, cosineByCut, cosineByLength, geometry, hubness, querySlope } from "./embeddings";
 import { classMap } from "./class_map";
 import { classSections } from "./classes";
@@ -62,6 +62,7 @@ function measured(report: InspectReport, settings: string[]): HTMLElement {
     : `none; the model reads ${limit} tokens`;
   return factList([
     ["Model", report.model ?? "–"],
+    ["Computed", howComputed(report.provenance)],
     [
       "In its weights",
       report.baked_temperature
