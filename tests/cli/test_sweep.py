@@ -421,7 +421,11 @@ class Sweep(unittest.TestCase):
         self.assertEqual((report["metric"], report["items"]), ("V-measure", 75))
         self.assertGreater(report["settings"][0]["value"], 0.4)
         self.assertEqual(report, self.sweep(path, *FAST, "--post", "none"))
-        self.assertIn("5 folds, dealt once (", self.run_sweep(path, *FAST, "--post", "none", "--deals", "1").stdout)
+        table = self.run_sweep(path, *FAST, "--post", "none", "--deals", "1").stdout
+        self.assertIn("5 folds, dealt once (", table)
+        made = report["provenance"]
+        weights = made["model"]["weights_sha256"][:12]
+        self.assertIn(f"weights {weights}, float32 on {made['cpu_isa']}, up to {made['max_length']} tokens.", table)
         folder = self.folder / "clusters"
         folder.mkdir()
         (folder / "clustering.jsonl").write_bytes(path.read_bytes())
