@@ -71,7 +71,8 @@ void expect_same_rows(const SparseRow& a, const SparseRow& b, std::int64_t dim) 
   const auto left = dense_row(a, dim);
   const auto right = dense_row(b, dim);
   for (std::size_t i = 0; i < left.size(); ++i) {
-    ASSERT_NEAR(left[i], right[i], 2e-6 * std::max(1.0F, std::abs(right[i]))) << i;
+    // Products of other numbers of rows may sum in another order: 2.1e-6 with SSE4.1 on Zen 3.
+    ASSERT_NEAR(left[i], right[i], 4e-6 * std::max(1.0F, std::abs(right[i]))) << i;
   }
 }
 

@@ -894,8 +894,14 @@ describe("the page with treble serve", program, () => {
       const headers = { "content-type": "application/json" };
       const vectors = await (await fetch(`${server.url}embed`, { method: "POST", headers, body })).json();
       const lines = (await run(1)).trim().split("\n").slice(1);
-      const rounded = (rows) => rows.map((row) => row.map(Math.fround));
-      assert.deepEqual(rounded(lines.map((line) => JSON.parse(line).embedding)), rounded(vectors));
+      const printed = lines.map((line) => JSON.parse(line).embedding);
+      assert.deepEqual(
+        printed.map((row) => row.length),
+        vectors.map((row) => row.length),
+      );
+      // The server may batch otherwise, and sums of other batches may differ in the last bits.
+      const far = printed.flatMap((row, i) => row.map((value, j) => Math.abs(value - vectors[i][j])));
+      assert.ok(Math.max(...far) < 1e-6, `largest difference ${Math.max(...far)}`);
       assert.match(await run(2), /0\.7/);
     });
   });
