@@ -222,17 +222,21 @@ describe("the page of the server", madeUp, () => {
 
   test("a slow answer to an old value never replaces a newer one", async () => {
     const left = [];
+    let arrives;
+    const arrived = new Promise((done) => (arrives = done));
     const before = async (route, body, request) => {
       if (route !== "/embed" || body.temperature !== 0.75) return;
       request.socket.on("close", () => left.push(body.temperature));
+      arrives();
       await new Promise((done) => setTimeout(done, 700));
     };
     await open({ changes: { before } }, async (page) => {
       await slider(page).focus();
       await page.keyboard.press("ArrowRight");
-      await page.waitForTimeout(250);
+      await arrived;
       await page.keyboard.press("ArrowRight");
       await shows(page, "τ = 0.8");
+      for (let waited = 0; left.length === 0 && waited < 500; waited += 20) await page.waitForTimeout(20);
       assert.deepEqual(left, [0.75], "the page left: the server need not go on");
       await page.waitForTimeout(800);
       assert.match(await verdict(page), /^At τ = 0\.8/);
