@@ -44,8 +44,8 @@ TREBLE_API std::vector<std::string_view> split_text(const SentenceEncoder& encod
 
 /// As SentenceEncoder::encode, but nothing is cut off: token_counts say that all tokens were used. Every piece that is
 /// read gets the prompt. Vectors have length 1 where encode's would; a text that fits into one piece has the vector of
-/// encode, bit for bit. Progress counts pieces that are read. Throws what encode and split_text throw, and
-/// Error{unsupported} for late chunking with a model whose vector is that of a single token.
+/// encode (float32: ≤ 1e-6, int8: bit for bit). Progress counts pieces that are read. Throws what encode and split_text
+/// throw, and Error{unsupported} for late chunking with a model whose vector is that of a single token.
 TREBLE_API Embeddings encode_chunked(const SentenceEncoder& encoder, std::span<const std::string_view> texts,
                                      const EncodeOptions& options, const ChunkOptions& chunks);
 

@@ -24,8 +24,8 @@ TREBLE_API std::string to_string(Truncation truncation);
 
 /// How a model reads texts of more tokens than it has positions for, without training (Zhu et al., LongEmbed, arXiv
 /// 2404.12096). Takes effect where max_length is raised beyond the positions. Then `interpolate`, `group` and `ntk`
-/// change the vectors of short texts too; with the `…_long` forms, texts within the positions keep them, bit for bit,
-/// and only longer ones are extended.
+/// change the vectors of short texts too; with the `…_long` forms, texts within the positions keep them, and only
+/// longer ones are extended.
 enum class PositionExtension {
   none,         ///< it does not; max_length is limited by the positions
   interpolate,  ///< positions squeezed linearly between the trained ones
