@@ -95,29 +95,61 @@ def lengths(answers: list[Answer], target: Path) -> None:
                 rates[row["layer"]][row["length"]].append(row["filter_rate"])
                 bounds[row["length"]].append(row["bound"])
     for layer, by_length in sorted(rates.items()):
-        places = sorted(by_length)
         shade = 0.25 + 0.75 * layer / max(1, len(rates) - 1)
-        right.plot(
-            places,
-            [statistics.fmean(by_length[place]) for place in places],
-            color="#c2410c",
-            alpha=shade,
-            label=f"layer {layer}",
-        )
-    places = sorted(bounds)
-    right.plot(
-        places,
-        [statistics.fmean(bounds[place]) for place in places],
-        ":",
-        color="#475569",
-        label="the paper's bound, mean",
-    )
+        draw_means(right, by_length, "-", color="#c2410c", alpha=shade, label=f"layer {layer}")
+    draw_means(right, bounds, ":", color="#475569", label="the paper's bound, mean")
     powers_of_two(right)
     right.set_xlabel("tokens")
     right.set_ylabel("filter rate: largest singular value of HC[A]")
     right.set_title("as trained", fontsize=10)
     right.legend(fontsize=8, frameon=False)
     save(figure, target)
+
+
+def lengths_by_model(answers: list[Answer], target: Path) -> None:
+    """As `lengths`, a line a model: means over the sets that all of them have, filter rates over layers too."""
+    by_model: dict[str, dict[str, Answer]] = defaultdict(dict)
+    for answer in answers:
+        if answer.job == "collapse":
+            by_model[answer.model][answer.data] = answer
+    common = sorted(set.intersection(*map(set, by_model.values()))) if len(by_model) > 1 else []
+    if not common:
+        return
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    bounds: dict[int, list[float]] = defaultdict(list)
+    for ink, (model, by_data) in zip(INKS, by_model.items(), strict=False):
+        reports = [by_data[data].report for data in common]
+        for name, style in (("1", "-"), ("0.8", "--")):
+            cosines: dict[int, list[float]] = defaultdict(list)
+            for report in reports:
+                means = report["cut_cosine"][report["settings"].index(name)]
+                for length, mean in zip(report["cut_lengths"], means, strict=True):
+                    cosines[length].append(mean["mean"])
+            draw_means(left, cosines, style, color=ink, label=model if name == "1" else None)
+        rates: dict[int, list[float]] = defaultdict(list)
+        for report in reports:
+            for row in report["attention"]:
+                if row["setting"] == 0 and row["head"] is None:
+                    rates[row["length"]].append(row["filter_rate"])
+                    bounds[row["length"]].append(row["bound"])
+        draw_means(right, rates, "-", color=ink, label=model)
+    draw_means(right, bounds, ":", color="#475569", label="the paper's bound, mean")
+    for axis in (left, right):
+        powers_of_two(axis)
+        axis.set_ylim(0)
+        axis.legend(fontsize=8, frameon=False)
+    left.set_xlabel("tokens at which the same texts are cut")
+    left.set_ylabel(f"mean pairwise cosine, mean over {len(common)} sets")
+    left.set_title("as trained; dashed: temperature 0.8", fontsize=10)
+    right.set_xlabel("tokens")
+    right.set_ylabel("filter rate, mean over layers")
+    right.set_title("as trained", fontsize=10)
+    save(figure, target)
+
+
+def draw_means(axis: Any, values: dict[int, list[float]], style: str, **look: Any) -> None:
+    places = sorted(values)
+    axis.plot(places, [statistics.fmean(values[place]) for place in places], style, **look)
 
 
 def scores(answers: list[Answer], target: Path) -> None:
@@ -187,9 +219,10 @@ def filled(answer: Answer) -> list[dict[str, Any]]:
 
 def draw(answers: list[Answer], folder: Path) -> None:
     gains(answers, folder / "evidence-gains.png")
-    # What collapse looks like, of the models that it was measured with.
-    for model in dict.fromkeys(answer.model for answer in answers if answer.job == "collapse"):
-        mine = [answer for answer in answers if answer.model == model]
-        lengths(mine, folder / f"evidence-lengths-{model}.png")
-        scores(mine, folder / f"evidence-scores-{model}.png")
-        readings(mine, folder / f"evidence-readings-{model}.png")
+    lengths_by_model(answers, folder / "evidence-lengths.png")
+    # In detail of the first model, with which most has been measured.
+    model = answers[0].model
+    mine = [answer for answer in answers if answer.model == model]
+    lengths(mine, folder / f"evidence-lengths-{model}.png")
+    scores(mine, folder / f"evidence-scores-{model}.png")
+    readings(mine, folder / f"evidence-readings-{model}.png")
