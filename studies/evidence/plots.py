@@ -122,6 +122,8 @@ def lengths_by_model(answers: list[Answer], target: Path) -> None:
         for name, style in (("1", "-"), ("0.8", "--")):
             cosines: dict[int, list[float]] = defaultdict(list)
             for report in reports:
+                if name not in report["settings"]:
+                    continue
                 means = report["cut_cosine"][report["settings"].index(name)]
                 for length, mean in zip(report["cut_lengths"], means, strict=True):
                     cosines[length].append(mean["mean"])
